@@ -1,0 +1,3 @@
+"""chromputer-tracks: chromatin-state, TF-binding and importance tracks from ATAC-seq and a genome."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,68 @@
+"""The exception tree: every failure that a user can cause or mend.
+
+::
+
+    ChromputerError
+    ├── InputError            a file or value that the user gave cannot be used
+    │   ├── FormatError       malformed content: names the file and the line or record
+    │   ├── ContigError       contigs of two files do not match, or a contig is unknown
+    │   ├── BoundsError       an interval or fragment ends past its contig
+    │   └── FileIndexError    an index (.fai, .gzi, .tbi, .bai) is missing or stale
+    ├── SpecError             a model folder, model file or ``model.json`` cannot be used
+    ├── ConfigError           a training configuration cannot be used
+    ├── ProviderError         the asked-for execution provider (CUDA ...) is not usable
+    ├── ExportError           the exported graph does not equal the trained network
+    ├── DependencyError       an optional package or a binary is missing
+    └── OutputError           a result cannot be written, or failed its check after writing
+
+Each message is one sentence or two: file, place, value, remedy. The command line prints it and
+exits with 1; anything that is not a ``ChromputerError`` is a bug and keeps its traceback.
+"""
+
+
+class ChromputerError(Exception):
+    """Base of all errors that name something the user can mend."""
+
+
+class InputError(ChromputerError):
+    """A file or value given by the user cannot be used."""
+
+
+class FormatError(InputError):
+    """A file's content is malformed; the message names the line or record."""
+
+
+class ContigError(InputError):
+    """Contig names of two files do not match, or a contig is unknown."""
+
+
+class BoundsError(InputError):
+    """An interval or fragment reaches past the end of its contig."""
+
+
+class FileIndexError(InputError):
+    """An index file is missing, unreadable or older than its data."""
+
+
+class SpecError(ChromputerError):
+    """A model folder, model file or its ``ModelSpec`` cannot be used."""
+
+
+class ConfigError(ChromputerError):
+    """A training configuration is wrong; the message names the key."""
+
+
+class ProviderError(ChromputerError):
+    """The execution provider that was asked for cannot be used on this machine."""
+
+
+class ExportError(ChromputerError):
+    """The exported ONNX graph does not reproduce the trained network."""
+
+
+class DependencyError(ChromputerError):
+    """An optional Python package or an external binary is missing."""
+
+
+class OutputError(ChromputerError):
+    """A result cannot be written or did not pass its check after writing."""

@@ -1,0 +1,1 @@
+"""ONNX Runtime: sessions, model folders and the stream over a genome."""

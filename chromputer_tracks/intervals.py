@@ -1,0 +1,221 @@
+"""All coordinate arithmetic: intervals, contig sizes, regions and the grid of outputs.
+
+Everything is 0-based and half-open. Conversions to other conventions happen in the file adapters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError
+
+_REGION = re.compile(r"^(?P<chrom>[^\s:]+)(?::(?P<start>[\d,]+)-(?P<end>[\d,]+))?$")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Interval:
+    """A stretch of a contig, 0-based, half-open; ``start`` may be negative for padded windows."""
+
+    chrom: str
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if self.end <= self.start:
+            raise InputError(f"{self.chrom}:{self.start:,}-{self.end:,} is empty or reversed")
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def __str__(self) -> str:
+        return f"{self.chrom}:{self.start:,}-{self.end:,}"
+
+    @property
+    def centre(self) -> int:
+        """The base right of the middle: ``(start + end) // 2``."""
+        return (self.start + self.end) // 2
+
+    def shift(self, bases: int) -> Interval:
+        """The interval moved right by ``bases``."""
+        return Interval(self.chrom, self.start + bases, self.end + bases)
+
+    @classmethod
+    def centred(cls, chrom: str, centre: int, width: int) -> Interval:
+        """The interval of ``width`` bases whose ``centre`` property is ``centre``."""
+        start = centre - width // 2
+        return cls(chrom, start, start + width)
+
+
+class ChromSizes(Mapping[str, int]):
+    """Contig names and lengths in the order of the genome file; the authority on contigs.
+
+    Args:
+        sizes: name to length in bp, in file order.
+        source: where they came from, for error messages.
+    """
+
+    def __init__(self, sizes: Mapping[str, int], source: str = "the genome") -> None:
+        for name, size in sizes.items():
+            if size <= 0:
+                raise FormatError(f"{source}: contig {name} has length {size}")
+        self._sizes = dict(sizes)
+        self.source = source
+
+    def __getitem__(self, chrom: str) -> int:
+        return self._sizes[chrom]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sizes)
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    @property
+    def total(self) -> int:
+        """Sum of all contig lengths, bp."""
+        return sum(self._sizes.values())
+
+    def digest(self) -> str:
+        """SHA-256 over the sorted ``name<TAB>size`` lines: equal for equal assemblies."""
+        lines = "".join(f"{name}\t{size}\n" for name, size in sorted(self._sizes.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def require(self, chrom: str, source: str) -> int:
+        """Length of ``chrom``; ``ContigError`` naming both files when it is unknown."""
+        try:
+            return self._sizes[chrom]
+        except KeyError:
+            raise ContigError(
+                f"{source}: contig {chrom!r} is not in {self.source}{self._hint(chrom)}"
+            ) from None
+
+    def _hint(self, chrom: str) -> str:
+        other = chrom[3:] if chrom.startswith("chr") else "chr" + chrom
+        if other in self._sizes:
+            return f", which calls it {other!r}: rename the contigs of one of the two files"
+        shown = ", ".join(list(self._sizes)[:5])
+        return f" (its contigs: {shown}{', ...' if len(self._sizes) > 5 else ''})"
+
+    def check(self, interval: Interval, source: str) -> Interval:
+        """The interval itself when it lies inside its contig, else an error naming ``source``."""
+        size = self.require(interval.chrom, source)
+        if interval.start < 0:
+            raise BoundsError(f"{source}: {interval} starts before 0")
+        if interval.end > size:
+            raise BoundsError(f"{source}: {interval} ends past {interval.chrom} ({size:,} bp)")
+        return interval
+
+
+def check_contigs(names: Mapping[str, int] | list[str], source: str, sizes: ChromSizes) -> None:
+    """Check that each contig that ``source`` uses is in the genome (with the same length).
+
+    Args:
+        names: contigs used by the file; a mapping also carries their lengths in bp (0: unknown).
+        source: the file's name, for messages.
+        sizes: the genome's contigs.
+
+    Raises:
+        ContigError: names both files and the first differences; ``1`` beside ``chr1`` gets a hint.
+    """
+    missing = [name for name in names if name not in sizes]
+    if missing:
+        shown = ", ".join(repr(name) for name in missing[:3])
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        renamed = [n for n in missing if (n[3:] if n.startswith("chr") else "chr" + n) in sizes]
+        if renamed:
+            first = renamed[0]
+            other = first[3:] if first.startswith("chr") else "chr" + first
+            hint = f"; {sizes.source} has {other!r}: rename the contigs of one of the two files"
+        else:
+            has = ", ".join(repr(name) for name in list(sizes)[:3])
+            hint = f"; {sizes.source} has {has} ...: are they the same assembly?"
+        raise ContigError(f"{source}: {shown}{more} not in {sizes.source}{hint}")
+    if isinstance(names, Mapping):
+        for name, length in names.items():
+            if length and length != sizes[name]:
+                raise ContigError(
+                    f"{source}: {name} is {length:,} bp, but {sizes[name]:,} bp in "
+                    f"{sizes.source}: are they the same assembly?"
+                )
+
+
+def parse_region(text: str, sizes: ChromSizes) -> Interval:
+    """``chrI`` or ``chrI:1,001-2,000`` (1-based, inclusive, as browsers show it) to an Interval.
+
+    Raises:
+        FormatError: the text is no region.
+        ContigError: the contig is unknown.
+        BoundsError: the region leaves its contig.
+    """
+    match = _REGION.match(text.strip())
+    if not match:
+        raise FormatError(f"{text!r} is not a region; write it as chrI or chrI:1,001-2,000")
+    chrom = match["chrom"]
+    size = sizes.require(chrom, f"region {text!r}")
+    if match["start"] is None:
+        return Interval(chrom, 0, size)
+    start, end = (int(match[key].replace(",", "")) for key in ("start", "end"))
+    if start < 1 or end < start:
+        raise FormatError(f"region {text!r} is empty or starts before 1")
+    return sizes.check(Interval(chrom, start - 1, end), f"region {text!r}")
+
+
+def format_region(interval: Interval) -> str:
+    """The browser's form, 1-based inclusive; the inverse of :func:`parse_region`."""
+    return f"{interval.chrom}:{interval.start + 1:,}-{interval.end:,}"
+
+
+def merge_intervals(intervals: list[Interval]) -> list[Interval]:
+    """Overlapping and touching intervals joined; sorted by contig name, then start."""
+    merged: list[Interval] = []
+    for item in sorted(intervals):
+        last = merged[-1] if merged else None
+        if last is not None and last.chrom == item.chrom and item.start <= last.end:
+            merged[-1] = Interval(last.chrom, last.start, max(last.end, item.end))
+        else:
+            merged.append(item)
+    return merged
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where a sliding model's outputs lie.
+
+    Output ``k`` of a contig speaks for the bin ``[k * stride, (k + 1) * stride)``, cut at the
+    contig's end, and reads the ``window`` bases around the bin's centre. ``window - stride`` must
+    be even, so that the window lies symmetrically around the bin.
+    """
+
+    window: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        if self.stride < 1 or self.window < self.stride:
+            raise InputError(f"window {self.window} and stride {self.stride} do not fit")
+        if (self.window - self.stride) % 2:
+            raise InputError(f"window {self.window} minus stride {self.stride} must be even")
+
+    @property
+    def flank(self) -> int:
+        """Bases that a window reads on each side of its bin."""
+        return (self.window - self.stride) // 2
+
+    def count(self, size: int) -> int:
+        """Number of outputs that cover a contig of ``size`` bp."""
+        return -(-size // self.stride)
+
+    def span(self, chrom: str, first: int, last: int) -> Interval:
+        """The bases that outputs ``first`` to ``last`` (exclusive) read; may leave the contig."""
+        return Interval(chrom, first * self.stride - self.flank, last * self.stride + self.flank)
+
+    def bins(self, start: int, end: int) -> tuple[int, int]:
+        """First and last (exclusive) output whose bin touches ``[start, end)``."""
+        return start // self.stride, -(-end // self.stride)
+
+    def tiles(self, first: int, last: int, size: int) -> Iterator[tuple[int, int]]:
+        """Cut outputs ``[first, last)`` into runs of at most ``size`` outputs, in order."""
+        for begin in range(first, last, size):
+            yield begin, min(begin + size, last)

@@ -1,0 +1,49 @@
+"""Files appear under their final name only when they are complete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from chromputer_tracks.errors import OutputError
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turn an ``OSError`` while writing ``path`` into an ``OutputError`` that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path in the folder of ``path``, renamed to it when the block ends well.
+
+    Companions that the block writes (an index: the temporary name plus a suffix) are renamed
+    along, the index first. When the block fails, all of them are removed and nothing appears under
+    the final name; a file that stood there before is kept.
+
+    Raises:
+        OutputError: the folder is missing, not writable or full.
+    """
+    if not path.parent.is_dir():
+        raise OutputError(
+            f"cannot write {path}: folder {path.parent} does not exist; make it first"
+        )
+    # The suffixes stay at the end: several libraries choose the format by them.
+    temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        with output_errors(path):
+            yield temporary
+            if not temporary.exists():
+                raise OutputError(f"cannot write {path}: nothing was written")
+            for companion in path.parent.glob(f"{temporary.name}.*"):
+                companion.replace(path.with_name(path.name + companion.name[len(temporary.name) :]))
+            temporary.replace(path)
+    finally:
+        for leftover in path.parent.glob(f"{temporary.name}*"):
+            leftover.unlink(missing_ok=True)

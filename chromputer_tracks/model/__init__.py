@@ -1,0 +1,1 @@
+"""The only package that imports torch: network, training, evaluation and export."""

@@ -1,0 +1,1 @@
+"""Browser tracks out of predictions."""
