@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 from chromputer_tracks.errors import OutputError
@@ -34,16 +35,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise OutputError(
             f"cannot write {path}: folder {path.parent} does not exist; make it first"
         )
-    # The suffixes stay at the end: several libraries choose the format by them.
+    # Suffixes stay at the end: several libraries choose the format by them.
     temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
         with output_errors(path):
             yield temporary
             if not temporary.exists():
                 raise OutputError(f"cannot write {path}: nothing was written")
-            for companion in path.parent.glob(f"{temporary.name}.*"):
+            for companion in path.parent.glob(f"{escape(temporary.name)}.*"):
                 companion.replace(path.with_name(path.name + companion.name[len(temporary.name) :]))
             temporary.replace(path)
     finally:
-        for leftover in path.parent.glob(f"{temporary.name}*"):
+        for leftover in path.parent.glob(f"{escape(temporary.name)}*"):
             leftover.unlink(missing_ok=True)

@@ -1,0 +1,16 @@
+"""Shared fixtures."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_yeast() -> Path:
+    """The folder of real yeast data that is not committed; the test skips where it is absent."""
+    folder = SHARED / "yeast"
+    if not folder.is_dir():
+        pytest.skip(f"real data not found: {folder.name} beside the checkout")
+    return folder
