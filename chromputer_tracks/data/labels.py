@@ -1,0 +1,117 @@
+"""Labels at genome positions: chromatin states from a BED, binary labels from peak centres."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.intervals import Interval
+
+UNKNOWN = -1
+"""The label of a position that is not to be learnt from or scored."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateLabels:
+    """State at a position.
+
+    Attributes:
+        starts: contig to int64 (n,), ascending, bp, 0-based.
+        ends: contig to int64 (n,), exclusive.
+        codes: contig to int64 (n,), index of the state.
+    """
+
+    starts: Mapping[str, NDArray[np.int64]]
+    ends: Mapping[str, NDArray[np.int64]]
+    codes: Mapping[str, NDArray[np.int64]]
+
+    @classmethod
+    def from_segments(cls, segments: Iterable[tuple[str, int, int, int]]) -> StateLabels:
+        """Build from (contig, start, end, code) rows in any order."""
+        by_contig: dict[str, list[tuple[int, int, int]]] = {}
+        for chrom, start, end, code in segments:
+            by_contig.setdefault(chrom, []).append((start, end, code))
+        columns = {c: np.array(sorted(rows), dtype=np.int64).T for c, rows in by_contig.items()}
+        return cls(
+            {c: column[0] for c, column in columns.items()},
+            {c: column[1] for c, column in columns.items()},
+            {c: column[2] for c, column in columns.items()},
+        )
+
+    def at(self, chrom: str, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """State index at each position, ``UNKNOWN`` where no segment lies; int64 (n,)."""
+        if chrom not in self.starts:
+            return np.full(len(positions), UNKNOWN, dtype=np.int64)
+        index = np.searchsorted(self.starts[chrom], positions, side="right") - 1
+        inside = (index >= 0) & (positions < self.ends[chrom][index])
+        return np.where(inside, self.codes[chrom][index], UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class PeakLabels:
+    """Whether a peak centre lies in the bin around a position.
+
+    A position is positive when a centre lies in ``[position - width/2, position + width/2)``,
+    ``UNKNOWN`` when one lies within a further ``flank`` on either side, else negative.
+
+    Attributes:
+        centres: contig to int64 (n,), ascending, bp, 0-based.
+        width: bp of the bin.
+        flank: bp of the ambiguous zone on each side.
+    """
+
+    centres: Mapping[str, NDArray[np.int64]]
+    width: int
+    flank: int
+
+    @classmethod
+    def from_peaks(cls, peaks: Iterable[tuple[str, int]], width: int, flank: int) -> PeakLabels:
+        """Build from (contig, centre) rows in any order."""
+        by_contig: dict[str, list[int]] = {}
+        for chrom, centre in peaks:
+            by_contig.setdefault(chrom, []).append(centre)
+        centres = {c: np.unique(np.array(rows, dtype=np.int64)) for c, rows in by_contig.items()}
+        return cls(centres, width, flank)
+
+    def at(self, chrom: str, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """1, 0 or ``UNKNOWN`` at each position; int64 (n,)."""
+        centres = self.centres.get(chrom, np.empty(0, dtype=np.int64))
+        half = self.width // 2
+
+        def within(reach: int) -> NDArray[np.bool_]:
+            first = np.searchsorted(centres, positions - reach, side="left")
+            last = np.searchsorted(centres, positions + reach, side="left")
+            return first < last
+
+        return np.where(within(half), 1, np.where(within(half + self.flank), UNKNOWN, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Positions to leave out (a blacklist)."""
+
+    starts: Mapping[str, NDArray[np.int64]]
+    ends: Mapping[str, NDArray[np.int64]]
+
+    @classmethod
+    def from_intervals(cls, intervals: Iterable[Interval]) -> Mask:
+        """Build from merged or overlapping intervals in any order."""
+        by_contig: dict[str, list[tuple[int, int]]] = {}
+        for item in intervals:
+            by_contig.setdefault(item.chrom, []).append((item.start, item.end))
+        columns = {c: np.array(sorted(rows), dtype=np.int64).T for c, rows in by_contig.items()}
+        # The furthest end so far makes the test right for overlapping intervals, too.
+        return cls(
+            {c: column[0] for c, column in columns.items()},
+            {c: np.maximum.accumulate(column[1]) for c, column in columns.items()},
+        )
+
+    def at(self, chrom: str, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """True where a position is masked; bool (n,)."""
+        if chrom not in self.starts:
+            return np.zeros(len(positions), dtype=bool)
+        index = np.searchsorted(self.starts[chrom], positions, side="right") - 1
+        return (index >= 0) & (positions < self.ends[chrom][index])
