@@ -1,0 +1,319 @@
+"""The stream over a genome: tiles to arrays to the session to probabilities, in order.
+
+A producer thread makes the arrays of the next tiles while the caller's thread runs the session;
+:func:`drain` hands the results to a writer thread. The queues between them are bounded, so that
+memory does not grow with the genome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.errors import InputError
+from chromputer_tracks.inference.channel import Channel
+from chromputer_tracks.inference.probabilities import probabilities
+from chromputer_tracks.inference.stages import Stages
+from chromputer_tracks.intervals import ChromSizes, Grid, Interval
+from chromputer_tracks.spec import ModelSpec
+
+Arrays = dict[str, NDArray[np.float32]]
+
+DEFAULT_TILE = 1024
+"""Outputs per tile: 51 kb at stride 50, of which the flanks add 4 %."""
+DEFAULT_BATCH = 1
+"""Tiles per run of the session."""
+
+_DEPTH = 3
+"""Batches that may wait between two threads."""
+
+
+class ArraySource(Protocol):
+    """Where input arrays come from; :class:`chromputer_tracks.data.features.Features` is one."""
+
+    def arrays(self, interval: Interval) -> Arrays:
+        """Input name to float32 (channels, len(interval) / bin)."""
+
+
+class LogitSource(Protocol):
+    """What computes logits; :class:`chromputer_tracks.inference.session.Session` is one."""
+
+    def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Input name to float32 (n, channels, positions), to float32 (n, outputs, bins)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Probabilities of consecutive bins.
+
+    Attributes:
+        chrom: contig.
+        start: bp, 0-based, a multiple of the stride.
+        end: bp, exclusive; a multiple of the stride or the contig's end.
+        probabilities: float32 (outputs, bins).
+    """
+
+    chrom: str
+    start: int
+    end: int
+    probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    """Outputs ``[first, last)``, computed as ``width`` outputs of which the rest are dropped."""
+
+    chrom: str
+    first: int
+    last: int
+    width: int
+
+
+def region_bins(
+    regions: list[Interval] | None, sizes: ChromSizes, grid: Grid
+) -> dict[str, list[tuple[int, int]]]:
+    """Runs of outputs whose bins touch the regions, by contig, in sorted contig order.
+
+    Args:
+        regions: in any order, inside their contigs; None: every contig whole.
+        sizes: the genome's contigs.
+        grid: where the outputs lie.
+
+    Returns:
+        contig to ascending, disjoint, not touching ``(first, last)``; contigs without a region
+        are left out.
+    """
+    if regions is None:
+        return {chrom: [(0, grid.count(sizes[chrom]))] for chrom in sorted(sizes)}
+    runs: dict[str, list[tuple[int, int]]] = {}
+    for region in sorted(regions):
+        first, last = grid.bins(region.start, region.end)
+        run = runs.setdefault(region.chrom, [])
+        if run and first <= run[-1][1]:
+            run[-1] = (run[-1][0], max(run[-1][1], last))
+        else:
+            run.append((first, last))
+    return runs
+
+
+def padded_width(outputs: int, tile: int) -> int:
+    """The least of tile, 3/4 tile, 1/2 tile, 3/8 tile ... that holds ``outputs``.
+
+    Short tiles at the ends of regions thus come in few lengths, which is kind to providers that
+    prepare for each input shape, and wastes at most a third of such a tile.
+    """
+    width = tile
+    while width > 1:
+        half = -(-width // 2)
+        three_quarters = -(-3 * width // 4)
+        if outputs > three_quarters:
+            return width
+        if outputs > half:
+            return three_quarters
+        width = half
+    return width
+
+
+def _batches(
+    bins: Mapping[str, list[tuple[int, int]]], grid: Grid, tile: int, batch: int
+) -> Iterator[list[_Tile]]:
+    """Consecutive tiles of equal width, at most ``batch`` together."""
+    waiting: list[_Tile] = []
+    for chrom in sorted(bins):
+        for first, last in bins[chrom]:
+            for begin, end in grid.tiles(first, last, tile):
+                item = _Tile(chrom, begin, end, padded_width(end - begin, tile))
+                if waiting and (len(waiting) == batch or waiting[0].width != item.width):
+                    yield waiting
+                    waiting = []
+                waiting.append(item)
+    if waiting:
+        yield waiting
+
+
+def _load(
+    batches: Iterator[list[_Tile]], features: ArraySource, grid: Grid, stages: Stages
+) -> Iterator[tuple[list[_Tile], Arrays]]:
+    for tiles in batches:
+        with stages.part("arrays"):
+            made: list[Arrays] = []
+            for item in tiles:
+                interval = grid.span(item.chrom, item.first, item.first + item.width)
+                try:
+                    made.append(features.arrays(interval))
+                except Exception as error:
+                    error.add_note(f"while making the input of {interval}")
+                    raise
+            stacked = {
+                name: made[0][name][None]
+                if len(made) == 1
+                else np.stack([arrays[name] for arrays in made])
+                for name in made[0]
+            }
+        yield tiles, stacked
+
+
+def _reverse(inputs: Arrays, spec: ModelSpec) -> Arrays:
+    """The other strand: sequence reversed in channels and positions, V-plots in positions."""
+    return {
+        item.name: np.ascontiguousarray(
+            inputs[item.name][:, ::-1, ::-1]
+            if item.kind == "sequence"
+            else inputs[item.name][:, :, ::-1]
+        )
+        for item in spec.inputs
+    }
+
+
+def predict_regions(
+    session: LogitSource,
+    spec: ModelSpec,
+    features: ArraySource,
+    bins: Mapping[str, list[tuple[int, int]]],
+    sizes: ChromSizes,
+    *,
+    tile: int = DEFAULT_TILE,
+    batch: int = DEFAULT_BATCH,
+    average_strands: bool = False,
+    stages: Stages | None = None,
+) -> Generator[Prediction, None, None]:
+    """Predict runs of outputs, in sorted contig order.
+
+    Args:
+        session: computes the logits, in the caller's thread.
+        spec: the model's inputs and heads.
+        features: makes the input arrays, in a thread of its own.
+        bins: from :func:`region_bins`.
+        sizes: the genome's contigs; a bin is cut at its contig's end.
+        tile: outputs per tile.
+        batch: tiles per run of the session.
+        average_strands: also run the reverse complement and take the mean of the two strands'
+            probabilities (not of their logits: each strand is calibrated as it is, and the
+            states still sum to 1).
+        stages: collects the time of arrays, session and waiting.
+
+    Raises:
+        InputError: tile or batch below 1.
+        ChromputerError: what the features or the session raise, with a note on the place.
+    """
+    if tile < 1 or batch < 1:
+        raise InputError(f"tile {tile} and batch {batch} must be at least 1")
+    return _predict(
+        session, spec, features, bins, sizes, tile, batch, average_strands, stages or Stages()
+    )
+
+
+def _predict(
+    session: LogitSource,
+    spec: ModelSpec,
+    features: ArraySource,
+    bins: Mapping[str, list[tuple[int, int]]],
+    sizes: ChromSizes,
+    tile: int,
+    batch: int,
+    average_strands: bool,
+    stages: Stages,
+) -> Generator[Prediction, None, None]:
+    grid = spec.grid
+    loaded = _load(_batches(bins, grid, tile, batch), features, grid, stages)
+    with closing(_prefetch(loaded)) as ready:
+        while True:
+            with stages.part("waiting for arrays"):
+                item = next(ready, None)
+            if item is None:
+                return
+            tiles, inputs = item
+            with stages.part("session"):
+                values = probabilities(session.run(inputs), spec)
+                if average_strands:
+                    other = probabilities(session.run(_reverse(inputs, spec)), spec)
+                    values = (values + other[:, :, ::-1]) / np.float32(2)
+            for place, rows in zip(tiles, values, strict=True):
+                end = min(place.last * grid.stride, sizes[place.chrom])
+                yield Prediction(
+                    place.chrom,
+                    place.first * grid.stride,
+                    end,
+                    rows[:, : place.last - place.first],
+                )
+
+
+def _prefetch(
+    items: Iterator[tuple[list[_Tile], Arrays]],
+) -> Generator[tuple[list[_Tile], Arrays], None, None]:
+    """Run ``items`` in a thread, a few ahead; its exception is raised here, in its turn."""
+    channel: Channel[tuple[list[_Tile], Arrays]] = Channel(_DEPTH)
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not channel.put(item):
+                    return
+        finally:
+            channel.finish()
+
+    with ThreadPoolExecutor(1, "chromputer-arrays") as pool:
+        done = pool.submit(work)
+        try:
+            yield from channel
+            done.result()
+        finally:
+            channel.close()
+
+
+def drain(
+    predictions: Generator[Prediction, None, None],
+    write: Callable[[str, int, int, NDArray[np.float32]], None],
+    stages: Stages | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Hand predictions to ``write`` in a thread of its own, in order.
+
+    Args:
+        predictions: from :func:`predict_regions`; run in the caller's thread.
+        write: takes contig, start, end (bp) and float32 (outputs, bins).
+        stages: collects the time of writing and of waiting for it.
+        progress: told the bases predicted so far, in the caller's thread.
+
+    Raises:
+        ChromputerError: what the predictions or ``write`` raise, with a note on the place.
+    """
+    timer = stages or Stages()
+    channel: Channel[Prediction] = Channel(_DEPTH)
+
+    def work() -> None:
+        try:
+            for item in channel:
+                with timer.part("writing"):
+                    try:
+                        write(item.chrom, item.start, item.end, item.probabilities)
+                    except Exception as error:
+                        error.add_note(
+                            f"while writing {Interval(item.chrom, item.start, item.end)}"
+                        )
+                        raise
+        finally:
+            channel.close()
+
+    bases = 0
+    with ThreadPoolExecutor(1, "chromputer-writing") as pool, closing(predictions):
+        done = pool.submit(work)
+        try:
+            for item in predictions:
+                with timer.part("waiting for the writer"):
+                    taken = channel.put(item)
+                if not taken:
+                    break
+                bases += item.end - item.start
+                if progress is not None:
+                    progress(bases)
+            channel.finish()
+            done.result()
+        finally:
+            channel.close()

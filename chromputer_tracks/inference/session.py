@@ -1,0 +1,282 @@
+"""ONNX Runtime sessions: which provider really runs, on how many threads.
+
+onnxruntime-gpu lists CUDA on machines that have none and then falls back to the CPU with a log
+line. So a provider counts as usable only when a small convolution has run on it, and a session's
+provider is read back after its creation.
+"""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import importlib.metadata
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
+
+from chromputer_tracks.errors import InputError, ProviderError
+
+Provider = Literal["cpu", "cuda", "tensorrt"]
+"""What a session runs on."""
+ProviderChoice = Literal["auto", "cpu", "cuda", "tensorrt"]
+"""What the user may ask for."""
+
+WHEELS = ("onnxruntime", "onnxruntime-gpu")
+"""Packages that install the same module; only one of them may be there."""
+
+ORT_ERRORS: tuple[type[Exception], ...] = (
+    RuntimeError,
+    ValueError,
+    *(
+        item
+        for item in vars(ort_state).values()
+        if isinstance(item, type) and issubclass(item, Exception)
+    ),
+)
+"""What ONNX Runtime raises; its own exceptions have no common base."""
+
+_ORT_NAMES: dict[Provider, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+_FATAL_ONLY = 4
+
+# TF32 keeps 10 bits of the mantissa, which would make results depend on the provider; the
+# exhaustive search times every algorithm anew for each tile length.
+_CUDA_OPTIONS = {
+    "use_tf32": "0",
+    "cudnn_conv_algo_search": "HEURISTIC",
+    "arena_extend_strategy": "kSameAsRequested",
+}
+
+# y = conv1d(x (1, 1, L), [1, 2, 3]), so that cuDNN has to load, too.
+_PROBE = base64.b64decode(
+    "CAgSADpkCg8KAXgKAXcSAXkiBENvbnYSBXByb2JlKhkIAQgBCAMQASIMAACAPwAAAEAAAEBAQgF3WhgKAXgSEwoR"
+    "CAESDQoCCAEKAggBCgMSAUxiFQoBeRIQCg4IARIKCgIIAQoCCAEKAEIECgAQEQ=="
+)
+_PROBE_INPUT = np.array([[[1, 10, 100, 1000]]], dtype=np.float32)
+_PROBE_OUTPUT = np.array([[[321, 3210]]], dtype=np.float32)
+
+
+def installed_wheels() -> dict[str, str]:
+    """The installed packages among :data:`WHEELS`, name to version."""
+    found = {}
+    for name in WHEELS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def wheel_conflict() -> str | None:
+    """What is wrong, and the remedy, when both onnxruntime packages are installed."""
+    if len(installed_wheels()) < len(WHEELS):
+        return None
+    return (
+        "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files; "
+        "run `pip uninstall onnxruntime onnxruntime-gpu`, then install one of them"
+    )
+
+
+def available_cpus() -> int:
+    """CPUs that this process may use: its affinity, cut by the control group's quota."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cgroup_quota(Path("/sys/fs/cgroup"))
+    return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
+
+
+def _cgroup_quota(root: Path) -> float | None:
+    """CPUs that the control group below ``root`` allows (version 2, then 1); None: no limit."""
+    v2 = root / "cpu.max"
+    if v2.is_file():
+        quota, period = v2.read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    v1 = root / "cpu" / "cpu.cfs_quota_us"
+    if v1.is_file():
+        quota_us = int(v1.read_text())
+        period_us = int(v1.with_name("cpu.cfs_period_us").read_text())
+        return quota_us / period_us if quota_us > 0 else None
+    return None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep ONNX Runtime's provider loader from writing to stderr."""
+    ort.set_default_logger_severity(_FATAL_ONLY)
+    try:
+        yield
+    finally:
+        ort.set_default_logger_severity(2)
+
+
+def _create(
+    model: Path | bytes, names: Sequence[Any], options: ort.SessionOptions
+) -> ort.InferenceSession:
+    options.log_severity_level = _FATAL_ONLY
+    source = model if isinstance(model, bytes) else str(model)
+    with _quiet():
+        # Without this ONNX Runtime retries on the CPU when a provider fails.
+        return ort.InferenceSession(source, options, providers=names, enable_fallback=0)
+
+
+def probe(provider: Provider) -> str | None:
+    """Run a small convolution on a provider.
+
+    Returns:
+        None when it ran there and gave the right numbers, else why not, in one clause.
+    """
+    name = _ORT_NAMES[provider]
+    if name not in ort.get_available_providers():
+        wheels = " and ".join(installed_wheels()) or "onnxruntime"
+        return f"the installed {wheels} has no {name}"
+    try:
+        session = _create(_PROBE, [name], ort.SessionOptions())
+        if session.get_providers()[0] != name:
+            return _missing_library(provider) or f"ONNX Runtime could not load {name}"
+        (result,) = session.run(None, {"x": _PROBE_INPUT})
+    except ORT_ERRORS as error:
+        return _missing_library(provider) or " ".join(str(error).split())
+    if not np.allclose(result, _PROBE_OUTPUT):
+        return f"{name} computed a wrong result"
+    return None
+
+
+def _missing_library(provider: Provider) -> str | None:
+    """The first shared library that the provider lacks, in one clause."""
+    if provider == "cpu":
+        return None
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return "this machine has no NVIDIA driver (libcuda.so.1)"
+    library = Path(ort_state.__file__).parent / f"libonnxruntime_providers_{provider}.so"
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        if "cannot open shared object file" in str(error):
+            return f"{library.name} lacks a library: {error}"
+    return None
+
+
+def _preload_cuda() -> None:
+    """Load the CUDA and cuDNN libraries that pip installed, where there are any."""
+    if any(Path("/proc/driver/nvidia").glob("version")) and hasattr(ort, "preload_dlls"):
+        ort.preload_dlls(directory="")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A loaded ``predict.onnx``.
+
+    Attributes:
+        provider: what it runs on, read back from the session.
+        reason: why this provider, one clause.
+        threads: CPU threads inside an operator.
+    """
+
+    provider: Provider
+    reason: str
+    threads: int
+    _session: ort.InferenceSession
+    _model: Path
+
+    def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Logits of a batch.
+
+        Args:
+            inputs: input name to float32 (n, channels, positions).
+
+        Returns:
+            float32 (n, outputs, (L - window) / stride + 1).
+
+        Raises:
+            ProviderError: ONNX Runtime failed, for instance for want of memory.
+        """
+        try:
+            (logits,) = self._session.run(["logits"], dict(inputs))
+        except ORT_ERRORS as error:
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in inputs.items())
+            raise ProviderError(
+                f"{self._model}: ONNX Runtime failed on {self.provider} with {shapes}; when memory "
+                f"ran out, lower the tile or batch size: {error}"
+            ) from error
+        result: NDArray[np.float32] = logits
+        return result
+
+
+def open_session(
+    model_path: Path, provider: ProviderChoice = "auto", threads: int | None = None
+) -> Session:
+    """Open a model for inference.
+
+    Args:
+        model_path: the ``predict.onnx``, checked before by :mod:`.registry`.
+        provider: ``cuda`` and ``tensorrt`` are taken or refused; ``auto`` takes CUDA when it
+            works, else the CPU.
+        threads: threads inside an operator; None: :func:`available_cpus`.
+
+    Raises:
+        ProviderError: the provider does not work here, or the session cannot be made.
+        InputError: an unknown provider or fewer than one thread.
+    """
+    if provider not in get_args(ProviderChoice):
+        raise InputError(
+            f"provider {provider!r} is not one of {', '.join(get_args(ProviderChoice))}"
+        )
+    if threads is not None and threads < 1:
+        raise InputError(f"threads {threads} must be at least 1")
+    conflict = wheel_conflict()
+    if conflict and provider != "cpu":
+        raise ProviderError(conflict)
+    taken, reason = _choose(provider)
+    count = threads or available_cpus()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = count
+    # Idle threads would spin on the cores that make the next tile's arrays and write the last's.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = _create(model_path, _provider_list(taken), options)
+    except ORT_ERRORS as error:
+        raise ProviderError(f"{model_path}: cannot be loaded on {taken}: {error}") from error
+    if session.get_providers()[0] != _ORT_NAMES[taken]:
+        raise ProviderError(
+            f"{model_path}: asked for {taken}, but ONNX Runtime took {session.get_providers()[0]}"
+        )
+    return Session(taken, reason, count, session, model_path)
+
+
+def _provider_list(provider: Provider) -> list[Any]:
+    cuda = (_ORT_NAMES["cuda"], _CUDA_OPTIONS)
+    if provider == "tensorrt":
+        return [_ORT_NAMES["tensorrt"], cuda]
+    return [cuda] if provider == "cuda" else [_ORT_NAMES["cpu"]]
+
+
+def _choose(provider: ProviderChoice) -> tuple[Provider, str]:
+    """The provider to take and why."""
+    if provider == "cpu":
+        return "cpu", "asked for"
+    _preload_cuda()
+    wanted: Provider = "cuda" if provider == "auto" else provider
+    problem = probe(wanted)
+    if problem is None:
+        return wanted, "asked for" if provider != "auto" else "a GPU works"
+    if provider == "auto":
+        return "cpu", f"no usable GPU: {problem}"
+    raise ProviderError(
+        f"--provider {provider} cannot be used: {problem}. Use --provider cpu, or install the "
+        "NVIDIA driver and `onnxruntime-gpu[cuda,cudnn]`"
+        + (" and TensorRT" if provider == "tensorrt" else "")
+        + "; `chromputer doctor` shows what works"
+    )
