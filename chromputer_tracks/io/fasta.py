@@ -1,0 +1,199 @@
+"""Genome sequence from an indexed FASTA file, plain or bgzipped."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pysam
+from numpy.typing import NDArray
+
+from chromputer_tracks.errors import FileIndexError, FormatError, InputError
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.bgzf import BgzfReader, check_eof_block, is_bgzf, is_gzip, open_input
+
+# Copying or unpacking a folder writes the two files in either order, moments apart.
+_MTIME_TOLERANCE_S = 2.0
+_HEADER_LIMIT = 1 << 16
+_N = ord("N")
+
+_ReadAt = Callable[[int, int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """One line of the ``.fai``: ``offset`` is the byte of the first base."""
+
+    name: str
+    length: int
+    offset: int
+    line_bases: int
+    line_bytes: int
+
+    @property
+    def end(self) -> int:
+        """Byte after the last base."""
+        full, rest = divmod(self.length, self.line_bases) if self.line_bases else (0, 0)
+        if full and not rest:
+            return self.offset + (full - 1) * self.line_bytes + self.line_bases
+        return self.offset + full * self.line_bytes + rest
+
+
+class Fasta:
+    """A genome opened for random access; a context manager.
+
+    One object serves one thread at a time (it may be opened in one thread and read in another).
+
+    Args:
+        path: FASTA, plain or compressed with bgzip, with its ``.fai`` (and ``.gzi``) beside it.
+
+    Raises:
+        InputError: the file is missing, unreadable, empty, or gzip that is not bgzip.
+        FormatError: it is not FASTA, or a bgzip file that was cut off.
+        FileIndexError: an index is missing, or stale: older than the FASTA, or its contig names,
+            offsets and lengths do not fit what the FASTA holds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        compressed = _check_kind(self.path)
+        records = _read_fai(self.path, compressed)
+        _check_records(self.path, records, compressed)
+        try:
+            self._file = pysam.FastaFile(str(self.path))
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot open {self.path} with its index: {error}") from error
+        self.sizes = ChromSizes(
+            {record.name: record.length for record in records}, source=str(self.path)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the object cannot be read afterwards."""
+        self._file.close()
+
+    def fetch(self, interval: Interval) -> NDArray[np.uint8]:
+        """The bases of ``interval`` as upper-case ASCII codes.
+
+        Returns:
+            uint8 (len(interval),); ``N`` for bases outside the contig. IUPAC codes stay.
+
+        Raises:
+            ContigError: the contig is unknown.
+            InputError: the sequence cannot be read.
+        """
+        size = self.sizes.require(interval.chrom, f"sequence of {interval}")
+        start, end = max(interval.start, 0), min(interval.end, size)
+        out = np.full(len(interval), _N, dtype=np.uint8)
+        if start < end:
+            try:
+                bases = self._file.fetch(interval.chrom, start, end).upper().encode("ascii")
+            except (OSError, ValueError, UnicodeError) as error:
+                raise InputError(f"cannot read {interval} of {self.path}: {error}") from error
+            if len(bases) != end - start:
+                raise InputError(
+                    f"cannot read {interval} of {self.path}: got {len(bases):,} bases "
+                    f"in place of {end - start:,}; is the file whole?"
+                )
+            at = start - interval.start
+            out[at : at + len(bases)] = np.frombuffer(bases, dtype=np.uint8)
+        return out
+
+
+def _check_kind(path: Path) -> bool:
+    """Whether the FASTA is bgzipped; raises when it is something else than FASTA."""
+    if is_bgzf(path):
+        check_eof_block(path)
+        with gzip.open(path) as packed:
+            first = packed.read(1)
+        compressed = True
+    elif is_gzip(path):
+        plain = path.with_suffix("") if path.suffix == ".gz" else path
+        raise InputError(
+            f"{path} is compressed with gzip, which has no random access; compress it with bgzip: "
+            f"gunzip {path} && bgzip {plain} && samtools faidx {path}"
+        )
+    else:
+        with open_input(path) as file:
+            first = file.read(1)
+        compressed = False
+    if not first:
+        raise InputError(f"{path} is empty; give a FASTA file")
+    if first != b">":
+        raise FormatError(f"{path} is not FASTA: it starts with {first!r}, not '>'")
+    return compressed
+
+
+def _read_fai(path: Path, compressed: bool) -> list[_Record]:
+    remedy = f"make it with: samtools faidx {path}"
+    index = path.with_name(path.name + ".fai")
+    if not index.exists():
+        raise FileIndexError(f"{path} has no index {index.name}; {remedy}")
+    companions = [index, path.with_name(path.name + ".gzi")] if compressed else [index]
+    for companion in companions:
+        if not companion.exists():
+            raise FileIndexError(f"{path} has no index {companion.name}; {remedy}")
+        if companion.stat().st_mtime + _MTIME_TOLERANCE_S < path.stat().st_mtime:
+            raise FileIndexError(f"{companion} is older than {path.name}; {remedy}")
+    records = []
+    for number, line in enumerate(index.read_bytes().decode(errors="replace").splitlines(), 1):
+        name, *fields = line.split("\t")
+        if len(fields) != 4 or not all(field.isdecimal() for field in fields):
+            raise FileIndexError(f"{index} line {number} is not a .fai line: {line!r}; {remedy}")
+        records.append(_Record(name, *(int(field) for field in fields)))
+    if not records:
+        raise FileIndexError(f"{index} is empty; {remedy}")
+    return records
+
+
+def _check_records(path: Path, records: list[_Record], compressed: bool) -> None:
+    """Compare each index entry with the header line before it and the last with the file's end."""
+    with ExitStack() as stack:
+        if compressed:
+            packed = stack.enter_context(BgzfReader(path))
+            read_at: _ReadAt = packed.read
+            size = packed.size()
+        else:
+            file = stack.enter_context(open_input(path))
+            size = file.seek(0, 2)
+
+            def read_at(offset: int, count: int) -> bytes:
+                file.seek(offset)
+                return file.read(count)
+
+        at = 0
+        for record in sorted(records, key=lambda record: record.offset):
+            header = record.offset - at
+            text = read_at(at, min(header, _HEADER_LIMIT)) if header > 0 else b""
+            lines = text.strip(b"\r\n").split(b"\n")
+            words = lines[0][1:].split() if len(lines) == 1 else []
+            if not (text.endswith(b"\n") and text.lstrip(b"\r\n").startswith(b">")) or (
+                words[:1] != [record.name.encode()]
+            ):
+                raise _stale(path, f"{record.name} is not at byte {record.offset:,}")
+            at = record.end
+        if at > size or read_at(at, _HEADER_LIMIT).strip():
+            raise _stale(path, f"it describes {at:,} bytes of sequence, the file has {size:,}")
+
+
+def _stale(path: Path, why: str) -> FileIndexError:
+    return FileIndexError(
+        f"{path.name}.fai does not belong to {path} ({why}); make it again with: "
+        f"samtools faidx {path}"
+    )

@@ -1,0 +1,234 @@
+"""All fragments of a sample on disk, sorted, for fast random access by position."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.fragment_batch import (
+    IDENTICAL,
+    FragmentOptions,
+    FragmentSummary,
+    Int32,
+)
+from chromputer_tracks.io.fragment_spool import Spool, scratch_errors
+from chromputer_tracks.io.fragments import open_fragments
+
+_LONG = 2_000
+_MIDPOINTS, _LENGTHS = "midpoints.int32", "lengths.int32"
+_INT32 = np.iinfo(np.int32)
+_DEFAULT = FragmentOptions()
+
+Int64 = NDArray[np.int64]
+
+
+class Fragments(NamedTuple):
+    """``starts`` and ``ends``, int32 (n,), bp, 0-based, half-open; sorted by start, then end."""
+
+    starts: Int32
+    ends: Int32
+
+
+class Midpoints(NamedTuple):
+    """``midpoints`` and ``lengths``, int32 (n,), bp; sorted by midpoint, then length.
+
+    A midpoint is ``(start + end) // 2``, 0-based.
+    """
+
+    midpoints: Int32
+    lengths: Int32
+
+
+class FragmentStore:
+    """Fragments sorted by midpoint in memory-mapped scratch files; a context manager.
+
+    Made by :meth:`build`. A midpoint and a length determine the fragment, so that one order on
+    disk serves both kinds of query: midpoints by binary search whatever the lengths, overlaps by a
+    search as wide as the longest ordinary fragment plus a short list of the longer ones.
+
+    The same fragments give the same store in any order and format. Reading is safe from several
+    threads. Leaving the context removes the scratch files.
+
+    Attributes:
+        sizes: the genome's contigs.
+        counts: fragments by contig, all contigs of ``sizes``, 0 where there are none.
+        summary: what was kept and removed, by reason.
+    """
+
+    def __init__(
+        self,
+        scratch: TemporaryDirectory[str],
+        sizes: ChromSizes,
+        counts: dict[str, int],
+        long: dict[str, Int64],
+        summary: FragmentSummary,
+    ) -> None:
+        self._scratch = scratch
+        self.sizes = sizes
+        self.counts = counts
+        self.summary = summary
+        self._long = long
+        folder = Path(scratch.name)
+        with scratch_errors(folder):
+            self._midpoints = np.memmap(folder / _MIDPOINTS, dtype=np.int32, mode="r")
+            self._lengths = np.memmap(folder / _LENGTHS, dtype=np.int32, mode="r")
+        self._bounds: dict[str, tuple[int, int]] = {}
+        at = 0
+        for name, count in counts.items():
+            self._bounds[name] = (at, at + count)
+            at += count
+
+    @classmethod
+    def build(
+        cls,
+        path: Path,
+        sizes: ChromSizes,
+        options: FragmentOptions = _DEFAULT,
+        progress: Callable[[int], None] | None = None,
+        scratch: Path | None = None,
+    ) -> Self:
+        """Read a file once and sort it by contig and midpoint.
+
+        Memory holds one contig's fragments (8 bytes each, twice) and a buffer of 64 MiB.
+        With ``drop_duplicates``, identical fragments of BAM and BEDPE are one fragment; rows of a
+        fragment file are unique by cell already and stay, the cells pooled.
+
+        Args:
+            path: BAM, fragment file or BEDPE.
+            sizes: the genome's contigs, against which the fragments are checked.
+            options: which fragments to keep.
+            progress: called after each batch with the number of fragments kept so far.
+            scratch: folder for the scratch files (two times 8 bytes a fragment); None: TMPDIR.
+
+        Raises:
+            InputError, FormatError, ContigError, BoundsError: see :meth:`FragmentReader.batches`.
+            OutputError: the scratch folder is full or cannot be written.
+        """
+        reader = open_fragments(path, sizes, options)
+        with scratch_errors(scratch or Path(tempfile.gettempdir())):
+            room = TemporaryDirectory(prefix="chromputer-", dir=scratch, ignore_cleanup_errors=True)
+        try:
+            folder = Path(room.name)
+            spool = Spool(folder, np.dtype(np.int64))
+            for batch in reader.batches():
+                length = batch.ends - batch.starts
+                key = (batch.starts + length // 2).astype(np.int64) << 32 | length
+                spool.add(batch.contigs, key)
+                if progress is not None:
+                    progress(reader.kept)
+            collapse = options.drop_duplicates and reader.kind != "fragments"
+            codes = {name: code for code, name in enumerate(reader.names)}
+            counts, long = _write_sorted(folder, spool, sizes, codes, collapse=collapse)
+            kept = sum(counts.values())
+            removed = dict(reader.removed)
+            if collapse:
+                removed[IDENTICAL] = reader.kept - kept
+            summary = FragmentSummary(reader.path, reader.kind, kept, removed)
+            return cls(room, sizes, counts, long, summary)
+        except BaseException:
+            room.cleanup()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the scratch files."""
+        self._scratch.cleanup()
+
+    @property
+    def total(self) -> int:
+        """Number of fragments."""
+        return len(self._midpoints)
+
+    @property
+    def density(self) -> float:
+        """Fragments per kb: the length-weighted median over contigs that hold any.
+
+        That is the smallest density such that contigs of at most this density make up half of the
+        bases; contigs of extreme depth (mitochondria, rDNA) do not move it.
+        """
+        used = [name for name, count in self.counts.items() if count]
+        size = np.array([self.sizes[name] for name in used], dtype=np.float64)
+        density = np.array([self.counts[name] for name in used]) / (size / 1000)
+        order = np.argsort(density, kind="stable")
+        below = np.cumsum(size[order])
+        return float(density[order][np.searchsorted(below, below[-1] / 2)])
+
+    def midpoints(self, interval: Interval) -> Midpoints:
+        """Fragments whose midpoint lies in ``interval``, which may leave its contig.
+
+        Raises:
+            ContigError: the contig is unknown.
+        """
+        first, last = self._search(interval.chrom, interval.start, interval.end)
+        return Midpoints(self._midpoints[first:last], self._lengths[first:last])
+
+    def fetch(self, interval: Interval) -> Fragments:
+        """Fragments that share at least one base with ``interval``, which may leave its contig.
+
+        Raises:
+            ContigError: the contig is unknown.
+        """
+        first, last = self._search(interval.chrom, interval.start - _LONG, interval.end + _LONG)
+        near = np.arange(first, last)
+        far = self._long[interval.chrom]
+        rows = np.concatenate([near[self._lengths[first:last] <= _LONG], far])
+        length = np.asarray(self._lengths[rows])
+        start = np.asarray(self._midpoints[rows]) - length // 2
+        end = start + length
+        hit = (start < interval.end) & (end > interval.start)
+        start, end = start[hit], end[hit]
+        order = np.lexsort((end, start))
+        return Fragments(start[order], end[order])
+
+    def _search(self, chrom: str, start: int, end: int) -> tuple[int, int]:
+        """First and last (exclusive) row whose midpoint lies in ``[start, end)``."""
+        self.sizes.require(chrom, "fragments")
+        first, last = self._bounds[chrom]
+        # A key of the array's own dtype: any other makes numpy convert the whole contig.
+        keys = np.clip([start, end], _INT32.min, _INT32.max).astype(np.int32)
+        low, high = np.searchsorted(self._midpoints[first:last], keys)
+        return first + int(low), first + int(high)
+
+
+def _write_sorted(
+    folder: Path, spool: Spool, sizes: ChromSizes, codes: dict[str, int], *, collapse: bool
+) -> tuple[dict[str, int], dict[str, Int64]]:
+    """Sort each contig into the two final files; returns counts and rows of long fragments."""
+    counts: dict[str, int] = {}
+    long: dict[str, Int64] = {}
+    at = 0
+    with (
+        scratch_errors(folder),
+        (folder / _MIDPOINTS).open("wb") as midpoints,
+        (folder / _LENGTHS).open("wb") as lengths,
+    ):
+        for name in sizes:
+            keys = spool.pop(codes[name]) if name in codes else np.zeros(0, dtype=np.int64)
+            keys.sort()
+            if collapse and len(keys):
+                keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
+            length = (keys & _INT32.max).astype(np.int32)
+            midpoints.write((keys >> 32).astype(np.int32).tobytes())
+            lengths.write(length.tobytes())
+            counts[name] = len(keys)
+            long[name] = at + np.flatnonzero(length > _LONG)
+            at += len(keys)
+    return counts, long

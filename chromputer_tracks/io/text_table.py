@@ -1,0 +1,173 @@
+"""Tab-separated genome files (fragments, BEDPE, BED) as a stream of Arrow batches.
+
+The fast path hands whole blocks of lines to Arrow's CSV reader, which stops at the first malformed
+line but cannot name it reliably. A caller that meets an error therefore reads the file again with
+:func:`numbered_lines`, one line at a time, to say which line is wrong and why.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from chromputer_tracks.errors import FormatError, InputError
+from chromputer_tracks.io.bgzf import check_eof_block, is_bgzf, is_gzip, open_input
+
+INT32_MAX = 2**31 - 1
+NAMES = pa.dictionary(pa.int32(), pa.string())
+_CHUNK = 1 << 22
+_NO_DATA = re.compile(rb"^(?:#.*|track(?:[ \t].*)?|browser(?:[ \t].*)?|\r?)(?:\n|\Z)", re.MULTILINE)
+_MAYBE_NO_DATA = (b"#", b"\ntrack", b"\nbrowser")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of data: its number in the file (from 1) and its tab-separated fields."""
+
+    number: int
+    fields: list[str]
+
+
+@contextmanager
+def _read_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except EOFError as error:
+        raise FormatError(
+            f"{path} is truncated: its gzip stream ends early; copy or write it again"
+        ) from error
+    except (zlib.error, gzip.BadGzipFile) as error:
+        raise FormatError(f"{path} is damaged: {error}; copy or write it again") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[io.BufferedIOBase]:
+    """The decompressed bytes of a plain, gzip or bgzip file.
+
+    Raises:
+        InputError: it cannot be read.
+        FormatError: a bgzip file without its end marker. Reading a cut or damaged gzip stream
+            raises ``EOFError``, ``zlib.error`` or ``gzip.BadGzipFile``.
+    """
+    if is_bgzf(path):
+        check_eof_block(path)
+    packed = is_gzip(path)
+    with open_input(path) as raw:
+        if packed:
+            with gzip.GzipFile(fileobj=raw, mode="rb") as file:
+                yield file
+        else:
+            yield raw
+
+
+class _DataLines(io.RawIOBase):
+    """A byte stream without comments, ``track`` and ``browser`` lines and blank lines."""
+
+    def __init__(self, source: io.BufferedIOBase) -> None:
+        self._source = source
+        self._carry = b""
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def _next_lines(self) -> bytes:
+        """Whole data lines; empty only at the end of the file."""
+        while True:
+            block = self._source.read(_CHUNK)
+            cut = block.rfind(b"\n") + 1
+            if block and not cut:
+                self._carry += block
+                continue
+            lines, self._carry = self._carry + block[:cut], block[cut:]
+            if not block:
+                lines, self._carry = lines + self._carry, b""
+            if _NO_DATA.match(lines) or any(mark in lines for mark in _MAYBE_NO_DATA):
+                lines = _NO_DATA.sub(b"", lines)
+            if lines or not block:
+                return lines
+
+    def readinto(self, target: bytearray | memoryview) -> int:  # type: ignore[override]
+        if not self._ready:
+            self._ready = memoryview(self._next_lines())
+        count = min(len(target), len(self._ready))
+        target[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+
+def numbered_lines(path: Path) -> Iterator[Line]:
+    """The data lines of a file, one at a time, with their numbers; slow.
+
+    Raises:
+        InputError: it cannot be read.
+        FormatError: its compressed stream is cut or damaged.
+    """
+    with open_bytes(path) as file, _read_errors(path):
+        for number, line in enumerate(file, 1):
+            if not _NO_DATA.fullmatch(line):
+                text = line.decode(errors="replace").rstrip("\r\n")
+                yield Line(number, text.split("\t"))
+
+
+def first_line(path: Path) -> Line | None:
+    """The first data line, or None where the file holds none."""
+    return next(numbered_lines(path), None)
+
+
+class MalformedTable(Exception):  # noqa: N818
+    """The fast path met a line that it cannot convert; the caller finds out which."""
+
+
+def table_batches(
+    path: Path, columns: dict[str, pa.DataType], wanted: list[str]
+) -> Iterator[pa.RecordBatch]:
+    """Arrow batches of the data lines.
+
+    Args:
+        path: plain, gzip or bgzip text.
+        columns: name and type of every column of the file.
+        wanted: names of the columns to convert; the others are not looked at.
+
+    Yields:
+        record batches of a few hundred thousand rows with the ``wanted`` columns, no nulls.
+
+    Raises:
+        MalformedTable: a line has another number of columns or a value of another type.
+        InputError: the file cannot be read.
+        FormatError: its compressed stream is cut or damaged.
+    """
+    with open_bytes(path) as file, _read_errors(path):
+        try:
+            reader = pa_csv.open_csv(
+                _DataLines(file),
+                read_options=pa_csv.ReadOptions(column_names=list(columns), block_size=_CHUNK),
+                parse_options=pa_csv.ParseOptions(delimiter="\t", quote_char=False),
+                convert_options=pa_csv.ConvertOptions(
+                    column_types=columns, include_columns=wanted, null_values=[]
+                ),
+            )
+            yield from reader
+        except pa.ArrowInvalid as error:
+            if str(error) == "Empty CSV file":
+                return
+            raise MalformedTable(str(error)) from error
+
+
+def parse_int32(text: str) -> int | None:
+    """The integer that ``text`` writes, or None where it is not one of at most 32 bits."""
+    if not text.removeprefix("-").isascii() or not text.removeprefix("-").isdecimal():
+        return None
+    value = int(text)
+    return value if -INT32_MAX <= value <= INT32_MAX else None
