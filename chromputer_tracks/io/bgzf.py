@@ -59,6 +59,18 @@ def check_eof_block(path: Path) -> None:
             )
 
 
+def check_fresh(index: Path, path: Path, remedy: str) -> None:
+    """Check that an index is not older than its file.
+
+    Copying or unpacking a folder writes the two in either order, moments apart: 2 s are allowed.
+
+    Raises:
+        FileIndexError: it is older; ``remedy`` ends the message.
+    """
+    if index.stat().st_mtime + 2 < path.stat().st_mtime:
+        raise FileIndexError(f"{index} is older than {path.name}; {remedy}")
+
+
 def _block_size(head: bytes) -> int:
     """Total bytes of the bgzip block that starts with these 18 bytes; 0 when it is none."""
     if len(head) < 18 or head[:4] != b"\x1f\x8b\x08\x04" or head[12:16] != b"BC\x02\x00":
@@ -86,8 +98,8 @@ class BgzfReader:
         if len(raw) != 8 + 16 * count:
             raise self._stale("its length is wrong")
         pairs = list(struct.iter_unpack("<QQ", raw[8:]))
-        self._compressed = [0, *(pair[0] for pair in pairs)]
-        self._plain = [0, *(pair[1] for pair in pairs)]
+        self._compressed: list[int] = [0, *(pair[0] for pair in pairs)]
+        self._plain: list[int] = [0, *(pair[1] for pair in pairs)]
         self._file = open_input(path)
         self._cached: tuple[int, bytes] = (-1, b"")
 

@@ -16,10 +16,15 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import FileIndexError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.bgzf import BgzfReader, check_eof_block, is_bgzf, is_gzip, open_input
+from chromputer_tracks.io.bgzf import (
+    BgzfReader,
+    check_eof_block,
+    check_fresh,
+    is_bgzf,
+    is_gzip,
+    open_input,
+)
 
-# Copying or unpacking a folder writes the two files in either order, moments apart.
-_MTIME_TOLERANCE_S = 2.0
 _HEADER_LIMIT = 1 << 16
 _N = ord("N")
 
@@ -149,8 +154,7 @@ def _read_fai(path: Path, compressed: bool) -> list[_Record]:
     for companion in companions:
         if not companion.exists():
             raise FileIndexError(f"{path} has no index {companion.name}; {remedy}")
-        if companion.stat().st_mtime + _MTIME_TOLERANCE_S < path.stat().st_mtime:
-            raise FileIndexError(f"{companion} is older than {path.name}; {remedy}")
+        check_fresh(companion, path, remedy)
     records = []
     for number, line in enumerate(index.read_bytes().decode(errors="replace").splitlines(), 1):
         name, *fields = line.split("\t")

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import oxbow
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes
@@ -30,7 +31,7 @@ SECONDARY, QC_FAIL, DUPLICATE, SUPPLEMENTARY = 0x100, 0x200, 0x400, 0x800
 PLACED_PAIR = PAIRED | PROPER | UNMAPPED | MATE_UNMAPPED
 
 _COLUMNS = ["rname", "pos", "flag", "mapq", "tlen", "pnext"]
-_MAPQ_MISSING = 255
+MAPQ_MISSING = 255
 
 
 class BamReader(FragmentReader):
@@ -134,8 +135,9 @@ class BamReader(FragmentReader):
                 keep &= ~drop
         return FragmentBatch(contig[keep], start[keep], start[keep] + length[keep])
 
-    def _low(self, records: pa.RecordBatch, rows: np.ndarray) -> np.ndarray:
+    def _low(self, records: pa.RecordBatch, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Give bool (n,): the record or its mate has a mapping quality below the minimum."""
-        own = records.column("mapq").fill_null(_MAPQ_MISSING).to_numpy()[rows]
-        mate = records.column("tags").field("MQ").fill_null(_MAPQ_MISSING).to_numpy()[rows]
-        return (own < self.options.min_mapq) | (mate < self.options.min_mapq)
+        own = records.column("mapq").fill_null(MAPQ_MISSING).to_numpy()[rows]
+        mate = records.column("tags").field("MQ").fill_null(MAPQ_MISSING).to_numpy()[rows]
+        low: NDArray[np.bool_] = np.minimum(own, mate) < self.options.min_mapq
+        return low

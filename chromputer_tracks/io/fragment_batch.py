@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,13 @@ class FragmentBatch:
             None if self.barcodes is None else self.barcodes[keep],
             None if self.counts is None else self.counts[keep],
         )
+
+
+class Fragments(NamedTuple):
+    """``starts`` and ``ends``, int32 (n,), bp, 0-based, half-open; sorted by start, then end."""
+
+    starts: Int32
+    ends: Int32
 
 
 @dataclass(frozen=True, slots=True)

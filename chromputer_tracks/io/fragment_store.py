@@ -16,6 +16,7 @@ from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.fragment_batch import (
     IDENTICAL,
     FragmentOptions,
+    Fragments,
     FragmentSummary,
     Int32,
 )
@@ -28,13 +29,6 @@ _INT32 = np.iinfo(np.int32)
 _DEFAULT = FragmentOptions()
 
 Int64 = NDArray[np.int64]
-
-
-class Fragments(NamedTuple):
-    """``starts`` and ``ends``, int32 (n,), bp, 0-based, half-open; sorted by start, then end."""
-
-    starts: Int32
-    ends: Int32
 
 
 class Midpoints(NamedTuple):

@@ -54,7 +54,7 @@ class _TextReader(FragmentReader):
 
     def _contig_codes(self, column: pa.DictionaryArray) -> Int32:
         """int32 (n,) codes into ``names``; -1 for ``.``."""
-        return _global_codes(column, self._codes, self.names)
+        return _global_codes(column, self._codes, self.names, no_code=(_UNPLACED, ""))
 
     def _limits(self) -> Int32:
         """int32 by code: the largest end allowed; excluded contigs have none."""
@@ -214,11 +214,16 @@ class BedpeReader(_TextReader):
             self._check_span(line, second, numbers[2], numbers[3])
 
 
-def _global_codes(column: pa.DictionaryArray, codes: dict[str, int], names: list[str]) -> Int32:
-    """Codes of one batch's own dictionary turned into codes by first appearance in the file."""
+def _global_codes(
+    column: pa.DictionaryArray,
+    codes: dict[str, int],
+    names: list[str],
+    no_code: tuple[str, ...] = (),
+) -> Int32:
+    """Codes of one batch's own dictionary to codes by first appearance in the file; else -1."""
     mapping = []
     for name in column.dictionary.to_pylist():
-        if name in (_UNPLACED, ""):
+        if name in no_code:
             mapping.append(-1)
             continue
         if name not in codes:
@@ -226,4 +231,5 @@ def _global_codes(column: pa.DictionaryArray, codes: dict[str, int], names: list
             names.append(name)
         mapping.append(codes[name])
     table = np.array(mapping, dtype=np.int32)
-    return table[column.indices.to_numpy()]
+    indices: Int32 = column.indices.to_numpy()
+    return table[indices]

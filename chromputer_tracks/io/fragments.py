@@ -19,6 +19,8 @@ from chromputer_tracks.io.fragment_batch import (
     FragmentKind,
     FragmentOptions,
     FragmentReader,
+    Fragments,
+    FragmentSummary,
 )
 from chromputer_tracks.io.fragment_text import BedpeReader, FragmentFileReader
 from chromputer_tracks.io.text_table import first_line
@@ -28,6 +30,8 @@ __all__ = [
     "FragmentKind",
     "FragmentOptions",
     "FragmentReader",
+    "FragmentSummary",
+    "Fragments",
     "is_bam",
     "open_fragments",
 ]

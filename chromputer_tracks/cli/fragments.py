@@ -1,0 +1,89 @@
+"""``chromputer fragments``: any fragment format to a sorted, indexed fragment file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from chromputer_tracks.io.fragments import FragmentSummary
+
+
+def fragments(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IN", help="Paired-end BAM in any order, fragments.tsv[.gz], or BEDPE."
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="The new file, OUT.fragments.tsv.gz; its .tbi is written beside it."
+        ),
+    ],
+    min_mapq: Annotated[
+        int, typer.Option(min=0, max=255, help="BAM: least mapping quality of both mates.")
+    ] = 30,
+    drop_duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--drop-duplicates/--keep-duplicates",
+            help="Drop pairs flagged as duplicates and write identical fragments once, counted.",
+        ),
+    ] = True,
+    exclude_contig: Annotated[
+        list[str] | None, typer.Option(help="Leave out this contig; may be repeated.")
+    ] = None,
+    tn5_shift: Annotated[
+        bool | None,
+        typer.Option(
+            "--tn5-shift/--no-tn5-shift",
+            help="Move starts by +4 and ends by -5 bp; default: for BAM only.",
+        ),
+    ] = None,
+    fasta: Annotated[
+        Path | None,
+        typer.Option(help="Genome FASTA with its .fai: order of contigs, and bounds to check."),
+    ] = None,
+) -> None:
+    """Convert fragments to a sorted, bgzipped, tabix-indexed fragment file."""
+    from chromputer_tracks.cli.console import Reporter
+    from chromputer_tracks.io.fasta import Fasta
+    from chromputer_tracks.io.fragment_convert import convert_fragments
+    from chromputer_tracks.io.fragments import FragmentOptions
+
+    options = FragmentOptions(min_mapq, drop_duplicates, tuple(exclude_contig or ()), tn5_shift)
+    sizes = None
+    if fasta is not None:
+        with Fasta(fasta) as genome:
+            sizes = genome.sizes
+    with Reporter() as reporter:
+        summary = convert_fragments(
+            source,
+            out,
+            sizes,
+            options,
+            progress=lambda kept: reporter.progress("Reading", kept, None, "fragments"),
+        )
+    reporter.console.print(_table(summary))
+    shift = "ends shifted by +4/-5" if options.shifts(summary.kind) else "ends as they are"
+    reporter.note(f"Wrote {out} ({shift}) and its index")
+
+
+def _table(summary: FragmentSummary) -> Table:
+    from rich.table import Table
+
+    what = "rows" if summary.kind == "fragments" else "read pairs"
+    table = Table(title=f"{summary.path.name}: {summary.read:,} {what}", title_justify="left")
+    table.add_column(what)
+    table.add_column("number", justify="right")
+    table.add_column("share", justify="right")
+    for reason, count in (("kept", summary.kept), *summary.removed.items()):
+        label = reason if reason == "kept" else f"removed: {reason}"
+        table.add_row(label, f"{count:,}", f"{count / summary.read:.1%}")
+    return table
