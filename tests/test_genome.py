@@ -303,7 +303,7 @@ def test_progress_and_stages(session: Session, toy: ToyGenome) -> None:
     assert seen == sorted(seen)
     assert seen[-1] == sum(LENGTHS.values())
     report = stages.report()
-    assert set(report["parts_of_predict"]) == {
+    assert set(report["parts_of_predicting"]) == {
         "arrays",
         "session",
         "writing",
@@ -311,7 +311,7 @@ def test_progress_and_stages(session: Session, toy: ToyGenome) -> None:
         "waiting for the writer",
     }
     assert (
-        report["phases"]["predict"]["seconds"] >= report["parts_of_predict"]["session"]["seconds"]
+        report["phases"]["predict"]["seconds"] >= report["parts_of_predicting"]["session"]["seconds"]
     )
     assert 10 < report["phases"]["predict"]["peak_mb"] < 100_000
     assert stages.peak_mb() == stages.phases["predict"].peak_mb

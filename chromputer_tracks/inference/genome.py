@@ -102,6 +102,17 @@ def region_bins(
     return runs
 
 
+def covered_bases(
+    bins: Mapping[str, list[tuple[int, int]]], sizes: ChromSizes, grid: Grid
+) -> int:
+    """Bases that the bins of :func:`region_bins` cover."""
+    return sum(
+        min(last * grid.stride, sizes[chrom]) - first * grid.stride
+        for chrom, runs in bins.items()
+        for first, last in runs
+    )
+
+
 def padded_width(outputs: int, tile: int) -> int:
     """The least of tile, 3/4 tile, 1/2 tile, 3/8 tile ... that holds ``outputs``.
 

@@ -73,7 +73,7 @@ class Stages:
         """Phases and parts with rounded figures, for ``run.json``."""
         return {
             "phases": {name: _figures(stage) for name, stage in self.phases.items()},
-            "parts_of_predict": {name: _figures(stage) for name, stage in self.parts.items()},
+            "parts_of_predicting": {name: _figures(stage) for name, stage in self.parts.items()},
         }
 
 

@@ -1,0 +1,110 @@
+"""``chromputer doctor``: what works on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_NEEDED = ("numpy", "oxbow", "pyarrow", "pyBigWig", "pybigtools", "pysam", "rich", "typer")
+_OPTIONAL = {
+    "torch": "train",
+    "lightning": "train",
+    "onnx": "train",
+    "onnxscript": "train",
+    "pybedtools": "train",
+    "pyjaspar": "train",
+    "scikit-learn": "train,analysis",
+}
+_BINARIES = {
+    "bedtools": "making training sets",
+    "samtools": "indexing a FASTA (samtools faidx), sorting BAM",
+    "bgzip": "compressing a FASTA so that it can be indexed",
+}
+
+
+def doctor() -> None:
+    """Report versions, working providers, optional packages and binaries.
+
+    Exits with 1 when something that prediction needs is missing or broken.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("what", "found", "note")
+    problems = [*_packages(table), *_runtime(table)]
+    _binaries(table)
+    console = Console(markup=False, highlight=False)
+    console.print(table)
+    for problem in problems:
+        console.print(f"problem: {problem}")
+    if problems:
+        raise typer.Exit(1)
+    console.print("No problem found.")
+
+
+def _packages(table: Table) -> list[str]:
+    import platform
+
+    from chromputer_tracks import __version__
+
+    table.add_row("chromputer-tracks", __version__, "")
+    table.add_row("python", platform.python_version(), platform.platform())
+    problems = []
+    for name in _NEEDED:
+        version = _version(name)
+        table.add_row(name, version or "missing", "")
+        if version is None:
+            problems.append(f"{name} is missing: pip install {name}")
+    for name, extra in _OPTIONAL.items():
+        remedy = f"pip install 'chromputer-tracks[{extra.split(',')[0]}]'"
+        version = _version(name)
+        note = f"optional, for {extra}" + ("" if version else f": {remedy}")
+        table.add_row(name, version or "missing", note)
+    return problems
+
+
+def _version(name: str) -> str | None:
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _runtime(table: Table) -> list[str]:
+    from typing import get_args
+
+    try:
+        from chromputer_tracks.inference.session import (
+            Provider,
+            available_cpus,
+            installed_wheels,
+            probe,
+            wheel_conflict,
+        )
+    except ImportError as error:
+        return [f"onnxruntime cannot be imported ({error}): pip install onnxruntime"]
+
+    for name, version in installed_wheels().items():
+        table.add_row(name, version, "")
+    conflict = wheel_conflict()
+    problems = [conflict] if conflict else []
+    for provider in get_args(Provider):
+        why = probe(provider)
+        table.add_row(f"provider {provider}", "works" if why is None else "does not work", why)
+        if provider == "cpu" and why is not None:
+            problems.append(f"ONNX Runtime does not run on the CPU: {why}")
+    table.add_row("CPUs", str(available_cpus()), "default of --threads")
+    return problems
+
+
+def _binaries(table: Table) -> None:
+    import shutil
+
+    for name, purpose in _BINARIES.items():
+        table.add_row(name, shutil.which(name) or "missing", f"optional, for {purpose}")

@@ -1,0 +1,88 @@
+"""The ``chromputer`` command; commands import what they need when they run, so help is fast."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from chromputer_tracks import __version__
+from chromputer_tracks.cli.doctor import doctor
+from chromputer_tracks.cli.fragments import fragments
+from chromputer_tracks.cli.models import models
+from chromputer_tracks.cli.predict import predict
+from chromputer_tracks.errors import ChromputerError
+
+FAILURE, INTERRUPTED = 1, 130
+
+
+class _Group(TyperGroup):
+    """Turns the errors that a user can mend into one message and exit status 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ChromputerError as error:
+            if ctx.params.get("debug"):
+                traceback.print_exception(error)
+            else:
+                _show(error)
+            raise typer.Exit(FAILURE) from error
+        except KeyboardInterrupt:
+            sys.stderr.write("\nInterrupted\n")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def _show(error: ChromputerError) -> None:
+    from rich.text import Text
+
+    from chromputer_tracks.cli.console import stderr_console
+
+    message = Text("error: ", style="bold red").append(str(error), style="default not bold")
+    for note in getattr(error, "__notes__", []):
+        message.append(f" ({note})", style="default not bold")
+    stderr_console().print(message)
+
+
+app = typer.Typer(
+    cls=_Group,
+    name="chromputer",
+    help="Chromatin-state and TF-binding tracks from ATAC-seq and a genome.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(predict)
+app.command()(fragments)
+app.command()(models)
+app.command()(doctor)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        sys.stdout.write(f"chromputer {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of every error.")
+    ] = False,
+) -> None:
+    # Both are acted upon elsewhere: the version in its callback, debug in _Group.
+    del version, debug
+
+
+def run() -> None:
+    """The console entry point."""
+    app()

@@ -1,0 +1,120 @@
+"""``chromputer predict``: tracks of a genome from ATAC-seq fragments and a model."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from chromputer_tracks.tracks.predict import PredictResult
+
+
+class ProviderName(StrEnum):
+    """Values of ``--provider``."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    TENSORRT = "tensorrt"
+
+
+def predict(
+    model: Annotated[
+        str,
+        typer.Argument(help="Model folder, .onnx file or shipped model (chromputer models)."),
+    ],
+    fasta: Annotated[Path, typer.Option(help="Genome FASTA, plain or bgzip, with its .fai.")],
+    out: Annotated[Path, typer.Option(help="Folder for the tracks; its parent must exist.")],
+    fragments: Annotated[
+        Path | None,
+        typer.Option(help="Paired-end BAM, fragments.tsv.gz or BEDPE; needed by V-plot models."),
+    ] = None,
+    regions: Annotated[
+        Path | None, typer.Option(help="Predict only the bins that touch the regions of this BED.")
+    ] = None,
+    chrom: Annotated[
+        list[str] | None, typer.Option(help="Predict only this chromosome; may be repeated.")
+    ] = None,
+    provider: Annotated[
+        ProviderName,
+        typer.Option(help="Where to run; auto takes a GPU when one works, else the CPU."),
+    ] = ProviderName.AUTO,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; default: those this process may use.")
+    ] = None,
+    average_strands: Annotated[
+        bool,
+        typer.Option("--average-strands", help="Average over both strands; twice the time."),
+    ] = False,
+    min_mapq: Annotated[
+        int, typer.Option(min=0, max=255, help="BAM: least mapping quality of both mates.")
+    ] = 30,
+    drop_duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--drop-duplicates/--keep-duplicates",
+            help="Drop pairs flagged as duplicates; count identical fragments once.",
+        ),
+    ] = True,
+    exclude_contig: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave out the fragments of this contig; may be repeated."),
+    ] = None,
+    tn5_shift: Annotated[
+        bool | None,
+        typer.Option(
+            "--tn5-shift/--no-tn5-shift",
+            help="Shift ends by +4/-5 bp; default: on for BAM, off for fragment files and BEDPE.",
+        ),
+    ] = None,
+    tile: Annotated[int | None, typer.Option(min=1, help="Outputs per tile.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Tiles per run of the network.")] = None,
+    scratch: Annotated[
+        Path | None, typer.Option(help="Folder for temporary files; default: the system's.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write into a folder that holds other files.")
+    ] = False,
+) -> None:
+    """Predict tracks of a genome: chromatin states and binding probabilities for every base."""
+    import sys
+
+    from chromputer_tracks.cli.console import Reporter
+    from chromputer_tracks.inference.genome import DEFAULT_BATCH, DEFAULT_TILE
+    from chromputer_tracks.io.fragments import FragmentOptions
+    from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
+
+    options = PredictOptions(
+        model=model,
+        fasta=fasta,
+        out=out,
+        fragments=fragments,
+        regions=regions,
+        chroms=tuple(chrom or ()),
+        provider=provider.value,
+        threads=threads,
+        average_strands=average_strands,
+        fragment_options=FragmentOptions(
+            min_mapq=min_mapq,
+            drop_duplicates=drop_duplicates,
+            exclude=tuple(exclude_contig or ()),
+            tn5_shift=tn5_shift,
+        ),
+        tile=tile or DEFAULT_TILE,
+        batch=batch or DEFAULT_BATCH,
+        scratch=scratch,
+        force=force,
+        command=("chromputer", *sys.argv[1:]),
+    )
+    with Reporter() as reporter:
+        result = predict_tracks(options, reporter)
+    _summary(result, reporter.console)
+
+
+def _summary(result: PredictResult, console: Console) -> None:
+    console.print(result)

@@ -1,0 +1,312 @@
+"""From fragments, a genome and a model to a folder of tracks: the whole prediction run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from chromputer_tracks.data.features import Features
+from chromputer_tracks.errors import InputError, OutputError
+from chromputer_tracks.inference.genome import (
+    DEFAULT_BATCH,
+    DEFAULT_TILE,
+    covered_bases,
+    drain,
+    predict_regions,
+    region_bins,
+)
+from chromputer_tracks.inference.provenance import RUN_JSON, Checksums, versions, write_run_json
+from chromputer_tracks.inference.registry import Model, load_model
+from chromputer_tracks.inference.session import ProviderChoice, Session, open_session
+from chromputer_tracks.inference.stages import Stages
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.atomic import output_errors
+from chromputer_tracks.io.bed import read_bed
+from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.fragments import FragmentOptions
+from chromputer_tracks.tracks.writer import TrackSummary, TrackWriter
+
+
+class Report(Protocol):
+    """Is told what happens; :class:`chromputer_tracks.cli.console.Reporter` is one."""
+
+    def note(self, text: str) -> None:
+        """One line."""
+
+    def progress(self, stage: str, done: int, total: int | None, unit: str) -> None:
+        """How far a stage is."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictOptions:
+    """What to predict, from what, and how.
+
+    Attributes:
+        model: a model folder, an ``.onnx`` file or a shipped model's name.
+        fasta: the genome, with its ``.fai``; the authority on contigs.
+        out: folder of the tracks; made when only its parent exists.
+        fragments: BAM, fragment file or BEDPE; None for a model that reads DNA only.
+        regions: BED; bins that touch its regions are predicted. None: see ``chroms``.
+        chroms: contigs to predict; empty: all.
+        provider: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
+        threads: CPU threads; None: those that the process may use.
+        average_strands: take the mean of both strands' probabilities.
+        fragment_options: which fragments count.
+        tile: outputs per tile.
+        batch: tiles per run of the network.
+        scratch: folder for temporary files; None: the system's.
+        force: write into a folder that holds other things than an earlier run.
+        command: the command line, for ``run.json``.
+    """
+
+    model: str | Path
+    fasta: Path
+    out: Path
+    fragments: Path | None = None
+    regions: Path | None = None
+    chroms: tuple[str, ...] = ()
+    provider: ProviderChoice = "auto"
+    threads: int | None = None
+    average_strands: bool = False
+    fragment_options: FragmentOptions = FragmentOptions()
+    tile: int = DEFAULT_TILE
+    batch: int = DEFAULT_BATCH
+    scratch: Path | None = None
+    force: bool = False
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PredictResult:
+    """What a run gave.
+
+    Attributes:
+        out: folder of the tracks.
+        model: the model used.
+        summary: shares of states and calls by label.
+        record: what ``run.json`` holds.
+    """
+
+    out: Path
+    model: Model
+    summary: TrackSummary
+    record: dict[str, Any]
+
+
+def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
+    """Predict tracks and write them with ``run.json`` into ``options.out``.
+
+    Everything that can be checked is checked before the fragments are read. A run that fails
+    leaves nothing under a final name, and removes the folder if it made it.
+
+    Raises:
+        SpecError: the model cannot be used.
+        InputError: an input cannot be used, or does not fit the genome.
+        ProviderError: the provider does not work here.
+        OutputError: the tracks cannot be written.
+    """
+    started = datetime.now(UTC)
+    stages = Stages()
+    with ExitStack() as stack:
+        with stages.phase("checking"):
+            model = load_model(options.model)
+            fasta = stack.enter_context(Fasta(options.fasta))
+            sizes = fasta.sizes
+            bins = region_bins(_regions(options, sizes), sizes, model.spec.grid)
+            fragments = _fragments(model, options)
+            earlier = stack.enter_context(_output_folder(options.out, force=options.force))
+            session = open_session(model.path, options.provider, options.threads)
+        _announce(model, session, sizes, options, report)
+        files = {
+            "model": model.path,
+            "fasta": options.fasta,
+            "fragments": fragments,
+            "regions": options.regions,
+        }
+        checksums = stack.enter_context(
+            Checksums({role: path for role, path in files.items() if path is not None})
+        )
+        store = None
+        if fragments is not None:
+            with stages.phase("reading fragments"):
+                store = stack.enter_context(_store(fragments, sizes, options, report))
+        total = covered_bases(bins, sizes, model.spec.grid)
+        writing = stack.enter_context(ExitStack())
+        writer = writing.enter_context(TrackWriter(options.out, model.spec, sizes))
+        with stages.phase("predicting"):
+            drain(
+                predict_regions(
+                    session,
+                    model.spec,
+                    Features(model.spec.inputs, fasta, store),
+                    bins,
+                    sizes,
+                    tile=options.tile,
+                    batch=options.batch,
+                    average_strands=options.average_strands,
+                    stages=stages,
+                ),
+                writer.write,
+                stages,
+                lambda bases: report.progress("predicting", bases, total, "bp"),
+            )
+        inputs = checksums.result()
+        with stages.phase("finishing tracks"):
+            writing.close()
+        record = {
+            "command": shlex.join(options.command),
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
+            "versions": versions(),
+            "provider": {
+                "name": session.provider,
+                "reason": session.reason,
+                "threads": session.threads,
+            },
+            "model": {"name": model.name, **inputs.pop("model")},
+            "inputs": inputs,
+            "genome": {
+                "contigs": len(sizes),
+                "bases": sizes.total,
+                "digest": sizes.digest(),
+                "model_assembly": model.spec.assembly,
+                "same_as_model": sizes.digest() == model.spec.sizes_digest,
+            },
+            "fragments": None if store is None else _fragment_record(store),
+            "options": _option_record(options),
+            "predicted_bases": total,
+            "summary": asdict(writer.summary),
+            "outputs": sorted(str(path.relative_to(options.out)) for path in writer.outputs),
+            "peak_mb": round(stages.peak_mb(), 1),
+            "stages": stages.report(),
+        }
+        write_run_json(options.out, record)
+    _remove_stale(options.out, earlier - set(record["outputs"]))
+    return PredictResult(options.out, model, writer.summary, record)
+
+
+def _store(path: Path, sizes: ChromSizes, options: PredictOptions, report: Report) -> FragmentStore:
+    store = FragmentStore.build(
+        path,
+        sizes,
+        options.fragment_options,
+        lambda kept: report.progress("reading", kept, None, "fragments"),
+        options.scratch,
+    )
+    report.note(f"{store.total:,} fragments, {store.density:.3g} per kb")
+    return store
+
+
+def _fragment_record(store: FragmentStore) -> dict[str, Any]:
+    return {
+        "format": store.summary.kind,
+        "kept": store.total,
+        "removed": store.summary.removed,
+        "per_kb": store.density,
+    }
+
+
+def _option_record(options: PredictOptions) -> dict[str, Any]:
+    names = ("chroms", "average_strands", "tile", "batch")
+    return {name: getattr(options, name) for name in names} | asdict(options.fragment_options)
+
+
+def _remove_stale(out: Path, names: set[str]) -> None:
+    """Remove files that an earlier run wrote and this one did not (tracks of another model)."""
+    for name in names:
+        path = out / name
+        # An edited run.json must not lead outside the folder.
+        if path.resolve().is_relative_to(out.resolve()):
+            with output_errors(path):
+                path.unlink(missing_ok=True)
+
+
+def _fragments(model: Model, options: PredictOptions) -> Path | None:
+    """The fragment file that the model needs; None when it reads DNA only."""
+    if not any(item.kind == "vplot" for item in model.spec.inputs):
+        return None
+    if options.fragments is None:
+        raise InputError(
+            f"model {model.name} reads ATAC-seq fragments: give a BAM, fragment file or BEDPE "
+            "with --fragments"
+        )
+    if not options.fragments.is_file():
+        raise InputError(f"{options.fragments}: no such file")
+    return options.fragments
+
+
+def _regions(options: PredictOptions, sizes: ChromSizes) -> list[Interval] | None:
+    """The regions asked for, inside their contigs; None: the whole genome."""
+    if options.regions is not None and options.chroms:
+        raise InputError("give either --regions or --chrom, not both")
+    if options.chroms:
+        return [Interval(c, 0, sizes.require(c, "--chrom")) for c in dict.fromkeys(options.chroms)]
+    if options.regions is None:
+        return None
+    return [record.interval for record in read_bed(options.regions, sizes)]
+
+
+@contextmanager
+def _output_folder(out: Path, *, force: bool) -> Iterator[set[str]]:
+    """Make the folder, or refuse it; removed again when the run fails and left it empty.
+
+    Yields:
+        names of the files that an earlier run wrote into it, relative to it.
+    """
+    made = not out.exists()
+    if made:
+        if not out.parent.is_dir():
+            raise OutputError(
+                f"cannot write {out}: folder {out.parent} does not exist; make it first"
+            )
+        with output_errors(out):
+            out.mkdir()
+    elif not out.is_dir():
+        raise OutputError(f"cannot write {out}: it is a file; name a folder")
+    elif not os.access(out, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {out}: no permission to write into this folder")
+    elif any(out.iterdir()) and not (out / RUN_JSON).is_file() and not force:
+        raise OutputError(
+            f"{out} holds files that are not of an earlier run (it has no {RUN_JSON}): name "
+            "another folder, or pass --force"
+        )
+    try:
+        yield set() if made else _earlier_outputs(out / RUN_JSON)
+    except BaseException:
+        if made:
+            # It stays when something else has put a file there.
+            with suppress(OSError):
+                out.rmdir()
+        raise
+
+
+def _earlier_outputs(path: Path) -> set[str]:
+    if not path.is_file():
+        return set()
+    try:
+        return {str(name) for name in json.loads(path.read_text(encoding="utf-8"))["outputs"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(
+            f"{path} is not the record of an earlier run ({error!r}): name another folder, or "
+            "remove that file and pass --force"
+        ) from error
+
+
+def _announce(
+    model: Model, session: Session, sizes: ChromSizes, options: PredictOptions, report: Report
+) -> None:
+    threads = f"{session.threads} thread{'s' if session.threads > 1 else ''}"
+    report.note(f"model {model.name} on {session.provider} ({session.reason}), {threads}")
+    if sizes.digest() != model.spec.sizes_digest:
+        report.note(
+            f"note: {options.fasta} is not the assembly that the model was trained on "
+            f"({model.spec.assembly}); its figures on other genomes are not known"
+        )

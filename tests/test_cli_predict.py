@@ -1,0 +1,390 @@
+"""``chromputer predict`` from the command line to the files, on a model with known answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyBigWig
+import pytest
+from numpy.typing import NDArray
+from test_genome import oracle
+from tiny_models import tiny_graph, tiny_spec, write_tiny_model
+from toy_genome import LENGTHS, ToyGenome, toy_genome
+from typer.testing import CliRunner, Result
+
+from chromputer_tracks import __version__
+from chromputer_tracks.cli.main import app
+
+COMMAND = [sys.executable, "-c", "from chromputer_tracks.cli.main import run; run()"]
+LABELS = ["states/S0", "states/S1", "states/S2", "binary/TF1", "binary/TF2"]
+
+
+@pytest.fixture(scope="module")
+def toy() -> ToyGenome:
+    return toy_genome()
+
+
+@pytest.fixture
+def inputs(tmp_path: Path, toy: ToyGenome) -> dict[str, Path]:
+    folder = tmp_path / "input"
+    folder.mkdir()
+    fasta, fragments = toy.write(folder)
+    model = write_tiny_model(folder / "tiny", tiny_spec(sizes_digest=toy.sizes.digest()))
+    return {"model": model, "fasta": fasta, "fragments": fragments, "out": tmp_path / "out"}
+
+
+def predict(inputs: dict[str, Path], *more: str) -> Result:
+    args = ["predict", str(inputs["model"]), "--provider", "cpu"]
+    for name in ("fasta", "fragments", "out"):
+        if name in inputs:
+            args += [f"--{name}", str(inputs[name])]
+    return CliRunner().invoke(app, [*args, *more])
+
+
+def fails(inputs: dict[str, Path], *more: str) -> str:
+    """The message of a run that must fail cleanly."""
+    out = inputs["out"]
+    before = sorted(out.rglob("*")) if out.is_dir() else None
+    result = predict(inputs, *more)
+    assert result.exit_code == 1, result.output
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    after = sorted(out.rglob("*")) if out.is_dir() else None
+    assert after == before
+    message = result.stderr.strip().splitlines()[-1]
+    assert message.startswith("error: ")
+    return message
+
+
+def tracks(out: Path) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """Contig to label to one value a base."""
+    values: dict[str, dict[str, NDArray[np.float32]]] = {}
+    for label in LABELS:
+        with pyBigWig.open(str(out / f"{label}.bw")) as file:
+            for chrom, size in file.chroms().items():
+                values.setdefault(chrom, {})[label] = file.values(chrom, 0, size, numpy=True)
+    return values
+
+
+def test_all_contigs_all_bases_right_values(inputs: dict[str, Path], toy: ToyGenome) -> None:
+    result = predict(inputs)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    values = tracks(inputs["out"])
+    assert {chrom: len(values[chrom]["states/S0"]) for chrom in values} == LENGTHS
+    for chrom, length in LENGTHS.items():
+        rows = np.stack([values[chrom][label] for label in LABELS])
+        assert not np.isnan(rows).any()
+        np.testing.assert_allclose(rows[:3].sum(0), 1, atol=0.01)
+        for k in {0, 1, (length - 1) // 50, length // 100}:
+            bin_values = rows[:, 50 * k : min(50 * k + 50, length)]
+            assert (bin_values == bin_values[:, :1]).all()
+            # Tracks are rounded.
+            np.testing.assert_allclose(bin_values[:, 0], oracle(toy, chrom, 50 * k), atol=2e-3)
+
+
+def test_run_json(inputs: dict[str, Path], toy: ToyGenome) -> None:
+    result = predict(inputs, "--threads", "1", "--tile", "64", "--batch", "2")
+    assert result.exit_code == 0, result.output
+    record = json.loads((inputs["out"] / "run.json").read_text())
+    for role in ("fasta", "fragments"):
+        data = inputs[role].read_bytes()
+        assert record["inputs"][role] == {
+            "path": str(inputs[role]),
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+    graph = inputs["model"] / "predict.onnx"
+    assert record["model"]["name"] == "tiny"
+    assert record["model"]["sha256"] == hashlib.sha256(graph.read_bytes()).hexdigest()
+    assert record["provider"] == {"name": "cpu", "reason": "asked for", "threads": 1}
+    assert record["genome"]["contigs"] == len(LENGTHS)
+    assert record["genome"]["bases"] == record["predicted_bases"] == sum(LENGTHS.values())
+    assert record["genome"]["digest"] == toy.sizes.digest()
+    assert record["genome"]["same_as_model"] is True
+    assert record["fragments"]["kept"] == sum(map(len, toy.starts.values()))
+    assert record["fragments"]["per_kb"] > 0
+    assert record["options"]["tile"] == 64
+    assert record["options"]["batch"] == 2
+    assert record["versions"]["chromputer-tracks"] == __version__
+    assert record["peak_mb"] > 10
+    assert {"reading fragments", "predicting"} <= set(record["stages"]["phases"])
+    on_disk = {
+        str(path.relative_to(inputs["out"])) for path in inputs["out"].rglob("*") if path.is_file()
+    }
+    assert set(record["outputs"]) == on_disk - {"run.json"}
+    assert {f"{label}.bw" for label in LABELS} <= on_disk
+    assert {"states.bed", "states.bb", "binary/TF1.bed"} <= on_disk
+
+
+def test_tile_batch_threads_change_nothing(inputs: dict[str, Path], tmp_path: Path) -> None:
+    assert predict(inputs).exit_code == 0
+    other = {**inputs, "out": tmp_path / "other"}
+    assert predict(other, "--tile", "5", "--batch", "3", "--threads", "2").exit_code == 0
+    one, two = tracks(inputs["out"]), tracks(other["out"])
+    for chrom in LENGTHS:
+        for label in LABELS:
+            np.testing.assert_allclose(one[chrom][label], two[chrom][label], atol=1e-5)
+    for name in ("states.bed", "binary/TF1.bed", "binary/TF2.bed"):
+        assert (inputs["out"] / name).read_text() == (other["out"] / name).read_text()
+
+
+def test_regions_are_a_part_of_the_whole(inputs: dict[str, Path], tmp_path: Path) -> None:
+    assert predict(inputs).exit_code == 0
+    bed = tmp_path / "regions.bed"
+    bed.write_text("chr1\t120\t130\nchr2\t4000\t4321\nchr1\t3000\t3100\nchr1\t3050\t3260\n")
+    part = {**inputs, "out": tmp_path / "part"}
+    result = predict(part, "--regions", str(bed))
+    assert result.exit_code == 0, result.output
+    whole, some = tracks(inputs["out"]), tracks(part["out"])
+    wanted = {"chr1": [(100, 150), (3000, 3300)], "chr2": [(4000, 4321)]}
+    for chrom, size in LENGTHS.items():
+        inside = np.zeros(size, bool)
+        for start, end in wanted.get(chrom, []):
+            inside[start:end] = True
+        for label in LABELS:
+            got = some.get(chrom, {}).get(label, np.full(size, np.nan, np.float32))
+            assert (~np.isnan(got) == inside).all()
+            np.testing.assert_allclose(got[inside], whole[chrom][label][inside], atol=1e-5)
+
+
+def test_chromosomes_by_name(inputs: dict[str, Path]) -> None:
+    result = predict(inputs, "--chrom", "chr10", "--chrom", "tiny")
+    assert result.exit_code == 0, result.output
+    rows = (inputs["out"] / "states.bed").read_text().splitlines()
+    assert {row.split("\t")[0] for row in rows if not row.startswith("#")} == {"chr10", "tiny"}
+
+
+def test_summary_and_notes_go_to_stderr(inputs: dict[str, Path]) -> None:
+    write_tiny_model(inputs["model"], tiny_spec())
+    result = predict(inputs)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    assert "model tiny on cpu (asked for)" in result.stderr
+    assert "is not the assembly that the model was trained on (toy)" in result.stderr
+    assert "predicting: 100%, 11,808 of 11,808 bp" in result.stderr
+    assert str(inputs["out"]) in result.stderr
+    assert "state 1" in result.stderr
+    assert "TF2" in result.stderr
+
+
+def test_second_run_replaces_the_first(inputs: dict[str, Path]) -> None:
+    assert predict(inputs).exit_code == 0
+    heads = tiny_spec().heads
+    states_only = (inputs["out"] / "binary" / "TF1.bw").exists()
+    assert states_only
+    message = fails(inputs, "--chrom", "nope")
+    assert "contig 'nope' is not in" in message
+    assert predict(inputs, "--chrom", "chr10").exit_code == 0
+    rows = (inputs["out"] / "states.bed").read_text().splitlines()
+    assert {row.split("\t")[0] for row in rows if not row.startswith("#")} == {"chr10"}
+    assert len(heads) == 2
+
+
+def test_dna_only_model_needs_no_fragments(inputs: dict[str, Path]) -> None:
+    message = fails({k: v for k, v in inputs.items() if k != "fragments"})
+    assert "model tiny reads ATAC-seq fragments" in message
+    assert "--fragments" in message
+
+
+def test_folder_with_other_files_is_refused(inputs: dict[str, Path]) -> None:
+    inputs["out"].mkdir()
+    (inputs["out"] / "thesis.txt").write_text("precious")
+    assert "not of an earlier run" in fails(inputs)
+    assert predict(inputs, "--force").exit_code == 0
+    assert (inputs["out"] / "thesis.txt").read_text() == "precious"
+
+
+def test_out_is_a_file(inputs: dict[str, Path]) -> None:
+    inputs["out"].write_text("x")
+    assert "it is a file; name a folder" in fails(inputs)
+
+
+def test_parent_of_out_is_missing(inputs: dict[str, Path], tmp_path: Path) -> None:
+    message = fails({**inputs, "out": tmp_path / "no" / "out"})
+    assert f"folder {tmp_path / 'no'} does not exist; make it first" in message
+
+
+def test_unknown_model(inputs: dict[str, Path]) -> None:
+    message = fails({**inputs, "model": Path("no-such-model")})
+    assert "model 'no-such-model': no such folder or .onnx file" in message
+    assert "shipped:" in message
+
+
+def test_unknown_spec_version(inputs: dict[str, Path]) -> None:
+    raw = json.loads(tiny_spec().to_json()) | {"version": 7}
+    path = inputs["model"] / "predict.onnx"
+    path.write_bytes(tiny_graph(tiny_spec(), json.dumps(raw)).SerializeToString())
+    message = fails({**inputs, "model": path})
+    assert "model spec version 7 is unknown" in message
+
+
+def test_fasta_without_index(inputs: dict[str, Path]) -> None:
+    Path(f"{inputs['fasta']}.fai").unlink()
+    message = fails(inputs)
+    assert "toy.fa has no index toy.fa.fai" in message
+    assert "samtools faidx" in message
+
+
+def test_contigs_do_not_match(inputs: dict[str, Path], toy: ToyGenome, tmp_path: Path) -> None:
+    folder = tmp_path / "renamed"
+    folder.mkdir()
+    short = {name.removeprefix("chr"): row for name, row in toy.bases.items()}
+    renamed = ToyGenome(
+        short,
+        {name.removeprefix("chr"): rows for name, rows in toy.starts.items()},
+        {name.removeprefix("chr"): rows for name, rows in toy.ends.items()},
+    )
+    fasta, _ = renamed.write(folder)
+    message = fails({**inputs, "fasta": fasta})
+    assert "toy.fragments.tsv.gz: 'chr1'" in message
+    assert str(fasta) in message
+    assert "rename the contigs" in message
+
+
+def test_empty_fragments(inputs: dict[str, Path], tmp_path: Path) -> None:
+    empty = tmp_path / "empty.tsv"
+    empty.write_text("")
+    message = fails({**inputs, "fragments": empty})
+    assert "empty.tsv" in message
+    assert "no fragments" in message
+
+
+def test_malformed_regions(inputs: dict[str, Path], tmp_path: Path) -> None:
+    bed = tmp_path / "regions.bed"
+    bed.write_text("chr1\t0\t100\nchr1\tzero\t100\n")
+    message = fails(inputs, "--regions", str(bed))
+    assert "regions.bed" in message
+    assert "line 2" in message
+
+
+def test_regions_past_the_contig(inputs: dict[str, Path], tmp_path: Path) -> None:
+    bed = tmp_path / "regions.bed"
+    bed.write_text("chr1\t0\t100\nchr10\t900\t1001\n")
+    message = fails(inputs, "--regions", str(bed))
+    assert "line 2" in message
+    assert "chr10" in message
+
+
+def test_regions_and_chromosomes_exclude_each_other(inputs: dict[str, Path]) -> None:
+    assert "either --regions or --chrom" in fails(inputs, "--regions", "x.bed", "--chrom", "chr1")
+
+
+@pytest.mark.skipif(Path("/proc/driver/nvidia/version").exists(), reason="this machine has a GPU")
+def test_cuda_is_an_error_here(inputs: dict[str, Path]) -> None:
+    message = fails(inputs, "--provider", "cuda")
+    assert "--provider cuda cannot be used" in message
+    result = predict(inputs, "--provider", "auto")
+    assert result.exit_code == 0
+    assert "on cpu (no usable GPU: " in result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_folder_without_permission(inputs: dict[str, Path]) -> None:
+    inputs["out"].mkdir(mode=0o500)
+    assert "no permission" in fails(inputs)
+
+
+def test_usage_errors_exit_with_2(inputs: dict[str, Path]) -> None:
+    assert predict(inputs, "--provider", "rocm").exit_code == 2
+    assert predict(inputs, "--threads", "0").exit_code == 2
+    assert CliRunner().invoke(app, ["predict"]).exit_code == 2
+    assert CliRunner().invoke(app, ["no-such-command"]).exit_code == 2
+
+
+def test_debug_shows_the_traceback(inputs: dict[str, Path]) -> None:
+    result = CliRunner().invoke(
+        app, ["--debug", "predict", "nope", "--fasta", "x", "--out", str(inputs["out"])]
+    )
+    assert result.exit_code == 1
+    assert "Traceback" in result.stderr
+    assert "SpecError: model 'nope'" in result.stderr
+
+
+def test_unexpected_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("chromputer_tracks.inference.registry.shipped_models", broken)
+    result = CliRunner().invoke(app, ["models"])
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_version_and_exit_codes_of_the_real_command(tmp_path: Path) -> None:
+    done = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"chromputer {__version__}\n"
+    args = ["predict", "nope", "--fasta", "x.fa", "--out", str(tmp_path / "out")]
+    done = subprocess.run([*COMMAND, *args], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: model 'nope'")
+    assert done.stdout == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_is_fast_and_imports_nothing_heavy() -> None:
+    heavy = "numpy torch onnxruntime pysam pyarrow polars oxbow pyBigWig pybigtools".split()
+    code = (
+        "import sys\nfrom chromputer_tracks.cli.main import app\n"
+        "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"
+    assert "predict" in done.stdout
+
+
+def test_interrupt_leaves_nothing(tmp_path: Path) -> None:
+    toy = toy_genome({"chr1": 3_000_000})
+    fasta, fragments = toy.write(tmp_path)
+    model = write_tiny_model(tmp_path / "tiny")
+    args = ["predict", str(model), "--fragments", str(fragments), "--fasta", str(fasta)]
+    process = subprocess.Popen(
+        [*COMMAND, *args, "--out", str(tmp_path / "out"), "--provider", "cpu", "--tile", "1"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("predicting"):
+            break
+    process.send_signal(signal.SIGINT)
+    begin = time.monotonic()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert time.monotonic() - begin < 10
+    assert "Interrupted" in errors
+    assert not (tmp_path / "out").exists()
+
+
+def test_models_lists_what_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chromputer_tracks.inference.registry._PACKAGE", tmp_path / "package")
+    result = CliRunner().invoke(app, ["models"])
+    assert result.exit_code == 0
+    assert "No model is shipped" in result.stdout
+    write_tiny_model(tmp_path / "models" / "tiny")
+    result = CliRunner().invoke(app, ["models"], env={"COLUMNS": "120"})
+    assert result.exit_code == 0
+    for text in ("tiny", "dna (sequence)", "factors (binary): TF1, TF2", "300 / 50 bp", "toy"):
+        assert text in result.stdout
+
+
+def test_doctor_reports_what_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "160"})
+    assert result.exit_code == 0, result.output
+    for text in (f"{__version__} ", "provider cpu", "provider cuda", "CPUs", "bedtools"):
+        assert text in result.stdout
+    monkeypatch.setattr(
+        "chromputer_tracks.inference.session.installed_wheels",
+        lambda: {"onnxruntime": "1", "onnxruntime-gpu": "1"},
+    )
+    result = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "160"})
+    assert result.exit_code == 1
+    assert "pip uninstall onnxruntime onnxruntime-gpu" in result.stdout
