@@ -205,6 +205,7 @@ class Broken:
         self.calls = 0
         self.features = toy.features(SPEC)
         self.session = session
+        self.workers = session.workers
         self.error = error
 
     def _count(self) -> None:
@@ -308,10 +309,12 @@ def test_progress_and_stages(session: Session, toy: ToyGenome) -> None:
         "session",
         "writing",
         "waiting for arrays",
+        "waiting for the session",
         "waiting for the writer",
     }
     assert (
-        report["phases"]["predict"]["seconds"] >= report["parts_of_predicting"]["session"]["seconds"]
+        report["phases"]["predict"]["seconds"]
+        >= report["parts_of_predicting"]["session"]["seconds"]
     )
     assert 10 < report["phases"]["predict"]["peak_mb"] < 100_000
     assert stages.peak_mb() == stages.phases["predict"].peak_mb

@@ -1,14 +1,15 @@
 """The stream over a genome: tiles to arrays to the session to probabilities, in order.
 
-A producer thread makes the arrays of the next tiles while the caller's thread runs the session;
-:func:`drain` hands the results to a writer thread. The queues between them are bounded, so that
-memory does not grow with the genome.
+A producer thread makes the arrays of the next tiles while the session's workers run the network on
+the ones before; :func:`drain` hands the results, in order, to a writer thread. The queues between
+them are bounded, so that memory does not grow with the genome.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
@@ -43,6 +44,10 @@ class ArraySource(Protocol):
 
 class LogitSource(Protocol):
     """What computes logits; :class:`chromputer_tracks.inference.session.Session` is one."""
+
+    @property
+    def workers(self) -> int:
+        """How many threads may call :meth:`run` at the same time."""
 
     def run(self, inputs: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """Input name to float32 (n, channels, positions), to float32 (n, outputs, bins)."""
@@ -102,9 +107,7 @@ def region_bins(
     return runs
 
 
-def covered_bases(
-    bins: Mapping[str, list[tuple[int, int]]], sizes: ChromSizes, grid: Grid
-) -> int:
+def covered_bases(bins: Mapping[str, list[tuple[int, int]]], sizes: ChromSizes, grid: Grid) -> int:
     """Bases that the bins of :func:`region_bins` cover."""
     return sum(
         min(last * grid.stride, sizes[chrom]) - first * grid.stride
@@ -197,7 +200,7 @@ def predict_regions(
     """Predict runs of outputs, in sorted contig order.
 
     Args:
-        session: computes the logits, in the caller's thread.
+        session: computes the logits, in as many threads as it has workers.
         spec: the model's inputs and heads.
         features: makes the input arrays, in a thread of its own.
         bins: from :func:`region_bins`.
@@ -232,27 +235,46 @@ def _predict(
     stages: Stages,
 ) -> Generator[Prediction, None, None]:
     grid = spec.grid
+
+    def compute(tiles: list[_Tile], inputs: Arrays) -> list[Prediction]:
+        with stages.part("session"):
+            values = probabilities(session.run(inputs), spec)
+            if average_strands:
+                other = probabilities(session.run(_reverse(inputs, spec)), spec)
+                values = (values + other[:, :, ::-1]) / np.float32(2)
+        return [
+            Prediction(
+                place.chrom,
+                place.first * grid.stride,
+                min(place.last * grid.stride, sizes[place.chrom]),
+                rows[:, : place.last - place.first],
+            )
+            for place, rows in zip(tiles, values, strict=True)
+        ]
+
     loaded = _load(_batches(bins, grid, tile, batch), features, grid, stages)
+    running: deque[Future[list[Prediction]]] = deque()
+    pool = ThreadPoolExecutor(session.workers, "chromputer-session")
     with closing(_prefetch(loaded)) as ready:
-        while True:
-            with stages.part("waiting for arrays"):
-                item = next(ready, None)
-            if item is None:
-                return
-            tiles, inputs = item
-            with stages.part("session"):
-                values = probabilities(session.run(inputs), spec)
-                if average_strands:
-                    other = probabilities(session.run(_reverse(inputs, spec)), spec)
-                    values = (values + other[:, :, ::-1]) / np.float32(2)
-            for place, rows in zip(tiles, values, strict=True):
-                end = min(place.last * grid.stride, sizes[place.chrom])
-                yield Prediction(
-                    place.chrom,
-                    place.first * grid.stride,
-                    end,
-                    rows[:, : place.last - place.first],
-                )
+        try:
+            while True:
+                with stages.part("waiting for arrays"):
+                    item = next(ready, None)
+                if item is None:
+                    break
+                running.append(pool.submit(compute, *item))
+                # A few more than can run, so that no worker waits for the oldest to end.
+                if len(running) > session.workers + _DEPTH:
+                    yield from _result(running, stages)
+            while running:
+                yield from _result(running, stages)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _result(running: deque[Future[list[Prediction]]], stages: Stages) -> list[Prediction]:
+    with stages.part("waiting for the session"):
+        return running.popleft().result()
 
 
 def _prefetch(

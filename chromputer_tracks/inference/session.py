@@ -50,6 +50,8 @@ _ORT_NAMES: dict[Provider, str] = {
     "tensorrt": "TensorrtExecutionProvider",
 }
 _FATAL_ONLY = 4
+_MAX_WORKERS = 16
+"""Each worker holds a tile's activations, tens of MiB."""
 
 # TF32 keeps 10 bits of the mantissa, which would make results depend on the provider; the
 # exhaustive search times every algorithm anew for each tile length.
@@ -182,12 +184,14 @@ class Session:
     Attributes:
         provider: what it runs on, read back from the session.
         reason: why this provider, one clause.
-        threads: CPU threads inside an operator.
+        threads: CPU threads in all.
+        workers: how many threads may call :meth:`run` at the same time.
     """
 
     provider: Provider
     reason: str
     threads: int
+    workers: int
     _session: ort.InferenceSession
     _model: Path
 
@@ -224,7 +228,9 @@ def open_session(
         model_path: the ``predict.onnx``, checked before by :mod:`.registry`.
         provider: ``cuda`` and ``tensorrt`` are taken or refused; ``auto`` takes CUDA when it
             works, else the CPU.
-        threads: threads inside an operator; None: :func:`available_cpus`.
+        threads: CPU threads; None: :func:`available_cpus`. On the CPU each thread runs a tile of
+            its own (up to 16; more than that share operators), because threads that share an
+            operator wait for the slowest of them at its end.
 
     Raises:
         ProviderError: the provider does not work here, or the session cannot be made.
@@ -242,7 +248,8 @@ def open_session(
     taken, reason = _choose(provider)
     count = threads or available_cpus()
     options = ort.SessionOptions()
-    options.intra_op_num_threads = count
+    workers = min(count, _MAX_WORKERS) if taken == "cpu" else 1
+    options.intra_op_num_threads = count // workers
     # Idle threads would spin on the cores that make the next tile's arrays and write the last's.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
@@ -253,7 +260,7 @@ def open_session(
         raise ProviderError(
             f"{model_path}: asked for {taken}, but ONNX Runtime took {session.get_providers()[0]}"
         )
-    return Session(taken, reason, count, session, model_path)
+    return Session(taken, reason, count, workers, session, model_path)
 
 
 def _provider_list(provider: Provider) -> list[Any]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -20,9 +21,9 @@ class Stage:
     """What a stage took.
 
     Attributes:
-        seconds: elapsed, s.
-        cpu_seconds: of a phase: CPU time of the whole process; of a part: of its own thread
-            (ONNX Runtime's further threads not counted).
+        seconds: elapsed, s; of a part that several threads do at once: the sum.
+        cpu_seconds: of a phase: CPU time of the whole process; of a part: of the threads that did
+            it (not of the threads that ONNX Runtime starts itself).
         peak_mb: of a phase: greatest resident memory, MiB; None for a part.
     """
 
@@ -32,14 +33,12 @@ class Stage:
 
 
 class Stages:
-    """Collects phases, which follow each other, and parts, which run side by side in threads.
-
-    A part's name is used by one thread at a time.
-    """
+    """Collects phases, which follow each other, and parts, which run side by side in threads."""
 
     def __init__(self) -> None:
         self.phases: dict[str, Stage] = {}
         self.parts: dict[str, Stage] = {}
+        self._lock = Lock()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -56,14 +55,16 @@ class Stages:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Measure a part: elapsed and this thread's CPU time, added to what it took before."""
+        """Measure a part: elapsed and this thread's CPU time, added to what others took."""
         start, cpu = time.perf_counter(), time.thread_time()
         try:
             yield
         finally:
-            stage = self.parts.setdefault(name, Stage())
-            stage.seconds += time.perf_counter() - start
-            stage.cpu_seconds += time.thread_time() - cpu
+            seconds, cpu_seconds = time.perf_counter() - start, time.thread_time() - cpu
+            with self._lock:
+                stage = self.parts.setdefault(name, Stage())
+                stage.seconds += seconds
+                stage.cpu_seconds += cpu_seconds
 
     def peak_mb(self) -> float:
         """Greatest peak over the phases so far, MiB."""
