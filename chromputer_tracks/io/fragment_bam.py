@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import oxbow
@@ -32,6 +32,7 @@ PLACED_PAIR = PAIRED | PROPER | UNMAPPED | MATE_UNMAPPED
 
 _COLUMNS = ["rname", "pos", "flag", "mapq", "tlen", "pnext"]
 MAPQ_MISSING = 255
+_PEEK = 1 << 14
 
 
 class BamReader(FragmentReader):
@@ -59,12 +60,8 @@ class BamReader(FragmentReader):
     ) -> None:
         super().__init__(path, sizes, options, barcodes=barcodes)
         check_eof_block(path)
-        tags = [("MQ", "i")] if options.min_mapq else []
         try:
-            self._file = oxbow.from_bam(
-                str(path), fields=_COLUMNS, tag_defs=tags, coords="01", batch_size=1 << 17
-            )
-            self.lengths: dict[str, int] = dict(self._file.chrom_sizes)
+            self.lengths: dict[str, int] = dict(_open(path, _COLUMNS).chrom_sizes)
         except Exception as error:
             raise InputError(
                 f"cannot read the header of {path}: {error}; check it with: samtools quickcheck "
@@ -72,6 +69,7 @@ class BamReader(FragmentReader):
             ) from error
         self.names = list(self.lengths)
         self._ends = np.array(list(self.lengths.values()), dtype=np.int64)
+        self._mate_quality = False
         self._records = 0
         self._paired = 0
 
@@ -91,9 +89,13 @@ class BamReader(FragmentReader):
             yield self._fragments(records)
 
     def _record_batches(self) -> Iterator[pa.RecordBatch]:
-        batches = iter(self._file.batches())
+        batches: Iterator[Any] | None = None
         while True:
             try:
+                if batches is None:
+                    self._mate_quality = self.options.min_mapq > 0 and _has_mate_quality(self.path)
+                    file = _open(self.path, _COLUMNS, mate_quality=self._mate_quality)
+                    batches = iter(file.batches())
                 records = pa.record_batch(next(batches))
             except StopIteration:
                 return
@@ -137,7 +139,30 @@ class BamReader(FragmentReader):
 
     def _low(self, records: pa.RecordBatch, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Give bool (n,): the record or its mate has a mapping quality below the minimum."""
-        own = records.column("mapq").fill_null(MAPQ_MISSING).to_numpy()[rows]
-        mate = records.column("tags").field("MQ").fill_null(MAPQ_MISSING).to_numpy()[rows]
-        low: NDArray[np.bool_] = np.minimum(own, mate) < self.options.min_mapq
+        quality = records.column("mapq").fill_null(MAPQ_MISSING).to_numpy()[rows]
+        if self._mate_quality:
+            mate = records.column("tags").field("MQ").fill_null(MAPQ_MISSING).to_numpy()[rows]
+            quality = np.minimum(quality, mate)
+        low: NDArray[np.bool_] = quality < self.options.min_mapq
         return low
+
+
+def _open(
+    path: Path, columns: list[str], *, mate_quality: bool = False, batch: int = 1 << 17
+) -> Any:
+    return oxbow.from_bam(
+        str(path),
+        fields=columns,
+        tag_defs=[("MQ", "i")] if mate_quality else [],
+        coords="01",
+        batch_size=batch,
+    )
+
+
+def _has_mate_quality(path: Path) -> bool:
+    """Whether any of the first records carries the ``MQ`` tag, which costs time to look for."""
+    first = next(iter(_open(path, ["flag"], mate_quality=True, batch=_PEEK).batches()), None)
+    if first is None:
+        return False
+    tag = pa.record_batch(first).column("tags").field("MQ")
+    return bool(tag.null_count < len(tag))

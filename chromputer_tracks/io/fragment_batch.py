@@ -37,8 +37,9 @@ class FragmentOptions:
 
     Attributes:
         min_mapq: BAM only: both mates need at least this mapping quality. The mate's is known
-            from the ``MQ`` tag (``samtools fixmate -m`` writes it); without the tag the record's
-            own quality decides. Quality 255 means that it is not available, and passes.
+            from the ``MQ`` tag (``samtools fixmate -m`` writes it); without the tag the quality of
+            the record at the fragment's start decides. A BAM whose first 16,384 records carry no
+            such tag is read as one without. Quality 255 means not available, and passes.
         drop_duplicates: drop pairs that a BAM flags as duplicates, and collapse fragments of
             equal contig, start, end and barcode into one, whose count is the number of pairs.
         exclude: contigs to leave out.
