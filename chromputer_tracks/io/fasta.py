@@ -192,7 +192,7 @@ def _check_records(path: Path, records: list[_Record], compressed: bool) -> None
             ):
                 raise _stale(path, f"{record.name} is not at byte {record.offset:,}")
             at = record.end
-        if at > size or read_at(at, _HEADER_LIMIT).strip():
+        if at > size or read_at(at - 1, 1).isspace() or read_at(at, _HEADER_LIMIT).strip():
             raise _stale(path, f"it describes {at:,} bytes of sequence, the file has {size:,}")
 
 
