@@ -1,0 +1,295 @@
+"""All tracks of a prediction, written in a stream and published together at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.errors import OutputError
+from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.io.atomic import output_errors
+from chromputer_tracks.io.bigwig import BigWigWriter
+from chromputer_tracks.spec import ModelSpec
+from chromputer_tracks.tracks.calls import CallRuns
+from chromputer_tracks.tracks.states import StateRuns, write_states_bigbed
+
+RESOLUTION = 2.0**-17
+"""Probabilities are rounded to multiples of it (7.6e-6) before anything is written, so that sums
+are exact, all tracks agree with one another, and the files compress well."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateShare:
+    """How much of the predicted bases a state takes; ``share`` is between 0 and 1."""
+
+    name: str
+    title: str
+    bases: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallCount:
+    """Calls of a binary label: their number and the bases in them."""
+
+    name: str
+    title: str
+    calls: int
+    bases: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSummary:
+    """What the tracks hold.
+
+    Attributes:
+        bases: bp predicted.
+        states: one for each state, in the head's order; empty without a states head.
+        calls: one for each binary label, in the heads' order.
+    """
+
+    bases: int
+    states: tuple[StateShare, ...]
+    calls: tuple[CallCount, ...]
+
+
+class TrackWriter:
+    """Writes a folder of tracks; use it as a context manager.
+
+    Written are ``states.bed``, ``states.bb``, ``states/STATE.bw``, ``binary/NAME.bw`` and
+    ``binary/NAME.bed``, as the model's heads have it. All appear at the clean end of the block,
+    after every file has passed its check; those of an earlier run are replaced then. A block that
+    fails leaves the folder as it was.
+
+    Args:
+        out: the folder; made when only its parent exists.
+        spec: the model's spec.
+        sizes: the genome's contigs.
+        threads: threads that compress bigWig data.
+
+    Attributes:
+        summary: what the tracks hold (after the block).
+        outputs: the files (after the block).
+
+    Raises:
+        OutputError: ``out`` is a file, its parent is missing, it is not writable, the disk is
+            full, a file does not pass its check, or two labels would share a file.
+    """
+
+    summary: TrackSummary
+    outputs: tuple[Path, ...]
+
+    def __init__(self, out: Path, spec: ModelSpec, sizes: ChromSizes, *, threads: int = 1) -> None:
+        self._out = out
+        self._spec = spec
+        self._sizes = sizes
+        self._threads = threads
+        self._names: list[str] = []
+        self._beds: list[IO[str]] = []
+        self._bigwigs: list[tuple[int, BigWigWriter]] = []
+        self._states: StateRuns | None = None
+        self._state_rows = slice(0)
+        self._calls: list[tuple[int, CallRuns]] = []
+        self._bases = 0
+
+    def __enter__(self) -> TrackWriter:
+        with ExitStack() as stack:
+            self._staging = stack.enter_context(_Staging(self._out))
+            self._pool = stack.enter_context(ThreadPoolExecutor(self._threads))
+            row = 0
+            for head in self._spec.heads:
+                if head.kind == "states":
+                    self._state_rows = slice(row, row + len(head.labels))
+                    self._states = StateRuns(
+                        self._bed(stack, "states.bed"), head.labels, self._spec.stride
+                    )
+                for label in head.labels:
+                    name = f"{head.kind}/{label.name}.bw"
+                    writer = BigWigWriter(self._path(name), self._sizes, self._spec.stride)
+                    self._bigwigs.append((row, stack.enter_context(writer)))
+                    if head.kind == "binary":
+                        bed = self._bed(stack, f"binary/{label.name}.bed")
+                        self._calls.append((row, CallRuns(bed, label, self._spec.stride)))
+                    row += 1
+            self._stack = stack.pop_all()
+        return self
+
+    def _path(self, name: str) -> Path:
+        """Where the file is made; each name is used once, also where case does not count."""
+        if name.casefold() in (other.casefold() for other in self._names):
+            raise OutputError(f"cannot write {self._out / name}: two labels have this name")
+        self._names.append(name)
+        path = self._staging.folder / name
+        path.parent.mkdir(exist_ok=True)
+        return path
+
+    def _bed(self, stack: ExitStack, name: str) -> IO[str]:
+        path = self._path(name)
+        with output_errors(self._out / name):
+            file = path.open("w", encoding="utf-8", newline="\n")
+        self._beds.append(stack.enter_context(file))
+        return self._beds[-1]
+
+    def write(self, chrom: str, start: int, end: int, probabilities: NDArray[np.float32]) -> None:
+        """Write the next bins of all tracks.
+
+        Args:
+            chrom: contigs come in the order of their names (bytes).
+            start: 0-based, a multiple of the model's stride, not before the last end.
+            end: exclusive; cuts the last bin.
+            probabilities: float32 (outputs, bins) in the order of the model's outputs.
+
+        Raises:
+            OutputError: a value is not a probability, the order is wrong, or the disk is full.
+            ContigError: the contig is unknown.
+        """
+        where = f"{chrom}:{start:,}-{end:,}"
+        stride, outputs = self._spec.stride, self._spec.outputs
+        if probabilities.shape != (outputs, -(-(end - start) // stride)):
+            raise OutputError(f"{where}: {probabilities.shape} values for {outputs} tracks")
+        # Comparisons with NaN are false.
+        if not (probabilities.min() >= 0 and probabilities.max() <= 1):
+            raise OutputError(
+                f"{where}: the model gave a value that is no probability "
+                f"({probabilities.min()} to {probabilities.max()}); is the model file damaged?"
+            )
+        rounded = np.rint(probabilities * np.float32(1 / RESOLUTION))
+        rounded *= np.float32(RESOLUTION)
+        for _ in self._pool.map(
+            lambda item: item[1].add(chrom, start, end, rounded[item[0]]), self._bigwigs
+        ):
+            pass
+        with output_errors(self._out):
+            if self._states is not None:
+                self._states.add(chrom, start, end, rounded[self._state_rows])
+            for row, calls in self._calls:
+                calls.add(chrom, start, end, rounded[row])
+        self._bases += end - start
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            # A full disk fails again on closing; the first error is the one to show.
+            with suppress(OSError, OutputError):
+                self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:
+            if not self._bases:
+                raise OutputError(f"cannot write tracks to {self._out}: nothing was predicted")
+            self._finish_beds()
+            self._staging.publish_when_done(self._names)
+        self.outputs = tuple(self._out / name for name in self._names)
+        self.summary = self._summarise()
+
+    def _finish_beds(self) -> None:
+        with output_errors(self._out):
+            for run in [self._states, *(calls for _, calls in self._calls)]:
+                if run is not None:
+                    run.finish()
+            for file in self._beds:
+                file.close()
+        for head in self._spec.heads:
+            if head.kind == "states":
+                write_states_bigbed(
+                    self._staging.folder / "states.bed",
+                    self._path("states.bb"),
+                    self._sizes,
+                    head.labels,
+                    f"Chromatin states predicted by {self._spec.name}",
+                )
+
+    def _summarise(self) -> TrackSummary:
+        labels = {head.kind: head.labels for head in self._spec.heads}
+        bases = self._states.bases if self._states is not None else []
+        binary = [
+            label for head in self._spec.heads if head.kind == "binary" for label in head.labels
+        ]
+        return TrackSummary(
+            self._bases,
+            tuple(
+                StateShare(label.name, label.title, count, count / self._bases)
+                for label, count in zip(labels.get("states", ()), bases, strict=True)
+            ),
+            tuple(
+                CallCount(label.name, label.title, calls.count, calls.bases)
+                for label, (_, calls) in zip(binary, self._calls, strict=True)
+            ),
+        )
+
+
+class _Staging:
+    """A hidden folder in ``out`` where files are made; they move up together or not at all."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._names: list[str] | None = None
+
+    def __enter__(self) -> _Staging:
+        out = self._out
+        if not out.parent.is_dir():
+            raise OutputError(
+                f"cannot write {out}: folder {out.parent} does not exist; make it first"
+            )
+        if out.exists() and not out.is_dir():
+            raise OutputError(f"cannot write {out}: it is a file; name a folder")
+        self._made = not out.exists()
+        with output_errors(out):
+            if not self._made and not os.access(out, os.W_OK | os.X_OK):
+                raise OutputError(f"cannot write {out}: no permission to write into this folder")
+            out.mkdir(exist_ok=True)
+            self.folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=out))
+        return self
+
+    def publish_when_done(self, names: list[str]) -> None:
+        """Publish ``names`` when everything entered after this folder has closed well."""
+        self._names = names
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None and self._names is not None:
+                self._publish(self._names)
+                self._made = False
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if self._made:
+                with suppress(OSError):
+                    self._out.rmdir()
+
+    def _publish(self, names: list[str]) -> None:
+        """Move the files to their names; on an error put back what was there."""
+        aside = self.folder / ".earlier"
+        with ExitStack() as undo, output_errors(self._out):
+            for name in names:
+                final = self._out / name
+                if not final.parent.is_dir():
+                    final.parent.mkdir()
+                    undo.callback(final.parent.rmdir)
+                if final.exists():
+                    kept = aside / name
+                    kept.parent.mkdir(parents=True, exist_ok=True)
+                    final.replace(kept)
+                    undo.callback(kept.replace, final)
+                    (self.folder / name).replace(final)
+                else:
+                    (self.folder / name).replace(final)
+                    undo.callback(final.unlink)
+            undo.pop_all()
