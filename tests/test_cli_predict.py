@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -78,17 +79,20 @@ def test_all_contigs_all_bases_right_values(inputs: dict[str, Path], toy: ToyGen
     result = predict(inputs)
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
+    # The model's reference depth is one fragment per kb.
+    record = json.loads((inputs["out"] / "run.json").read_text())
+    toy = dataclasses.replace(toy, density=record["fragments"]["per_kb"])
     values = tracks(inputs["out"])
     assert {chrom: len(values[chrom]["states/S0"]) for chrom in values} == LENGTHS
     for chrom, length in LENGTHS.items():
         rows = np.stack([values[chrom][label] for label in LABELS])
         assert not np.isnan(rows).any()
-        np.testing.assert_allclose(rows[:3].sum(0), 1, atol=0.01)
+        np.testing.assert_allclose(rows[:3].sum(0), 1, atol=2e-5)
         for k in {0, 1, (length - 1) // 50, length // 100}:
             bin_values = rows[:, 50 * k : min(50 * k + 50, length)]
             assert (bin_values == bin_values[:, :1]).all()
-            # Tracks are rounded.
-            np.testing.assert_allclose(bin_values[:, 0], oracle(toy, chrom, 50 * k), atol=2e-3)
+            # Tracks are rounded to multiples of 2**-17.
+            np.testing.assert_allclose(bin_values[:, 0], oracle(toy, chrom, 50 * k), atol=2e-5)
 
 
 def test_run_json(inputs: dict[str, Path], toy: ToyGenome) -> None:
@@ -178,15 +182,25 @@ def test_summary_and_notes_go_to_stderr(inputs: dict[str, Path]) -> None:
 
 def test_second_run_replaces_the_first(inputs: dict[str, Path]) -> None:
     assert predict(inputs).exit_code == 0
-    heads = tiny_spec().heads
-    states_only = (inputs["out"] / "binary" / "TF1.bw").exists()
-    assert states_only
-    message = fails(inputs, "--chrom", "nope")
-    assert "contig 'nope' is not in" in message
+    assert (inputs["out"] / "binary" / "TF1.bw").exists()
+    assert "contig 'nope' is not in" in fails(inputs, "--chrom", "nope")
     assert predict(inputs, "--chrom", "chr10").exit_code == 0
     rows = (inputs["out"] / "states.bed").read_text().splitlines()
     assert {row.split("\t")[0] for row in rows if not row.startswith("#")} == {"chr10"}
-    assert len(heads) == 2
+    # A model with other labels: the tracks of the first one go.
+    spec = tiny_spec()
+    labels = (dataclasses.replace(spec.heads[1].labels[0], name="Other"), spec.heads[1].labels[1])
+    factors = dataclasses.replace(spec.heads[1], labels=labels)
+    write_tiny_model(inputs["model"], tiny_spec(heads=(spec.heads[0], factors)))
+    assert predict(inputs).exit_code == 0
+    names = {path.name for path in (inputs["out"] / "binary").iterdir()}
+    assert names == {"Other.bw", "Other.bed", "TF2.bw", "TF2.bed"}
+
+
+def test_damaged_run_json_is_refused(inputs: dict[str, Path]) -> None:
+    inputs["out"].mkdir()
+    (inputs["out"] / "run.json").write_text("[]")
+    assert "is not the record of an earlier run" in fails(inputs)
 
 
 def test_dna_only_model_needs_no_fragments(inputs: dict[str, Path]) -> None:

@@ -50,7 +50,7 @@ def oracle(toy: ToyGenome, chrom: str, start: int) -> NDArray[np.float64]:
         middle, length = (s + e) // 2, e - s
         if left <= middle < left + SPEC.window and 1 <= length < 400:
             lengths = 0 if length < 100 else 1 if length < 200 else 2
-            logits += w_atac[:, lengths, (middle - left) // 10]
+            logits += w_atac[:, lengths, (middle - left) // 10] / toy.density
     labels = [label for head in SPEC.heads for label in head.labels]
     z = np.array([v * b.scale + b.bias for v, b in zip(logits, labels, strict=True)])
     states = np.exp(z[:3]) / np.exp(z[:3]).sum()

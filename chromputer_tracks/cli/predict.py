@@ -117,4 +117,21 @@ def predict(
 
 
 def _summary(result: PredictResult, console: Console) -> None:
-    console.print(result)
+    from rich.table import Table
+
+    if result.summary.states:
+        table = Table("state", "", "bases", "share")
+        for state in result.summary.states:
+            table.add_row(state.name, state.title, f"{state.bases:,}", f"{state.share:.1%}")
+        console.print(table)
+    if result.summary.calls:
+        table = Table("label", "", "calls", "bases")
+        for call in result.summary.calls:
+            table.add_row(call.name, call.title, f"{call.calls:,}", f"{call.bases:,}")
+        console.print(table)
+    megabases, seconds = result.summary.bases / 1e6, result.record["seconds"]
+    console.print(
+        f"{len(result.record['outputs'])} tracks of {megabases:.2f} Mb in {result.out} "
+        f"({seconds:.0f} s, {megabases / seconds:.2f} Mb/s, peak {result.record['peak_mb']:.0f} "
+        "MiB); how they were made is in run.json"
+    )

@@ -161,7 +161,8 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
         inputs = checksums.result()
         with stages.phase("finishing tracks"):
             writing.close()
-        record = {
+        outputs = sorted(str(path.relative_to(options.out)) for path in writer.outputs)
+        record: dict[str, Any] = {
             "command": shlex.join(options.command),
             "started": started.isoformat(timespec="seconds"),
             "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
@@ -184,12 +185,12 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
             "options": _option_record(options),
             "predicted_bases": total,
             "summary": asdict(writer.summary),
-            "outputs": sorted(str(path.relative_to(options.out)) for path in writer.outputs),
+            "outputs": outputs,
             "peak_mb": round(stages.peak_mb(), 1),
             "stages": stages.report(),
         }
         write_run_json(options.out, record)
-    _remove_stale(options.out, earlier - set(record["outputs"]))
+    _remove_stale(options.out, earlier - set(outputs))
     return PredictResult(options.out, model, writer.summary, record)
 
 
@@ -292,7 +293,8 @@ def _earlier_outputs(path: Path) -> set[str]:
     if not path.is_file():
         return set()
     try:
-        return {str(name) for name in json.loads(path.read_text(encoding="utf-8"))["outputs"]}
+        names: list[str] = json.loads(path.read_text(encoding="utf-8"))["outputs"]
+        return set(names)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(
             f"{path} is not the record of an earlier run ({error!r}): name another folder, or "
