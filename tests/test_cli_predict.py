@@ -88,7 +88,7 @@ def test_all_contigs_all_bases_right_values(inputs: dict[str, Path], toy: ToyGen
         rows = np.stack([values[chrom][label] for label in LABELS])
         assert not np.isnan(rows).any()
         np.testing.assert_allclose(rows[:3].sum(0), 1, atol=2e-5)
-        for k in {0, 1, (length - 1) // 50, length // 100}:
+        for k in {0, min(1, (length - 1) // 50), length // 100, (length - 1) // 50}:
             bin_values = rows[:, 50 * k : min(50 * k + 50, length)]
             assert (bin_values == bin_values[:, :1]).all()
             # Tracks are rounded to multiples of 2**-17.
