@@ -23,30 +23,9 @@ from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io import bbi
 from chromputer_tracks.io.atomic import atomic_path, output_errors
+from chromputer_tracks.io.bigwig_zoom import SECTION, ZOOM_BLOCK_BYTES, ZoomPyramid
 
-SECTION = 4096
-"""Most values in a block; blocks start at multiples of it, so they do not depend on tiling."""
-
-_FIRST_ZOOM = 16
-_ZOOM_FACTOR = 4
-_SECTION_LEVELS = 5  # 16, 64, 256, 1024 and 4096 bins: complete within a section
-_MOST_LEVELS = 10
-_ZOOM_RECORDS = 1024
 _COMPRESSION = 1  # level 6 takes four times as long and saves 1 %
-
-_ZOOM_RECORD = np.dtype(
-    [
-        ("contig", "<u4"),
-        ("start", "<u4"),
-        ("end", "<u4"),
-        ("bases", "<u4"),
-        ("minimum", "<f4"),
-        ("maximum", "<f4"),
-        ("total", "<f4"),
-        ("squares", "<f4"),
-    ]
-)
-_START, _END, _BASES, _MIN, _MAX, _SUM, _SQUARES = range(7)
 
 
 class BigWigWriter:
@@ -67,7 +46,6 @@ class BigWigWriter:
         self._step = step
         self._contigs = sorted(sizes.items(), key=lambda item: item[0].encode())
         self._ranks = {name: rank for rank, (name, _) in enumerate(self._contigs)}
-        self._reductions = _reductions(step, max(sizes.values()))
         self._chrom: str | None = None
         self._rank = -1
         self._end = 0
@@ -77,19 +55,16 @@ class BigWigWriter:
         self._values = np.full(SECTION, np.nan, np.float32)
         self._spans = np.full(SECTION, step, np.int64)
         self._leaves = bytearray()
-        self._zooms = [_ZoomLevel() for _ in self._reductions]
-        self._coarse: list[tuple[int, NDArray[np.float64]]] = []
-        self._total = np.array([0, 0, 0, np.inf, -np.inf, 0, 0], np.float64)
 
     def __enter__(self) -> BigWigWriter:
         with ExitStack() as stack:
             self._temporary = stack.enter_context(atomic_path(self.path))
             stack.enter_context(output_errors(self.path))
             self._file: IO[bytes] = stack.enter_context(self._temporary.open("w+b"))
-            self._spill: IO[bytes] = stack.enter_context(
-                tempfile.TemporaryFile(dir=self.path.parent)
-            )
-            self._summary_at = bbi.HEADER_BYTES + bbi.ZOOM_HEADER_BYTES * len(self._reductions)
+            spill = stack.enter_context(tempfile.TemporaryFile(dir=self.path.parent))
+            self._zooms = ZoomPyramid(self._step, max(self._sizes.values()), spill)
+            headers = bbi.ZOOM_HEADER_BYTES * len(self._zooms.reductions)
+            self._summary_at = bbi.HEADER_BYTES + headers
             self._tree_at = self._summary_at + bbi.SUMMARY_BYTES
             self._file.write(bytes(self._tree_at))
             self._file.write(bbi.contig_tree(self._contigs, self._tree_at))
@@ -125,7 +100,7 @@ class BigWigWriter:
             raise OutputError(f"{where} comes after {self._chrom} up to {self._end:,}: not sorted")
         with output_errors(self.path):
             if rank != self._rank:
-                self._finish_contig()
+                self._flush_section()
                 self._chrom, self._rank = chrom, rank
                 self._written[chrom] = _Extent(start, float(values[0]))
             self._end = end
@@ -161,14 +136,10 @@ class BigWigWriter:
         runs += [(i, i + 1) for i in np.flatnonzero(present & ~whole).tolist()]
         for begin, stop in sorted(runs):
             self._write_run(origin, begin, stop)
-        table = _section_table(self._values, self._spans, present, origin, step)
-        for level in range(_SECTION_LEVELS):
-            if level:
-                table = _coarser(table)
-            if level < len(self._zooms):
-                self._emit(level, table)
-        self._coarse.append((self._section, table[:, 0]))
-        self._total[_BASES:] = _coarser(np.stack([self._total, table[:, 0]], 1), 2)[_BASES:, 0]
+        whole_section = runs == [(0, SECTION)]
+        self._zooms.add(
+            self._rank, self._section, self._values, None if whole_section else self._spans
+        )
         self._values.fill(np.nan)
         self._spans.fill(step)
         self._filled = 0
@@ -184,62 +155,20 @@ class BigWigWriter:
         self._leaves += struct.pack("<IIIIQQ", *leaf)
         self._file.write(block)
 
-    def _emit(self, level: int, table: NDArray[np.float64]) -> None:
-        zoom = self._zooms[level]
-        zoom.pending += _records(self._rank, table)
-        size = _ZOOM_RECORDS * _ZOOM_RECORD.itemsize
-        while len(zoom.pending) >= size:
-            self._write_zoom(zoom, bytes(zoom.pending[:size]))
-            del zoom.pending[:size]
-
-    def _write_zoom(self, zoom: _ZoomLevel, raw: bytes) -> None:
-        records = np.frombuffer(raw, _ZOOM_RECORD)
-        block = zlib.compress(raw, _COMPRESSION)
-        start, end = int(records["start"][0]), int(records["end"][-1])
-        leaf = (self._rank, start, self._rank, end, self._spill.tell(), len(block))
-        zoom.leaves += struct.pack("<IIIIQQ", *leaf)
-        zoom.records += len(records)
-        self._spill.write(block)
-
-    def _finish_contig(self) -> None:
-        self._flush_section()
-        if len(self._zooms) > _SECTION_LEVELS and self._coarse:
-            table = _empty_table(self._coarse[-1][0] + 1)
-            for section, column in self._coarse:
-                table[:, section] = column
-            for level in range(_SECTION_LEVELS, len(self._zooms)):
-                table = _coarser(table)
-                self._emit(level, table)
-        self._coarse.clear()
-        for zoom in self._zooms:
-            if zoom.pending:
-                self._write_zoom(zoom, bytes(zoom.pending))
-                zoom.pending.clear()
-
     def _finish(self) -> None:
-        self._finish_contig()
+        self._flush_section()
         if not self._leaves:
             raise OutputError(f"{self.path}: no values to write")
         file = self._file
         index_at = file.tell()
         leaves = np.frombuffer(bytes(self._leaves), bbi.LEAF)
         file.write(bbi.range_tree(leaves, index_at, SECTION))
-        zooms = []
-        for zoom, reduction in zip(self._zooms, self._reductions, strict=True):
-            data_at = file.tell()
-            file.write(struct.pack("<I", zoom.records))
-            leaves_here = np.frombuffer(bytes(zoom.leaves), bbi.LEAF).copy()
-            for leaf in leaves_here:
-                self._spill.seek(int(leaf["offset"]))
-                leaf["offset"] = file.tell()
-                file.write(self._spill.read(int(leaf["size"])))
-            zooms.append(bbi.Zoom(reduction, data_at, file.tell()))
-            file.write(bbi.range_tree(leaves_here, file.tell(), _ZOOM_RECORDS))
+        zooms = self._zooms.write(file)
         file.write(struct.pack("<I", bbi.BIGWIG_MAGIC))
         file.seek(self._data_at)
         file.write(struct.pack("<Q", len(leaves)))
         file.seek(0)
-        buffer = max(SECTION * 4 + 24, _ZOOM_RECORDS * _ZOOM_RECORD.itemsize)
+        buffer = max(SECTION * 4 + 24, ZOOM_BLOCK_BYTES)
         file.write(
             bbi.header(
                 tree=self._tree_at,
@@ -250,8 +179,7 @@ class BigWigWriter:
                 zooms=zooms,
             )
         )
-        bases, low, high, total, squares = self._total[_BASES:].tolist()
-        file.write(bbi.Summary(int(bases), low, high, total, squares).pack())
+        file.write(self._zooms.summary().pack())
         file.close()
 
     def __exit__(
@@ -261,7 +189,7 @@ class BigWigWriter:
         trace: TracebackType | None,
     ) -> None:
         if error is not None:
-            # The caller's error is the one to show, and an OSError of his is none of this file.
+            # The error of the block is the one to show, not what closing adds to it.
             with suppress(_AbandonedError, OutputError), self._stack:
                 raise _AbandonedError
             return
@@ -274,15 +202,6 @@ class _AbandonedError(Exception):
     """Unwinds a writer whose block failed."""
 
 
-class _ZoomLevel:
-    """Records of one zoom level that wait for a full block, and the blocks spilled so far."""
-
-    def __init__(self) -> None:
-        self.pending = bytearray()
-        self.leaves = bytearray()
-        self.records = 0
-
-
 class _Extent:
     """What was written of one contig: first and last value, last end, bases."""
 
@@ -293,75 +212,6 @@ class _Extent:
     def extend(self, start: int, end: int, last: float) -> None:
         self.end, self.last = end, last
         self.bases += end - start
-
-
-def _reductions(step: int, longest: int) -> list[int]:
-    """Bases per record of each zoom level: at least one, up to the longest contig."""
-    every = [_FIRST_ZOOM * step * _ZOOM_FACTOR**level for level in range(_MOST_LEVELS)]
-    return every[:1] + [bp for bp in every[1:] if bp < longest]
-
-
-def _empty_table(count: int) -> NDArray[np.float64]:
-    """Seven rows (start, end, bases, minimum, maximum, sum, sum of squares) of no bases."""
-    table = np.zeros((7, count), np.float64)
-    table[[_START, _MIN]] = np.inf
-    table[_MAX] = -np.inf
-    return table
-
-
-def _section_table(
-    values: NDArray[np.float32],
-    spans: NDArray[np.int64],
-    present: NDArray[np.bool_],
-    origin: int,
-    step: int,
-) -> NDArray[np.float64]:
-    """Summaries of 16 bins each: float64 (7, SECTION / 16)."""
-    starts = origin + np.arange(SECTION, dtype=np.int64) * step
-    bases = np.where(present, spans, 0)
-    exact = np.where(present, values, 0).astype(np.float64)
-    weighted = exact * bases
-    columns = (
-        np.where(present, starts, np.inf),
-        np.where(present, starts + spans, 0),
-        bases,
-        np.where(present, values, np.inf),
-        np.where(present, values, -np.inf),
-        weighted,
-        weighted * exact,
-    )
-    table = np.stack(columns).astype(np.float64)
-    return _coarser(table, _FIRST_ZOOM)
-
-
-def _coarser(table: NDArray[np.float64], factor: int = _ZOOM_FACTOR) -> NDArray[np.float64]:
-    """Every ``factor`` columns joined; the last may be fewer."""
-    missing = -table.shape[1] % factor
-    if missing:
-        table = np.concatenate([table, _empty_table(missing)], 1)
-    grouped = table.reshape(7, -1, factor)
-    return np.stack(
-        [
-            grouped[_START].min(1),
-            grouped[_END].max(1),
-            grouped[_BASES].sum(1),
-            grouped[_MIN].min(1),
-            grouped[_MAX].max(1),
-            grouped[_SUM].sum(1),
-            grouped[_SQUARES].sum(1),
-        ]
-    )
-
-
-def _records(rank: int, table: NDArray[np.float64]) -> bytes:
-    """Zoom records of the columns that have bases."""
-    table = table[:, table[_BASES] > 0]
-    out = np.empty(table.shape[1], _ZOOM_RECORD)
-    out["contig"] = rank
-    names = ("start", "end", "bases", "minimum", "maximum", "total", "squares")
-    for name, row in zip(names, table, strict=True):
-        out[name] = row
-    return out.tobytes()
 
 
 def _check(

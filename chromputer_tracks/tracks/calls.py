@@ -59,7 +59,9 @@ class CallRuns:
         called = probabilities >= self._label.threshold
         if not called.any():
             return
-        edges = np.flatnonzero(np.diff(called, prepend=False, append=False))
+        padded = np.zeros(len(called) + 2, np.bool_)
+        padded[1:-1] = called
+        edges = np.flatnonzero(padded[1:] != padded[:-1])
         lines: list[str] = []
         for first, last in edges.reshape(-1, 2).tolist():
             top = first + int(probabilities[first:last].argmax())

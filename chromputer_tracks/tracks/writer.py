@@ -105,7 +105,11 @@ class TrackWriter:
     def __enter__(self) -> TrackWriter:
         with ExitStack() as stack:
             self._staging = stack.enter_context(_Staging(self._out))
-            self._pool = stack.enter_context(ThreadPoolExecutor(self._threads))
+            self._map = (
+                stack.enter_context(ThreadPoolExecutor(self._threads)).map
+                if self._threads > 1
+                else map
+            )
             row = 0
             for head in self._spec.heads:
                 if head.kind == "states":
@@ -165,7 +169,7 @@ class TrackWriter:
             )
         rounded = np.rint(probabilities * np.float32(1 / RESOLUTION))
         rounded *= np.float32(RESOLUTION)
-        for _ in self._pool.map(
+        for _ in self._map(
             lambda item: item[1].add(chrom, start, end, rounded[item[0]]), self._bigwigs
         ):
             pass
