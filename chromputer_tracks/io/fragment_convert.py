@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io.atomic import atomic_path
+from chromputer_tracks.io.atomic import atomic_path, output_errors
 from chromputer_tracks.io.fragment_batch import (
     BULK_BARCODE,
     IDENTICAL,
@@ -85,8 +85,11 @@ def convert_fragments(
                 if progress is not None:
                     progress(reader.kept)
             written, longest = _write(temporary, reader, spool, sizes)
-        pysam.tabix_index(str(temporary), preset="bed", force=True, csi=longest > _TBI_LIMIT)
-        _check_written(temporary, out, written)
+        suffix, other = (".csi", ".tbi") if longest > _TBI_LIMIT else (".tbi", ".csi")
+        pysam.tabix_index(str(temporary), preset="bed", force=True, csi=suffix == ".csi")
+        _check_written(temporary, temporary.with_name(temporary.name + suffix), out, written)
+    with output_errors(out):
+        out.with_name(out.name + other).unlink(missing_ok=True)
     removed = dict(reader.removed)
     if options.drop_duplicates:
         removed[IDENTICAL] = reader.kept - sum(written.values())
@@ -148,7 +151,7 @@ def _lines(name: str, rows: _Rows, barcodes: list[str]) -> Iterator[bytes]:
         yield text.getvalue()
 
 
-def _check_written(temporary: Path, out: Path, written: dict[str, int]) -> None:
+def _check_written(temporary: Path, index: Path, out: Path, written: dict[str, int]) -> None:
     """Read the file back: rows of each contig, and the index's contigs."""
     found = dict.fromkeys(written, 0)
     keep_all = FragmentOptions(min_mapq=0, drop_duplicates=False, tn5_shift=False)
@@ -157,7 +160,7 @@ def _check_written(temporary: Path, out: Path, written: dict[str, int]) -> None:
         for code, count in enumerate(np.bincount(batch.contigs).tolist()):
             if count:
                 found[reader.names[code]] = found.get(reader.names[code], 0) + count
-    with pysam.TabixFile(str(temporary)) as indexed:
+    with pysam.TabixFile(str(temporary), index=str(index)) as indexed:
         contigs = list(indexed.contigs)
     if found != written or contigs != list(written):
         raise OutputError(

@@ -1,0 +1,184 @@
+"""FragmentStore against slow loops over the same fragments."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fragment_files import CONTIGS, READ, SIZES, Pair, write_bedpe, write_pairs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chromputer_tracks.errors import ContigError, FormatError, OutputError
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io import fragment_batch as reasons
+from chromputer_tracks.io import fragment_spool
+from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.fragments import FragmentOptions
+
+PLAIN = FragmentOptions(min_mapq=0, tn5_shift=False)
+BIG = ChromSizes({"chrA": 60_000, "chrB": 9_000, "chrC": 100}, "g.fa")
+
+
+def write_rows(path: Path, rows) -> Path:
+    path.write_text("".join(f"{c}\t{s}\t{e}\n" for c, s, e in rows))
+    return path
+
+
+spans = st.tuples(
+    st.integers(0, 8_000),
+    st.one_of(st.integers(1, 400), st.sampled_from([1_999, 2_000, 2_001, 30_000])),
+)
+
+
+@settings(max_examples=60)
+@given(
+    rows=st.lists(spans, min_size=1, max_size=40),
+    windows=st.lists(st.tuples(st.integers(-3_000, 62_000), st.integers(1, 3_000)), min_size=1),
+)
+def test_queries_against_a_loop(tmp_path_factory, rows, windows):
+    fragments = sorted((s, s + n) for s, n in rows)
+    path = write_rows(
+        tmp_path_factory.mktemp("store") / "a.tsv",
+        [("chrB", 5, 50)] + [("chrA", s, e) for s, e in fragments],
+    )
+    with FragmentStore.build(path, BIG) as store:
+        assert store.counts == {"chrA": len(rows), "chrB": 1, "chrC": 0}
+        assert store.total == len(rows) + 1
+        for start, width in windows:
+            end = start + width
+            found = store.fetch(Interval("chrA", start, end))
+            expected = [(s, e) for s, e in fragments if s < end and e > start]
+            assert list(zip(*map(np.ndarray.tolist, found), strict=True)) == expected
+            found = store.midpoints(Interval("chrA", start, end))
+            assert found.midpoints.dtype == found.lengths.dtype == np.int32
+            middles = sorted(((s + e) // 2, e - s) for s, e in fragments)
+            assert list(zip(*map(np.ndarray.tolist, found), strict=True)) == [
+                (m, n) for m, n in middles if start <= m < end
+            ]
+        assert len(store.fetch(Interval("chrC", 0, 100)).starts) == 0
+
+
+def contents(store: FragmentStore) -> dict[str, list[tuple[int, int]]]:
+    found = {}
+    for chrom, size in store.sizes.items():
+        starts, ends = store.fetch(Interval(chrom, 0, size))
+        found[chrom] = list(zip(starts.tolist(), ends.tolist(), strict=True))
+    return found
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[Pair]:
+    rng = random.Random(5)
+    return [
+        Pair(rng.choice(list(CONTIGS)), rng.randrange(150), rng.randrange(READ, 60))
+        for _ in range(3_000)
+    ]
+
+
+@pytest.mark.parametrize("small_buffer", [False, True])
+def test_same_fragments_in_any_order_and_format(tmp_path, pairs, monkeypatch, small_buffer):
+    if small_buffer:
+        monkeypatch.setattr(fragment_spool, "_BUFFER_BYTES", 1_000)
+    unique = sorted({(p.chrom, p.start, p.start + p.length) for p in pairs})
+    expected = {c: [(s, e) for chrom, s, e in unique if chrom == c] for c in CONTIGS}
+    shuffled = pairs[:]
+    random.Random(6).shuffle(shuffled)
+    assert len(unique) < len(pairs)
+    for path in (
+        write_pairs(tmp_path / "a.bam", pairs),
+        write_pairs(tmp_path / "b.bam", shuffled),
+        write_bedpe(tmp_path / "a.bedpe", shuffled),
+        write_rows(tmp_path / "a.tsv", unique[::-1]),
+    ):
+        with FragmentStore.build(path, SIZES, PLAIN) as store:
+            assert contents(store) == expected
+            assert store.summary.kept == store.total == len(unique)
+            if path.suffix != ".tsv":
+                assert store.summary.removed[reasons.IDENTICAL] == len(pairs) - len(unique)
+
+
+def test_keep_duplicates_and_rows_of_fragment_files(tmp_path, pairs):
+    expected = Counter((p.chrom, p.start, p.start + p.length) for p in pairs)
+    keep = FragmentOptions(min_mapq=0, drop_duplicates=False, tn5_shift=False)
+    bam = write_pairs(tmp_path / "a.bam", pairs)
+    text = write_rows(tmp_path / "a.tsv", expected.elements())
+    for path, options in ((bam, keep), (text, PLAIN)):
+        with FragmentStore.build(path, SIZES, options) as store:
+            assert store.total == len(pairs)
+            found = Counter((c, s, e) for c, rows in contents(store).items() for s, e in rows)
+            assert found == expected
+
+
+def test_density_is_the_weighted_median(tmp_path):
+    sizes = ChromSizes({"a": 4_000, "b": 5_000, "m": 1_000, "none": 50_000})
+    rows = [("a", i, i + 9) for i in range(8)] + [("b", i, i + 9) for i in range(20)]
+    rows += [("m", i, i + 9) for i in range(900)]
+    with FragmentStore.build(write_rows(tmp_path / "a.tsv", rows), sizes) as store:
+        assert store.density == 4.0
+        assert store.counts["none"] == 0
+
+
+def test_progress_and_scratch(tmp_path, pairs):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    seen = []
+    path = write_pairs(tmp_path / "a.bam", pairs)
+    with FragmentStore.build(path, SIZES, PLAIN, progress=seen.append, scratch=scratch) as store:
+        assert seen[-1] == len(pairs)
+        assert len(list(scratch.iterdir())) == 1
+        assert store.total
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_failed_build_leaves_no_scratch(tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    path = tmp_path / "a.tsv"
+    path.write_text("chr1\t1\t20\nchr1\t5\t5\n")
+    with pytest.raises(FormatError, match="line 2"):
+        FragmentStore.build(path, SIZES, scratch=scratch)
+    assert list(scratch.iterdir()) == []
+    with pytest.raises(OutputError, match=r"scratch folder .*gone: No such file.*set TMPDIR"):
+        FragmentStore.build(path, SIZES, scratch=tmp_path / "gone")
+
+
+def test_full_scratch_disk(tmp_path, pairs, monkeypatch):
+    def full(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    path = write_rows(tmp_path / "a.tsv", [("chr1", 1, 20)])
+    real = Path.open
+
+    def open_or_full(self, mode="r", **kwargs):
+        return full() if mode in ("ab", "wb") else real(self, mode, **kwargs)
+
+    monkeypatch.setattr(Path, "open", open_or_full)
+    with pytest.raises(OutputError, match=r"chromputer-\w+: No space left on device; set TMPDIR"):
+        FragmentStore.build(path, SIZES, scratch=tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tsv"]
+
+
+def test_unknown_contig(tmp_path):
+    path = write_rows(tmp_path / "a.tsv", [("chr1", 1, 20)])
+    with FragmentStore.build(path, SIZES) as store, pytest.raises(ContigError, match="'chr9'"):
+        store.midpoints(Interval("chr9", 0, 5))
+
+
+def test_real_file(shared_yeast):
+    with Fasta(shared_yeast / "sacCer3.fa.gz") as fasta:
+        sizes = fasta.sizes
+    path = shared_yeast / "atac_SRR1822137.fragments.tsv.gz"
+    with FragmentStore.build(path, sizes) as store:
+        assert store.total == 414_968
+        assert list(store.counts) == list(sizes)
+        assert store.density == pytest.approx(1000 * 28_750 / 1_090_940, rel=0.15)
+        tiles = [
+            len(store.midpoints(Interval("chrIV", at, at + 10_000)).midpoints)
+            for at in range(-10_000, 1_540_000, 10_000)
+        ]
+        assert sum(tiles) == store.counts["chrIV"] == 34_653
