@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError
 
-_REGION = re.compile(r"^(?P<chrom>[^\s:]+)(?::(?P<start>[\d,]+)-(?P<end>[\d,]+))?$")
+_REGION = re.compile(r"(?P<chrom>\S+?)(?::(?P<start>[0-9][0-9,]*)-(?P<end>[0-9][0-9,]*))?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -150,10 +150,15 @@ def parse_region(text: str, sizes: ChromSizes) -> Interval:
         ContigError: the contig is unknown.
         BoundsError: the region leaves its contig.
     """
-    match = _REGION.match(text.strip())
+    text = text.strip()
+    if text in sizes:
+        return Interval(text, 0, sizes[text])
+    match = _REGION.fullmatch(text)
     if not match:
         raise FormatError(f"{text!r} is not a region; write it as chrI or chrI:1,001-2,000")
     chrom = match["chrom"]
+    if match["start"] is None and chrom.rpartition(":")[0] in sizes:
+        raise FormatError(f"{text!r} is not a region; write it as chrI or chrI:1,001-2,000")
     size = sizes.require(chrom, f"region {text!r}")
     if match["start"] is None:
         return Interval(chrom, 0, size)

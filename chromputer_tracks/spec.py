@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -67,8 +68,10 @@ class InputSpec:
     def __post_init__(self) -> None:
         if self.kind not in ("sequence", "vplot"):
             raise SpecError(f"input {self.name!r}: unknown kind {self.kind!r}")
-        if self.bin < 1:
-            raise SpecError(f"input {self.name!r}: bin {self.bin} must be at least 1 bp")
+        if not isinstance(self.bin, int) or self.bin < 1:
+            raise SpecError(f"input {self.name!r}: bin {self.bin!r} must be whole, at least 1 bp")
+        if self.kind == "sequence" and self.bin != 1:
+            raise SpecError(f"input {self.name!r}: bin {self.bin} of a sequence must be 1 bp")
         if self.kind == "vplot":
             edges = self.length_edges
             if len(edges) < 2 or any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
@@ -105,8 +108,15 @@ class Label:
     def __post_init__(self) -> None:
         if not self.name or not all(c.isalnum() or c in "._-" for c in self.name):
             raise SpecError(f"label name {self.name!r}: use letters, digits, '.', '_' and '-'")
-        if len(self.color) != 3 or not all(0 <= c <= 255 for c in self.color):
-            raise SpecError(f"label {self.name!r}: colour {self.color} is not RGB 0-255")
+        rgb = self.color
+        if len(rgb) != 3 or not all(isinstance(c, int) and 0 <= c <= 255 for c in rgb):
+            raise SpecError(f"label {self.name!r}: colour {rgb} is not RGB 0-255, whole numbers")
+        if not (math.isfinite(self.scale) and math.isfinite(self.bias)):
+            raise SpecError(
+                f"label {self.name!r}: scale {self.scale} and bias {self.bias} must be finite"
+            )
+        if not 0 <= self.threshold <= 1:
+            raise SpecError(f"label {self.name!r}: threshold {self.threshold} is not in 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +168,10 @@ class ModelSpec:
     version: int = SPEC_VERSION
 
     def __post_init__(self) -> None:
+        for key in ("window", "stride", "label_bin"):
+            value = getattr(self, key)
+            if not isinstance(value, int) or value < 1:
+                raise SpecError(f"model {self.name!r}: {key} {value!r} must be whole, at least 1")
         try:
             Grid(self.window, self.stride)
         except InputError as error:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
+from secrets import token_hex
 
 from chromputer_tracks.errors import OutputError
 
@@ -36,7 +36,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             f"cannot write {path}: folder {path.parent} does not exist; make it first"
         )
     # Suffixes stay at the end: several libraries choose the format by them.
-    temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    temporary = path.with_name(f".partial-{token_hex(4)}-{path.name}")
     try:
         with output_errors(path):
             yield temporary

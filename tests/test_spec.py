@@ -1,0 +1,171 @@
+"""``ModelSpec`` and its JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chromputer_tracks.errors import SpecError
+from chromputer_tracks.spec import DepthNormalisation, HeadSpec, InputSpec, Label, ModelSpec
+
+names = st.from_regex(r"[A-Za-z0-9._-]{1,8}", fullmatch=True)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+labels = st.builds(
+    Label,
+    name=names,
+    title=st.text(max_size=20),
+    color=st.tuples(*[st.integers(0, 255)] * 3),
+    scale=finite,
+    bias=finite,
+    threshold=st.floats(0, 1),
+)
+label_sets = st.lists(labels, min_size=1, max_size=4, unique_by=lambda label: label.name).map(tuple)
+edges = st.lists(st.integers(0, 2000), min_size=2, max_size=5, unique=True).map(sorted).map(tuple)
+depths = st.builds(
+    DepthNormalisation,
+    st.floats(1e-6, 1e6),
+    st.sampled_from(["log1p", "none"]),
+)
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> ModelSpec:
+    bin_size = draw(st.integers(1, 25))
+    stride = bin_size * draw(st.integers(1, 10))
+    window = stride + 2 * bin_size * draw(st.integers(0, 30))
+    inputs = (
+        InputSpec("sequence", "dna"),
+        InputSpec("vplot", "atac", bin_size, draw(edges), draw(depths)),
+    )
+    heads = (
+        HeadSpec("states", "chromatin", draw(label_sets)),
+        HeadSpec("binary", "factors", draw(label_sets)),
+    )
+    return ModelSpec(
+        name=draw(names),
+        window=window,
+        stride=stride,
+        label_bin=draw(st.integers(1, 500)),
+        inputs=inputs,
+        heads=draw(st.sampled_from([heads, heads[:1], heads[1:], heads[::-1]])),
+        assembly=draw(st.text(max_size=9)),
+        sizes_digest="0" * 64,
+        splits=draw(st.dictionaries(names, st.lists(names).map(tuple), max_size=3)),
+        metrics=draw(st.dictionaries(names, finite, max_size=3)),
+        provenance={"seed": 1, "inputs": {"genome.fa": "ab"}},
+    )
+
+
+def example() -> ModelSpec:
+    return ModelSpec(
+        name="m",
+        window=2000,
+        stride=50,
+        label_bin=200,
+        inputs=(
+            InputSpec("sequence", "dna"),
+            InputSpec("vplot", "atac", 10, (1, 100, 200), DepthNormalisation(3.5)),
+        ),
+        heads=(
+            HeadSpec("states", "s", (Label("S1", "one", (1, 2, 3)), Label("S2", "two", (0, 0, 0)))),
+            HeadSpec("binary", "b", (Label("Reb1", "Reb1", (255, 255, 255), 2.0, -1.5, 0.25),)),
+        ),
+        assembly="sacCer3",
+        sizes_digest="ab",
+        splits={"train": ("chrI", "chrIII"), "test": ()},
+    )
+
+
+@given(specs())
+def test_json_is_inverted(spec: ModelSpec) -> None:
+    assert ModelSpec.from_json(spec.to_json(), "model.json") == spec
+
+
+def test_derived() -> None:
+    spec = example()
+    assert spec.outputs == 3
+    assert spec.head_slices() == {"s": slice(0, 2), "b": slice(2, 3)}
+    assert [item.channels for item in spec.inputs] == [4, 2]
+    assert (spec.grid.window, spec.grid.stride, spec.grid.flank) == (2000, 50, 975)
+    assert list(json.loads(spec.to_json()))[:3] == ["name", "window", "stride"]
+
+
+def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    """Set the item at a slash-separated path; ``None`` for a value removes it."""
+
+    def apply(raw: Any) -> None:
+        *keys, last = [int(key) if key.isdigit() else key for key in path.split("/")]
+        for key in keys:
+            raw = raw[key]
+        if value is None:
+            del raw[last]
+        else:
+            raw[last] = value
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("version", 2, r"model spec version 2 is unknown; this release reads version 1\. Upgrade"),
+        ("version", None, "version None is unknown"),
+        ("colour", 1, "unexpected keyword argument 'colour'"),
+        ("window", None, "missing 1 required positional argument: 'window'"),
+        ("inputs", None, "'inputs'"),
+        ("inputs/0/kind", "shape", "input 'dna': unknown kind 'shape'"),
+        ("inputs/0/bin", 2, "bin 2 of a sequence must be 1 bp"),
+        ("inputs/1/bin", 20, "input 'atac': bin 20 must divide the stride"),
+        ("inputs/1/bin", 0, "bin 0 must be whole, at least 1 bp"),
+        ("inputs/1/bin", 2.5, "bin 2.5 must be whole"),
+        ("inputs/1/name", "dna", "input names must be distinct"),
+        ("inputs/1/length_edges", [100, 100], r"length_edges must ascend, got \(100, 100\)"),
+        ("inputs/1/length_edges", [100], "length_edges must ascend"),
+        ("inputs/1/normalisation/reference", 0, "depth reference 0 must be above 0"),
+        ("inputs/1/normalisation/transform", "sqrt", "unknown transform 'sqrt'"),
+        ("inputs", [], "at least one input and one head"),
+        ("heads", [], "at least one input and one head"),
+        ("heads/0/kind", "continuous", "head 's': unknown kind 'continuous'"),
+        ("heads/1/kind", "states", "at most one states head"),
+        ("heads/1/name", "s", "head names must be distinct"),
+        ("heads/0/labels", [], "labels must be distinct and at least one"),
+        ("heads/0/labels/1/name", "S1", "labels must be distinct"),
+        ("heads/0/labels/0/name", "S/1", "label name 'S/1': use letters"),
+        ("heads/0/labels/0/name", "", "label name ''"),
+        ("heads/0/labels/0/color", [0, 0, 256], r"colour \(0, 0, 256\) is not RGB"),
+        ("heads/0/labels/0/color", [0, 0], "is not RGB"),
+        ("heads/0/labels/0/color", [0, 0, 1.5], "is not RGB"),
+        ("heads/0/labels/0/color", ["a", 0, 0], "is not RGB"),
+        ("heads/0/labels/0/scale", float("nan"), "scale nan and bias 0.0 must be finite"),
+        ("heads/1/labels/0/threshold", 1.5, "threshold 1.5 is not in 0 to 1"),
+        ("heads/0/labels/0/title", None, "title"),
+        ("window", 2001, "must be even"),
+        ("window", "2000", "window '2000' must be whole"),
+        ("stride", 50.0, "stride 50.0 must be whole"),
+        ("label_bin", 0, "label_bin 0 must be whole, at least 1"),
+        ("splits", [1], "ill-typed"),
+    ],
+)
+def test_refused(path: str, value: Any, message: str) -> None:
+    raw = json.loads(example().to_json())
+    change(path, value)(raw)
+    with pytest.raises(SpecError, match=message) as caught:
+        ModelSpec.from_json(json.dumps(raw), "models/x/model.json")
+    assert str(caught.value).startswith("models/x/model.json: ")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3"])
+def test_not_a_spec(text: str) -> None:
+    with pytest.raises(SpecError, match="^m.json: "):
+        ModelSpec.from_json(text, "m.json")
+
+
+def test_vplot_needs_a_normalisation() -> None:
+    with pytest.raises(SpecError, match="needs a normalisation"):
+        dataclasses.replace(example().inputs[1], normalisation=None)
