@@ -14,6 +14,7 @@ from chromputer_tracks.cli.doctor import doctor
 from chromputer_tracks.cli.fragments import fragments
 from chromputer_tracks.cli.models import models
 from chromputer_tracks.cli.predict import predict
+from chromputer_tracks.cli.train import train
 from chromputer_tracks.errors import ChromputerError
 
 FAILURE, INTERRUPTED = 1, 130
@@ -58,6 +59,7 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(fragments)
 app.command()(models)
+app.command()(train)
 app.command()(doctor)
 
 

@@ -5,12 +5,13 @@ Training and inference both come through here, so that there is one feature path
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.data.sequence import one_hot
+from chromputer_tracks.data.sequence import one_hot, reverse_complement
 from chromputer_tracks.data.vplot import normalise_depth, vplot
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import Interval
@@ -82,3 +83,25 @@ class Features:
         midpoints, lengths = self._fragments.midpoints(interval)
         counts = vplot(midpoints, lengths, interval, item.bin, item.length_edges)
         return normalise_depth(counts, self._fragments.density, item.normalisation)
+
+
+def reverse_strand(
+    inputs: tuple[InputSpec, ...], arrays: Mapping[str, NDArray[np.float32]]
+) -> dict[str, NDArray[np.float32]]:
+    """The same inputs read on the other strand.
+
+    Args:
+        inputs: the model's inputs.
+        arrays: input name to float32 (..., channels, positions).
+
+    Returns:
+        contiguous arrays of the same shapes: positions reversed, and bases complemented.
+    """
+    return {
+        item.name: np.ascontiguousarray(
+            reverse_complement(arrays[item.name])
+            if item.kind == "sequence"
+            else arrays[item.name][..., ::-1]
+        )
+        for item in inputs
+    }

@@ -91,7 +91,12 @@ class PeakLabels:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """Positions to leave out (a blacklist)."""
+    """A set of positions: a blacklist, or the sites that count.
+
+    Attributes:
+        starts: contig to int64 (n,), ascending, bp, 0-based.
+        ends: contig to int64 (n,), exclusive, the furthest end so far.
+    """
 
     starts: Mapping[str, NDArray[np.int64]]
     ends: Mapping[str, NDArray[np.int64]]
@@ -109,9 +114,59 @@ class Mask:
             {c: np.maximum.accumulate(column[1]) for c, column in columns.items()},
         )
 
+    def touches(self, chrom: str, start: int, end: int) -> bool:
+        """Whether any position of ``[start, end)`` is in the set."""
+        if chrom not in self.starts:
+            return False
+        index = int(np.searchsorted(self.starts[chrom], end, side="left")) - 1
+        return index >= 0 and bool(self.ends[chrom][index] > start)
+
     def at(self, chrom: str, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """True where a position is masked; bool (n,)."""
+        """True at positions inside an interval; bool (n,)."""
         if chrom not in self.starts:
             return np.zeros(len(positions), dtype=bool)
         index = np.searchsorted(self.starts[chrom], positions, side="right") - 1
         return (index >= 0) & (positions < self.ends[chrom][index])
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """All labels of a training run.
+
+    Attributes:
+        states: chromatin states, if the model has them.
+        binary: one entry per binary label, in the order of the head.
+        masked: positions to leave out.
+        sites: positions to keep; None keeps all.
+    """
+
+    states: StateLabels | None
+    binary: tuple[PeakLabels, ...]
+    masked: Mask
+    sites: Mask | None = None
+
+    def any_site(self, chrom: str, start: int, end: int) -> bool:
+        """Whether a site touches ``[start, end)``."""
+        return self.sites is None or self.sites.touches(chrom, start, end)
+
+    def at(
+        self, chrom: str, positions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Labels at positions (bp, 0-based, window centres).
+
+        Returns:
+            states int64 (n,) and binary int64 (labels, n), ``UNKNOWN`` where masked.
+        """
+        hidden = self.masked.at(chrom, positions)
+        if self.sites is not None:
+            hidden |= ~self.sites.at(chrom, positions)
+        if self.states is None:
+            states = np.full(len(positions), UNKNOWN, dtype=np.int64)
+        else:
+            states = self.states.at(chrom, positions)
+        binary = np.full((len(self.binary), len(positions)), UNKNOWN, dtype=np.int64)
+        for row, peaks in zip(binary, self.binary, strict=True):
+            row[:] = peaks.at(chrom, positions)
+        states[hidden] = UNKNOWN
+        binary[:, hidden] = UNKNOWN
+        return states, binary

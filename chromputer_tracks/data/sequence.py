@@ -18,7 +18,8 @@ def one_hot(bases: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns:
         float32 (4, L), channels A, C, G, T; any other letter (N) is all zero.
     """
-    return (bases == ALPHABET[:, None]).astype(np.float32)
+    matches: NDArray[np.bool_] = bases == ALPHABET[:, None]
+    return matches.astype(np.float32)
 
 
 def reverse_complement(array: NDArray[np.float32]) -> NDArray[np.float32]:

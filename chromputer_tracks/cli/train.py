@@ -1,0 +1,56 @@
+"""``chromputer train``: train a model from a configuration and export it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="Training configuration (TOML).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Folder that relative paths in the configuration start from; "
+            "default: the configuration's own folder.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Instead of the configuration's.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Instead of the configuration's.")
+    ] = None,
+) -> None:
+    """Train a model and export it as a model folder, with its model card."""
+    from dataclasses import replace
+
+    from chromputer_tracks.cli.console import stderr_console
+    from chromputer_tracks.errors import DependencyError
+
+    try:
+        import torch  # noqa: F401  the error below is clearer than that of a later import
+    except ImportError as error:
+        raise DependencyError(
+            "training needs PyTorch and Lightning: pip install 'chromputer-tracks[train]'"
+        ) from error
+    from chromputer_tracks.model.config import load_config
+    from chromputer_tracks.model.training import train_model
+
+    settings = load_config(config, data)
+    if epochs is not None:
+        settings = replace(settings, fit=replace(settings.fit, epochs=epochs))
+    if seed is not None:
+        settings = replace(settings, seed=seed)
+    console = stderr_console()
+    command = " ".join(["chromputer", *sys.argv[1:]])
+    trained = train_model(settings, out, console.print, command)
+    console.print(
+        f"model written to {trained.folder}; ONNX Runtime and PyTorch agree within "
+        f"{trained.parity:.1g}. Its figures are in {trained.folder / 'README.md'}"
+    )

@@ -1,0 +1,134 @@
+"""Calibration on the validation contigs: logits to probabilities that mean what they say.
+
+Balanced sampling shifts the training prior, so that raw probabilities of rare labels are too high.
+A binary label gets ``logit * scale + bias`` (Platt 1999), fitted by maximum a posteriori: the
+prior holds the scale near 1 and the bias near the analytic prior correction, so that a label with
+few validation positives stays sane. A states head gets one temperature (Guo et al. 2017).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize, minimize_scalar
+
+from chromputer_tracks.data.labels import UNKNOWN
+from chromputer_tracks.model.evaluation import Sites
+from chromputer_tracks.spec import HeadSpec, Label
+
+_SCALE_SPREAD, _BIAS_SPREAD = 0.3, 0.5
+"""Standard deviations of the priors on log(scale) and bias."""
+
+
+def prior_shift(true_prevalence: float, sampled_prevalence: float) -> float:
+    """What to add to a logit trained at one prevalence to hold at another."""
+    return _log_odds(true_prevalence) - _log_odds(sampled_prevalence)
+
+
+def _log_odds(share: float) -> float:
+    return float(np.log(share / (1 - share)))
+
+
+def fit_platt(
+    logits: NDArray[np.floating], truth: NDArray[np.int64], shift: float
+) -> tuple[float, float]:
+    """Scale and bias of a binary label.
+
+    Args:
+        logits: (n,).
+        truth: int64 (n,), 1, 0 or ``UNKNOWN``.
+        shift: centre of the bias's prior, from :func:`prior_shift`.
+    """
+    known = truth != UNKNOWN
+    x, y = logits[known].astype(np.float64), (truth[known] == 1).astype(np.float64)
+
+    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        log_scale, bias = parameters
+        scale = np.exp(log_scale)
+        z = x * scale + bias
+        value = np.logaddexp(0, z).sum() - (y * z).sum()
+        residual = 1 / (1 + np.exp(-z)) - y
+        value += log_scale**2 / (2 * _SCALE_SPREAD**2)
+        value += (bias - shift) ** 2 / (2 * _BIAS_SPREAD**2)
+        gradient = np.array(
+            [
+                (residual * x).sum() * scale + log_scale / _SCALE_SPREAD**2,
+                residual.sum() + (bias - shift) / _BIAS_SPREAD**2,
+            ]
+        )
+        return float(value), gradient
+
+    found = minimize(loss, np.array([0.0, shift]), jac=True, method="L-BFGS-B").x
+    return float(np.exp(found[0])), float(found[1])
+
+
+def fit_temperature(logits: NDArray[np.floating], states: NDArray[np.int64]) -> float:
+    """The scale (1 / temperature) of a states head that makes its validation loss least.
+
+    Args:
+        logits: (states, n).
+        states: int64 (n,), ``UNKNOWN`` left out.
+    """
+    known = states != UNKNOWN
+    x, y = logits[:, known].astype(np.float64), states[known]
+
+    def loss(scale: float) -> float:
+        z = x * scale
+        top = z.max(axis=0)
+        total = np.log(np.exp(z - top).sum(axis=0)) + top
+        return float((total - z[y, np.arange(len(y))]).mean())
+
+    return float(minimize_scalar(loss, bounds=(0.05, 5.0), method="bounded").x)
+
+
+def best_threshold(probabilities: NDArray[np.floating]) -> float:
+    """The threshold at which the expected F1 is largest, given calibrated probabilities.
+
+    With ``p`` calibrated, calling ``m`` sites finds ``sum(p of the called)`` true ones of
+    ``sum(p)``; F1 is then ``2 * found / (m + sum(p))`` (Lipton et al. 2014). It needs no labels,
+    which are few for rare TFs.
+
+    Args:
+        probabilities: (n,), of one label at validation sites.
+    """
+    ranked = np.sort(probabilities.astype(np.float64))[::-1]
+    f1 = 2 * np.cumsum(ranked) / (np.arange(1, len(ranked) + 1) + ranked.sum())
+    return float(ranked[int(f1.argmax())])
+
+
+def calibrate(
+    heads: tuple[HeadSpec, ...],
+    sites: Sites,
+    shifts: tuple[float, ...],
+) -> tuple[HeadSpec, ...]:
+    """The heads with calibration and thresholds.
+
+    Args:
+        heads: uncalibrated.
+        sites: predictions on the validation contigs.
+        shifts: prior shift of each binary label.
+    """
+    calibrated = []
+    n = sites.number_of_states
+    for head in heads:
+        labels: tuple[Label, ...]
+        if head.kind == "states":
+            scale = fit_temperature(sites.logits[:n], sites.states)
+            labels = tuple(replace(label, scale=round(scale, 5)) for label in head.labels)
+        else:
+            labels = tuple(
+                _calibrated(label, sites.logits[n + row], sites.binary[row], shifts[row])
+                for row, label in enumerate(head.labels)
+            )
+        calibrated.append(replace(head, labels=labels))
+    return tuple(calibrated)
+
+
+def _calibrated(
+    label: Label, logits: NDArray[np.float32], truth: NDArray[np.int64], shift: float
+) -> Label:
+    scale, bias = fit_platt(logits, truth, shift)
+    threshold = best_threshold(1 / (1 + np.exp(-(logits.astype(np.float64) * scale + bias))))
+    return replace(label, scale=round(scale, 5), bias=round(bias, 5), threshold=round(threshold, 4))

@@ -1,0 +1,347 @@
+"""The training configuration: one TOML file, checked whole before anything is read or trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from chromputer_tracks.data.vplot import DEFAULT_BIN, DEFAULT_LENGTH_EDGES
+from chromputer_tracks.errors import ConfigError, InputError, SpecError
+from chromputer_tracks.intervals import Grid
+from chromputer_tracks.model.dataset import SegmentConfig
+from chromputer_tracks.model.network import NetworkConfig
+from chromputer_tracks.spec import DepthNormalisation, InputSpec
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Input files.
+
+    Attributes:
+        fasta: genome.
+        fragments: ATAC-seq fragments (BAM, fragments.tsv.gz, BEDPE).
+        blacklist: BED of regions to leave out, or nothing.
+        min_mapq: least mapping quality of a BAM's reads.
+    """
+
+    fasta: Path
+    fragments: Path
+    blacklist: Path | None = None
+    min_mapq: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class SitesConfig:
+    """Which bins are learnt from and scored.
+
+    Attributes:
+        kind: ``bins``: every bin of the genome; ``peaks``: the bins that touch ``peaks``.
+        peaks: BED of sites, for ``peaks``.
+    """
+
+    kind: Literal["bins", "peaks"] = "bins"
+    peaks: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SplitConfig:
+    """Contigs by use; a contig named in none is not touched."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputsConfig:
+    """Inputs of the network.
+
+    Attributes:
+        sequence: read DNA sequence.
+        vplot: read fragments as a V-plot.
+        bin: bp per V-plot position bin.
+        length_edges: fragment-length edges, bp.
+        reference: fragments per kb of the reference depth.
+        transform: ``log1p`` or ``none``.
+    """
+
+    sequence: bool = True
+    vplot: bool = True
+    bin: int = DEFAULT_BIN
+    length_edges: tuple[int, ...] = DEFAULT_LENGTH_EDGES
+    reference: float = 25.0
+    transform: Literal["log1p", "none"] = "log1p"
+
+    def specs(self) -> tuple[InputSpec, ...]:
+        """The inputs as the model's spec has them."""
+        specs: tuple[InputSpec, ...] = ()
+        if self.sequence:
+            specs += (InputSpec("sequence", "sequence"),)
+        if self.vplot:
+            depth = DepthNormalisation(self.reference, self.transform)
+            specs += (InputSpec("vplot", "vplot", self.bin, self.length_edges, depth),)
+        return specs
+
+
+@dataclass(frozen=True, slots=True)
+class StatesConfig:
+    """The softmax head.
+
+    Attributes:
+        bed: segments, the state's code in the name column.
+        table: tab-separated ``state``, ``name``, ``color`` (R,G,B), one row a state, with header.
+    """
+
+    bed: Path
+    table: Path
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryConfig:
+    """One binary label.
+
+    Attributes:
+        name: short code.
+        peaks: BED or narrowPeak; the centre counts (the summit, where a narrowPeak has one).
+        title: full name; the code where empty.
+        color: RGB.
+        motif: JASPAR matrix ID for the motif-scan baseline, or empty.
+    """
+
+    name: str
+    peaks: Path
+    title: str = ""
+    color: tuple[int, int, int] = (31, 73, 125)
+    motif: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuxiliaryConfig:
+    """Further peak sets that the network learns beside its labels and then forgets.
+
+    They teach the shared layers what regulatory sequence looks like; the exported model does not
+    predict them.
+
+    Attributes:
+        folder: of BED or narrowPeak files; those of ``[[binary]]`` labels are not taken twice.
+        minimum: least number of peaks on the training contigs.
+        weight: of their summed loss beside the labels'.
+    """
+
+    folder: Path
+    minimum: int = 150
+    weight: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class FitConfig:
+    """Optimisation.
+
+    Attributes:
+        epochs: passes over the training contigs.
+        batch: segments per step.
+        learning_rate: maximum of the one-cycle schedule.
+        weight_decay: of AdamW.
+        binary_weight: weight of the binary labels' summed loss beside the states' loss.
+        flank: bp on each side of a positive bin that are masked in training.
+        gradient_clip: largest gradient norm.
+        precision: ``bf16-mixed`` or ``32-true``, as Lightning names them.
+        threads: CPU threads of the network; 0 leaves PyTorch's choice.
+    """
+
+    epochs: int = 12
+    batch: int = 16
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-3
+    binary_weight: float = 1.0
+    flank: int = 100
+    gradient_clip: float = 5.0
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
+    threads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """The whole configuration; the TOML's tables and keys have these names.
+
+    Attributes:
+        name: the model's name.
+        assembly: name of the genome assembly.
+        data: input files.
+        splits: contigs by use.
+        states: the softmax head, or nothing.
+        binary: the binary labels (``[[binary]]`` tables).
+        auxiliary: further peak sets to learn from, or nothing.
+        sites: which bins count.
+        inputs: inputs of the network.
+        network: its sizes.
+        segments: how training segments are drawn.
+        fit: optimisation.
+        label_bin: bp of the bin that a label speaks for.
+        seed: of everything random.
+        description: free text for the model card.
+        notes: Markdown file that the model card ends with (what was tried), or nothing.
+    """
+
+    name: str
+    assembly: str
+    data: DataConfig
+    splits: SplitConfig
+    states: StatesConfig | None = None
+    binary: tuple[BinaryConfig, ...] = ()
+    auxiliary: AuxiliaryConfig | None = None
+    sites: SitesConfig = field(default_factory=SitesConfig)
+    inputs: InputsConfig = field(default_factory=InputsConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    segments: SegmentConfig = field(default_factory=SegmentConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    label_bin: int = 200
+    seed: int = 1
+    description: str = ""
+    notes: Path | None = None
+
+
+def load_config(path: Path, root: Path | None = None) -> TrainConfig:
+    """Read and check a training configuration.
+
+    Args:
+        path: the TOML file.
+        root: folder that relative paths start from; None: the configuration's own.
+
+    Raises:
+        ConfigError: names the file, the key, the value and what would be right.
+    """
+    try:
+        raw = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    config: TrainConfig = _Builder(path, root or path.parent).table(TrainConfig, raw, "")
+    _check(config, path)
+    return config
+
+
+class _Builder:
+    """TOML tables to dataclasses, by their type hints."""
+
+    def __init__(self, path: Path, root: Path) -> None:
+        self._path, self._root = path, root
+
+    def table(self, kind: Any, raw: object, place: str) -> Any:
+        """One table; every unknown, missing or ill-typed key is an error."""
+        if not isinstance(raw, Mapping):
+            raise ConfigError(f"{self._path}: [{place}] must be a table, got {raw!r}")
+        fields = {item.name: item for item in dataclasses.fields(kind)}
+        for key in raw:
+            if key not in fields:
+                known = ", ".join(fields)
+                raise ConfigError(
+                    f"{self._path}: unknown key {_dotted(place, key)!r}; known: {known}"
+                )
+        hints = get_type_hints(kind)
+        values = {}
+        for name, item in fields.items():
+            if name in raw:
+                values[name] = self.value(hints[name], raw[name], _dotted(place, name))
+            elif item.default is MISSING and item.default_factory is MISSING:
+                raise ConfigError(f"{self._path}: key {_dotted(place, name)!r} is missing")
+        return kind(**values)
+
+    def value(self, hint: Any, raw: Any, place: str) -> Any:
+        """One value of the hinted type."""
+        origin, options = get_origin(hint), get_args(hint)
+        if dataclasses.is_dataclass(hint):
+            return self.table(hint, raw, place)
+        if origin is Literal:
+            if raw not in options:
+                raise ConfigError(
+                    f"{self._path}: {place} is {raw!r}; choose one of {', '.join(options)}"
+                )
+            return raw
+        if type(None) in options:
+            return self.value(options[0], raw, place)
+        if origin is tuple:
+            return self._tuple(options, raw, place)
+        if hint is Path:
+            return self._existing(raw, place)
+        if hint is float and isinstance(raw, int) and not isinstance(raw, bool):
+            return float(raw)
+        if not isinstance(raw, hint) or (isinstance(raw, bool) and hint is not bool):
+            raise ConfigError(f"{self._path}: {place} must be of type {hint.__name__}, got {raw!r}")
+        return raw
+
+    def _tuple(self, options: tuple[Any, ...], raw: Any, place: str) -> tuple[Any, ...]:
+        if not isinstance(raw, list):
+            raise ConfigError(f"{self._path}: {place} must be a list, got {raw!r}")
+        if options[-1] is Ellipsis:
+            options = options[:1] * len(raw)
+        if len(options) != len(raw):
+            raise ConfigError(f"{self._path}: {place} must have {len(options)} values, got {raw!r}")
+        return tuple(
+            self.value(kind, item, f"{place}[{index}]")
+            for index, (kind, item) in enumerate(zip(options, raw, strict=True))
+        )
+
+    def _existing(self, raw: Any, place: str) -> Path:
+        if not isinstance(raw, str):
+            raise ConfigError(f"{self._path}: {place} must be a path, got {raw!r}")
+        found = self._root / raw
+        if not found.exists():
+            raise ConfigError(
+                f"{self._path}: {place}: no such file: {found}; relative paths start from the "
+                f"configuration's folder, or from --data"
+            )
+        return found
+
+
+def _check(config: TrainConfig, path: Path) -> None:
+    uses: dict[str, str] = {}
+    for use in ("train", "validation", "test"):
+        contigs = getattr(config.splits, use)
+        if not contigs:
+            raise ConfigError(f"{path}: splits.{use} names no contig")
+        for contig in contigs:
+            if contig in uses:
+                raise ConfigError(
+                    f"{path}: {contig} is in splits.{uses[contig]} and in splits.{use}; "
+                    f"a contig has one use"
+                )
+            uses[contig] = use
+    if config.states is None and not config.binary:
+        raise ConfigError(f"{path}: give [states], [[binary]] or both: there is nothing to learn")
+    names = [item.name for item in config.binary]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{path}: two [[binary]] tables are named {name!r}")
+    if config.sites.kind == "peaks" and config.sites.peaks is None:
+        raise ConfigError(f"{path}: sites.kind is 'peaks': give sites.peaks, too")
+    if not (config.inputs.sequence or config.inputs.vplot):
+        raise ConfigError(f"{path}: [inputs] turns every input off")
+    network = config.network
+    if config.label_bin % network.stride:
+        raise ConfigError(
+            f"{path}: label_bin {config.label_bin} must be a multiple of the stride "
+            f"({network.stride})"
+        )
+    for place, value in (
+        ("label_bin", config.label_bin),
+        ("fit.epochs", config.fit.epochs),
+        ("fit.batch", config.fit.batch),
+        ("segments.outputs", config.segments.outputs),
+    ):
+        if value < 1:
+            raise ConfigError(f"{path}: {place} is {value}; it must be at least 1")
+    try:
+        Grid(network.window, network.stride)
+        config.inputs.specs()
+    except (InputError, SpecError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _dotted(place: str, key: str) -> str:
+    return f"{place}.{key}" if place else key

@@ -1,0 +1,408 @@
+"""Training: a configuration in, a model folder out."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import platform
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from chromputer_tracks import __version__
+from chromputer_tracks.data.labels import UNKNOWN, LabelSet
+from chromputer_tracks.errors import ConfigError, OutputError
+from chromputer_tracks.io.atomic import atomic_path
+from chromputer_tracks.model.baselines import jaspar_matrix, motif_scan
+from chromputer_tracks.model.calibration import calibrate, prior_shift
+from chromputer_tracks.model.card import model_card
+from chromputer_tracks.model.config import FitConfig, TrainConfig
+from chromputer_tracks.model.dataset import (
+    Segment,
+    SegmentDataset,
+    SegmentPlan,
+    site_segments,
+)
+from chromputer_tracks.model.evaluation import (
+    Sites,
+    average_precision,
+    mean_average_precision,
+    predict_sites,
+    score_sites,
+    state_scores,
+)
+from chromputer_tracks.model.export import export_network
+from chromputer_tracks.model.network import Chromputer
+from chromputer_tracks.model.sources import Sources, open_sources
+from chromputer_tracks.spec import ModelSpec
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training run gave.
+
+    Attributes:
+        spec: of the exported model, with its figures on the test contigs.
+        folder: the model folder.
+        parity: largest difference between ONNX Runtime and PyTorch, relative.
+    """
+
+    spec: ModelSpec
+    folder: Path
+    parity: float
+
+
+def train_model(config: TrainConfig, out: Path, report: Report, command: str = "") -> Trained:
+    """Train, calibrate, score on the test contigs, export.
+
+    Args:
+        config: checked.
+        out: the model folder; made if its parent exists. Training logs and checkpoints go to
+            ``out/training``.
+        report: told what happens, a line at a time.
+        command: recorded in the model's provenance.
+
+    Raises:
+        ChromputerError: a file, a setting or the export is not right.
+    """
+    if not out.parent.is_dir():
+        raise OutputError(f"cannot write {out}: folder {out.parent} does not exist; make it")
+    matrices = {item.name: jaspar_matrix(item.motif) for item in config.binary if item.motif}
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    if config.fit.threads:
+        torch.set_num_threads(config.fit.threads)
+    with open_sources(config) as sources:
+        out.mkdir(exist_ok=True)
+        run = _Run(config, sources)
+        report(run.summary())
+        network = run.fit(out / "training", report)
+        validation = run.sites(network, config.splits.validation)
+        heads = calibrate(sources.heads, validation, run.prior_shifts())
+        report("scoring the test contigs")
+        test = run.sites(network, config.splits.test)
+        scans = {name: run.scan(matrix, config.splits.test) for name, matrix in matrices.items()}
+        figures = score_sites(
+            test,
+            [label.name for head in heads if head.kind == "states" for label in head.labels],
+            [label.name for head in heads if head.kind == "binary" for label in head.labels],
+            run.majority(),
+            scans,
+        )
+        spec = ModelSpec(
+            name=config.name,
+            window=config.network.window,
+            stride=config.network.stride,
+            label_bin=config.label_bin,
+            inputs=config.inputs.specs(),
+            heads=heads,
+            assembly=config.assembly,
+            sizes_digest=sources.sizes.digest(),
+            splits={
+                "train": config.splits.train,
+                "validation": config.splits.validation,
+                "test": config.splits.test,
+            },
+            metrics=figures,
+            provenance=_provenance(config, command),
+        )
+        parity = export_network(network, spec, out)
+        notes = config.notes.read_text() if config.notes else ""
+        with atomic_path(out / "README.md") as path:
+            path.write_text(model_card(spec, config.description, notes))
+    return Trained(spec, out, parity)
+
+
+class _Run:
+    """A configuration with its open sources."""
+
+    def __init__(self, config: TrainConfig, sources: Sources) -> None:
+        self._config, self._sources = config, sources
+        network = config.network
+        spec_inputs = config.inputs.specs()
+        self._names = [item.name for item in spec_inputs]
+        self._grid = network.grid
+        self._states = sum(len(h.labels) for h in sources.heads if h.kind == "states")
+        self._binary = [h.name for h in config.binary]
+        self._plan = SegmentPlan(
+            sources.sizes,
+            config.splits.train,
+            sources.learnt,
+            network.stride,
+            config.segments,
+            config.seed,
+        )
+
+    def summary(self) -> str:
+        """What will be trained, in a line."""
+        known = sum(
+            int(((states != UNKNOWN) | (binary != UNKNOWN).any(axis=0)).sum())
+            for states, binary in self._labels(self._sources.scored)
+        )
+        auxiliary = len(self._sources.learnt.binary) - len(self._binary)
+        return (
+            f"training on {len(self._config.splits.train)} contigs: {known:,} sites, "
+            f"{len(self._plan):,} segments an epoch; {self._states} states, {len(self._binary)} "
+            f"binary labels, {auxiliary} auxiliary ones"
+        )
+
+    def fit(self, folder: Path, report: Report) -> Chromputer:
+        """Train; the network of the best validation epoch."""
+        config = self._config
+        lengths = len(config.inputs.length_edges) - 1 if config.inputs.vplot else 0
+        network = Chromputer(
+            config.inputs.sequence,
+            lengths,
+            self._states,
+            len(self._sources.learnt.binary),
+            config.network,
+        )
+        dataset = SegmentDataset(
+            self._sources.features, self._sources.learnt, self._sources.sizes, self._grid
+        )
+        loader = DataLoader(dataset, config.fit.batch, sampler=self._plan, drop_last=True)
+        if len(loader) < 1:
+            raise ConfigError(
+                f"{len(self._plan)} segments do not fill one batch of {config.fit.batch}: "
+                f"lower fit.batch or segments.outputs"
+            )
+        weights = torch.full((len(self._sources.learnt.binary),), config.fit.binary_weight)
+        if config.auxiliary is not None:
+            weights[len(self._binary) :] *= config.auxiliary.weight
+        module = _Module(network, self._names, self._states, weights, config.fit, len(loader))
+        checkpoint = ModelCheckpoint(
+            folder, "best", monitor="validation_score", mode="max", enable_version_counter=False
+        )
+        trainer = lightning.Trainer(
+            max_epochs=config.fit.epochs,
+            accelerator="auto",
+            devices=1,
+            precision=config.fit.precision,
+            gradient_clip_val=config.fit.gradient_clip,
+            deterministic=True,
+            logger=CSVLogger(folder, name="", version=""),
+            callbacks=[_Validate(self, report), checkpoint],
+            enable_model_summary=False,
+            log_every_n_steps=50,
+        )
+        with warnings.catch_warnings():
+            # One process reads faster than its workers could be fed: the arrays are cheap.
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+            warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
+            trainer.fit(module, loader)
+        best = torch.load(checkpoint.best_model_path, map_location="cpu", weights_only=True)
+        module.load_state_dict(best["state_dict"])
+        score = best["callbacks"][checkpoint.state_key]["best_model_score"]
+        report(f"best epoch: {best['epoch'] + 1}, mean validation AUPRC {float(score):.3f}")
+        network.keep_binary(len(self._binary))
+        return network.cpu()
+
+    def sites(self, network: Chromputer, contigs: tuple[str, ...]) -> Sites:
+        """Predictions and labels at every site of contigs."""
+        dataset = SegmentDataset(
+            self._sources.features, self._sources.scored, self._sources.sizes, self._grid
+        )
+        return predict_sites(
+            network,
+            dataset,
+            self._segments(contigs),
+            self._names,
+            self._grid.stride,
+            self._config.label_bin,
+            self._states,
+        )
+
+    def scan(self, matrix: NDArray[np.float32], contigs: tuple[str, ...]) -> NDArray[np.float32]:
+        """Motif-scan scores at the sites that :meth:`sites` gives."""
+        step = self._config.label_bin // self._grid.stride
+        return np.concatenate(
+            [
+                motif_scan(
+                    self._sources.fasta,
+                    segment.chrom,
+                    segment.centres(self._grid.stride)[::step],
+                    matrix,
+                    self._config.label_bin,
+                )
+                for segment in self._segments(contigs)
+            ]
+        )
+
+    def majority(self) -> int | None:
+        """The most frequent state of the training contigs."""
+        if not self._states:
+            return None
+        states = np.concatenate([s for s, _ in self._labels(self._sources.scored)])
+        return int(np.bincount(states[states != UNKNOWN]).argmax())
+
+    def prior_shifts(self) -> tuple[float, ...]:
+        """Each binary label's log odds over the training sites minus those of the segments."""
+        if not self._binary:
+            return ()
+        truth = np.concatenate([b for _, b in self._labels(self._sources.scored)], axis=1)
+        sampled = np.concatenate(
+            [
+                self._sources.learnt.at(s.chrom, s.centres(self._grid.stride))[1]
+                for s in self._plan.segments(0)
+            ],
+            axis=1,
+        )
+        # The auxiliary labels come last in ``sampled`` and are not calibrated.
+        return tuple(
+            prior_shift(_prevalence(known), _prevalence(drawn))
+            for known, drawn in zip(truth, sampled[: len(truth)], strict=True)
+        )
+
+    def _segments(self, contigs: tuple[str, ...]) -> list[Segment]:
+        return site_segments(
+            self._sources.sizes, contigs, self._config.label_bin, self._grid.stride
+        )
+
+    def _labels(self, labels: LabelSet) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        step = self._config.label_bin // self._grid.stride
+        return [
+            labels.at(segment.chrom, segment.centres(self._grid.stride)[::step])
+            for segment in self._segments(self._config.splits.train)
+        ]
+
+
+def _prevalence(truth: NDArray[np.int64]) -> float:
+    """Share of positives among known labels, kept off 0 and 1 by one half count."""
+    known = int((truth != UNKNOWN).sum())
+    return (int((truth == 1).sum()) + 0.5) / (known + 1)
+
+
+class _Module(lightning.LightningModule):
+    """Losses and optimiser around the network."""
+
+    weights: Tensor
+
+    def __init__(
+        self,
+        network: Chromputer,
+        names: list[str],
+        states: int,
+        weights: Tensor,
+        fit: FitConfig,
+        steps: int,
+    ) -> None:
+        super().__init__()
+        self.network, self._names, self._states, self._fit = network, names, states, fit
+        self._steps = steps
+        self.register_buffer("weights", weights, persistent=False)
+
+    def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
+        """Masked cross-entropy of the states plus the labels' summed masked binary losses."""
+        logits, _ = self.network(*(batch[name] for name in self._names))
+        return masked_loss(
+            logits.float(), batch["states"], batch["binary"], self._states, self.weights
+        )
+
+    def configure_optimizers(self) -> Any:
+        """AdamW on a one-cycle schedule."""
+        fit = self._fit
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=fit.learning_rate, weight_decay=fit.weight_decay
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, fit.learning_rate, total_steps=fit.epochs * self._steps, pct_start=0.2
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def masked_loss(
+    logits: Tensor, states: Tensor, binary: Tensor, number_of_states: int, weights: Tensor
+) -> Tensor:
+    """Cross-entropy over known states plus binary cross-entropy over known binary labels.
+
+    Args:
+        logits: float32 (n, outputs, positions), states first.
+        states: int64 (n, positions), ``UNKNOWN`` where there is no label.
+        binary: int64 (n, labels, positions), likewise.
+        number_of_states: how many outputs are states.
+        weights: float32 (labels,), weight of each binary label's mean over known positions.
+    """
+    loss = logits.sum() * 0.0
+    if number_of_states and (states != UNKNOWN).any():
+        loss = loss + functional.cross_entropy(
+            logits[:, :number_of_states], states, ignore_index=UNKNOWN
+        )
+    if binary.shape[1]:
+        known = (binary != UNKNOWN).float()
+        each = functional.binary_cross_entropy_with_logits(
+            logits[:, number_of_states:], (binary == 1).float(), reduction="none"
+        )
+        per_label = (each * known).sum(dim=(0, 2)) / known.sum(dim=(0, 2)).clamp(min=1)
+        loss = loss + (weights * per_label).sum()
+    return loss
+
+
+class _Validate(Callback):
+    """Scores the validation contigs after each epoch."""
+
+    def __init__(self, run: _Run, report: Report) -> None:
+        self._run, self._report = run, report
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Log the score that picks the checkpoint, and report a line."""
+        run = self._run
+        sites = run.sites(pl_module.network, run._config.splits.validation)
+        pl_module.network.train()
+        score = mean_average_precision(sites)
+        pl_module.log("validation_score", score)
+        parts = [f"epoch {trainer.current_epoch + 1}: validation mean AUPRC {score:.3f}"]
+        if run._states:
+            figures = state_scores(sites.logits[: run._states], sites.states)
+            pl_module.log_dict({f"validation_{k}": v for k, v in figures.items()})
+            parts.append(f"accuracy {figures['accuracy']:.3f}")
+            parts.append(f"macro-F1 {figures['macro_f1']:.3f}")
+        for row, name in enumerate(run._binary):
+            value = average_precision(sites.binary[row], sites.logits[run._states + row])
+            pl_module.log(f"validation_auprc_{name}", value)
+            parts.append(f"{name} {value:.2f}")
+        self._report(", ".join(parts))
+
+
+def _provenance(config: TrainConfig, command: str) -> dict[str, Any]:
+    files = {"fasta": config.data.fasta, "fragments": config.data.fragments}
+    if config.data.blacklist is not None:
+        files["blacklist"] = config.data.blacklist
+    if config.states is not None:
+        files["states"] = config.states.bed
+    files |= {item.name: item.peaks for item in config.binary}
+    return {
+        "chromputer_tracks": __version__,
+        "torch": torch.__version__,
+        "lightning": lightning.__version__,
+        "python": platform.python_version(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "seed": config.seed,
+        "command": command,
+        "inputs": {
+            name: {"file": path.name, "sha256": _sha256(path)} for name, path in files.items()
+        },
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
