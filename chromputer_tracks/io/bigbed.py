@@ -84,6 +84,9 @@ class _CheckedRows:
     def __iter__(self) -> Iterator[Row]:
         try:
             yield from self._checked()
+        except GeneratorExit:
+            # pybigtools drops the iterator when it fails by itself.
+            raise
         except BaseException as error:
             self.failure = error
             raise
@@ -140,7 +143,9 @@ def _check(
             found = {chrom: sum(1 for _ in file.records(chrom)) for chrom in contigs}
             sql: str = file.sql()
     except (pybigtools.BBIReadError, OSError, ValueError) as error:
-        raise OutputError(f"{path}: cannot be read back after writing: {error}") from error
+        raise OutputError(
+            f"cannot write {path}: it cannot be read back ({error}); is the disk full?"
+        ) from error
     if found != counts:
         raise OutputError(f"{path}: {sum(found.values())} rows read back of {counts.total()}")
     if any(contigs[chrom] != sizes[chrom] for chrom in contigs) or sql.strip("\0") != autosql:

@@ -255,7 +255,11 @@ class _Staging:
             if not self._made and not os.access(out, os.W_OK | os.X_OK):
                 raise OutputError(f"cannot write {out}: no permission to write into this folder")
             out.mkdir(exist_ok=True)
-            self.folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=out))
+            try:
+                self.folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=out))
+            except OSError:
+                self._remove_made()
+                raise
         return self
 
     def publish_when_done(self, names: list[str]) -> None:
@@ -274,9 +278,13 @@ class _Staging:
                 self._made = False
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
-            if self._made:
-                with suppress(OSError):
-                    self._out.rmdir()
+            self._remove_made()
+
+    def _remove_made(self) -> None:
+        """Remove the folder if it was made here; it stays when something else is in it."""
+        if self._made:
+            with suppress(OSError):
+                self._out.rmdir()
 
     def _publish(self, names: list[str]) -> None:
         """Move the files to their names; on an error put back what was there."""

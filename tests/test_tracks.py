@@ -1,0 +1,408 @@
+"""The folder of tracks: against a slow oracle, however tiles are cut, and when things fail."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pybigtools
+import pyBigWig
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from limits import file_size_limit
+from numpy.typing import NDArray
+
+from chromputer_tracks.errors import ContigError, OutputError
+from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec
+from chromputer_tracks.tracks import writer as writer_module
+from chromputer_tracks.tracks.writer import CallCount, StateShare, TrackWriter
+
+STRIDE = 50
+SIZES = ChromSizes({"chr2": 1320, "chr10": 600, "chr1": 1005, "tiny": 7}, "g.fa")
+STATES = HeadSpec(
+    "states",
+    "chromatin",
+    (Label("S1", "one", (1, 2, 3)), Label("S2", "two", (0, 0, 9)), Label("S3", "three", (9, 9, 9))),
+)
+BINARY = HeadSpec(
+    "binary",
+    "factors",
+    (
+        Label("Reb1", "Reb1", (255, 0, 0), threshold=0.5),
+        Label("Htz1", "H2A.Z", (0, 255, 0), threshold=0.25),
+    ),
+)
+
+Probabilities = NDArray[np.float32]
+Piece = tuple[str, int, int, Probabilities]
+
+
+def spec(*heads: HeadSpec) -> ModelSpec:
+    return ModelSpec(
+        "toy", 300, STRIDE, 200, (InputSpec("sequence", "dna"),), heads, "toy", "0", {}
+    )
+
+
+BOTH = spec(STATES, BINARY)
+
+
+def probabilities(bins: int, seed: int) -> Probabilities:
+    """Coarse values, so that ties, equal neighbours and values at the threshold are common."""
+    rng = np.random.default_rng(seed)
+    return (rng.integers(0, 5, (5, bins)) / 4).astype(np.float32)
+
+
+def whole_genome(seed: int = 0) -> list[Piece]:
+    return [
+        (chrom, 0, SIZES[chrom], probabilities(-(-SIZES[chrom] // STRIDE), seed + i))
+        for i, chrom in enumerate(sorted(SIZES))
+    ]
+
+
+def write(out: Path, pieces: list[Piece], model: ModelSpec = BOTH, threads: int = 1) -> TrackWriter:
+    with TrackWriter(out, model, SIZES, threads=threads) as writer:
+        for piece in pieces:
+            writer.write(*piece)
+    return writer
+
+
+def cut(pieces: list[Piece], data: st.DataObject) -> list[Piece]:
+    out: list[Piece] = []
+    for chrom, start, end, values in pieces:
+        bins = values.shape[1]
+        bounds = sorted({0, bins, *data.draw(st.lists(st.integers(0, bins), max_size=5))})
+        for first, last in zip(bounds, bounds[1:], strict=False):
+            stop = min(start + last * STRIDE, end)
+            out.append((chrom, start + first * STRIDE, stop, values[:, first:last]))
+    return out
+
+
+def bins_of(pieces: list[Piece]) -> list[tuple[str, int, int, Probabilities]]:
+    """One (contig, start, end, values of all outputs) a bin."""
+    return [
+        (c, s + k * STRIDE, min(s + (k + 1) * STRIDE, e), v[:, k])
+        for c, s, e, v in pieces
+        for k in range(v.shape[1])
+    ]
+
+
+def rounded(value: Fraction) -> int:
+    exact = Decimal(value.numerator) / Decimal(value.denominator)
+    return int(exact.to_integral_value(ROUND_HALF_EVEN))
+
+
+def states_oracle(pieces: list[Piece]) -> list[str]:
+    runs: list[tuple[str, int, int, int, Fraction]] = []
+    for chrom, start, end, values in bins_of(pieces):
+        state = max(range(3), key=lambda i: (values[i], -i))
+        total = Fraction(float(values[state])) * (end - start)
+        if runs and runs[-1][0] == chrom and runs[-1][2] == start and runs[-1][3] == state:
+            _, begin, _, _, before = runs.pop()
+            runs.append((chrom, begin, end, state, before + total))
+        else:
+            runs.append((chrom, start, end, state, total))
+    lines = []
+    for chrom, start, end, state, total in runs:
+        label = STATES.labels[state]
+        score = rounded(1000 * total / (end - start))
+        color = ",".join(map(str, label.color))
+        lines.append(f"{chrom}\t{start}\t{end}\t{label.name}\t{score}\t.\t{start}\t{end}\t{color}")
+    return lines
+
+
+def calls_oracle(pieces: list[Piece], row: int, label: Label) -> list[str]:
+    runs: list[list[tuple[str, int, int, float]]] = []
+    for chrom, start, end, values in bins_of(pieces):
+        if values[row] >= label.threshold:
+            item = (chrom, start, end, float(values[row]))
+            if runs and runs[-1][-1][0] == chrom and runs[-1][-1][2] == start:
+                runs[-1].append(item)
+            else:
+                runs.append([item])
+    lines = []
+    for run in runs:
+        _, low, high, top = max(run, key=lambda item: (item[3], -item[1]))
+        color = ",".join(map(str, label.color))
+        lines.append(
+            f"{run[0][0]}\t{run[0][1]}\t{run[-1][2]}\t{label.name}\t{round(top * 1000)}\t.\t"
+            f"{low}\t{high}\t{color}\t{top:.4f}\t{(low + high) // 2}"
+        )
+    return lines
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> list[Piece]:
+    pieces: list[Piece] = []
+    for chrom in draw(
+        st.lists(st.sampled_from(sorted(SIZES)), min_size=1, unique=True).map(sorted)
+    ):
+        size = SIZES[chrom]
+        bins = -(-size // STRIDE)
+        marks = sorted(draw(st.sets(st.integers(0, bins), min_size=2, max_size=6)))
+        for first, last in zip(marks[::2], marks[1::2], strict=False):
+            stop = min(last * STRIDE, size)
+            values = probabilities(last - first, draw(st.integers(0, 9999)))
+            pieces.append((chrom, first * STRIDE, stop, values))
+    return pieces
+
+
+@given(layouts(), st.data())
+@settings(
+    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_oracle_and_any_cutting(tmp_path: Path, pieces: list[Piece], data: st.DataObject) -> None:
+    write(tmp_path / "one", pieces)
+    one = contents(tmp_path / "one")
+    assert one["states.bed"].decode().splitlines() == states_oracle(pieces)
+    for row, label in enumerate(BINARY.labels, 3):
+        lines = one[f"binary/{label.name}.bed"].decode().splitlines()
+        assert lines == calls_oracle(pieces, row, label)
+    write(tmp_path / "two", cut(pieces, data), threads=data.draw(st.sampled_from([1, 3])))
+    two = contents(tmp_path / "two")
+    assert one.keys() == two.keys()
+    for name in one:
+        # pybigtools writes blocks in the order in which its threads finish.
+        if name != "states.bb":
+            assert one[name] == two[name], name
+
+
+def test_every_base_once_in_every_track(tmp_path: Path) -> None:
+    pieces = whole_genome()
+    writer = write(tmp_path / "out", pieces)
+    assert {str(p.relative_to(tmp_path / "out")) for p in writer.outputs} == {
+        "states.bed",
+        "states.bb",
+        *(f"states/S{i}.bw" for i in (1, 2, 3)),
+        *(f"binary/{name}.{kind}" for name in ("Reb1", "Htz1") for kind in ("bw", "bed")),
+    }
+    assert set(contents(tmp_path / "out")) == {
+        str(p.relative_to(tmp_path / "out")) for p in writer.outputs
+    }
+    names = [f"states/S{i}" for i in (1, 2, 3)] + ["binary/Reb1", "binary/Htz1"]
+    for row, name in enumerate(names):
+        with pybigtools.open(str(tmp_path / "out" / f"{name}.bw")) as file:
+            assert file.chroms() == dict(SIZES)
+            for chrom, _, size, values in pieces:
+                records = list(file.records(chrom))
+                assert [s for s, _, _ in records] == list(range(0, size, STRIDE))
+                assert [e for _, e, _ in records] == [*range(STRIDE, size, STRIDE), size]
+                assert [v for _, _, v in records] == values[row].tolist()
+    with pyBigWig.open(str(tmp_path / "out" / "states.bb")) as file:
+        assert file.isBigBed()
+        assert '"S1 one; S2 two; S3 three"' in file.SQL().decode()
+        lines = [
+            f"{chrom}\t{start}\t{end}\t{rest}"
+            for chrom in sorted(SIZES)
+            for start, end, rest in file.entries(chrom, 0, SIZES[chrom])
+        ]
+    assert lines == (tmp_path / "out" / "states.bed").read_text().splitlines()
+    covered = {chrom: np.zeros(size, int) for chrom, size in SIZES.items()}
+    for line in lines:
+        chrom, start, end = line.split("\t")[:3]
+        covered[chrom][int(start) : int(end)] += 1
+    assert all((bases == 1).all() for bases in covered.values())
+
+
+def test_summary(tmp_path: Path) -> None:
+    pieces = whole_genome(5)
+    summary = write(tmp_path / "out", pieces).summary
+    assert summary.bases == SIZES.total
+    rows = [line.split("\t") for line in states_oracle(pieces)]
+    for label, share in zip(STATES.labels, summary.states, strict=True):
+        bases = sum(int(r[2]) - int(r[1]) for r in rows if r[3] == label.name)
+        assert share == StateShare(label.name, label.title, bases, bases / SIZES.total)
+    for row, (label, count) in enumerate(zip(BINARY.labels, summary.calls, strict=True), 3):
+        calls = [line.split("\t") for line in calls_oracle(pieces, row, label)]
+        bases = sum(int(c[2]) - int(c[1]) for c in calls)
+        assert count == CallCount(label.name, label.title, len(calls), bases)
+
+
+def test_field_tools_accept_the_beds(tmp_path: Path) -> None:
+    write(tmp_path / "out", whole_genome())
+    genome = tmp_path / "sizes"
+    genome.write_text("".join(f"{c}\t{SIZES[c]}\n" for c in sorted(SIZES)))
+    for name in ("states.bed", "binary/Reb1.bed", "binary/Htz1.bed"):
+        path = tmp_path / "out" / name
+        sort = ["sort", "-c", "-k1,1", "-k2,2n", str(path)]
+        subprocess.run(sort, check=True, env={**os.environ, "LC_ALL": "C"})
+        bedtools = shutil.which("bedtools")
+        if bedtools:
+            done = subprocess.run(
+                [bedtools, "genomecov", "-i", str(path), "-g", str(genome), "-bga"],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            assert done.stderr == ""
+            depths = {line.split("\t")[3] for line in done.stdout.splitlines()}
+            assert depths == ({"1"} if name == "states.bed" else {"0", "1"})
+
+
+def test_values_are_rounded_once_and_tracks_agree(tmp_path: Path) -> None:
+    values = np.array([[0.4999999], [0.5], [1e-6], [0.4999999], [0.1234567]], np.float32)
+    write(tmp_path / "out", [("tiny", 0, 7, values)])
+    found = []
+    for name in ("states/S1", "states/S2", "states/S3", "binary/Reb1", "binary/Htz1"):
+        with pyBigWig.open(str(tmp_path / "out" / f"{name}.bw")) as file:
+            found += file.values("tiny", 0, 1)
+    np.testing.assert_allclose(found, values[:, 0], atol=2**-18)
+    assert found == [0.5, 0.5, 0, 0.5, 16182 / 2**17]
+    # As the bigWig files have it: a tie of states, and a call at the threshold.
+    assert (tmp_path / "out" / "states.bed").read_text().split("\t")[3] == "S1"
+    assert (tmp_path / "out" / "binary" / "Reb1.bed").read_text() == (
+        "tiny\t0\t7\tReb1\t500\t.\t0\t7\t255,0,0\t0.5000\t3\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("heads", "files"),
+    [
+        ((STATES,), {"states.bed", "states.bb", "states/S1.bw", "states/S2.bw", "states/S3.bw"}),
+        ((BINARY,), {f"binary/{n}.{k}" for n in ("Reb1", "Htz1") for k in ("bed", "bw")}),
+    ],
+)
+def test_models_without_one_kind_of_head(
+    tmp_path: Path, heads: tuple[HeadSpec, ...], files: set[str]
+) -> None:
+    model = spec(*heads)
+    writer = write(tmp_path / "out", [("tiny", 0, 7, np.zeros((model.outputs, 1), "f4"))], model)
+    assert set(contents(tmp_path / "out")) == files
+    assert len(writer.summary.states) == 3 * (heads == (STATES,))
+    if heads == (BINARY,):
+        assert (tmp_path / "out" / "binary" / "Reb1.bed").read_bytes() == b""
+        assert writer.summary.calls[0] == CallCount("Reb1", "Reb1", 0, 0)
+
+
+def test_earlier_results_are_replaced_at_the_end(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write(out, whole_genome(1))
+    (out / "notes.txt").write_text("mine")
+    before = contents(out)
+    with TrackWriter(out, BOTH, SIZES) as writer:
+        for piece in whole_genome(2):
+            writer.write(*piece)
+        kept = {n: b for n, b in contents(out).items() if not n.startswith(".partial-")}
+        assert kept == before
+    after = contents(out)
+    assert after.keys() == before.keys()
+    assert after["notes.txt"] == b"mine"
+    assert after["states.bed"] != before["states.bed"]
+    assert writer.outputs
+
+
+FAILURES = [
+    ([("chr1", 0, 100, np.zeros((4, 2)))], OutputError, r"\(4, 2\) values for 5 tracks"),
+    ([("chr1", 0, 100, np.zeros((5, 3)))], OutputError, "values for 5 tracks"),
+    ([("chr1", 0, 100, np.full((5, 2), np.nan))], OutputError, "a value that is no probability"),
+    ([("chr1", 0, 100, np.full((5, 2), 1.1))], OutputError, "a value that is no probability"),
+    ([("chr1", 0, 100, np.full((5, 2), -0.1))], OutputError, "a value that is no probability"),
+    ([("1", 0, 100, np.zeros((5, 2)))], ContigError, "contig '1' is not in g.fa, which calls it"),
+    (
+        [("chr2", 0, 50, np.zeros((5, 1))), ("chr10", 0, 50, np.zeros((5, 1)))],
+        OutputError,
+        "not sorted",
+    ),
+    ([("chr1", 25, 75, np.zeros((5, 1)))], OutputError, "must start at a multiple of 50"),
+    ([], OutputError, "nothing was predicted"),
+]
+
+
+@pytest.mark.parametrize(("pieces", "kind", "message"), FAILURES)
+@pytest.mark.parametrize("state", ["new", "empty", "used"])
+def test_failure_leaves_the_folder_as_it_was(
+    tmp_path: Path, pieces: list[Piece], kind: type[Exception], message: str, state: str
+) -> None:
+    out = tmp_path / "out"
+    if state == "empty":
+        out.mkdir()
+    elif state == "used":
+        write(out, whole_genome())
+    before = contents(out) if out.exists() else None
+    with pytest.raises(kind, match=message):
+        write(out, [(c, s, e, v.astype(np.float32)) for c, s, e, v in pieces])
+    assert (contents(out) if out.exists() else None) == before
+    assert out.exists() == (state != "new")
+    if state == "empty":
+        assert list(out.iterdir()) == []
+
+
+def test_foreign_errors_come_through(tmp_path: Path) -> None:
+    for failure in (FileNotFoundError("genome.fa"), KeyboardInterrupt()):
+        with pytest.raises(type(failure)) as caught, TrackWriter(tmp_path / "o", BOTH, SIZES) as w:
+            w.write(*whole_genome()[0])
+            raise failure
+        assert caught.value is failure
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [0, 300, 1000, 2500, 20_000])
+def test_full_disk(tmp_path: Path, limit: int) -> None:
+    sizes = ChromSizes({"chr1": 6000 * STRIDE})
+    rng = np.random.default_rng(0)
+    values = rng.random((5, 6000)).astype(np.float32)
+    with pytest.raises(OutputError, match="^cannot write .*(File too large|disk full)"):
+        with file_size_limit(limit), TrackWriter(tmp_path / "out", BOTH, sizes) as writer:
+            for first in range(0, 6000, 500):
+                part = values[:, first : first + 500]
+                writer.write("chr1", first * STRIDE, (first + 500) * STRIDE, part)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failed_move_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    write(out, [(c, s, e, v[:3]) for c, s, e, v in whole_genome(1)], spec(STATES))
+    before = contents(out)
+    replace = Path.replace
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.name == "Htz1.bed" and ".partial-" in str(self):
+            raise OSError(28, "No space left on device")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OutputError, match=r"cannot write .*out: No space left on device"):
+        write(out, whole_genome(2))
+    assert contents(out) == before
+    assert not (out / "binary").exists()
+
+
+def test_refused_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(out: Path, message: str) -> None:
+        with pytest.raises(OutputError, match=message), TrackWriter(out, BOTH, SIZES):
+            pytest.fail("entered")
+
+    refuse(tmp_path / "gone" / "out", "folder .*gone does not exist; make it first")
+    (tmp_path / "file").write_text("x")
+    refuse(tmp_path / "file", "it is a file; name a folder")
+    (tmp_path / "locked").mkdir()
+    # Permissions do not bind root, so the answer is simulated.
+    monkeypatch.setattr(writer_module.os, "access", lambda *_: False)
+    refuse(tmp_path / "locked", "no permission to write into this folder")
+    monkeypatch.undo()
+
+    def denied(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(writer_module.tempfile, "mkdtemp", denied)
+    refuse(tmp_path / "locked", "cannot write .*locked: Permission denied")
+    refuse(tmp_path / "new", "cannot write .*new: Permission denied")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "locked"]
+    assert list((tmp_path / "locked").iterdir()) == []
+
+
+def test_labels_that_would_share_a_file(tmp_path: Path) -> None:
+    other = HeadSpec("binary", "marks", (Label("REB1", "again", (0, 0, 0)),))
+    with pytest.raises(OutputError, match=r"binary/REB1\.bw: two labels have this name"):
+        write(tmp_path / "out", [], spec(BINARY, other))
+    assert list(tmp_path.iterdir()) == []
