@@ -63,6 +63,41 @@ def test_queries_against_a_loop(tmp_path_factory, rows, windows):
         assert len(store.fetch(Interval("chrC", 0, 100)).starts) == 0
 
 
+def test_edges_of_a_query(tmp_path):
+    path = write_rows(tmp_path / "a.tsv", [("chrA", 100, 151), ("chrA", 200, 5_000)])
+    with FragmentStore.build(path, BIG) as store:
+        for start, end, expected in (
+            (90, 100, []),
+            (90, 101, [100]),
+            (150, 151, [100]),
+            (151, 200, []),
+            (151, 201, [200]),
+            (4_999, 5_050, [200]),
+            (5_000, 5_050, []),
+        ):
+            assert store.fetch(Interval("chrA", start, end)).starts.tolist() == expected
+        for start, end, expected in ((124, 125, []), (125, 126, [125]), (126, 2_600, [])):
+            found = store.midpoints(Interval("chrA", start, end))
+            assert found.midpoints.tolist() == expected
+        assert store.midpoints(Interval("chrA", 2_600, 2_601)).lengths.tolist() == [4_800]
+
+
+@pytest.mark.parametrize("buffer", [1, 500, 1 << 20])
+def test_spool_gives_back_each_contigs_rows_in_order(tmp_path, monkeypatch, buffer):
+    monkeypatch.setattr(fragment_spool, "_BUFFER_BYTES", buffer)
+    rng = np.random.default_rng(2)
+    spool = fragment_spool.Spool(tmp_path, np.dtype(np.int64))
+    expected = {code: [] for code in range(4)}
+    for size in (0, 3, 17, 1, 40, 5):
+        codes = rng.integers(0, 3, size).astype(np.int32)
+        rows = rng.integers(0, 10**12, size)
+        spool.add(codes, rows)
+        for code, row in zip(codes.tolist(), rows.tolist(), strict=True):
+            expected[code].append(row)
+    assert {code: spool.pop(code).tolist() for code in expected} == expected
+    assert list(tmp_path.iterdir()) == []
+
+
 def contents(store: FragmentStore) -> dict[str, list[tuple[int, int]]]:
     found = {}
     for chrom, size in store.sizes.items():

@@ -91,8 +91,6 @@ class _DataLines(io.RawIOBase):
                 self._carry += block
                 continue
             lines, self._carry = self._carry + block[:cut], block[cut:]
-            if not block:
-                lines, self._carry = lines + self._carry, b""
             if _NO_DATA.match(lines) or any(mark in lines for mark in _MAYBE_NO_DATA):
                 lines = _NO_DATA.sub(b"", lines)
             if lines or not block:
