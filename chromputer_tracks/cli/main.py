@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from chromputer_tracks import __version__
+from chromputer_tracks.cli.demo import demo
 from chromputer_tracks.cli.doctor import doctor
 from chromputer_tracks.cli.fragments import fragments
 from chromputer_tracks.cli.models import models
@@ -56,6 +57,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(demo)
 app.command()(predict)
 app.command()(fragments)
 app.command()(models)

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from chromputer_tracks.tracks.predict import PredictResult
+    from chromputer_tracks.tracks.predict import PredictOptions, PredictResult
 
 
 class ProviderName(StrEnum):
@@ -84,10 +84,9 @@ def predict(
     """Predict tracks of a genome: chromatin states and binding probabilities for every base."""
     import sys
 
-    from chromputer_tracks.cli.console import Reporter
     from chromputer_tracks.inference.genome import DEFAULT_BATCH, DEFAULT_TILE
     from chromputer_tracks.io.fragments import FragmentOptions
-    from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
+    from chromputer_tracks.tracks.predict import PredictOptions
 
     options = PredictOptions(
         model=model,
@@ -111,6 +110,14 @@ def predict(
         force=force,
         command=("chromputer", *sys.argv[1:]),
     )
+    run_predict(options)
+
+
+def run_predict(options: PredictOptions) -> None:
+    """Predict with messages and progress on stderr, then show what is in the tracks."""
+    from chromputer_tracks.cli.console import Reporter
+    from chromputer_tracks.tracks.predict import predict_tracks
+
     with Reporter() as reporter:
         result = predict_tracks(options, reporter)
     _summary(result, reporter.console)
@@ -120,12 +127,12 @@ def _summary(result: PredictResult, console: Console) -> None:
     from rich.table import Table
 
     if result.summary.states:
-        table = Table("state", "", "bases", "share")
+        table = Table("state", "name", "bases", "share")
         for state in result.summary.states:
             table.add_row(state.name, state.title, f"{state.bases:,}", f"{state.share:.1%}")
         console.print(table)
     if result.summary.calls:
-        table = Table("label", "", "calls", "bases")
+        table = Table("label", "name", "calls", "bases")
         for call in result.summary.calls:
             table.add_row(call.name, call.title, f"{call.calls:,}", f"{call.bases:,}")
         console.print(table)

@@ -1,0 +1,50 @@
+# make demo   predict tracks of the yeast genome from the data in examples/
+# make test   install what the tests need and run them
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# Exact versions that are known to work: make test CONSTRAINTS=constraints.txt
+CONSTRAINTS ?=
+PIP = $(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/.inference
+	$(BIN)/chromputer demo --out demo-output
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q
+
+# What CI runs beside the tests.
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The figures in the README; see benchmarks/README.md.
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/fragments.py
+	$(BIN)/python benchmarks/vplots.py
+	$(BIN)/python benchmarks/sliding.py models/yeast-atac
+	$(BIN)/python benchmarks/genome.py models/yeast-atac
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "chromputer-tracks needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 (Debian: apt-get install python3.12-venv; conda: conda create -n chromputer python=3.12)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "Python's venv module is missing. Debian: apt-get install python3-venv; conda: conda install python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.inference: pyproject.toml | $(VENV)/bin/python
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	@command -v bedtools >/dev/null || \
+	  { echo "bedtools is missing. Debian: apt-get install bedtools; conda: conda install -c bioconda bedtools" >&2; exit 1; }
+	$(PIP) -e '.[dev]'
+	touch $@ $(VENV)/.inference
+
+clean:
+	rm -rf $(VENV) demo-output
