@@ -72,7 +72,16 @@ class Features:
 
         Returns:
             float32 (channels, len(interval) / bin) for each input.
+
+        Raises:
+            InputError: the interval's length is not a multiple of an input's bin.
         """
+        for item in self.inputs:
+            if len(interval) % item.bin:
+                raise InputError(
+                    f"{interval} is {len(interval):,} bp, which is not a multiple of input "
+                    f"{item.name!r}'s bin of {item.bin} bp"
+                )
         return {item.name: self._array(item, interval) for item in self.inputs}
 
     def _array(self, item: InputSpec, interval: Interval) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import Interval
 
 UNKNOWN = -1
@@ -30,11 +31,25 @@ class StateLabels:
 
     @classmethod
     def from_segments(cls, segments: Iterable[tuple[str, int, int, int]]) -> StateLabels:
-        """Build from (contig, start, end, code) rows in any order."""
+        """Build from (contig, start, end, code) rows in any order.
+
+        Raises:
+            InputError: two segments overlap, so that a position would have two states.
+        """
         by_contig: dict[str, list[tuple[int, int, int]]] = {}
         for chrom, start, end, code in segments:
             by_contig.setdefault(chrom, []).append((start, end, code))
         columns = {c: np.array(sorted(rows), dtype=np.int64).T for c, rows in by_contig.items()}
+        for chrom, (starts, ends, _) in columns.items():
+            overlaps = np.flatnonzero(starts[1:] < ends[:-1])
+            if len(overlaps):
+                one, other = (
+                    Interval(chrom, int(starts[row]), int(ends[row]))
+                    for row in (overlaps[0], overlaps[0] + 1)
+                )
+                raise InputError(
+                    f"segments {one} and {other} overlap; a position has one state: keep one"
+                )
         return cls(
             {c: column[0] for c, column in columns.items()},
             {c: column[1] for c, column in columns.items()},

@@ -1,0 +1,161 @@
+"""Labels at positions against loops over every segment, peak and interval."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Mask, PeakLabels, StateLabels
+from chromputer_tracks.errors import InputError
+from chromputer_tracks.intervals import Interval
+
+CONTIGS = ("chr1", "chr2")
+POSITIONS = np.arange(-30, 260, dtype=np.int64)
+SPAN = st.tuples(st.sampled_from(CONTIGS), st.integers(0, 200), st.integers(1, 60))
+PEAKS = st.lists(st.tuples(st.sampled_from(CONTIGS), st.integers(0, 240)), max_size=12)
+
+
+@st.composite
+def segmentations(draw):
+    """Disjoint segments with gaps, shuffled."""
+    rows = []
+    for chrom in CONTIGS:
+        cuts = sorted(draw(st.sets(st.integers(0, 220), max_size=10)))
+        for start, end in zip(cuts, cuts[1:], strict=False):
+            if draw(st.booleans()):
+                rows.append((chrom, start, end, draw(st.integers(0, 4))))
+    return draw(st.permutations(rows))
+
+
+def state_oracle(rows, chrom, position):
+    for name, start, end, code in rows:
+        if name == chrom and start <= position < end:
+            return code
+    return UNKNOWN
+
+
+def peak_oracle(peaks, chrom, position, width, flank):
+    label = 0
+    for name, centre in peaks:
+        if name != chrom:
+            continue
+        if position - width // 2 <= centre < position + width // 2:
+            return 1
+        if position - width // 2 - flank <= centre < position + width // 2 + flank:
+            label = UNKNOWN
+    return label
+
+
+@given(segmentations())
+def test_states_against_the_oracle(rows):
+    labels = StateLabels.from_segments(rows)
+    for chrom in (*CONTIGS, "chr3"):
+        found = labels.at(chrom, POSITIONS)
+        assert found.dtype == np.int64
+        assert found.tolist() == [state_oracle(rows, chrom, p) for p in POSITIONS]
+
+
+def test_no_state_where_the_contig_is_missing():
+    labels = StateLabels.from_segments([("chr1", 0, 100, 2)])
+    assert labels.at("chr9", POSITIONS).tolist() == [UNKNOWN] * len(POSITIONS)
+
+
+def test_overlapping_states_are_refused():
+    rows = [("chr2", 0, 50, 1), ("chr1", 100, 200, 0), ("chr1", 0, 101, 1)]
+    with pytest.raises(InputError, match=r"chr1:0-101 and chr1:100-200"):
+        StateLabels.from_segments(rows)
+
+
+@given(PEAKS, st.integers(1, 40).map(lambda half: 2 * half), st.integers(0, 50))
+def test_peaks_against_the_oracle(peaks, width, flank):
+    labels = PeakLabels.from_peaks(peaks, width, flank)
+    for chrom in (*CONTIGS, "chr3"):
+        found = labels.at(chrom, POSITIONS)
+        assert found.dtype == np.int64
+        assert found.tolist() == [peak_oracle(peaks, chrom, p, width, flank) for p in POSITIONS]
+
+
+def test_peaks_by_hand():
+    labels = PeakLabels.from_peaks([("chr1", 1000)], width=200, flank=100)
+    at = {799: 0, 800: 0, 801: UNKNOWN, 900: UNKNOWN, 901: 1, 1000: 1, 1100: 1, 1101: UNKNOWN}
+    at |= {1200: UNKNOWN, 1201: 0}
+    found = labels.at("chr1", np.array(list(at)))
+    assert found.tolist() == list(at.values())
+
+
+@given(PEAKS, st.sampled_from([20, 40]))
+def test_a_peak_is_in_just_one_bin(peaks, width):
+    labels = PeakLabels.from_peaks(peaks, width, 0)
+    centres = np.arange(width // 2, 280, width)
+    for chrom in CONTIGS:
+        found = labels.at(chrom, centres)
+        bins = {centre // width for name, centre in peaks if name == chrom}
+        assert np.flatnonzero(found == 1).tolist() == sorted(bins)
+
+
+@given(st.lists(SPAN, max_size=12), st.integers(-20, 260), st.integers(1, 80))
+def test_masks_against_the_oracle(spans, start, width):
+    mask = Mask.from_intervals(Interval(c, at, at + length) for c, at, length in spans)
+    for chrom in (*CONTIGS, "chr3"):
+        inside = {p for name, at, length in spans if name == chrom for p in range(at, at + length)}
+        assert mask.at(chrom, POSITIONS).tolist() == [int(p) in inside for p in POSITIONS]
+        touched = not inside.isdisjoint(range(start, start + width))
+        assert mask.touches(chrom, start, start + width) is touched
+
+
+def test_a_short_interval_inside_a_long_one_hides_nothing():
+    mask = Mask.from_intervals([Interval("chr1", 0, 100), Interval("chr1", 10, 20)])
+    assert mask.at("chr1", np.array([15, 50, 99, 100])).tolist() == [True, True, True, False]
+    assert mask.touches("chr1", 60, 70)
+
+
+@given(
+    segmentations(),
+    st.lists(PEAKS, max_size=3),
+    st.lists(SPAN, max_size=4),
+    st.none() | st.lists(SPAN, max_size=4),
+)
+def test_label_sets_against_the_oracle(rows, peak_sets, masked, sites):
+    def mask(spans):
+        return Mask.from_intervals(Interval(c, at, at + length) for c, at, length in spans)
+
+    labels = LabelSet(
+        StateLabels.from_segments(rows),
+        tuple(PeakLabels.from_peaks(peaks, 40, 10) for peaks in peak_sets),
+        mask(masked),
+        None if sites is None else mask(sites),
+    )
+
+    def holds(spans, chrom, position):
+        return any(c == chrom and at <= position < at + length for c, at, length in spans)
+
+    for chrom in CONTIGS:
+        states, binary = labels.at(chrom, POSITIONS)
+        assert binary.shape == (len(peak_sets), len(POSITIONS))
+        for index, position in enumerate(POSITIONS):
+            hidden = holds(masked, chrom, position) or (
+                sites is not None and not holds(sites, chrom, position)
+            )
+            expected = UNKNOWN if hidden else state_oracle(rows, chrom, position)
+            assert states[index] == expected
+            for row, peaks in enumerate(peak_sets):
+                expected = UNKNOWN if hidden else peak_oracle(peaks, chrom, position, 40, 10)
+                assert binary[row, index] == expected
+
+
+def test_a_set_without_states_knows_none():
+    labels = LabelSet(None, (PeakLabels.from_peaks([("chr1", 5)], 20, 0),), Mask({}, {}))
+    states, binary = labels.at("chr1", np.array([0, 100]))
+    assert states.tolist() == [UNKNOWN, UNKNOWN]
+    assert binary.tolist() == [[1, 0]]
+    assert labels.any_site("chr1", 0, 1)
+
+
+def test_sites_are_found_by_touch():
+    everywhere = Mask({}, {})
+    labels = LabelSet(None, (), everywhere, Mask.from_intervals([Interval("chr1", 100, 200)]))
+    assert not labels.any_site("chr1", 0, 100)
+    assert labels.any_site("chr1", 0, 101)
+    assert labels.any_site("chr1", 199, 300)
+    assert not labels.any_site("chr1", 200, 300)
+    assert not labels.any_site("chr2", 0, 300)
