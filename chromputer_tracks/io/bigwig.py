@@ -2,7 +2,7 @@
 
 The file is laid out here (numpy and zlib) and checked by pyBigWig before it gets its name.
 pyBigWig does not write it because it never returns from a write on a full disk, holds Python's
-global lock throughout, and needs about five times the processor time.
+global lock throughout, and needs about three times the processor time.
 """
 
 from __future__ import annotations
