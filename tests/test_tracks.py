@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from pathlib import Path
 
@@ -93,11 +92,6 @@ def bins_of(pieces: list[Piece]) -> list[tuple[str, int, int, Probabilities]]:
     ]
 
 
-def rounded(value: Fraction) -> int:
-    exact = Decimal(value.numerator) / Decimal(value.denominator)
-    return int(exact.to_integral_value(ROUND_HALF_EVEN))
-
-
 def states_oracle(pieces: list[Piece]) -> list[str]:
     runs: list[tuple[str, int, int, int, Fraction]] = []
     for chrom, start, end, values in bins_of(pieces):
@@ -111,7 +105,7 @@ def states_oracle(pieces: list[Piece]) -> list[str]:
     lines = []
     for chrom, start, end, state, total in runs:
         label = STATES.labels[state]
-        score = rounded(1000 * total / (end - start))
+        score = round(1000 * total / (end - start))
         color = ",".join(map(str, label.color))
         lines.append(f"{chrom}\t{start}\t{end}\t{label.name}\t{score}\t.\t{start}\t{end}\t{color}")
     return lines
