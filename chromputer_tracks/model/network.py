@@ -218,6 +218,10 @@ class Chromputer(nn.Module):
                 f"stride {config.stride} must be a multiple of {FINE}, and window "
                 f"{config.window} an even number of strides"
             )
+        if not (sequence or lengths):
+            raise ConfigError("the network needs at least one input: DNA sequence or a V-plot")
+        if not (states or binary):
+            raise ConfigError("the network needs at least one head: states or binary labels")
         cells = config.window // config.stride
         self.sequence = SequenceTrunk(config) if sequence else None
         self.vplot = VplotTrunk(lengths, config) if lengths else None
@@ -246,10 +250,11 @@ class Chromputer(nn.Module):
             if sequence:
                 extent = config.local_extent // FINE
                 fine = (config.window - config.stride) // FINE
-                if (fine - extent) % 2:
+                if extent < 1 or config.local_extent % FINE or (fine - extent) % 2:
                     raise ConfigError(
-                        f"local_extent {config.local_extent} must be an odd number"
-                        f" of {FINE} bp when the stride is {config.stride}"
+                        f"local_extent {config.local_extent} must be an "
+                        f"{'odd' if fine % 2 else 'even'} number of {FINE} bp when the stride is "
+                        f"{config.stride}"
                     )
                 self.local = nn.Sequential(
                     Crop((fine - extent) // 2),
