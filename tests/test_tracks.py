@@ -320,11 +320,10 @@ def test_failure_leaves_the_folder_as_it_was(
         out.mkdir()
     elif state == "used":
         write(out, whole_genome())
-    before = contents(out) if out.exists() else None
+    before = contents(out)
     with pytest.raises(kind, match=message):
         write(out, [(c, s, e, v.astype(np.float32)) for c, s, e, v in pieces])
-    assert (contents(out) if out.exists() else None) == before
-    assert out.exists() == (state != "new")
+    assert (contents(out), out.exists()) == (before, state != "new")
     if state == "empty":
         assert list(out.iterdir()) == []
 
