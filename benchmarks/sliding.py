@@ -67,12 +67,11 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--outputs", type=int, default=1024)
     parser.add_argument("--batch", type=int, default=64, help="windows at a time")
-    parser.add_argument("--threads", type=int)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     model = load_model(args.model)
-    session = open_session(model.path, "cpu", args.threads)
+    session = open_session(model.path, "cpu", 1)
     inputs = random_inputs(model.spec, args.outputs)
 
     def sliding() -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyBigWig
 import pytest
+from limits import file_size_limit
 from numpy.typing import NDArray
 from test_genome import oracle
 from tiny_models import tiny_graph, tiny_spec, write_tiny_model
@@ -299,6 +300,13 @@ def test_cuda_is_an_error_here(inputs: dict[str, Path]) -> None:
     result = predict(inputs, "--provider", "auto")
     assert result.exit_code == 0
     assert "on cpu (no usable GPU: " in result.stderr
+
+
+def test_full_disk(inputs: dict[str, Path]) -> None:
+    with file_size_limit(2_000):
+        message = fails(inputs)
+    assert "cannot" in message
+    assert "File too large" in message
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

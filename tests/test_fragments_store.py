@@ -217,3 +217,15 @@ def test_real_file(shared_yeast):
             for at in range(-10_000, 1_540_000, 10_000)
         ]
         assert sum(tiles) == store.counts["chrIV"] == 34_653
+
+
+def test_a_walk_lets_go_of_what_it_has_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("chromputer_tracks.io.fragment_store._READ_BEFORE_NEW_MAP", 3)
+    rows = [("chrA", s, s + 100) for s in range(0, 5_000, 7)]
+    with FragmentStore.build(write_rows(tmp_path / "a.tsv", rows), BIG) as store:
+        first = store._midpoints
+        found = [
+            store.midpoints(Interval("chrA", s, s + 50)).midpoints for s in range(0, 6_000, 50)
+        ]
+        assert np.concatenate(found).tolist() == [s + 50 for _, s, _ in rows]
+        assert store._midpoints is not first

@@ -24,6 +24,9 @@ from chromputer_tracks.io.fragment_spool import Spool, scratch_errors
 from chromputer_tracks.io.fragments import open_fragments
 
 _LONG = 2_000
+_READ_BEFORE_NEW_MAP = 1 << 22
+"""Fragments (8 bytes each); so that a walk over a genome holds no more in memory at its end."""
+
 _MIDPOINTS, _LENGTHS = "midpoints.int32", "lengths.int32"
 _INT32 = np.iinfo(np.int32)
 _DEFAULT = FragmentOptions()
@@ -70,15 +73,20 @@ class FragmentStore:
         self.counts = counts
         self.summary = summary
         self._long = long
-        folder = Path(scratch.name)
-        with scratch_errors(folder):
-            self._midpoints = np.memmap(folder / _MIDPOINTS, dtype=np.int32, mode="r")
-            self._lengths = np.memmap(folder / _LENGTHS, dtype=np.int32, mode="r")
+        self._map()
         self._bounds: dict[str, tuple[int, int]] = {}
         at = 0
         for name, count in counts.items():
             self._bounds[name] = (at, at + count)
             at += count
+
+    def _map(self) -> None:
+        """Map the files anew; the pages read through the maps before are let go."""
+        folder = Path(self._scratch.name)
+        with scratch_errors(folder):
+            self._midpoints = np.memmap(folder / _MIDPOINTS, dtype=np.int32, mode="r")
+            self._lengths = np.memmap(folder / _LENGTHS, dtype=np.int32, mode="r")
+        self._read = 0
 
     @classmethod
     def build(
@@ -199,6 +207,9 @@ class FragmentStore:
         # A key of the array's own dtype: any other makes numpy convert the whole contig.
         keys = np.clip([start, end], _INT32.min, _INT32.max).astype(np.int32)
         low, high = np.searchsorted(self._midpoints[first:last], keys)
+        self._read += int(high - low)
+        if self._read > _READ_BEFORE_NEW_MAP:
+            self._map()
         return first + int(low), first + int(high)
 
 

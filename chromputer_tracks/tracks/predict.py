@@ -140,7 +140,9 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
                 store = stack.enter_context(_store(fragments, sizes, options, report))
         total = covered_bases(bins, sizes, model.spec.grid)
         writing = stack.enter_context(ExitStack())
-        writer = writing.enter_context(TrackWriter(options.out, model.spec, sizes))
+        writer = writing.enter_context(
+            TrackWriter(options.out, model.spec, sizes, threads=max(1, session.threads // 2))
+        )
         with stages.phase("predicting"):
             drain(
                 predict_regions(
