@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure.
+settings.register_profile("chromputer", deadline=None)
+settings.load_profile("chromputer")
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

@@ -13,8 +13,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit
 
 from chromputer_tracks.data.labels import UNKNOWN
+from chromputer_tracks.errors import ConfigError
 from chromputer_tracks.model.evaluation import Sites
 from chromputer_tracks.spec import HeadSpec, Label
 
@@ -49,7 +51,7 @@ def fit_platt(
         scale = np.exp(log_scale)
         z = x * scale + bias
         value = np.logaddexp(0, z).sum() - (y * z).sum()
-        residual = 1 / (1 + np.exp(-z)) - y
+        residual = expit(z) - y
         value += log_scale**2 / (2 * _SCALE_SPREAD**2)
         value += (bias - shift) ** 2 / (2 * _BIAS_SPREAD**2)
         gradient = np.array(
@@ -70,8 +72,16 @@ def fit_temperature(logits: NDArray[np.floating], states: NDArray[np.int64]) -> 
     Args:
         logits: (states, n).
         states: int64 (n,), ``UNKNOWN`` left out.
+
+    Raises:
+        ConfigError: no state is known.
     """
     known = states != UNKNOWN
+    if not known.any():
+        raise ConfigError(
+            "no chromatin state is known on the validation contigs: choose others in "
+            "splits.validation"
+        )
     x, y = logits[:, known].astype(np.float64), states[known]
 
     def loss(scale: float) -> float:
@@ -109,6 +119,9 @@ def calibrate(
         heads: uncalibrated.
         sites: predictions on the validation contigs.
         shifts: prior shift of each binary label.
+
+    Raises:
+        ConfigError: the states, or a label, are known nowhere on the validation contigs.
     """
     calibrated = []
     n = sites.number_of_states
@@ -130,5 +143,14 @@ def _calibrated(
     label: Label, logits: NDArray[np.float32], truth: NDArray[np.int64], shift: float
 ) -> Label:
     scale, bias = fit_platt(logits, truth, shift)
-    threshold = best_threshold(1 / (1 + np.exp(-(logits.astype(np.float64) * scale + bias))))
-    return replace(label, scale=round(scale, 5), bias=round(bias, 5), threshold=round(threshold, 4))
+    known = logits[truth != UNKNOWN].astype(np.float64)
+    if not len(known):
+        raise ConfigError(
+            f"label {label.name} is known nowhere on the validation contigs, so that no threshold "
+            f"can be chosen: choose others in splits.validation"
+        )
+    threshold = best_threshold(expit(known * scale + bias))
+    # Digits that count, not decimal places: a rare label's threshold must not become 0.
+    return replace(
+        label, scale=round(scale, 5), bias=round(bias, 5), threshold=float(f"{threshold:.4g}")
+    )
