@@ -18,7 +18,8 @@ from limits import file_size_limit
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import ContigError, OutputError
-from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec
 from chromputer_tracks.tracks import writer as writer_module
 from chromputer_tracks.tracks.writer import CallCount, StateShare, TrackWriter
@@ -126,7 +127,7 @@ def calls_oracle(pieces: list[Piece], row: int, label: Label) -> list[str]:
         color = ",".join(map(str, label.color))
         lines.append(
             f"{run[0][0]}\t{run[0][1]}\t{run[-1][2]}\t{label.name}\t{round(top * 1000)}\t.\t"
-            f"{low}\t{high}\t{color}\t{top:.4f}\t{(low + high) // 2}"
+            f"{low}\t{high}\t{color}"
         )
     return lines
 
@@ -255,8 +256,10 @@ def test_values_are_rounded_once_and_tracks_agree(tmp_path: Path) -> None:
     # As the bigWig files have it: a tie of states, and a call at the threshold.
     assert (tmp_path / "out" / "states.bed").read_text().split("\t")[3] == "S1"
     assert (tmp_path / "out" / "binary" / "Reb1.bed").read_text() == (
-        "tiny\t0\t7\tReb1\t500\t.\t0\t7\t255,0,0\t0.5000\t3\n"
+        "tiny\t0\t7\tReb1\t500\t.\t0\t7\t255,0,0\n"
     )
+    (call,) = read_bed(tmp_path / "out" / "binary" / "Reb1.bed", SIZES)
+    assert (call.interval, call.score, call.rgb) == (Interval("tiny", 0, 7), 500, (255, 0, 0))
 
 
 @pytest.mark.parametrize(

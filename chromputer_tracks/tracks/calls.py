@@ -1,9 +1,9 @@
-"""Calls of a binary label: merged bins at and above its threshold, as BED9+2.
+"""Calls of a binary label: merged bins at and above its threshold, as BED9.
 
 Columns: contig, start, end, name, score (1000 times the maximum probability), strand ``.``,
-thickStart and thickEnd (the bin with the maximum, leftmost on ties, which browsers draw thick),
-colour; then ``max``, the maximum probability to four decimals, and ``summit``, the 0-based base
-at the centre of that bin.
+thickStart and thickEnd (the bin with the maximum, leftmost on ties, which browsers draw thick: its
+centre is the summit), colour. Plain BED9 is what every browser and BED reader takes; the exact
+probabilities are in the label's bigWig.
 """
 
 from __future__ import annotations
@@ -95,9 +95,8 @@ class CallRuns:
     def _line(self, call: _Call) -> str:
         self.count += 1
         self.bases += call.end - call.start
-        summit = (call.peak_start + call.peak_end) // 2
         return (
             f"{call.chrom}\t{call.start}\t{call.end}\t{self._label.name}\t"
             f"{round(1000 * call.maximum)}\t.\t{call.peak_start}\t{call.peak_end}\t"
-            f"{self._color}\t{call.maximum:.4f}\t{summit}\n"
+            f"{self._color}\n"
         )
