@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,9 +35,13 @@ def jaspar_matrix(matrix_id: str) -> NDArray[np.float32]:
         raise DependencyError(
             "motif baselines need pyjaspar: pip install 'chromputer-tracks[train]'"
         ) from error
-    motif = jaspardb().fetch_motif_by_id(matrix_id)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what the error below says
+        motif = jaspardb().fetch_motif_by_id(matrix_id)
     if motif is None:
-        raise ConfigError(f"JASPAR has no motif {matrix_id!r}")
+        raise ConfigError(
+            f"JASPAR has no motif {matrix_id!r}; give a matrix ID such as MA0363 or MA0363.3"
+        )
     counts = np.array([motif.counts[base] for base in "ACGT"], dtype=np.float64)
     counts += PSEUDOCOUNT / 4
     log_odds: NDArray[np.float64] = np.log2(counts / counts.sum(axis=0) / 0.25)

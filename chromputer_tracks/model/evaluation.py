@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from torch import nn
 
 from chromputer_tracks.data.labels import UNKNOWN
+from chromputer_tracks.errors import ConfigError
 from chromputer_tracks.model.dataset import Segment, SegmentDataset
 
 BLOCK = 20_000
@@ -65,7 +66,15 @@ def predict_sites(
         stride: bp between outputs.
         label_bin: bp between sites.
         number_of_states: see :class:`Sites`.
+
+    Raises:
+        ConfigError: there are no segments, as every contig is shorter than a bin.
     """
+    if not segments:
+        raise ConfigError(
+            f"the contigs to score hold no whole bin of {label_bin} bp: choose longer ones in "
+            f"splits.validation and splits.test"
+        )
     step = label_bin // stride
     network.eval()
     device = next(network.parameters()).device
@@ -114,7 +123,11 @@ def state_scores(logits: NDArray[np.float32], states: NDArray[np.int64]) -> dict
 
 
 def mean_average_precision(sites: Sites) -> float:
-    """Mean over all labels, the states one against the rest: the score that picks a checkpoint."""
+    """Mean over all labels, the states one against the rest: the score that picks a checkpoint.
+
+    Raises:
+        ConfigError: no label has a positive.
+    """
     n = sites.number_of_states
     one_hot = np.where(
         sites.states == UNKNOWN, UNKNOWN, (sites.states == np.arange(n)[:, None]).astype(np.int64)
@@ -124,6 +137,11 @@ def mean_average_precision(sites: Sites) -> float:
         average_precision(truth, _softmax(sites.logits[:n])[row] if row < n else sites.logits[row])
         for row, truth in enumerate(truths)
     ]
+    if np.isnan(scores).all():
+        raise ConfigError(
+            "no label has a positive on the validation contigs, so that no epoch can be picked: "
+            "choose others in splits.validation"
+        )
     return float(np.nanmean(scores))
 
 
