@@ -133,8 +133,8 @@ class AuxiliaryConfig:
     """
 
     folder: Path
-    minimum: int = 150
-    weight: float = 0.2
+    minimum: int = 300
+    weight: float = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,8 @@ class FitConfig:
         weight_decay: of AdamW.
         binary_weight: weight of the binary labels' summed loss beside the states' loss.
         flank: bp on each side of a positive bin that are masked in training.
+        words_per_label: motif filters that start from words enriched around a label's training
+            peaks, at most, see :mod:`chromputer_tracks.model.seeding`; 0 starts all at random.
         gradient_clip: largest gradient norm.
         precision: ``bf16-mixed`` or ``32-true``, as Lightning names them.
         threads: CPU threads of the network; 0 leaves PyTorch's choice.
@@ -156,9 +158,10 @@ class FitConfig:
     epochs: int = 12
     batch: int = 16
     learning_rate: float = 3e-3
-    weight_decay: float = 1e-3
+    weight_decay: float = 1e-2
     binary_weight: float = 1.0
     flank: int = 100
+    words_per_label: int = 6
     gradient_clip: float = 5.0
     precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
     threads: int = 0

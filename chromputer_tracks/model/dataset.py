@@ -51,9 +51,9 @@ class SegmentConfig:
         jitter: bp by which a balanced segment's middle may miss the peak, each side.
     """
 
-    outputs: int = 32
-    balanced: float = 0.5
-    jitter: int = 600
+    outputs: int = 48
+    balanced: float = 0.75
+    jitter: int = 900
 
 
 class SegmentPlan(Sampler[Segment]):

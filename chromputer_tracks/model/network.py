@@ -41,12 +41,14 @@ class NetworkConfig:
         context_channels: channels of the fused layers over cells.
         dilations: dilation of each fused layer, in cells.
         hidden: units of the embedding.
-        dropout: dropout before the heads.
+        dropout: dropout of the embedding before the heads.
+        cell_dropout: dropout of the fused cells before the context layers.
+        local_dropout: dropout of the binary labels' own sequence features.
     """
 
     window: int = 2000
     stride: int = 50
-    motif_filters: int = 64
+    motif_filters: int = 96
     motif_width: int = 21
     motif_context: int = 11
     sequence_channels: int = 64
@@ -57,6 +59,8 @@ class NetworkConfig:
     dilations: tuple[int, ...] = (1, 2, 4)
     hidden: int = 128
     dropout: float = 0.3
+    cell_dropout: float = 0.3
+    local_dropout: float = 0.1
 
     @property
     def grid(self) -> Grid:
@@ -231,7 +235,10 @@ class Chromputer(nn.Module):
         channels = config.context_channels
         width = config.sequence_channels * sequence + config.vplot_channels[1] * bool(lengths)
         self.fuse = nn.Sequential(
-            nn.Conv1d(width, channels, 1), nn.BatchNorm1d(channels), nn.ReLU()
+            nn.Conv1d(width, channels, 1),
+            nn.BatchNorm1d(channels),
+            nn.ReLU(),
+            nn.Dropout(config.cell_dropout),
         )
         self.context = nn.Sequential(*(ContextLayer(channels, d) for d in config.dilations))
         left = cells - lost - 2 * sum(config.dilations)
@@ -262,7 +269,7 @@ class Chromputer(nn.Module):
                     nn.Conv1d(config.motif_filters, config.local_hidden, 1),
                     nn.BatchNorm1d(config.local_hidden),
                     nn.ReLU(),
-                    nn.Dropout(config.dropout),
+                    nn.Dropout(config.local_dropout),
                 )
             features = config.hidden + config.local_hidden * sequence
             self.binary_head = nn.Conv1d(features, binary, 1)

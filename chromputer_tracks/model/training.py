@@ -46,6 +46,7 @@ from chromputer_tracks.model.evaluation import (
 )
 from chromputer_tracks.model.export import export_network
 from chromputer_tracks.model.network import Chromputer
+from chromputer_tracks.model.seeding import seed_motifs
 from chromputer_tracks.model.sources import Sources, open_sources
 from chromputer_tracks.spec import ModelSpec
 
@@ -172,6 +173,16 @@ class _Run:
             len(self._sources.learnt.binary),
             config.network,
         )
+        if network.sequence is not None and config.fit.words_per_label:
+            seeded = seed_motifs(
+                network.sequence.motifs,
+                self._sources.fasta,
+                self._sources.sizes,
+                config.splits.train,
+                self._sources.learnt.binary[: len(self._binary)],
+                config.fit.words_per_label,
+            )
+            report(f"{seeded} of {config.network.motif_filters} motif filters start from words")
         dataset = SegmentDataset(
             self._sources.features, self._sources.learnt, self._sources.sizes, self._grid
         )
