@@ -66,6 +66,9 @@ class Reporter:
         figures = _figures(done, total, unit)
         if self._bars is not None:
             if stage not in self._tasks:
+                # The stages follow each other; a bar without a total would pulse for ever.
+                for task in self._bars.tasks:
+                    self._bars.update(task.id, total=task.completed)
                 self._tasks[stage] = self._bars.add_task(stage, total=total, figures=figures)
             self._bars.update(self._tasks[stage], completed=done, total=total, figures=figures)
             return
