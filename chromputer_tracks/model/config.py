@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
@@ -13,8 +14,8 @@ from chromputer_tracks.data.vplot import DEFAULT_BIN, DEFAULT_LENGTH_EDGES
 from chromputer_tracks.errors import ConfigError, InputError, SpecError
 from chromputer_tracks.intervals import Grid
 from chromputer_tracks.model.dataset import SegmentConfig
-from chromputer_tracks.model.network import NetworkConfig
-from chromputer_tracks.spec import DepthNormalisation, InputSpec
+from chromputer_tracks.model.network import FINE, Chromputer, NetworkConfig
+from chromputer_tracks.spec import DepthNormalisation, InputSpec, Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,29 +322,74 @@ def _check(config: TrainConfig, path: Path) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"{path}: two [[binary]] tables are named {name!r}")
-    if config.sites.kind == "peaks" and config.sites.peaks is None:
-        raise ConfigError(f"{path}: sites.kind is 'peaks': give sites.peaks, too")
+    if (config.sites.kind == "peaks") != (config.sites.peaks is not None):
+        raise ConfigError(
+            f"{path}: sites.kind is {config.sites.kind!r}: give sites.peaks with the kind 'peaks', "
+            f"and only then"
+        )
+    if config.auxiliary is not None and not config.auxiliary.folder.is_dir():
+        raise ConfigError(f"{path}: auxiliary.folder {config.auxiliary.folder} is not a folder")
     if not (config.inputs.sequence or config.inputs.vplot):
         raise ConfigError(f"{path}: [inputs] turns every input off")
+    if config.inputs.vplot and config.inputs.bin != FINE:
+        raise ConfigError(
+            f"{path}: inputs.bin is {config.inputs.bin}; the network reads V-plots in bins of "
+            f"{FINE} bp"
+        )
+    _check_numbers(config, path)
     network = config.network
     if config.label_bin % network.stride:
         raise ConfigError(
             f"{path}: label_bin {config.label_bin} must be a multiple of the stride "
             f"({network.stride})"
         )
-    for place, value in (
-        ("label_bin", config.label_bin),
-        ("fit.epochs", config.fit.epochs),
-        ("fit.batch", config.fit.batch),
-        ("segments.outputs", config.segments.outputs),
-    ):
-        if value < 1:
-            raise ConfigError(f"{path}: {place} is {value}; it must be at least 1")
     try:
         Grid(network.window, network.stride)
         config.inputs.specs()
-    except (InputError, SpecError) as error:
+        for item in config.binary:
+            Label(item.name, item.title, item.color)
+        lengths = len(config.inputs.length_edges) - 1 if config.inputs.vplot else 0
+        states = 0 if config.states is None else 2
+        Chromputer(config.inputs.sequence, lengths, states, len(config.binary), network)
+    except (ConfigError, InputError, SpecError) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+_AT_LEAST_1: dict[str, tuple[str, ...]] = {
+    "": ("label_bin",),
+    "network": ("window", "stride", "motif_filters", "motif_width", "motif_context")
+    + ("sequence_channels", "local_hidden", "context_channels", "hidden"),
+    "segments": ("outputs",),
+    "fit": ("epochs", "batch"),
+}
+"""Table to its keys that must be at least 1."""
+
+_NOT_NEGATIVE: dict[str, tuple[str, ...]] = {
+    "": ("seed",),
+    "data": ("min_mapq",),
+    "segments": ("balanced", "jitter"),
+    "fit": ("weight_decay", "binary_weight", "flank", "gradient_clip", "threads"),
+    "auxiliary": ("minimum", "weight"),
+}
+
+
+def _check_numbers(config: TrainConfig, path: Path) -> None:
+    for least, tables in ((1, _AT_LEAST_1), (0, _NOT_NEGATIVE)):
+        for table, keys in tables.items():
+            holder = getattr(config, table) if table else config
+            for key in keys if holder is not None else ():
+                value = getattr(holder, key)
+                if not least <= value < math.inf:
+                    raise ConfigError(
+                        f"{path}: {_dotted(table, key)} is {value}; it must be at least {least}"
+                    )
+    rate = config.fit.learning_rate
+    if not 0 < rate < math.inf:
+        raise ConfigError(f"{path}: fit.learning_rate is {rate}; it must be above 0")
+    if not 0 <= config.network.dropout < 1:
+        raise ConfigError(
+            f"{path}: network.dropout is {config.network.dropout}; it must be in 0 to 1, 1 excluded"
+        )
 
 
 def _dotted(place: str, key: str) -> str:
