@@ -1,0 +1,150 @@
+"""The architecture's import rule, read from the source; and what start-up does not load."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "chromputer_tracks"
+NAME = PACKAGE.name
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+LAYERS = (
+    {"errors", "intervals", "spec", "__init__"},
+    {"io"},
+    {"data"},
+    {"model", "inference"},
+    {"tracks", "analysis"},
+    {"cli"},
+)
+RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
+
+# The command says which extra is missing before anything of model/ is imported.
+TORCH_IN_A_FUNCTION = {Path("cli/train.py")}
+
+
+def room(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports(path: Path, *, module_level: bool = False) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of each import; ``from a import b`` gives ``a.b``, too."""
+
+    def visit(node: ast.AST) -> Iterator[tuple[int, str]]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                yield from ((child.lineno, alias.name) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{path}:{child.lineno}: write imports absolutely"
+                yield from ((child.lineno, f"{child.module}.{alias.name}") for alias in child.names)
+            elif not (module_level and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)):
+                yield from visit(child)
+
+    yield from visit(ast.parse(path.read_text(), str(path)))
+
+
+def own(name: str) -> str | None:
+    """The room that an import reaches, None for other packages."""
+    parts = name.split(".")
+    if parts[0] != NAME:
+        return None
+    # ``from chromputer_tracks import __version__`` reaches the package itself.
+    return parts[1] if len(parts) > 1 and parts[1] in RANK else "__init__"
+
+
+def third_party(path: Path, package: str, *, module_level: bool = False) -> list[int]:
+    found = imports(path, module_level=module_level)
+    return [line for line, name in found if name.split(".")[0] == package]
+
+
+def test_there_is_something_to_check():
+    assert {"cli", "data", "inference", "io", "model", "tracks"} <= {room(path) for path in FILES}
+    names = {name for path in FILES for _, name in imports(path)}
+    assert "torch.nn" in names  # from torch import nn
+    assert f"{NAME}.spec.ModelSpec" in names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path):
+    assert room(path) in RANK, f"{path} is in no room of the design"
+    for line, name in imports(path):
+        reached = own(name)
+        if reached is None:
+            continue
+        assert RANK[reached] <= RANK[room(path)], (
+            f"{path.relative_to(PACKAGE)}:{line} imports {name}, which lies above it"
+        )
+        if RANK[reached] == RANK["model"] and room(path) in ("model", "inference"):
+            assert reached == room(path), (
+                f"{path.relative_to(PACKAGE)}:{line}: model and inference do not import each other"
+            )
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_model_imports_torch(path):
+    if room(path) == "model":
+        return
+    for package in ("torch", "lightning"):
+        assert not third_party(path, package, module_level=True)
+        if path.relative_to(PACKAGE) not in TORCH_IN_A_FUNCTION:
+            assert not third_party(path, package)
+
+
+def test_training_imports_onnxruntime_only_to_check_the_export():
+    users = {path.name for path in FILES if room(path) == "model"}
+    users &= {path.name for path in FILES if third_party(path, "onnxruntime")}
+    assert users <= {"export.py"}
+    assert not third_party(PACKAGE / "model" / "export.py", "onnxruntime", module_level=True)
+
+
+def test_data_is_numpy_only():
+    allowed = {"numpy", NAME, "__future__"} | set(sys.stdlib_module_names)
+    for path in FILES:
+        if room(path) == "data":
+            assert {name.split(".")[0] for _, name in imports(path)} <= allowed, path
+
+
+def test_reading_an_import_of_each_form(tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text(
+        "import a.b, c\nfrom d.e import f as g\n"
+        "if True:\n    import h\n"
+        "def i():\n    from j import k\n    class L:\n        import m\n"
+        "class N:\n    import o\n    def p(self):\n        import q\n"
+    )
+    everywhere = [name for _, name in imports(path)]
+    assert everywhere == ["a.b", "c", "d.e.f", "h", "j.k", "m", "o", "q"]
+    assert list(imports(path, module_level=True)) == [
+        (1, "a.b"),
+        (1, "c"),
+        (2, "d.e.f"),
+        (4, "h"),
+        (10, "o"),
+    ]
+
+
+HEAVY = ("torch", "lightning", "onnxruntime", "pysam", "oxbow", "pyBigWig", "pybigtools")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f"import {NAME}",
+        f"import sys\nsys.argv = ['chromputer', '--help']\nfrom {NAME}.cli.main import run\n"
+        "try:\n    run()\nexcept SystemExit as end:\n    assert not end.code",
+    ],
+    ids=["import", "chromputer --help"],
+)
+def test_start_up_loads_nothing_heavy(code):
+    shown = f"\nimport sys\nsys.stderr.write(','.join(set(sys.modules) & {set(HEAVY)!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code + shown], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    if "--help" in code:
+        for command in ("predict", "fragments", "train", "models"):
+            assert command in done.stdout
