@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import pysam
@@ -142,6 +144,26 @@ def test_bad_line_far_in(tmp_path):
     path = store(tmp_path / "a.tsv.gz", text, "gzip")
     with pytest.raises(BoundsError, match=r"line 700002: chr1:30-3,001 ends past chr1"):
         read(path)
+
+
+def test_the_interpreter_ends_after_a_refused_or_abandoned_file(tmp_path):
+    good = store(tmp_path / "good.tsv", "chr1\t1\t20\n" * 2_000_000, "plain")
+    bad = store(tmp_path / "bad.tsv", "chr1\t1\tx\n" + "chr1\t1\t20\n" * 2_000_000, "plain")
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from chromputer_tracks.errors import FormatError\n"
+        "from chromputer_tracks.io.fragments import open_fragments\n"
+        "rows = open_fragments(Path(sys.argv[1])).batches()\n"
+        "next(rows)\n"
+        "try:\n"
+        "    next(open_fragments(Path(sys.argv[2])).batches())\n"
+        "except FormatError as error:\n"
+        "    print(error)\n"
+    )
+    command = [sys.executable, "-c", script, str(good), str(bad)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert "line 1: column 3 is 'x'" in done.stdout
 
 
 @pytest.mark.parametrize("text", ["", "# only\n# remarks\n", "\n\n"])

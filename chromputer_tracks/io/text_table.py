@@ -71,38 +71,20 @@ def open_bytes(path: Path) -> Iterator[io.BufferedIOBase]:
             yield raw
 
 
-class _DataLines(io.RawIOBase):
-    """A byte stream without comments, ``track`` and ``browser`` lines and blank lines."""
-
-    def __init__(self, source: io.BufferedIOBase) -> None:
-        self._source = source
-        self._carry = b""
-        self._ready = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def _next_lines(self) -> bytes:
-        """Whole data lines; empty only at the end of the file."""
-        while True:
-            block = self._source.read(_CHUNK)
-            cut = block.rfind(b"\n") + 1
-            if block and not cut:
-                self._carry += block
-                continue
-            lines, self._carry = self._carry + block[:cut], block[cut:]
-            if _NO_DATA.match(lines) or any(mark in lines for mark in _MAYBE_NO_DATA):
-                lines = _NO_DATA.sub(b"", lines)
-            if lines or not block:
-                return lines
-
-    def readinto(self, target: bytearray | memoryview) -> int:  # type: ignore[override]
-        if not self._ready:
-            self._ready = memoryview(self._next_lines())
-        count = min(len(target), len(self._ready))
-        target[:count] = self._ready[:count]
-        self._ready = self._ready[count:]
-        return count
+def _line_blocks(source: io.BufferedIOBase) -> Iterator[bytes]:
+    """Whole data lines in blocks of some MiB, without those that hold no data."""
+    carry, block = b"", b"?"
+    while block:
+        block = source.read(_CHUNK)
+        cut = block.rfind(b"\n") + 1
+        if block and not cut:
+            carry += block
+            continue
+        lines, carry = carry + block[:cut], block[cut:]
+        if _NO_DATA.match(lines) or any(mark in lines for mark in _MAYBE_NO_DATA):
+            lines = _NO_DATA.sub(b"", lines)
+        if lines.strip():
+            yield lines
 
 
 def numbered_lines(path: Path) -> Iterator[Line]:
@@ -146,21 +128,18 @@ def table_batches(
         InputError: the file cannot be read.
         FormatError: its compressed stream is cut or damaged.
     """
+    reading = pa_csv.ReadOptions(column_names=list(columns))
+    parsing = pa_csv.ParseOptions(delimiter="\t", quote_char=False)
+    converting = pa_csv.ConvertOptions(column_types=columns, include_columns=wanted, null_values=[])
     with open_bytes(path) as file, _read_errors(path):
-        try:
-            reader = pa_csv.open_csv(
-                _DataLines(file),
-                read_options=pa_csv.ReadOptions(column_names=list(columns), block_size=_CHUNK),
-                parse_options=pa_csv.ParseOptions(delimiter="\t", quote_char=False),
-                convert_options=pa_csv.ConvertOptions(
-                    column_types=columns, include_columns=wanted, null_values=[]
-                ),
-            )
-            yield from reader
-        except pa.ArrowInvalid as error:
-            if str(error) == "Empty CSV file":
-                return
-            raise MalformedTable(str(error)) from error
+        # Arrow gets bytes, never the Python file: its reading threads would outlive an error and
+        # block the interpreter's exit.
+        for lines in _line_blocks(file):
+            try:
+                table = pa_csv.read_csv(pa.BufferReader(lines), reading, parsing, converting)
+            except pa.ArrowInvalid as error:
+                raise MalformedTable(str(error)) from error
+            yield from table.combine_chunks().to_batches()
 
 
 def parse_int32(text: str) -> int | None:
