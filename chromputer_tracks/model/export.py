@@ -83,7 +83,8 @@ def check_parity(network: nn.Module, spec: ModelSpec, path: Path) -> float:
         The largest difference of logits or embedding, relative to 1 + |value|.
 
     Raises:
-        ExportError: shapes differ, or the difference is above :data:`TOLERANCE`.
+        ExportError: the graph refuses an input, shapes differ, a value is not finite, or the
+            difference is above :data:`TOLERANCE`.
     """
     import onnxruntime
 
@@ -94,7 +95,13 @@ def check_parity(network: nn.Module, spec: ModelSpec, path: Path) -> float:
         with torch.no_grad():
             expected = network(*inputs)
         feed = {item.name: x.numpy() for item, x in zip(spec.inputs, inputs, strict=True)}
-        found = session.run(["logits", "embedding"], feed)
+        try:
+            found = session.run(["logits", "embedding"], feed)
+        except Exception as error:  # ONNX Runtime's errors have no common base of their own
+            raise ExportError(
+                f"{spec.name}: the exported graph refuses a batch of {batch} with {outputs} "
+                f"outputs: {error}"
+            ) from error
         if found[0].shape != (batch, spec.outputs, outputs):
             raise ExportError(
                 f"{spec.name}: {batch} x {outputs} outputs gave logits of shape {found[0].shape}, "
@@ -102,6 +109,11 @@ def check_parity(network: nn.Module, spec: ModelSpec, path: Path) -> float:
             )
         for ours, torchs in zip(found, expected, strict=True):
             reference = torchs.numpy()
+            if not (np.isfinite(ours).all() and np.isfinite(reference).all()):
+                raise ExportError(
+                    f"{spec.name}: the network gives values that are not finite; was its training "
+                    f"stable? Lower fit.learning_rate"
+                )
             worst = max(worst, float((abs(ours - reference) / (1 + abs(reference))).max()))
     if not worst <= TOLERANCE:
         raise ExportError(
