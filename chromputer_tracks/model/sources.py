@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import LabelSet, Mask, PeakLabels, StateLabels
-from chromputer_tracks.errors import ConfigError, FormatError
+from chromputer_tracks.errors import ConfigError, FormatError, InputError, SpecError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import BedRecord, read_bed
 from chromputer_tracks.io.fasta import Fasta
@@ -66,9 +66,10 @@ def open_sources(config: TrainConfig) -> Iterator[Sources]:
         centres = [_read_peaks(item.peaks, sizes) for item in config.binary]
         if centres:
             heads.append(HeadSpec("binary", "binary", tuple(map(_binary_label, config.binary))))
+        _check_labels(config, states, centres)
         masked = _read_mask(config.data.blacklist, sizes)
         sites = None
-        if config.sites.peaks is not None:
+        if config.sites.kind == "peaks" and config.sites.peaks is not None:
             sites = _site_bins(read_bed(config.sites.peaks, sizes), config.label_bin, sizes)
         fragments = None
         if config.inputs.vplot:
@@ -84,6 +85,23 @@ def open_sources(config: TrainConfig) -> Iterator[Sources]:
 
         learnt = label_set(centres + _read_auxiliary(config, sizes), config.fit.flank)
         yield Sources(fasta, sizes, features, learnt, label_set(centres, 0), tuple(heads))
+
+
+def _check_labels(config: TrainConfig, states: StateLabels | None, centres: list[Centres]) -> None:
+    """A contig without a label in any file has its labels withheld: it is not all negative."""
+    with_peaks = {chrom for rows in centres for chrom, _ in rows}
+    for use in ("train", "validation", "test"):
+        for contig in getattr(config.splits, use):
+            if config.states is not None and states is not None and contig not in states.starts:
+                raise ConfigError(
+                    f"splits.{use}: no state in {config.states.bed} lies on {contig}; leave the "
+                    f"contig out of the splits"
+                )
+            if centres and contig not in with_peaks:
+                raise ConfigError(
+                    f"splits.{use}: no peak of any label lies on {contig}; leave the contig out "
+                    f"of the splits, as nothing says that its bins are negative"
+                )
 
 
 def _read_mask(path: Path | None, sizes: ChromSizes) -> Mask:
@@ -129,7 +147,7 @@ def _binary_label(item: BinaryConfig) -> Label:
 
 
 def _read_state_table(path: Path) -> tuple[Label, ...]:
-    labels = []
+    labels: list[Label] = []
     with path.open(newline="") as file:
         rows = csv.DictReader(file, delimiter="\t")
         if rows.fieldnames is None or not {"state", "name", "color"} <= set(rows.fieldnames):
@@ -141,7 +159,15 @@ def _read_state_table(path: Path) -> tuple[Label, ...]:
                 raise FormatError(
                     f"{path} line {rows.line_num}: color {row['color']!r} is not R,G,B"
                 ) from error
-            labels.append(Label(row["state"], row["name"], (red, green, blue)))
+            try:
+                label = Label(row["state"], row["name"], (red, green, blue))
+            except SpecError as error:
+                raise FormatError(f"{path} line {rows.line_num}: {error}") from error
+            if label.name in {other.name for other in labels}:
+                raise FormatError(
+                    f"{path} line {rows.line_num}: state {label.name!r} is there twice"
+                )
+            labels.append(label)
     if len(labels) < 2:
         raise FormatError(f"{path}: a states head needs at least two states")
     return tuple(labels)
@@ -158,4 +184,7 @@ def _read_states(config: StatesConfig, labels: tuple[Label, ...], sizes: ChromSi
                 f"{config.table} ({', '.join(codes)})"
             )
         segments.append((record.chrom, record.start, record.end, codes[record.name]))
-    return StateLabels.from_segments(segments)
+    try:
+        return StateLabels.from_segments(segments)
+    except InputError as error:
+        raise FormatError(f"{config.bed}: {error}") from error

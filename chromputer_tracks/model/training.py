@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 from chromputer_tracks import __version__
 from chromputer_tracks.data.labels import UNKNOWN, LabelSet
 from chromputer_tracks.errors import ConfigError, OutputError
-from chromputer_tracks.io.atomic import atomic_path
+from chromputer_tracks.io.atomic import atomic_path, output_errors
 from chromputer_tracks.model.baselines import jaspar_matrix, motif_scan
 from chromputer_tracks.model.calibration import calibrate, prior_shift
 from chromputer_tracks.model.card import model_card
@@ -89,7 +89,8 @@ def train_model(config: TrainConfig, out: Path, report: Report, command: str = "
     if config.fit.threads:
         torch.set_num_threads(config.fit.threads)
     with open_sources(config) as sources:
-        out.mkdir(exist_ok=True)
+        with output_errors(out):
+            out.mkdir(exist_ok=True)
         run = _Run(config, sources)
         report(run.summary())
         network = run.fit(out / "training", report)
@@ -209,7 +210,7 @@ class _Run:
             logger=CSVLogger(folder, name="", version=""),
             callbacks=[_Validate(self, report), checkpoint],
             enable_model_summary=False,
-            log_every_n_steps=50,
+            log_every_n_steps=min(50, len(loader)),
         )
         with warnings.catch_warnings():
             # One process reads faster than its workers could be fed: the arrays are cheap.
@@ -268,10 +269,7 @@ class _Run:
             return ()
         truth = np.concatenate([b for _, b in self._labels(self._sources.scored)], axis=1)
         sampled = np.concatenate(
-            [
-                self._sources.learnt.at(s.chrom, s.centres(self._grid.stride))[1]
-                for s in self._plan.segments(0)
-            ],
+            [self._sources.learnt.at(s.chrom, self._inside(s))[1] for s in self._plan.segments(0)],
             axis=1,
         )
         # The auxiliary labels come last in ``sampled`` and are not calibrated.
@@ -279,6 +277,11 @@ class _Run:
             prior_shift(_prevalence(known), _prevalence(drawn))
             for known, drawn in zip(truth, sampled[: len(truth)], strict=True)
         )
+
+    def _inside(self, segment: Segment) -> NDArray[np.int64]:
+        """The centres of a segment that lie on its contig, which alone have labels."""
+        centres = segment.centres(self._grid.stride)
+        return centres[(centres >= 0) & (centres < self._sources.sizes[segment.chrom])]
 
     def _segments(self, contigs: tuple[str, ...]) -> list[Segment]:
         return site_segments(
