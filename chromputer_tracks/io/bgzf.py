@@ -102,6 +102,11 @@ class BgzfReader:
         self._plain: list[int] = [0, *(pair[1] for pair in pairs)]
         self._file = open_input(path)
         self._cached: tuple[int, bytes] = (-1, b"")
+        try:
+            self._check_blocks()
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -120,6 +125,18 @@ class BgzfReader:
             f"and make them again with: samtools faidx {self._path}"
         )
 
+    def _check_blocks(self) -> None:
+        """Compare every indexed block with the block header and trailer at its place."""
+        for number in range(len(self._compressed) - 1):
+            at, following = self._compressed[number : number + 2]
+            self._file.seek(at)
+            if at + _block_size(self._file.read(18)) != following:
+                raise self._stale(f"no block of {following - at:,} bytes at byte {at:,}")
+            self._file.seek(following - 4)
+            held = int.from_bytes(self._file.read(4), "little")
+            if self._plain[number] + held != self._plain[number + 1]:
+                raise self._stale(f"block {number} holds {held:,} bytes")
+
     def _inflate(self, at: int) -> tuple[bytes, int]:
         """Content and size of the block at byte ``at`` of the file."""
         self._file.seek(at)
@@ -136,10 +153,6 @@ class BgzfReader:
         if self._cached[0] == number:
             return self._cached[1]
         data, _ = self._inflate(self._compressed[number])
-        if number + 1 < len(self._plain):
-            indexed = self._plain[number + 1] - self._plain[number]
-            if len(data) != indexed:
-                raise self._stale(f"block {number} holds {len(data):,} bytes, not {indexed:,}")
         self._cached = (number, data)
         return data
 

@@ -19,7 +19,6 @@ from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bgzf import (
     BgzfReader,
     check_eof_block,
-    check_fresh,
     is_bgzf,
     is_gzip,
     open_input,
@@ -61,8 +60,9 @@ class Fasta:
     Raises:
         InputError: the file is missing, unreadable, empty, or gzip that is not bgzip.
         FormatError: it is not FASTA, or a bgzip file that was cut off.
-        FileIndexError: an index is missing, or stale: older than the FASTA, or its contig names,
-            offsets and lengths do not fit what the FASTA holds.
+        FileIndexError: an index is missing, or stale: its contig names, offsets, lengths or
+            blocks do not fit what the FASTA holds. The files' dates say nothing: a checkout or
+            an unpacked archive sets them in any order.
     """
 
     def __init__(self, path: Path) -> None:
@@ -154,7 +154,6 @@ def _read_fai(path: Path, compressed: bool) -> list[_Record]:
     for companion in companions:
         if not companion.exists():
             raise FileIndexError(f"{path} has no index {companion.name}; {remedy}")
-        check_fresh(companion, path, remedy)
     records = []
     for number, line in enumerate(index.read_bytes().decode(errors="replace").splitlines(), 1):
         name, *fields = line.split("\t")

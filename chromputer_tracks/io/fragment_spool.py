@@ -78,10 +78,12 @@ class Spool:
 
     def pop(self, contig: int) -> NDArray[Any]:
         """All rows of a contig in the order they were added; its scratch file is deleted."""
-        parts = self._pending.pop(contig, [])
+        if self._pending:  # else the buffer would stay in memory while contigs are sorted
+            self._flush()
         file = self._file(contig)
         with scratch_errors(self._folder):
-            if file.exists():
-                parts.insert(0, np.fromfile(file, dtype=self._dtype))
-                file.unlink()
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=self._dtype)
+            if not file.exists():
+                return np.zeros(0, dtype=self._dtype)
+            rows = np.fromfile(file, dtype=self._dtype)
+            file.unlink()
+        return rows

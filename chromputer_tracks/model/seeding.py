@@ -1,8 +1,9 @@
-"""Motif filters that start from words enriched around peaks, so that few positives suffice.
+"""Motif filters that start from patterns enriched around peaks, so that few positives suffice.
 
 A TF with a hundred peaks rarely teaches a randomly initialised filter its motif before the network
-has found other ways to fit them. The words that stand out around the training peaks of each label
-are a start from which gradient descent learns the rest.
+has found other ways to fit them. The words and spaced pairs of triplets (dyads, van Helden et al.
+2000, doi:10.1093/nar/28.8.1808) that stand out around the training peaks of each label are a start
+from which gradient descent learns the rest.
 """
 
 from __future__ import annotations
@@ -19,11 +20,17 @@ from chromputer_tracks.data.sequence import ALPHABET
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.model.network import StrandMotifs
 
-WORD = 8
-"""bp of a word."""
 FLANK = 50
-"""bp on each side of a peak centre that are searched for words."""
+"""bp on each side of a peak centre that are searched for patterns."""
+SHAPES: tuple[tuple[int, ...], ...] = (
+    tuple(range(8)),
+    *((0, 1, 2, 3 + gap, 4 + gap, 5 + gap) for gap in range(2, 13)),
+)
+"""Where a pattern has letters: words of eight, and two triplets with 2 to 12 bp between them."""
+
 _STRENGTH = 0.3
+_LEAST_COUNT, _LEAST_SCORE = 5, 6.0
+Counts = list[NDArray[np.float64]]
 
 
 def seed_motifs(
@@ -34,7 +41,7 @@ def seed_motifs(
     labels: Sequence[PeakLabels],
     per_label: int,
 ) -> int:
-    """Write enriched words into the first filters of a layer; the others stay random.
+    """Write enriched patterns into the first filters of a layer; the others stay random.
 
     Args:
         layer: the motif layer, changed in place.
@@ -42,90 +49,124 @@ def seed_motifs(
         sizes: its contigs.
         contigs: training contigs; nothing else is read.
         labels: peaks of each binary label.
-        per_label: most words per label.
+        per_label: most patterns per label.
 
     Returns:
         The number of filters written, at most half of the layer.
     """
-    background = np.zeros(4**WORD)
-    for chrom in contigs:
-        background += count_words(sequence.fetch(Interval(chrom, 0, sizes[chrom])))
     filters, _, width = layer.weight.shape
-    words: list[int] = []
+    background = count_patterns(
+        _joined(sequence, [Interval(chrom, 0, sizes[chrom]) for chrom in contigs])
+    )
+    patterns: list[str] = []
     for peaks in labels:
-        found = np.zeros(4**WORD)
-        for chrom in contigs:
-            for centre in peaks.centres.get(chrom, ()):
-                around = Interval(chrom, int(centre) - FLANK, int(centre) + FLANK)
-                found += count_words(sequence.fetch(around))
-        words += [word for word in enriched_words(found, background, per_label)]
-    words = list(dict.fromkeys(words))[: filters // 2]
-    start = (width - WORD) // 2
+        around = [
+            Interval(chrom, int(centre) - FLANK, int(centre) + FLANK)
+            for chrom in contigs
+            for centre in peaks.centres.get(chrom, ())
+        ]
+        found = count_patterns(_joined(sequence, around))
+        patterns += enriched_patterns(found, background, per_label)
+    kept = [text for text in dict.fromkeys(patterns) if len(text) <= width][: filters // 2]
+    letters = ALPHABET.tobytes().decode()
     with torch.no_grad():
-        for row, word in enumerate(words):
-            pattern = (_letters(word)[None] == np.arange(4)[:, None]) - 0.25
-            layer.weight[row] *= 0.1
-            layer.weight[row, :, start : start + WORD] += _STRENGTH * torch.from_numpy(
-                pattern.astype(np.float32)
-            )
-    return len(words)
+        layer.weight[: len(kept)] *= 0.1
+        for row, text in enumerate(kept):
+            start = (width - len(text)) // 2
+            for offset, letter in enumerate(text):
+                if letter in letters:
+                    layer.weight[row, :, start + offset] -= _STRENGTH / 4
+                    layer.weight[row, letters.index(letter), start + offset] += _STRENGTH
+    return len(kept)
 
 
-def count_words(bases: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Occurrences of each word on either strand.
+def _joined(sequence: SequenceSource, intervals: list[Interval]) -> NDArray[np.uint8]:
+    """The bases of intervals, with an N after each, so that no pattern spans two."""
+    end = np.frombuffer(b"N", dtype=np.uint8)
+    parts = [part for interval in intervals for part in (sequence.fetch(interval), end)]
+    return np.concatenate(parts) if parts else end
+
+
+def count_patterns(bases: NDArray[np.uint8]) -> Counts:
+    """Occurrences of each pattern on either strand.
 
     Args:
-        bases: uint8 (L,), upper-case ASCII; words with another letter than A, C, G, T are left out.
+        bases: uint8 (L,), upper-case ASCII; patterns with another letter than A, C, G, T are left
+            out.
 
     Returns:
-        float64 (4 ** WORD,), indexed by the word read as a base-4 number, A = 0 to T = 3.
+        For each of :data:`SHAPES` float64 (4 ** letters,), indexed by the pattern's letters read as
+        a base-4 number, A = 0 to T = 3.
     """
     codes = np.full(256, -1, dtype=np.int64)
     codes[ALPHABET] = np.arange(4)
-    letters = np.lib.stride_tricks.sliding_window_view(codes[bases], WORD)
-    letters = letters[(letters >= 0).all(axis=1)]
-    powers = 4 ** np.arange(WORD - 1, -1, -1)
-    forward = np.bincount(letters @ powers, minlength=4**WORD)
-    backward = np.bincount((3 - letters[:, ::-1]) @ powers, minlength=4**WORD)
-    return (forward + backward).astype(np.float64)
+    letters = codes[bases]
+    counts = []
+    for shape in SHAPES:
+        span = shape[-1] + 1
+        if len(letters) < span:
+            counts.append(np.zeros(4 ** len(shape)))
+            continue
+        rows = np.stack([letters[at : len(letters) - span + 1 + at] for at in shape], axis=1)
+        rows = rows[(rows >= 0).all(axis=1)]
+        powers = 4 ** np.arange(len(shape) - 1, -1, -1)
+        size = 4 ** len(shape)
+        # A shape is its own mirror image, so that the other strand is the letters reversed.
+        forward = np.bincount(rows @ powers, minlength=size)
+        backward = np.bincount((3 - rows[:, ::-1]) @ powers, minlength=size)
+        counts.append((forward + backward).astype(np.float64))
+    return counts
 
 
-def enriched_words(
-    found: NDArray[np.float64], background: NDArray[np.float64], most: int
-) -> list[int]:
-    """The words most in excess, by z-score under the background's frequencies.
+def enriched_patterns(found: Counts, background: Counts, most: int) -> list[str]:
+    """The patterns most in excess, by z-score under the background's frequencies.
 
-    A word that is a shift by at most two letters, a single substitution or the reverse complement
-    of one chosen before is left out. Words must occur 5 times and stand 6 standard deviations out.
+    One that shares five letters, and differs in at most one, with a pattern chosen before, at any
+    shift and on either strand, is left out.
 
     Args:
-        found: float64 (4 ** WORD,), occurrences around peaks.
-        background: float64 (4 ** WORD,), occurrences in the genome.
-        most: number of words at most.
+        found: occurrences around peaks, from :func:`count_patterns`.
+        background: occurrences in the genome, likewise.
+        most: number of patterns at most.
+
+    Returns:
+        Patterns as text, with N in the gaps, the best first.
     """
-    expected = (background + 1) / (background + 1).sum() * found.sum()
-    scores = (found - expected) / np.sqrt(expected + 1)
-    chosen: list[int] = []
-    for word in np.argsort(-scores, kind="stable")[: 50 * most]:
-        if len(chosen) == most or scores[word] < 6 or found[word] < 5:
+    candidates: list[tuple[float, str]] = []
+    for shape, seen, whole in zip(SHAPES, found, background, strict=True):
+        expected = (whole + 1) / (whole + 1).sum() * seen.sum()
+        scores = (seen - expected) / np.sqrt(expected + 1)
+        scores[seen < _LEAST_COUNT] = -np.inf
+        for code in np.argsort(-scores, kind="stable")[: 20 * most]:
+            if scores[code] >= _LEAST_SCORE:
+                candidates.append((-float(scores[code]), _text(int(code), shape)))
+    chosen: list[str] = []
+    for _, text in sorted(candidates):
+        if len(chosen) == most:
             break
-        if not any(_alike(int(word), other) for other in chosen):
-            chosen.append(int(word))
+        if not any(alike(text, other) for other in chosen):
+            chosen.append(text)
     return chosen
 
 
-def _letters(word: int) -> NDArray[np.int64]:
-    powers = 4 ** np.arange(WORD - 1, -1, -1)
-    letters: NDArray[np.int64] = word // powers % 4
-    return letters
+def _text(code: int, shape: tuple[int, ...]) -> str:
+    text = ["N"] * (shape[-1] + 1)
+    for place, at in enumerate(reversed(shape)):
+        text[at] = "ACGT"[code // 4**place % 4]
+    return "".join(text)
 
 
-def _alike(one: int, other: int) -> bool:
-    first = _letters(one)
-    for second in (_letters(other), 3 - _letters(other)[::-1]):
-        for shift in range(-2, 3):
-            a = first[max(0, shift) : WORD + min(0, shift)]
-            b = second[max(0, -shift) : WORD + min(0, -shift)]
-            if (a != b).sum() <= (1 if shift == 0 else 0):
+def alike(one: str, other: str) -> bool:
+    """Whether two patterns share five letters and differ in at most one where both have letters."""
+    mirrored = other.translate(str.maketrans("ACGT", "TGCA"))[::-1]
+    for second in (other, mirrored):
+        for shift in range(1 - len(second), len(one)):
+            pairs = [
+                (one[at], second[at - shift])
+                for at in range(max(0, shift), min(len(one), shift + len(second)))
+            ]
+            both = [(a, b) for a, b in pairs if a != "N" and b != "N"]
+            same = sum(a == b for a, b in both)
+            if same >= 5 and len(both) - same <= 1:
                 return True
     return False
