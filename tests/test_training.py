@@ -213,11 +213,8 @@ def test_the_model_folder_loads(run):
     assert 0 < run.trained.parity < 1e-4
     # The auxiliary labels are learnt and then forgotten.
     assert "1 binary labels, 1 auxiliary ones" in run.lines[0]
-    assert [label.name for head in model.spec.heads for label in head.labels] == [
-        "open",
-        "closed",
-        "TF",
-    ]
+    names = [label.name for head in model.spec.heads for label in head.labels]
+    assert names == ["open", "closed", "TF"]
 
 
 def test_every_epoch_draws_its_own_segments(run):
@@ -277,6 +274,11 @@ def network_logits(run: Run, features: Features) -> torch.Tensor:
 
 
 def test_the_same_seed_gives_the_same_model(toy, run, features, tmp_path):
+    # An earlier run's logs and checkpoint lie there and change nothing.
+    logs = tmp_path / "again" / "training"
+    logs.mkdir(parents=True)
+    for name in ("best.ckpt", "metrics.csv"):
+        (logs / name).write_text("earlier")
     again = train(toy, tmp_path / "again", write=False)
     assert torch.equal(network_logits(again, features), network_logits(run, features))
     assert again.trained.spec.to_json() == run.trained.spec.to_json()
@@ -350,11 +352,7 @@ def changed(toy: Toy, tmp_path: Path, **files: str) -> Path:
             FormatError,
             r"states.tsv line 3: label name 'a b'",
         ),
-        (
-            {"states__tsv": "state\tname\tcolor\nopen\to\t1,2,3\n"},
-            FormatError,
-            "at least two states",
-        ),
+        ({"states__tsv": "state\tname\tcolor\nopen\to\t1,2,3\n"}, FormatError, "at least two"),
         (
             {"states__bed": "chr1\t0\t200\tajar\n"},
             ConfigError,

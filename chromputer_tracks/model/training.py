@@ -215,6 +215,7 @@ class _Run:
         with warnings.catch_warnings():
             # One process reads faster than its workers could be fed: the arrays are cheap.
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
             warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
             warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
             trainer.fit(module, loader)
