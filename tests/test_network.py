@@ -9,13 +9,13 @@ from torch.nn import functional
 
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.model.fitting import masked_loss
 from chromputer_tracks.model.network import (
     Chromputer,
     NetworkConfig,
     StrandMotifs,
     _conv1d_by_matrix_product,
 )
-from chromputer_tracks.model.training import masked_loss
 
 LENGTHS = 7
 SMALL = NetworkConfig(

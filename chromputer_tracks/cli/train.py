@@ -24,7 +24,7 @@ def train(
         int | None, typer.Option("--epochs", min=1, help="Instead of the configuration's.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Instead of the configuration's.")
+        int | None, typer.Option("--seed", min=0, help="Instead of the configuration's.")
     ] = None,
 ) -> None:
     """Train a model and export it as a model folder, with its model card."""

@@ -151,6 +151,8 @@ class FitConfig:
         flank: bp on each side of a positive bin that are masked in training.
         words_per_label: motif filters that start from words enriched around a label's training
             peaks, at most, see :mod:`chromputer_tracks.model.seeding`; 0 starts all at random.
+        average: decay per step of the exponential moving average of the weights that is kept in
+            place of the last ones; 0 keeps the last.
         gradient_clip: largest gradient norm.
         precision: ``bf16-mixed`` or ``32-true``, as Lightning names them.
         threads: CPU threads of the network; 0 leaves PyTorch's choice.
@@ -163,6 +165,7 @@ class FitConfig:
     binary_weight: float = 1.0
     flank: int = 100
     words_per_label: int = 6
+    average: float = 0.0
     gradient_clip: float = 5.0
     precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed"
     threads: int = 0

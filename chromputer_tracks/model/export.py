@@ -47,7 +47,7 @@ def export_network(network: nn.Module, spec: ModelSpec, folder: Path) -> float:
             "the export needs onnx: pip install 'chromputer-tracks[train]'"
         ) from error
     network = network.cpu().eval()
-    with atomic_path(folder / "predict.onnx") as path:
+    with atomic_path(folder / "predict.onnx") as path, atomic_path(folder / "model.json") as text:
         _trace(network, spec, path)
         model = onnx.load(path)
         _name_dimensions(model, spec)
@@ -55,8 +55,7 @@ def export_network(network: nn.Module, spec: ModelSpec, folder: Path) -> float:
         onnx.checker.check_model(model)
         onnx.save(model, path)
         difference = check_parity(network, spec, path)
-    with atomic_path(folder / "model.json") as path:
-        path.write_text(spec.to_json() + "\n")
+        text.write_text(spec.to_json() + "\n")
     return difference
 
 

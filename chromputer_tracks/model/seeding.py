@@ -9,6 +9,7 @@ from which gradient descent learns the rest.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -58,7 +59,7 @@ def seed_motifs(
     background = count_patterns(
         _joined(sequence, [Interval(chrom, 0, sizes[chrom]) for chrom in contigs])
     )
-    patterns: list[str] = []
+    ranked: list[list[str]] = []
     for peaks in labels:
         around = [
             Interval(chrom, int(centre) - FLANK, int(centre) + FLANK)
@@ -66,7 +67,9 @@ def seed_motifs(
             for centre in peaks.centres.get(chrom, ())
         ]
         found = count_patterns(_joined(sequence, around))
-        patterns += enriched_patterns(found, background, per_label)
+        ranked.append(enriched_patterns(found, background, per_label))
+    # The best of each label first, so that the limit is fair to all.
+    patterns = [text for rank in zip_longest(*ranked) for text in rank if text is not None]
     kept = [text for text in dict.fromkeys(patterns) if len(text) <= width][: filters // 2]
     letters = ALPHABET.tobytes().decode()
     with torch.no_grad():
@@ -121,8 +124,8 @@ def count_patterns(bases: NDArray[np.uint8]) -> Counts:
 def enriched_patterns(found: Counts, background: Counts, most: int) -> list[str]:
     """The patterns most in excess, by z-score under the background's frequencies.
 
-    One that shares five letters, and differs in at most one, with a pattern chosen before, at any
-    shift and on either strand, is left out.
+    Runs of one letter are left out: they stand out around everything that avoids nucleosomes. So
+    is a pattern that is :func:`alike` to one chosen before.
 
     Args:
         found: occurrences around peaks, from :func:`count_patterns`.
@@ -138,7 +141,7 @@ def enriched_patterns(found: Counts, background: Counts, most: int) -> list[str]
         scores = (seen - expected) / np.sqrt(expected + 1)
         scores[seen < _LEAST_COUNT] = -np.inf
         for code in np.argsort(-scores, kind="stable")[: 20 * most]:
-            if scores[code] >= _LEAST_SCORE:
+            if scores[code] >= _LEAST_SCORE and code % (4 ** len(shape) // 3):
                 candidates.append((-float(scores[code]), _text(int(code), shape)))
     chosen: list[str] = []
     for _, text in sorted(candidates):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import platform
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +13,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from chromputer_tracks import __version__
@@ -29,7 +23,7 @@ from chromputer_tracks.io.atomic import atomic_path, output_errors
 from chromputer_tracks.model.baselines import jaspar_matrix, motif_scan
 from chromputer_tracks.model.calibration import calibrate, prior_shift
 from chromputer_tracks.model.card import model_card
-from chromputer_tracks.model.config import FitConfig, TrainConfig
+from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.dataset import (
     Segment,
     SegmentDataset,
@@ -45,12 +39,11 @@ from chromputer_tracks.model.evaluation import (
     state_scores,
 )
 from chromputer_tracks.model.export import export_network
+from chromputer_tracks.model.fitting import Losses, Report, fit_network
 from chromputer_tracks.model.network import Chromputer
 from chromputer_tracks.model.seeding import seed_motifs
 from chromputer_tracks.model.sources import Sources, open_sources
 from chromputer_tracks.spec import ModelSpec
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,35 +189,20 @@ class _Run:
         weights = torch.full((len(self._sources.learnt.binary),), config.fit.binary_weight)
         if config.auxiliary is not None:
             weights[len(self._binary) :] *= config.auxiliary.weight
-        module = _Module(network, self._names, self._states, weights, config.fit, len(loader))
-        checkpoint = ModelCheckpoint(
-            folder, "best", monitor="validation_score", mode="max", enable_version_counter=False
-        )
-        trainer = lightning.Trainer(
-            max_epochs=config.fit.epochs,
-            accelerator="auto",
-            devices=1,
-            precision=config.fit.precision,
-            gradient_clip_val=config.fit.gradient_clip,
-            deterministic=True,
-            logger=CSVLogger(folder, name="", version=""),
-            callbacks=[_Validate(self, report), checkpoint],
-            enable_model_summary=False,
-            log_every_n_steps=min(50, len(loader)),
-        )
-        with warnings.catch_warnings():
-            # One process reads faster than its workers could be fed: the arrays are cheap.
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-            warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
-            warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
-            trainer.fit(module, loader)
-        best = torch.load(checkpoint.best_model_path, map_location="cpu", weights_only=True)
-        module.load_state_dict(best["state_dict"])
-        score = best["callbacks"][checkpoint.state_key]["best_model_score"]
-        report(f"best epoch: {best['epoch'] + 1}, mean validation AUPRC {float(score):.3f}")
-        network.keep_binary(len(self._binary))
-        return network.cpu()
+        losses = Losses(self._names, self._states, weights)
+        best = fit_network(network, loader, losses, config.fit, self._validate, folder, report)
+        best.keep_binary(len(self._binary))
+        return best
+
+    def _validate(self, network: Chromputer) -> dict[str, float]:
+        """Figures on the validation contigs: ``score``, which picks the epoch, and its parts."""
+        sites = self.sites(network, self._config.splits.validation)
+        figures = {"score": mean_average_precision(sites)}
+        if self._states:
+            figures |= state_scores(sites.logits[: self._states], sites.states)
+        for row, name in enumerate(self._binary):
+            figures[name] = average_precision(sites.binary[row], sites.logits[self._states + row])
+        return figures
 
     def sites(self, network: Chromputer, contigs: tuple[str, ...]) -> Sites:
         """Predictions and labels at every site of contigs."""
@@ -301,100 +279,6 @@ def _prevalence(truth: NDArray[np.int64]) -> float:
     """Share of positives among known labels, kept off 0 and 1 by one half count."""
     known = int((truth != UNKNOWN).sum())
     return (int((truth == 1).sum()) + 0.5) / (known + 1)
-
-
-class _Module(lightning.LightningModule):
-    """Losses and optimiser around the network."""
-
-    weights: Tensor
-
-    def __init__(
-        self,
-        network: Chromputer,
-        names: list[str],
-        states: int,
-        weights: Tensor,
-        fit: FitConfig,
-        steps: int,
-    ) -> None:
-        super().__init__()
-        self.network, self._names, self._states, self._fit = network, names, states, fit
-        self._steps = steps
-        self.register_buffer("weights", weights, persistent=False)
-
-    def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
-        """Masked cross-entropy of the states plus the labels' summed masked binary losses."""
-        logits, _ = self.network(*(batch[name] for name in self._names))
-        return masked_loss(
-            logits.float(), batch["states"], batch["binary"], self._states, self.weights
-        )
-
-    def configure_optimizers(self) -> Any:
-        """AdamW on a one-cycle schedule."""
-        fit = self._fit
-        optimizer = torch.optim.AdamW(
-            self.parameters(), lr=fit.learning_rate, weight_decay=fit.weight_decay
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, fit.learning_rate, total_steps=fit.epochs * self._steps, pct_start=0.2
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
-
-
-def masked_loss(
-    logits: Tensor, states: Tensor, binary: Tensor, number_of_states: int, weights: Tensor
-) -> Tensor:
-    """Cross-entropy over known states plus binary cross-entropy over known binary labels.
-
-    Args:
-        logits: float32 (n, outputs, positions), states first.
-        states: int64 (n, positions), ``UNKNOWN`` where there is no label.
-        binary: int64 (n, labels, positions), likewise.
-        number_of_states: how many outputs are states.
-        weights: float32 (labels,), weight of each binary label's mean over known positions.
-    """
-    loss = logits.sum() * 0.0
-    if number_of_states and (states != UNKNOWN).any():
-        loss = loss + functional.cross_entropy(
-            logits[:, :number_of_states], states, ignore_index=UNKNOWN
-        )
-    if binary.shape[1]:
-        known = (binary != UNKNOWN).float()
-        each = functional.binary_cross_entropy_with_logits(
-            logits[:, number_of_states:], (binary == 1).float(), reduction="none"
-        )
-        per_label = (each * known).sum(dim=(0, 2)) / known.sum(dim=(0, 2)).clamp(min=1)
-        loss = loss + (weights * per_label).sum()
-    return loss
-
-
-class _Validate(Callback):
-    """Scores the validation contigs after each epoch."""
-
-    def __init__(self, run: _Run, report: Report) -> None:
-        self._run, self._report = run, report
-
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Log the score that picks the checkpoint, and report a line."""
-        run = self._run
-        sites = run.sites(pl_module.network, run._config.splits.validation)
-        pl_module.network.train()
-        score = mean_average_precision(sites)
-        pl_module.log("validation_score", score)
-        parts = [f"epoch {trainer.current_epoch + 1}: validation mean AUPRC {score:.3f}"]
-        if run._states:
-            figures = state_scores(sites.logits[: run._states], sites.states)
-            pl_module.log_dict({f"validation_{k}": v for k, v in figures.items()})
-            parts.append(f"accuracy {figures['accuracy']:.3f}")
-            parts.append(f"macro-F1 {figures['macro_f1']:.3f}")
-        for row, name in enumerate(run._binary):
-            value = average_precision(sites.binary[row], sites.logits[run._states + row])
-            pl_module.log(f"validation_auprc_{name}", value)
-            parts.append(f"{name} {value:.2f}")
-        self._report(", ".join(parts))
 
 
 def _provenance(config: TrainConfig, command: str) -> dict[str, Any]:

@@ -254,7 +254,7 @@ def _regions(options: PredictOptions, sizes: ChromSizes) -> list[Interval] | Non
         return [Interval(c, 0, sizes.require(c, "--chrom")) for c in dict.fromkeys(options.chroms)]
     if options.regions is None:
         return None
-    return [record.interval for record in read_bed(options.regions, sizes)]
+    return [record.interval for record in read_bed(options.regions, sizes, require_sorted=True)]
 
 
 @contextmanager
