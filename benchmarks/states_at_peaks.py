@@ -25,7 +25,7 @@ from chromputer_tracks.inference.session import open_session
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fragment_batch import FragmentOptions
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.model.config import load_config
+from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.evaluation import BLOCK, bootstrap
 from chromputer_tracks.model.sources import open_sources
 

@@ -23,7 +23,7 @@ from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.model import training
-from chromputer_tracks.model.config import load_config
+from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.dataset import SegmentDataset, SegmentPlan
 from chromputer_tracks.model.network import Chromputer
 from chromputer_tracks.model.sources import open_sources

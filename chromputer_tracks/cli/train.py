@@ -39,7 +39,7 @@ def train(
         raise DependencyError(
             "training needs PyTorch and Lightning: pip install 'chromputer-tracks[train]'"
         ) from error
-    from chromputer_tracks.model.config import load_config
+    from chromputer_tracks.model.config_file import load_config
     from chromputer_tracks.model.training import train_model
 
     settings = load_config(config, data)

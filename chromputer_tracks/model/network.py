@@ -41,6 +41,8 @@ class NetworkConfig:
         context_channels: channels of the fused layers over cells.
         dilations: dilation of each fused layer, in cells.
         hidden: units of the embedding.
+        base_dropout: share of bases that are hidden (as N) in training.
+        pixel_dropout: dropout of V-plot pixels, which thins the fragments.
         dropout: dropout of the embedding before the heads.
         cell_dropout: dropout of the fused cells before the context layers.
         local_dropout: dropout of the binary labels' own sequence features.
@@ -58,7 +60,9 @@ class NetworkConfig:
     context_channels: int = 96
     dilations: tuple[int, ...] = (1, 2, 4)
     hidden: int = 128
-    dropout: float = 0.3
+    base_dropout: float = 0.1
+    pixel_dropout: float = 0.3
+    dropout: float = 0.4
     cell_dropout: float = 0.3
     local_dropout: float = 0.1
 
@@ -80,6 +84,21 @@ class Crop(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., L) -> (..., L - 2 * positions)."""
         return x[..., self.positions : -self.positions] if self.positions else x
+
+
+class BaseDropout(nn.Module):
+    """Hides random bases in training, all four channels at once; passes them on otherwise."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """(n, 4, L) -> the same."""
+        if not self.training or not self.share:
+            return sequence
+        n, _, length = sequence.shape
+        return sequence * (torch.rand(n, 1, length, device=sequence.device) >= self.share)
 
 
 class StrandMotifs(nn.Module):
@@ -132,6 +151,7 @@ class SequenceTrunk(nn.Module):
                 f"motif_context {config.motif_context} must be 1 plus a multiple of {2 * per_cell}"
             )
         self.cells_lost = 1 + spread // per_cell
+        self.hide = BaseDropout(config.base_dropout)
         self.crop = Crop((config.stride - config.motif_width + 1) // 2)
         self.motifs = StrandMotifs(config.motif_filters, config.motif_width)
         self.arrangement = nn.Sequential(
@@ -143,7 +163,7 @@ class SequenceTrunk(nn.Module):
 
     def forward(self, sequence: Tensor) -> tuple[Tensor, Tensor]:
         """(n, 4, L) -> (n, filters, L / 10 - 1 cell) and (n, channels, cells - cells_lost)."""
-        motifs = self.motifs(self.crop(sequence))
+        motifs = self.motifs(self.crop(self.hide(sequence)))
         return motifs, self.arrangement(motifs)
 
 
@@ -158,6 +178,7 @@ class VplotTrunk(nn.Module):
         if lost % per_cell:
             raise ConfigError(f"stride {config.stride} does not fit the V-plot trunk")
         self.cells_lost = lost // per_cell
+        self.thin = nn.Dropout(config.pixel_dropout)
         # A single site's V-plot is sparse: smooth it along the positions first.
         self.smooth = nn.AvgPool2d((1, _SMOOTH), stride=1)
         self.conv = nn.Sequential(
@@ -175,7 +196,7 @@ class VplotTrunk(nn.Module):
 
     def forward(self, vplot: Tensor) -> Tensor:
         """(n, lengths, positions) -> (n, channels, cells - cells_lost)."""
-        image = self.smooth(vplot.unsqueeze(1))  # (n, 1, lengths, positions - 4)
+        image = self.smooth(self.thin(vplot).unsqueeze(1))  # (n, 1, lengths, positions - 4)
         image = self.conv(image)  # (n, first, lengths / 2, positions - 10)
         rows: Tensor = self.pool(self.collapse(image).squeeze(2))
         return rows
