@@ -13,7 +13,7 @@ demo: $(VENV)/.inference
 	$(BIN)/chromputer demo --out demo-output
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 # What CI runs beside the tests.
 check: $(VENV)/.dev

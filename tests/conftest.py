@@ -19,3 +19,9 @@ def shared_yeast() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data not found: {folder.name} beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def example() -> Path:
+    """The yeast example that ships: the genome and real ATAC-seq fragments."""
+    return Path(__file__).resolve().parents[1] / "examples" / "yeast"

@@ -29,16 +29,14 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def genome(shared_yeast: Path) -> Iterator[Fasta]:
-    with Fasta(shared_yeast / "sacCer3.fa.gz") as fasta:
+def genome(example: Path) -> Iterator[Fasta]:
+    with Fasta(example / "sacCer3.fa.gz") as fasta:
         yield fasta
 
 
 @pytest.fixture(scope="module")
-def fragments(shared_yeast: Path, genome: Fasta) -> Iterator[FragmentStore]:
-    with FragmentStore.build(
-        shared_yeast / "atac_SRR1822137.fragments.tsv.gz", genome.sizes
-    ) as store:
+def fragments(example: Path, genome: Fasta) -> Iterator[FragmentStore]:
+    with FragmentStore.build(example / "atac.fragments.tsv.gz", genome.sizes) as store:
         yield store
 
 

@@ -15,12 +15,11 @@ _OPTIONAL = {
     "lightning": "train",
     "onnx": "train",
     "onnxscript": "train",
-    "pybedtools": "train",
     "pyjaspar": "train",
     "scikit-learn": "train,analysis",
 }
 _BINARIES = {
-    "bedtools": "making training sets",
+    "bedtools": "the tests",
     "samtools": "indexing a FASTA (samtools faidx), sorting BAM",
     "bgzip": "compressing a FASTA so that it can be indexed",
 }

@@ -1,0 +1,141 @@
+"""The shipped model on held-out chromosomes, through the command line and the tracks it writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyBigWig
+import pytest
+from sklearn.metrics import average_precision_score
+from typer.testing import CliRunner
+
+from chromputer_tracks.cli.main import app
+from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Mask, PeakLabels, StateLabels
+from chromputer_tracks.inference.registry import load_model
+from chromputer_tracks.io.bed import read_bed
+from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.spec import ModelSpec
+
+MODEL = "yeast-atac"
+
+
+@pytest.fixture(scope="module")
+def spec() -> ModelSpec:
+    return load_model(MODEL).spec
+
+
+@pytest.fixture(scope="module")
+def tracks(spec: ModelSpec, example: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("shipped") / "out"
+    args = ["predict", MODEL, "--provider", "cpu", "--out", str(out)]
+    args += ["--fasta", str(example / "sacCer3.fa.gz")]
+    args += ["--fragments", str(example / "atac.fragments.tsv.gz")]
+    for chrom in spec.splits["test"]:
+        args += ["--chrom", chrom]
+    result = CliRunner().invoke(app, args)
+    assert result.exit_code == 0, result.output
+    return out
+
+
+@pytest.fixture(scope="module")
+def labels(spec: ModelSpec, shared_yeast: Path, example: Path) -> LabelSet:
+    with Fasta(example / "sacCer3.fa.gz") as fasta:
+        sizes = fasta.sizes
+    codes = {label.name: row for row, label in enumerate(spec.heads[0].labels)}
+    states = StateLabels.from_segments(
+        (item.chrom, item.start, item.end, codes[str(item.name)])
+        for item in read_bed(shared_yeast / "states8.bed", sizes)
+    )
+    peaks = tuple(
+        PeakLabels.from_peaks(
+            (
+                (item.chrom, item.centre)
+                for item in read_bed(shared_yeast / "peaks" / f"{label.name}.bed", sizes)
+            ),
+            spec.label_bin,
+            0,
+        )
+        for label in spec.heads[1].labels
+    )
+    masked = Mask.from_intervals(
+        item.interval for item in read_bed(shared_yeast / "blacklist.bed", sizes)
+    )
+    return LabelSet(states, peaks, masked)
+
+
+def sites(spec: ModelSpec, size: int) -> np.ndarray:
+    """Centres of every fourth output bin: one in each label bin."""
+    return np.arange(spec.stride // 2 + spec.stride, size - spec.label_bin, spec.label_bin)
+
+
+def values(path: Path, spec: ModelSpec) -> np.ndarray:
+    with pyBigWig.open(str(path)) as file:
+        return np.concatenate(
+            [
+                np.array(file.values(chrom, 0, file.chroms(chrom)))[sites(spec, file.chroms(chrom))]
+                for chrom in spec.splits["test"]
+            ]
+        )
+
+
+def truth(spec: ModelSpec, labels: LabelSet, example: Path) -> tuple[np.ndarray, np.ndarray]:
+    with Fasta(example / "sacCer3.fa.gz") as fasta:
+        parts = [labels.at(c, sites(spec, fasta.sizes[c])) for c in spec.splits["test"]]
+    return np.concatenate([s for s, _ in parts]), np.concatenate([b for _, b in parts], axis=1)
+
+
+def test_splits_keep_the_final_test_chromosomes_out(spec: ModelSpec) -> None:
+    assert spec.splits["validation"] == ("chrII",)
+    assert spec.splits["test"] == ("chrVII", "chrXIII")
+    assert not {"chrIV", "chrXV"} & {c for contigs in spec.splits.values() for c in contigs}
+
+
+def test_states_are_as_good_as_the_card_says(
+    spec: ModelSpec, tracks: Path, labels: LabelSet, example: Path
+) -> None:
+    found = np.array(
+        [values(tracks / "states" / f"{s.name}.bw", spec) for s in spec.heads[0].labels]
+    )
+    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-4)
+    states, _ = truth(spec, labels, example)
+    known = states != UNKNOWN
+    accuracy = float((found.argmax(axis=0) == states)[known].mean())
+    card = spec.metrics["states"]
+    # Other bins than the card's, half a label bin apart at most.
+    assert card["accuracy"][1] - 0.01 < accuracy < card["accuracy"][2] + 0.01
+    assert accuracy > card["majority_accuracy"] + 0.05
+
+
+def test_binding_is_as_good_as_the_card_says(
+    spec: ModelSpec, tracks: Path, labels: LabelSet, example: Path
+) -> None:
+    _, binary = truth(spec, labels, example)
+    for row, label in enumerate(spec.heads[1].labels):
+        found = values(tracks / "binary" / f"{label.name}.bw", spec)
+        known = binary[row] != UNKNOWN
+        positive = binary[row][known] == 1
+        score = average_precision_score(positive, found[known])
+        _, low, high = spec.metrics["binary"][label.name]["auprc"]
+        assert low - 0.05 < score < high + 0.05, label.name
+        # Calibrated: as many sites expected as there are.
+        assert 0.5 < found[known].sum() / positive.sum() < 2, label.name
+
+
+@pytest.mark.parametrize("name", ["Reb1", "Abf1", "Rap1", "Cbf1"])
+def test_strong_motifs_beat_the_motif_scan(spec: ModelSpec, name: str) -> None:
+    figures = spec.metrics["binary"][name]
+    assert figures["auprc"][0] > 0.9 * figures["motif_scan_auprc"][0]
+
+
+def test_calls_lie_on_motifs(
+    spec: ModelSpec, tracks: Path, labels: LabelSet, shared_yeast: Path
+) -> None:
+    calls = read_bed(tracks / "binary" / "Reb1.bed")
+    motifs = read_bed(shared_yeast / "reb1_motifs.bed")
+    near = 0
+    for call in calls:
+        inside = [m for m in motifs if m.chrom == call.chrom and m.start < call.end]
+        near += any(m.end > call.start for m in inside)
+    assert len(calls) > 50
+    assert near / len(calls) > 0.6
