@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from chromputer_tracks.data.features import reverse_strand
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.channel import Channel
 from chromputer_tracks.inference.probabilities import probabilities
@@ -173,18 +174,6 @@ def _load(
         yield tiles, stacked
 
 
-def _reverse(inputs: Arrays, spec: ModelSpec) -> Arrays:
-    """The other strand: sequence reversed in channels and positions, V-plots in positions."""
-    return {
-        item.name: np.ascontiguousarray(
-            inputs[item.name][:, ::-1, ::-1]
-            if item.kind == "sequence"
-            else inputs[item.name][:, :, ::-1]
-        )
-        for item in spec.inputs
-    }
-
-
 def predict_regions(
     session: LogitSource,
     spec: ModelSpec,
@@ -240,7 +229,7 @@ def _predict(
         with stages.part("session"):
             values = probabilities(session.run(inputs), spec)
             if average_strands:
-                other = probabilities(session.run(_reverse(inputs, spec)), spec)
+                other = probabilities(session.run(reverse_strand(spec.inputs, inputs)), spec)
                 values = (values + other[:, :, ::-1]) / np.float32(2)
         return [
             Prediction(
