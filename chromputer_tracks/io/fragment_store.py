@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -57,6 +57,9 @@ class FragmentStore:
     Attributes:
         sizes: the genome's contigs.
         counts: fragments by contig, all contigs of ``sizes``, 0 where there are none.
+        density: fragments per kb: the length-weighted median over contigs that hold any, that is
+            the smallest density such that contigs of at most this density make up half of the
+            bases; contigs of extreme depth (mitochondria, rDNA) do not move it.
         summary: what was kept and removed, by reason.
     """
 
@@ -79,6 +82,7 @@ class FragmentStore:
         for name, count in counts.items():
             self._bounds[name] = (at, at + count)
             at += count
+        self.density = _density(counts, sizes)
 
     def _map(self) -> None:
         """Map the files anew; the pages read through the maps before are let go."""
@@ -159,20 +163,6 @@ class FragmentStore:
         """Number of fragments."""
         return len(self._midpoints)
 
-    @property
-    def density(self) -> float:
-        """Fragments per kb: the length-weighted median over contigs that hold any.
-
-        That is the smallest density such that contigs of at most this density make up half of the
-        bases; contigs of extreme depth (mitochondria, rDNA) do not move it.
-        """
-        used = [name for name, count in self.counts.items() if count]
-        size = np.array([self.sizes[name] for name in used], dtype=np.float64)
-        density = np.array([self.counts[name] for name in used]) / (size / 1000)
-        order = np.argsort(density, kind="stable")
-        below = np.cumsum(size[order])
-        return float(density[order][np.searchsorted(below, below[-1] / 2)])
-
     def midpoints(self, interval: Interval) -> Midpoints:
         """Fragments whose midpoint lies in ``interval``, which may leave its contig.
 
@@ -211,6 +201,15 @@ class FragmentStore:
         if self._read > _READ_BEFORE_NEW_MAP:
             self._map()
         return first + int(low), first + int(high)
+
+
+def _density(counts: Mapping[str, int], sizes: ChromSizes) -> float:
+    used = [name for name, count in counts.items() if count]
+    size = np.array([sizes[name] for name in used], dtype=np.float64)
+    density = np.array([counts[name] for name in used]) / (size / 1000)
+    order = np.argsort(density, kind="stable")
+    below = np.cumsum(size[order])
+    return float(density[order][np.searchsorted(below, below[-1] / 2)])
 
 
 def _write_sorted(
