@@ -22,7 +22,7 @@ def load_config(path: Path, root: Path | None = None) -> TrainConfig:
 
     Args:
         path: the TOML file.
-        root: folder that relative paths start from; None: the configuration's own.
+        root: folder that relative paths start from; the configuration's own is looked into, too.
 
     Raises:
         ConfigError: names the file, the key, the value and what would be right.
@@ -102,13 +102,13 @@ class _Builder:
     def _existing(self, raw: Any, place: str) -> Path:
         if not isinstance(raw, str):
             raise ConfigError(f"{self._path}: {place} must be a path, got {raw!r}")
-        found = self._root / raw
-        if not found.exists():
-            raise ConfigError(
-                f"{self._path}: {place}: no such file: {found}; relative paths start from the "
-                f"configuration's folder, or from --data"
-            )
-        return found
+        for folder in (self._root, self._path.parent):
+            if (folder / raw).exists():
+                return folder / raw
+        raise ConfigError(
+            f"{self._path}: {place}: no such file: {self._root / raw}; relative paths start from "
+            f"--data, or from the configuration's folder"
+        )
 
 
 def _check(config: TrainConfig, path: Path) -> None:
