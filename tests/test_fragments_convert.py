@@ -142,6 +142,9 @@ def test_bad_output_names(tmp_path):
         convert_fragments(path, tmp_path / "out.tsv")
     with pytest.raises(OutputError, match="does not exist"):
         convert_fragments(path, tmp_path / "none" / "out.gz")
+    with pytest.raises(InputError, match=r"none\.bam: No such file"):
+        convert_fragments(tmp_path / "none.bam", path)
+    assert path.read_text() == "chr1\t5\t90\n"
 
 
 def test_a_file_that_lacks_rows_is_not_renamed(tmp_path, monkeypatch):
@@ -158,15 +161,22 @@ def test_a_file_that_lacks_rows_is_not_renamed(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["a.tsv"]
 
 
-def test_disk_full(tmp_path):
+@pytest.mark.parametrize(
+    ("limit", "message"), [(100_000, "cannot use scratch folder"), (400_000, "cannot write")]
+)
+def test_disk_full(tmp_path, limit, message):
+    # 16 bytes a fragment in the scratch files; more than that, by its barcode, in the output.
+    rng = random.Random(7)
     path = tmp_path / "a.tsv"
-    path.write_text("".join(f"chr1\t{i}\t{i + 37 + i % 91}\n" for i in range(200_000)))
+    path.write_text(
+        "".join(f"chr1\t{i}\t{i + 90}\t{rng.randbytes(30).hex()}\n" for i in range(20_000))
+    )
     script = (
         "import resource, sys\n"
         "from pathlib import Path\n"
         "from chromputer_tracks.errors import OutputError\n"
         "from chromputer_tracks.io.fragment_convert import convert_fragments\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
         "try:\n"
         "    convert_fragments(Path(sys.argv[1]), Path(sys.argv[2]))\n"
         "except OutputError as error:\n"
@@ -174,7 +184,7 @@ def test_disk_full(tmp_path):
     )
     command = [sys.executable, "-c", script, str(path), str(tmp_path / "out.gz")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "cannot write" in done.stdout
+    assert message in done.stdout
     assert [p.name for p in tmp_path.iterdir()] == ["a.tsv"]
 
 

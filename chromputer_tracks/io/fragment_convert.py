@@ -68,7 +68,7 @@ def convert_fragments(
     path, out = Path(path), Path(out)
     if out.suffix != ".gz":
         raise OutputError(f"{out} is written with bgzip: give it a name that ends in .gz")
-    if out.exists() and out.samefile(path):
+    if out.exists() and path.exists() and out.samefile(path):
         raise OutputError(f"{out} is the input itself; choose another name")
     with atomic_path(out) as temporary:
         reader = open_fragments(path, sizes, options, barcodes=True)
