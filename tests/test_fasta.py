@@ -209,6 +209,21 @@ def test_truncated_bgzip(tmp_path):
         Fasta(path)
 
 
+@pytest.mark.parametrize("block", [0, 2])
+def test_damaged_block(tmp_path, block):
+    bases = np.random.default_rng(3).choice(np.frombuffer(b"ACGT", np.uint8), 300_000)
+    plain, path = tmp_path / "g.fa", tmp_path / "g.fa.gz"
+    write_fasta(plain, {"a": bases.tobytes().decode()})
+    pysam.tabix_compress(str(plain), str(path), force=True)
+    pysam.faidx(str(path))
+    raw = bytearray(path.read_bytes())
+    index = np.frombuffer(Path(f"{path}.gzi").read_bytes(), "<u8")
+    raw[(0 if block == 0 else int(index[2 * block - 1])) + 30] ^= 0xFF
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match=r"g\.fa\.gz"), Fasta(path) as fasta:
+        fasta.fetch(Interval("a", 0, len(bases)))
+
+
 def test_bgzf_reader_across_blocks(tmp_path):
     rng = np.random.default_rng(1)
     data = rng.integers(0, 256, 300_000, dtype=np.uint8).tobytes()

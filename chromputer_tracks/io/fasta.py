@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -125,8 +126,11 @@ def _check_kind(path: Path) -> bool:
     """Whether the FASTA is bgzipped; raises when it is something else than FASTA."""
     if is_bgzf(path):
         check_eof_block(path)
-        with gzip.open(path) as packed:
-            first = packed.read(1)
+        try:
+            with gzip.open(path) as packed:
+                first = packed.read(1)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise FormatError(f"{path} is damaged: {error}; copy or write it again") from error
         compressed = True
     elif is_gzip(path):
         plain = path.with_suffix("") if path.suffix == ".gz" else path
