@@ -363,11 +363,24 @@ def test_help_is_fast_and_imports_nothing_heavy() -> None:
     assert "predict" in done.stdout
 
 
-def test_interrupt_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "status", "message"),
+    [
+        (signal.SIGINT, 130, "Interrupted"),
+        (signal.SIGTERM, 143, "Stopped by SIGTERM"),
+        (signal.SIGHUP, 129, "Stopped by SIGHUP"),
+    ],
+)
+def test_a_stopped_run_leaves_nothing(
+    tmp_path: Path, number: signal.Signals, status: int, message: str
+) -> None:
     toy = toy_genome({"chr1": 3_000_000})
     fasta, fragments = toy.write(tmp_path)
     model = write_tiny_model(tmp_path / "tiny")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
     args = ["predict", str(model), "--fragments", str(fragments), "--fasta", str(fasta)]
+    args += ["--scratch", str(scratch)]
     process = subprocess.Popen(
         [*COMMAND, *args, "--out", str(tmp_path / "out"), "--provider", "cpu", "--tile", "1"],
         stderr=subprocess.PIPE,
@@ -377,13 +390,15 @@ def test_interrupt_leaves_nothing(tmp_path: Path) -> None:
     for line in process.stderr:
         if line.startswith("predicting"):
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     begin = time.monotonic()
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == status
     assert time.monotonic() - begin < 10
-    assert "Interrupted" in errors
+    assert message in errors
+    assert "Traceback" not in errors
     assert not (tmp_path / "out").exists()
+    assert list(scratch.iterdir()) == []
 
 
 def test_models_lists_what_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from typing import Annotated, Any
@@ -89,4 +90,15 @@ def _options(
 
 def run() -> None:
     """The console entry point."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Ignored under nohup: it stays so.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _stop)
     app()
+
+
+def _stop(number: int, _: object) -> None:
+    """End as on Ctrl-C, so that unfinished and scratch files go; a scheduler's cancel does this."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.stderr.write(f"\nStopped by {signal.Signals(number).name}\n")
+    sys.exit(128 + number)
