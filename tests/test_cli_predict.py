@@ -218,6 +218,12 @@ def test_folder_with_other_files_is_refused(inputs: dict[str, Path]) -> None:
     assert (inputs["out"] / "thesis.txt").read_text() == "precious"
 
 
+def test_what_a_killed_run_left_is_no_hindrance(inputs: dict[str, Path]) -> None:
+    (inputs["out"] / ".partial-0123abcd").mkdir(parents=True)
+    assert predict(inputs).exit_code == 0
+    assert (inputs["out"] / "states.bed").exists()
+
+
 def test_out_is_a_file(inputs: dict[str, Path]) -> None:
     inputs["out"].write_text("x")
     assert "it is a file; name a folder" in fails(inputs)

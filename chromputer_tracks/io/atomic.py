@@ -10,6 +10,9 @@ from secrets import token_hex
 
 from chromputer_tracks.errors import OutputError
 
+PARTIAL = ".partial-"
+"""How the names of unfinished files begin; a process that was killed may leave some."""
+
 
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
@@ -36,7 +39,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             f"cannot write {path}: folder {path.parent} does not exist; make it first"
         )
     # Suffixes stay at the end: several libraries choose the format by them.
-    temporary = path.with_name(f".partial-{token_hex(4)}-{path.name}")
+    temporary = path.with_name(f"{PARTIAL}{token_hex(4)}-{path.name}")
     try:
         with output_errors(path):
             yield temporary

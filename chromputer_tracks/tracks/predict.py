@@ -27,7 +27,7 @@ from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.session import ProviderChoice, Session, open_session
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.atomic import output_errors
+from chromputer_tracks.io.atomic import PARTIAL, output_errors
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
@@ -276,7 +276,7 @@ def _output_folder(out: Path, *, force: bool) -> Iterator[set[str]]:
         raise OutputError(f"cannot write {out}: it is a file; name a folder")
     elif not os.access(out, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write {out}: no permission to write into this folder")
-    elif any(out.iterdir()) and not (out / RUN_JSON).is_file() and not force:
+    elif not (force or (out / RUN_JSON).is_file() or _is_empty(out)):
         raise OutputError(
             f"{out} holds files that are not of an earlier run (it has no {RUN_JSON}): name "
             "another folder, or pass --force"
@@ -289,6 +289,12 @@ def _output_folder(out: Path, *, force: bool) -> Iterator[set[str]]:
             with suppress(OSError):
                 out.rmdir()
         raise
+
+
+def _is_empty(out: Path) -> bool:
+    """Whether a folder holds nothing but what a killed run left."""
+    with output_errors(out):
+        return all(item.name.startswith(PARTIAL) for item in out.iterdir())
 
 
 def _earlier_outputs(path: Path) -> set[str]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io.atomic import output_errors
+from chromputer_tracks.io.atomic import PARTIAL, output_errors
 from chromputer_tracks.io.bigwig import BigWigWriter
 from chromputer_tracks.spec import ModelSpec
 from chromputer_tracks.tracks.calls import CallRuns
@@ -256,7 +256,7 @@ class _Staging:
                 raise OutputError(f"cannot write {out}: no permission to write into this folder")
             out.mkdir(exist_ok=True)
             try:
-                self.folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=out))
+                self.folder = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=out))
             except OSError:
                 self._remove_made()
                 raise
