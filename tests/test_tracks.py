@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pybigtools
@@ -22,6 +23,8 @@ from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec
 from chromputer_tracks.tracks import writer as writer_module
+from chromputer_tracks.tracks.calls import CallRuns
+from chromputer_tracks.tracks.states import StateRuns
 from chromputer_tracks.tracks.writer import CallCount, StateShare, TrackWriter
 
 STRIDE = 50
@@ -369,6 +372,24 @@ def test_failed_move_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         write(out, whole_genome(2))
     assert contents(out) == before
     assert not (out / "binary").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(CallRuns, r"binary/Reb1\.bed"), (StateRuns, r"states\.bed")]
+)
+def test_lost_rows_are_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, name: str
+) -> None:
+    line, lost = kind._line, iter([True])
+
+    def short(self: Any, run: Any) -> str:
+        text: str = line(self, run)
+        return "" if next(lost, False) else text
+
+    monkeypatch.setattr(kind, "_line", short)
+    with pytest.raises(OutputError, match=rf"{name}: [0-9,]+ of [0-9,]+ rows read back"):
+        write(tmp_path / "out", whole_genome())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_refused_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

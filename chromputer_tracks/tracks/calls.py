@@ -40,7 +40,7 @@ class CallRuns:
 
     def __init__(self, file: IO[str], label: Label, step: int) -> None:
         self._file = file
-        self._label = label
+        self.label = label
         self._step = step
         self._color = ",".join(map(str, label.color))
         self._call: _Call | None = None
@@ -56,7 +56,7 @@ class CallRuns:
             end: exclusive; cuts the last bin.
             probabilities: float32 (bins,).
         """
-        called = probabilities >= self._label.threshold
+        called = probabilities >= self.label.threshold
         if not called.any():
             return
         padded = np.zeros(len(called) + 2, np.bool_)
@@ -96,7 +96,7 @@ class CallRuns:
         self.count += 1
         self.bases += call.end - call.start
         return (
-            f"{call.chrom}\t{call.start}\t{call.end}\t{self._label.name}\t"
+            f"{call.chrom}\t{call.start}\t{call.end}\t{self.label.name}\t"
             f"{round(1000 * call.maximum)}\t.\t{call.peak_start}\t{call.peak_end}\t"
             f"{self._color}\n"
         )

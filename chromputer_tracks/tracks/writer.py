@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.atomic import PARTIAL, output_errors
+from chromputer_tracks.io.bigbed import read_rows
 from chromputer_tracks.io.bigwig import BigWigWriter
 from chromputer_tracks.spec import ModelSpec
 from chromputer_tracks.tracks.calls import CallRuns
@@ -206,15 +207,27 @@ class TrackWriter:
                     run.finish()
             for file in self._beds:
                 file.close()
+        for _, calls in self._calls:
+            name = f"binary/{calls.label.name}.bed"
+            rows = sum(1 for _ in read_rows(self._staging.folder / name))
+            self._check_rows(name, rows, calls.count)
         for head in self._spec.heads:
-            if head.kind == "states":
-                write_states_bigbed(
+            if head.kind == "states" and self._states is not None:
+                rows = write_states_bigbed(
                     self._staging.folder / "states.bed",
                     self._path("states.bb"),
                     self._sizes,
                     head.labels,
                     f"Chromatin states predicted by {self._spec.name}",
                 )
+                self._check_rows("states.bed", rows, self._states.rows)
+
+    def _check_rows(self, name: str, found: int, written: int) -> None:
+        if found != written:
+            raise OutputError(
+                f"cannot write {self._out / name}: {found:,} of {written:,} rows read back; is the "
+                "disk full?"
+            )
 
     def _summarise(self) -> TrackSummary:
         labels = {head.kind: head.labels for head in self._spec.heads}
