@@ -145,7 +145,7 @@ def test_tile_batch_threads_change_nothing(inputs: dict[str, Path], tmp_path: Pa
 def test_regions_are_a_part_of_the_whole(inputs: dict[str, Path], tmp_path: Path) -> None:
     assert predict(inputs).exit_code == 0
     bed = tmp_path / "regions.bed"
-    bed.write_text("chr1\t120\t130\nchr2\t4000\t4321\nchr1\t3000\t3100\nchr1\t3050\t3260\n")
+    bed.write_text("chr2\t4000\t4321\nchr1\t120\t130\nchr1\t3000\t3100\nchr1\t3050\t3260\n")
     part = {**inputs, "out": tmp_path / "part"}
     result = predict(part, "--regions", str(bed))
     assert result.exit_code == 0, result.output
@@ -287,6 +287,13 @@ def test_malformed_regions(inputs: dict[str, Path], tmp_path: Path) -> None:
     assert "line 2" in message
 
 
+def test_unsorted_regions(inputs: dict[str, Path], tmp_path: Path) -> None:
+    bed = tmp_path / "regions.bed"
+    bed.write_text("chr1\t200\t300\nchr1\t0\t100\n")
+    message = fails(inputs, "--regions", str(bed))
+    assert "is not sorted: line 2 (chr1:0) comes after chr1:200" in message
+
+
 def test_regions_past_the_contig(inputs: dict[str, Path], tmp_path: Path) -> None:
     bed = tmp_path / "regions.bed"
     bed.write_text("chr1\t0\t100\nchr10\t900\t1001\n")
@@ -337,38 +344,6 @@ def test_debug_shows_the_traceback(inputs: dict[str, Path]) -> None:
     assert "SpecError: model 'nope'" in result.stderr
 
 
-def test_unexpected_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> None:
-        raise ZeroDivisionError("a bug")
-
-    monkeypatch.setattr("chromputer_tracks.inference.registry.shipped_models", broken)
-    result = CliRunner().invoke(app, ["models"])
-    assert isinstance(result.exception, ZeroDivisionError)
-
-
-def test_version_and_exit_codes_of_the_real_command(tmp_path: Path) -> None:
-    done = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=True)
-    assert done.stdout == f"chromputer {__version__}\n"
-    args = ["predict", "nope", "--fasta", "x.fa", "--out", str(tmp_path / "out")]
-    done = subprocess.run([*COMMAND, *args], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: model 'nope'")
-    assert done.stdout == ""
-    assert not (tmp_path / "out").exists()
-
-
-def test_help_is_fast_and_imports_nothing_heavy() -> None:
-    heavy = "numpy torch onnxruntime pysam pyarrow polars oxbow pyBigWig pybigtools".split()
-    code = (
-        "import sys\nfrom chromputer_tracks.cli.main import app\n"
-        "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
-        f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr == "[]\n"
-    assert "predict" in done.stdout
-
-
 @pytest.mark.parametrize(
     ("number", "status", "message"),
     [
@@ -405,29 +380,3 @@ def test_a_stopped_run_leaves_nothing(
     assert "Traceback" not in errors
     assert not (tmp_path / "out").exists()
     assert list(scratch.iterdir()) == []
-
-
-def test_models_lists_what_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chromputer_tracks.inference.registry._PACKAGE", tmp_path / "package")
-    result = CliRunner().invoke(app, ["models"])
-    assert result.exit_code == 0
-    assert "No model is shipped" in result.stdout
-    write_tiny_model(tmp_path / "models" / "tiny")
-    result = CliRunner().invoke(app, ["models"], env={"COLUMNS": "120"})
-    assert result.exit_code == 0
-    for text in ("tiny", "dna (sequence)", "factors (binary): TF1, TF2", "300 / 50 bp", "toy"):
-        assert text in result.stdout
-
-
-def test_doctor_reports_what_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "160"})
-    assert result.exit_code == 0, result.output
-    for text in (f"{__version__} ", "provider cpu", "provider cuda", "CPUs", "bedtools"):
-        assert text in result.stdout
-    monkeypatch.setattr(
-        "chromputer_tracks.inference.session.installed_wheels",
-        lambda: {"onnxruntime": "1", "onnxruntime-gpu": "1"},
-    )
-    result = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "160"})
-    assert result.exit_code == 1
-    assert "pip uninstall onnxruntime onnxruntime-gpu" in result.stdout

@@ -127,7 +127,7 @@ def test_reading_an_import_of_each_form(tmp_path):
     ]
 
 
-HEAVY = ("torch", "lightning", "onnxruntime", "pysam", "oxbow", "pyBigWig", "pybigtools")
+HEAVY = "numpy pyarrow polars torch lightning onnxruntime pysam oxbow pyBigWig pybigtools".split()
 
 
 @pytest.mark.parametrize(

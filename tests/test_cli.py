@@ -1,0 +1,60 @@
+"""The command line beside ``predict``: versions, exit codes, ``models`` and ``doctor``."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from test_cli_predict import COMMAND
+from tiny_models import write_tiny_model
+from typer.testing import CliRunner
+
+from chromputer_tracks import __version__
+from chromputer_tracks.cli.main import app
+
+
+def test_unexpected_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("chromputer_tracks.inference.registry.shipped_models", broken)
+    result = CliRunner().invoke(app, ["models"])
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_version_and_exit_codes_of_the_real_command(tmp_path: Path) -> None:
+    done = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"chromputer {__version__}\n"
+    args = ["predict", "nope", "--fasta", "x.fa", "--out", str(tmp_path / "out")]
+    done = subprocess.run([*COMMAND, *args], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: model 'nope'")
+    assert done.stdout == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_models_lists_what_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chromputer_tracks.inference.registry._PACKAGE", tmp_path / "package")
+    result = CliRunner().invoke(app, ["models"])
+    assert result.exit_code == 0
+    assert "No model is shipped" in result.stdout
+    write_tiny_model(tmp_path / "models" / "tiny")
+    result = CliRunner().invoke(app, ["models"], env={"COLUMNS": "120"})
+    assert result.exit_code == 0
+    for text in ("tiny", "dna (sequence)", "factors (binary): TF1, TF2", "300 / 50 bp", "toy"):
+        assert text in result.stdout
+
+
+def test_doctor_reports_what_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "160"})
+    assert result.exit_code == 0, result.output
+    for text in (f"{__version__} ", "provider cpu", "provider cuda", "CPUs", "bedtools"):
+        assert text in result.stdout
+    monkeypatch.setattr(
+        "chromputer_tracks.inference.session.installed_wheels",
+        lambda: {"onnxruntime": "1", "onnxruntime-gpu": "1"},
+    )
+    result = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "160"})
+    assert result.exit_code == 1
+    assert "pip uninstall onnxruntime onnxruntime-gpu" in result.stdout
