@@ -181,6 +181,14 @@ def test_summary_and_notes_go_to_stderr(inputs: dict[str, Path]) -> None:
     assert "TF2" in result.stderr
 
 
+def test_what_became_of_the_fragments_is_said(inputs: dict[str, Path], toy: ToyGenome) -> None:
+    result = predict(inputs, "--exclude-contig", "chr2")
+    assert result.exit_code == 0, result.output
+    read, out = sum(map(len, toy.starts.values())), len(toy.starts["chr2"])
+    note = f"{read - out:,} fragments of {read:,} rows (not: {out:,} on an excluded contig), "
+    assert note in result.stderr
+
+
 def test_second_run_replaces_the_first(inputs: dict[str, Path]) -> None:
     assert predict(inputs).exit_code == 0
     assert (inputs["out"] / "binary" / "TF1.bw").exists()

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from chromputer_tracks.tracks.predict import PredictOptions, PredictResult
 
@@ -124,21 +125,29 @@ def run_predict(options: PredictOptions) -> None:
 
 
 def _summary(result: PredictResult, console: Console) -> None:
-    from rich.table import Table
-
     if result.summary.states:
-        table = Table("state", "name", "bases", "share")
+        table = _table("state", "name", "bases", "share")
         for state in result.summary.states:
             table.add_row(state.name, state.title, f"{state.bases:,}", f"{state.share:.1%}")
         console.print(table)
     if result.summary.calls:
-        table = Table("label", "name", "calls", "bases")
+        table = _table("label", "name", "calls", "bases")
         for call in result.summary.calls:
             table.add_row(call.name, call.title, f"{call.calls:,}", f"{call.bases:,}")
         console.print(table)
     megabases, seconds = result.summary.bases / 1e6, result.record["seconds"]
     console.print(
-        f"{len(result.record['outputs'])} tracks of {megabases:.2f} Mb in {result.out} "
+        f"{len(result.record['outputs'])} files with tracks of {megabases:.2f} Mb in {result.out} "
         f"({seconds:.0f} s, {megabases / seconds:.2f} Mb/s, peak {result.record['peak_mb']:.0f} "
         "MiB); how they were made is in run.json"
     )
+
+
+def _table(*columns: str) -> Table:
+    """A table of two columns of text and then of numbers."""
+    from rich.table import Table
+
+    table = Table()
+    for place, name in enumerate(columns):
+        table.add_column(name, justify="left" if place < 2 else "right")
+    return table

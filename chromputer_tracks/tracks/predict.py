@@ -204,8 +204,15 @@ def _store(path: Path, sizes: ChromSizes, options: PredictOptions, report: Repor
         lambda kept: report.progress("reading", kept, None, "fragments"),
         options.scratch,
     )
-    report.note(f"{store.total:,} fragments, {store.density:.3g} per kb")
+    report.note(_fragment_note(store))
     return store
+
+
+def _fragment_note(store: FragmentStore) -> str:
+    removed = [f"{count:,} {reason}" for reason, count in store.summary.removed.items() if count]
+    what = "rows" if store.summary.kind == "fragments" else "read pairs"
+    of = f" of {store.summary.read:,} {what} (not: {'; '.join(removed)})" if removed else ""
+    return f"{store.total:,} fragments{of}, {store.density:.3g} per kb"
 
 
 def _fragment_record(store: FragmentStore) -> dict[str, Any]:
