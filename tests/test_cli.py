@@ -34,6 +34,18 @@ def test_version_and_exit_codes_of_the_real_command(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_training_says_what_is_missing_before_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(name: str) -> object:
+        return None if name in ("torch", "onnxscript") else object()
+
+    monkeypatch.setattr("importlib.util.find_spec", find)
+    result = CliRunner().invoke(app, ["train", "no.toml", "--out", "no"])
+    assert result.exit_code == 1
+    assert "training needs torch, onnxscript: pip install 'chromputer-tracks[train]'" in (
+        result.stderr
+    )
+
+
 def test_models_lists_what_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chromputer_tracks.inference.registry._PACKAGE", tmp_path / "package")
     result = CliRunner().invoke(app, ["models"])

@@ -22,9 +22,6 @@ LAYERS = (
 )
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 
-# The command says which extra is missing before anything of model/ is imported.
-TORCH_IN_A_FUNCTION = {Path("cli/train.py")}
-
 
 def room(path: Path) -> str:
     first = path.relative_to(PACKAGE).parts[0]
@@ -89,9 +86,7 @@ def test_only_model_imports_torch(path):
     if room(path) == "model":
         return
     for package in ("torch", "lightning"):
-        assert not third_party(path, package, module_level=True)
-        if path.relative_to(PACKAGE) not in TORCH_IN_A_FUNCTION:
-            assert not third_party(path, package)
+        assert not third_party(path, package)
 
 
 def test_training_imports_onnxruntime_only_to_check_the_export():

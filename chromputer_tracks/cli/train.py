@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+_NEEDED = ("torch", "lightning", "onnx", "onnxscript", "scipy", "sklearn")
 
 
 def train(
@@ -29,16 +32,17 @@ def train(
 ) -> None:
     """Train a model and export it as a model folder, with its model card."""
     from dataclasses import replace
+    from importlib.util import find_spec
 
     from chromputer_tracks.cli.console import stderr_console
     from chromputer_tracks.errors import DependencyError
 
-    try:
-        import torch  # noqa: F401  the error below is clearer than that of a later import
-    except ImportError as error:
+    # Before anything is trained: the export at its end needs some of them.
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
         raise DependencyError(
-            "training needs PyTorch and Lightning: pip install 'chromputer-tracks[train]'"
-        ) from error
+            f"training needs {', '.join(missing)}: pip install 'chromputer-tracks[train]'"
+        )
     from chromputer_tracks.model.config_file import load_config
     from chromputer_tracks.model.training import train_model
 
@@ -48,7 +52,7 @@ def train(
     if seed is not None:
         settings = replace(settings, seed=seed)
     console = stderr_console()
-    command = " ".join(["chromputer", *sys.argv[1:]])
+    command = shlex.join(["chromputer", *sys.argv[1:]])
     trained = train_model(settings, out, console.print, command)
     console.print(
         f"model written to {trained.folder}; ONNX Runtime and PyTorch agree within "
