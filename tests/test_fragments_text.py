@@ -226,6 +226,13 @@ def test_bad_bedpe(tmp_path, line, kind, message):
         read(store(tmp_path / "a", f"chr1\t5\t9\tchr1\t7\t12\n{line}\n", "plain"))
 
 
+def test_bed6_is_told_what_it_was_taken_for(tmp_path):
+    path = tmp_path / "a.bed"
+    path.write_text("chr1\t5\t90\tN\t1000\t+\n")
+    with pytest.raises(FormatError, match=r"line 1: column 6 is '\+', not an integer \(6 or more"):
+        list(open_fragments(path, SIZES).batches())
+
+
 def test_bedpe_of_no_pairs(tmp_path):
     path = store(tmp_path / "a", "chr1\t5\t9\tchr2\t7\t12\n.\t-1\t-1\t.\t-1\t-1\n", "plain")
     with pytest.raises(InputError, match=r"holds no fragments to keep \(2 unpaired or improper"):

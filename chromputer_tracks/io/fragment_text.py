@@ -35,6 +35,8 @@ _UNPLACED = "."
 class _TextReader(FragmentReader):
     """What the two text formats share: contig codes by first appearance, and naming bad lines."""
 
+    _hint: ClassVar[str] = ""
+
     def __init__(
         self,
         path: Path,
@@ -90,7 +92,7 @@ class _TextReader(FragmentReader):
         if value is None:
             raise FormatError(
                 f"{self.path} line {line.number}: column {column + 1} is "
-                f"{line.fields[column]!r}, not an integer"
+                f"{line.fields[column]!r}, not an integer{self._hint}"
             )
         return value
 
@@ -173,6 +175,7 @@ class BedpeReader(_TextReader):
     """
 
     kind: ClassVar[FragmentKind] = "bedpe"
+    _hint = " (6 or more columns are read as BEDPE: contig, start and end of each mate)"
 
     def _read(self) -> Iterator[FragmentBatch]:
         columns = {
