@@ -167,6 +167,8 @@ def test_paths_start_from_the_given_root(tmp_path):
         ("rest", "[network]\nwindow = 2030", "window 2030", "even number of strides"),
         ("rest", "[network]\nmotif_width = 20", "motif_width 20", "odd"),
         ("rest", "[network]\ndilations = [64]", "dilations", "too short"),
+        ("rest", "[network]\ndilations = [1, 0]", "network.dilations is", "at least 1"),
+        ("rest", "[network]\nvplot_channels = [0, 8]", "network.vplot_channels", "at least 1"),
         ("rest", "[network]\ndropout = 1", "network.dropout is 1", "1 excluded"),
         ("rest", "[inputs]\nsequence = false\nvplot = false", r"\[inputs\]", "off"),
         ("rest", "[inputs]\nbin = 25", "inputs.bin is 25", "bins of 10 bp"),

@@ -338,6 +338,11 @@ def changed(toy: Toy, tmp_path: Path, **files: str) -> Path:
     [
         ({"states__tsv": "state\tname\n"}, FormatError, "states.tsv: the header must name"),
         (
+            {"toy__toml": CONFIG.replace('table = "states.tsv"', 'table = "peaks"')},
+            FormatError,
+            "cannot read .*peaks as a table: .*Is a directory",
+        ),
+        (
             {"states__tsv": "state\tname\tcolor\nopen\to\tred\n"},
             FormatError,
             r"states.tsv line 2: color 'red' is not R,G,B",

@@ -172,11 +172,12 @@ def _check(config: TrainConfig, path: Path) -> None:
 _AT_LEAST_1: dict[str, tuple[str, ...]] = {
     "": ("label_bin",),
     "network": ("window", "stride", "motif_filters", "motif_width", "motif_context")
-    + ("sequence_channels", "local_hidden", "context_channels", "hidden"),
+    + ("sequence_channels", "local_hidden", "context_channels", "hidden")
+    + ("vplot_channels", "dilations"),
     "segments": ("outputs",),
     "fit": ("epochs", "batch"),
 }
-"""Table to its keys that must be at least 1."""
+"""Table to its keys that must be at least 1, each item of a list."""
 
 _NOT_NEGATIVE: dict[str, tuple[str, ...]] = {
     "": ("seed",),
@@ -200,7 +201,8 @@ def _check_numbers(config: TrainConfig, path: Path) -> None:
             holder = getattr(config, table) if table else config
             for key in keys if holder is not None else ():
                 value = getattr(holder, key)
-                if not least <= value < math.inf:
+                items = value if isinstance(value, tuple) else (value,)
+                if not all(least <= item < math.inf for item in items):
                     raise ConfigError(
                         f"{path}: {_dotted(table, key)} is {value}; it must be at least {least}"
                     )
