@@ -31,6 +31,13 @@ def test_shipped_model_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "models" / "unfinished").mkdir()
     assert shipped_models() == {"tiny": folder}
     assert load_model("tiny").path == folder / "predict.onnx"
+    # Tracks in a folder of the model's name do not hide the model; another model there does.
+    here = tmp_path / "here"
+    (here / "tiny").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    assert load_model("tiny").path == folder / "predict.onnx"
+    write_tiny_model(here / "tiny")
+    assert load_model("tiny").path == Path("tiny/predict.onnx")
     with pytest.raises(SpecError, match=r"'nope'.*shipped: tiny"):
         load_model("nope")
     inside = write_tiny_model(package / "_models" / "wheel")

@@ -64,14 +64,16 @@ def load_model(name_or_path: str | Path) -> Model:
 
     Args:
         name_or_path: a model folder, an ``.onnx`` file (its spec is in its metadata) or the name
-            of a shipped model. An existing path wins over a name.
+            of a shipped model. An existing path wins over a name, but for a folder that holds no
+            graph (tracks that were written to a folder of the model's name).
 
     Raises:
         SpecError: nothing of that name, a corrupt file, an unknown spec version, or a spec that
             does not describe the graph.
     """
     path = Path(name_or_path)
-    if not path.exists():
+    no_graph = path.is_dir() and not (path / PREDICT).is_file()
+    if not path.exists() or (no_graph and str(name_or_path) in shipped_models()):
         path = _shipped(str(name_or_path))
     if path.is_dir():
         graph = path / PREDICT
