@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import pybigtools
@@ -48,6 +49,11 @@ def write_bigbed(
     """
     if path.suffix not in (".bb", ".bigBed"):
         raise OutputError(f"cannot write {path}: name it .bb or .bigBed")
+    source = iter(rows)
+    first = next(source, None)
+    if first is None:
+        raise OutputError(f"cannot write {path}: no rows, and bigBed has no empty file")
+    rows = chain([first], source)
     checked = _CheckedRows(path, sizes, rows, len(_FIELD.findall(autosql)), overlap=overlap)
     with atomic_path(path) as temporary:
         ordered = {name: sizes[name] for name in sorted(sizes, key=str.encode)}
@@ -65,7 +71,7 @@ def write_bigbed(
         if checked.failure is not None:
             raise checked.failure
         if not checked.counts:
-            raise OutputError(f"cannot write {path}: no rows, and bigBed has no empty file")
+            raise OutputError(f"cannot write {path}: nothing was written; is the disk full?")
         _check(temporary, path, sizes, checked.counts, autosql)
     return checked.counts.total()
 
