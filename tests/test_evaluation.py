@@ -192,7 +192,8 @@ def test_mean_average_precision_with_nothing_to_score_is_an_error():
 def test_score_sites():
     sites = simulated()
     scan = (sites.logits[4] + 1).astype(np.float32)
-    figures = score_sites(sites, ["S1", "S2", "S3"], ["A", "B"], 1, {"B": scan})
+    lenient = np.where(np.roll(sites.binary, 1, axis=1) == 1, UNKNOWN, sites.binary)
+    figures = score_sites(sites, lenient, ["S1", "S2", "S3"], ["A", "B"], 1, {"B": scan})
     states, binary = figures["states"], figures["binary"]
     known = sites.states != UNKNOWN
     called = sites.logits[:3].argmax(axis=0)
@@ -219,6 +220,9 @@ def test_score_sites():
         assert binary[name]["prevalence"] == pytest.approx(truth[kept].mean(), abs=1e-5)
         expected = average_precision_score(truth[kept], sites.logits[3 + row][kept])
         assert binary[name]["auprc"][0] == pytest.approx(expected, abs=1e-4)
+        kept = lenient[row] != UNKNOWN
+        expected = average_precision_score(lenient[row][kept], sites.logits[3 + row][kept])
+        assert binary[name]["auprc_flanks_masked"][0] == pytest.approx(expected, abs=1e-4)
     assert "motif_scan_auprc" not in binary["A"]
     assert binary["B"]["motif_scan_auprc"] == binary["B"]["auprc"]
 

@@ -118,8 +118,9 @@ def test_binding_is_as_good_as_the_card_says(
         score = average_precision_score(positive, found[known])
         _, low, high = spec.metrics["binary"][label.name]["auprc"]
         assert low - 0.05 < score < high + 0.05, label.name
-        # Calibrated: as many sites expected as there are.
-        assert 0.5 < found[known].sum() / positive.sum() < 2, label.name
+        # Calibrated: about as many sites expected as there are, rare ones with their scatter.
+        allowed = 1.7 if positive.sum() >= 50 else 3
+        assert 1 / allowed < found[known].sum() / positive.sum() < allowed, label.name
 
 
 @pytest.mark.parametrize("name", ["Reb1", "Abf1", "Rap1", "Cbf1"])

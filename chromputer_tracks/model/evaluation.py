@@ -182,6 +182,7 @@ def bootstrap(
 
 def score_sites(
     sites: Sites,
+    lenient: NDArray[np.int64],
     state_names: Sequence[str],
     binary_names: Sequence[str],
     majority: int | None,
@@ -191,6 +192,7 @@ def score_sites(
 
     Args:
         sites: predictions on held-out contigs.
+        lenient: int64 (labels, n), ``sites.binary`` with the bins beside a positive one masked.
         state_names: codes of the states, may be empty.
         binary_names: codes of the binary labels.
         majority: the most frequent state of the training contigs; None without states.
@@ -198,8 +200,9 @@ def score_sites(
 
     Returns:
         ``states``: accuracy, macro_f1, majority_accuracy, and per state ``auprc`` and
-        ``prevalence``; ``binary``: per label ``auprc``, ``prevalence``, ``positives`` and, where
-        scanned, ``motif_scan_auprc``. Each estimate is ``[value, low, high]``.
+        ``prevalence``; ``binary``: per label ``auprc``, ``auprc_flanks_masked`` (of the lenient
+        labels), ``prevalence``, ``positives`` and, where scanned, ``motif_scan_auprc``. Each
+        estimate is ``[value, low, high]``.
     """
 
     def estimate(score: Callable[[NDArray[np.intp]], float]) -> list[float]:
@@ -239,6 +242,7 @@ def score_sites(
         truth = sites.binary[row]
         entry: dict[str, object] = {
             "auprc": auprc(truth, sites.logits[n + row]),
+            "auprc_flanks_masked": auprc(lenient[row], sites.logits[n + row]),
             "prevalence": round(float((truth[truth != UNKNOWN] == 1).mean()), 5),
             "positives": int((truth == 1).sum()),
         }

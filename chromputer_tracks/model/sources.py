@@ -33,6 +33,7 @@ class Sources:
         features: makes the input arrays.
         learnt: labels to learn from, ambiguous flanks masked; the auxiliary ones last.
         scored: labels to score against; nothing masked but the blacklist.
+        lenient: the same with half a label bin masked on each side of a positive bin.
         heads: heads and labels, not yet calibrated.
     """
 
@@ -41,6 +42,7 @@ class Sources:
     features: Features
     learnt: LabelSet
     scored: LabelSet
+    lenient: LabelSet
     heads: tuple[HeadSpec, ...]
 
 
@@ -84,7 +86,15 @@ def open_sources(config: TrainConfig) -> Iterator[Sources]:
             return LabelSet(states, peaks, masked, sites)
 
         learnt = label_set(centres + _read_auxiliary(config, sizes), config.fit.flank)
-        yield Sources(fasta, sizes, features, learnt, label_set(centres, 0), tuple(heads))
+        yield Sources(
+            fasta,
+            sizes,
+            features,
+            learnt,
+            label_set(centres, 0),
+            label_set(centres, config.label_bin // 2),
+            tuple(heads),
+        )
 
 
 def _check_labels(config: TrainConfig, states: StateLabels | None, centres: list[Centres]) -> None:

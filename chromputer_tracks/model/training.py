@@ -94,6 +94,7 @@ def train_model(config: TrainConfig, out: Path, report: Report, command: str = "
         scans = {name: run.scan(matrix, config.splits.test) for name, matrix in matrices.items()}
         figures = score_sites(
             test,
+            run.lenient(config.splits.test),
             [label.name for head in heads if head.kind == "states" for label in head.labels],
             [label.name for head in heads if head.kind == "binary" for label in head.labels],
             run.majority(),
@@ -147,7 +148,7 @@ class _Run:
         """What will be trained, in a line."""
         known = sum(
             int(((states != UNKNOWN) | (binary != UNKNOWN).any(axis=0)).sum())
-            for states, binary in self._labels(self._sources.scored)
+            for states, binary in self._labels(self._sources.scored, self._config.splits.train)
         )
         auxiliary = len(self._sources.learnt.binary) - len(self._binary)
         return (
@@ -235,18 +236,26 @@ class _Run:
             ]
         )
 
+    def lenient(self, contigs: tuple[str, ...]) -> NDArray[np.int64]:
+        """Binary labels at the sites of :meth:`sites`, bins beside a positive one masked."""
+        return np.concatenate([b for _, b in self._labels(self._sources.lenient, contigs)], axis=1)
+
     def majority(self) -> int | None:
         """The most frequent state of the training contigs."""
         if not self._states:
             return None
-        states = np.concatenate([s for s, _ in self._labels(self._sources.scored)])
+        states = np.concatenate(
+            [s for s, _ in self._labels(self._sources.scored, self._config.splits.train)]
+        )
         return int(np.bincount(states[states != UNKNOWN]).argmax())
 
     def prior_shifts(self) -> tuple[float, ...]:
         """Each binary label's log odds over the training sites minus those of the segments."""
         if not self._binary:
             return ()
-        truth = np.concatenate([b for _, b in self._labels(self._sources.scored)], axis=1)
+        truth = np.concatenate(
+            [b for _, b in self._labels(self._sources.scored, self._config.splits.train)], axis=1
+        )
         sampled = np.concatenate(
             [self._sources.learnt.at(s.chrom, self._inside(s))[1] for s in self._plan.segments(0)],
             axis=1,
@@ -267,11 +276,13 @@ class _Run:
             self._sources.sizes, contigs, self._config.label_bin, self._grid.stride
         )
 
-    def _labels(self, labels: LabelSet) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    def _labels(
+        self, labels: LabelSet, contigs: tuple[str, ...]
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         step = self._config.label_bin // self._grid.stride
         return [
             labels.at(segment.chrom, segment.centres(self._grid.stride)[::step])
-            for segment in self._segments(self._config.splits.train)
+            for segment in self._segments(contigs)
         ]
 
 
