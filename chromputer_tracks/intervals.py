@@ -173,18 +173,6 @@ def format_region(interval: Interval) -> str:
     return f"{interval.chrom}:{interval.start + 1:,}-{interval.end:,}"
 
 
-def merge_intervals(intervals: list[Interval]) -> list[Interval]:
-    """Overlapping and touching intervals joined; sorted by contig name, then start."""
-    merged: list[Interval] = []
-    for item in sorted(intervals):
-        last = merged[-1] if merged else None
-        if last is not None and last.chrom == item.chrom and item.start <= last.end:
-            merged[-1] = Interval(last.chrom, last.start, max(last.end, item.end))
-        else:
-            merged.append(item)
-    return merged
-
-
 @dataclass(frozen=True, slots=True)
 class Grid:
     """Where a sliding model's outputs lie.

@@ -150,7 +150,7 @@ class ModelSpec:
         assembly: name of the assembly that it was trained on.
         sizes_digest: :meth:`ChromSizes.digest` of that assembly.
         splits: ``train``, ``validation``, ``test`` to contig names.
-        metrics: figures on the test chromosomes, as the model card shows them.
+        metrics: figures by split (``test``, ``validation``), as the model card shows them.
         provenance: package version, inputs' SHA-256, seed, date, command.
     """
 

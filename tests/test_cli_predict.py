@@ -168,6 +168,19 @@ def test_chromosomes_by_name(inputs: dict[str, Path]) -> None:
     assert {row.split("\t")[0] for row in rows if not row.startswith("#")} == {"chr10", "tiny"}
 
 
+def test_a_region_as_browsers_write_it(inputs: dict[str, Path]) -> None:
+    result = predict(inputs, "--chrom", "chr1:3,001-3,100", "--chrom", "chr1:3,051-3,260")
+    assert result.exit_code == 0, result.output
+    rows = [r.split("\t") for r in (inputs["out"] / "states.bed").read_text().splitlines()]
+    assert {row[0] for row in rows} == {"chr1"}
+    assert (rows[0][1], rows[-1][2]) == ("3000", "3300")
+    assert "ends past chr1" in fails(inputs, "--chrom", "chr1:1-99,999,999")
+
+
+def test_an_excluded_contig_must_exist(inputs: dict[str, Path]) -> None:
+    assert "--exclude-contig chrZ: " in fails(inputs, "--exclude-contig", "chrZ")
+
+
 def test_summary_and_notes_go_to_stderr(inputs: dict[str, Path]) -> None:
     write_tiny_model(inputs["model"], tiny_spec())
     result = predict(inputs)

@@ -14,7 +14,6 @@ from chromputer_tracks.intervals import (
     Interval,
     check_contigs,
     format_region,
-    merge_intervals,
     parse_region,
 )
 
@@ -119,18 +118,6 @@ def test_region_elsewhere() -> None:
         parse_region("chrII:1-1001", SIZES)
     with pytest.raises(ContigError, match="'I' is not in g.fa, which calls it 'chrI'"):
         parse_region("I:1-5", SIZES)
-
-
-@given(st.lists(intervals()))
-def test_merge_covers_the_same_bases(items: list[Interval]) -> None:
-    merged = merge_intervals(items)
-
-    def bases(some: list[Interval]) -> list[tuple[str, int]]:
-        return [(i.chrom, base) for i in some for base in range(i.start, i.end)]
-
-    assert bases(merged) == sorted(set(bases(items)))
-    for one, two in zip(merged, merged[1:], strict=False):
-        assert one.chrom < two.chrom or one.end < two.start
 
 
 grids = st.builds(

@@ -101,7 +101,7 @@ def test_states_are_as_good_as_the_card_says(
     states, _ = truth(spec, labels, example)
     known = states != UNKNOWN
     accuracy = float((found.argmax(axis=0) == states)[known].mean())
-    card = spec.metrics["states"]
+    card = spec.metrics["test"]["states"]
     # Other bins than the card's, half a label bin apart at most.
     assert card["accuracy"][1] - 0.01 < accuracy < card["accuracy"][2] + 0.01
     assert accuracy > card["majority_accuracy"] + 0.05
@@ -116,7 +116,7 @@ def test_binding_is_as_good_as_the_card_says(
         known = binary[row] != UNKNOWN
         positive = binary[row][known] == 1
         score = average_precision_score(positive, found[known])
-        _, low, high = spec.metrics["binary"][label.name]["auprc"]
+        _, low, high = spec.metrics["test"]["binary"][label.name]["auprc"]
         assert low - 0.05 < score < high + 0.05, label.name
         # Calibrated: about as many sites expected as there are, rare ones with their scatter.
         allowed = 1.7 if positive.sum() >= 50 else 3
@@ -125,7 +125,7 @@ def test_binding_is_as_good_as_the_card_says(
 
 @pytest.mark.parametrize("name", ["Reb1", "Abf1", "Rap1", "Cbf1"])
 def test_strong_motifs_beat_the_motif_scan(spec: ModelSpec, name: str) -> None:
-    figures = spec.metrics["binary"][name]
+    figures = spec.metrics["test"]["binary"][name]
     assert figures["auprc"][0] > 0.9 * figures["motif_scan_auprc"][0]
 
 

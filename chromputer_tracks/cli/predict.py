@@ -39,7 +39,10 @@ def predict(
         Path | None, typer.Option(help="Predict only the bins that touch the regions of this BED.")
     ] = None,
     chrom: Annotated[
-        list[str] | None, typer.Option(help="Predict only this chromosome; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Predict only this chromosome or region (chrI:1,001-2,000); may be repeated."
+        ),
     ] = None,
     provider: Annotated[
         ProviderName,

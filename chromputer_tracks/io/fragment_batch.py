@@ -169,7 +169,7 @@ class FragmentReader(ABC):
             InputError: the file cannot be read or holds no fragments.
             FormatError: it is malformed or truncated.
             ContigError: a fragment lies on a contig that the genome lacks, or whose length in the
-                file's header is another than the genome's.
+                file's header is another than the genome's; or an excluded contig is unknown.
             BoundsError: a fragment of a text file leaves its contig.
         """
         shift = self.options.shifts(self.kind)
@@ -181,6 +181,12 @@ class FragmentReader(ABC):
             self.kept += len(batch)
             if len(batch):
                 yield batch
+        for name in self.options.exclude:
+            if name not in self.names and (self._sizes is None or name not in self._sizes):
+                raise ContigError(
+                    f"--exclude-contig {name}: {self.path} has no such contig; its contigs: "
+                    f"{', '.join(self.names[:5])}{', ...' if len(self.names) > 5 else ''}"
+                )
         if not self.kept:
             raise self._nothing_left()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 from torch.nn import functional
@@ -68,6 +70,10 @@ def fit_network(
     checkpoint = ModelCheckpoint(
         folder, "best", monitor="score", mode="max", enable_version_counter=False
     )
+    callbacks: list[Callback] = [_Validate(validate, report), checkpoint]
+    on_terminal = sys.stderr.isatty()
+    if on_terminal:
+        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
     trainer = lightning.Trainer(
         max_epochs=fit.epochs,
         accelerator="auto",
@@ -76,7 +82,10 @@ def fit_network(
         gradient_clip_val=fit.gradient_clip,
         deterministic=True,
         logger=CSVLogger(folder, name="", version=""),
-        callbacks=[_Validate(validate, report), checkpoint],
+        callbacks=callbacks,
+        enable_progress_bar=on_terminal,
+        # Else Lightning requeues a job that a scheduler ends.
+        plugins=[LightningEnvironment()],
         enable_model_summary=False,
         log_every_n_steps=min(50, len(loader)),
     )

@@ -35,6 +35,7 @@ class Sources:
         scored: labels to score against; nothing masked but the blacklist.
         lenient: the same with half a label bin masked on each side of a positive bin.
         heads: heads and labels, not yet calibrated.
+        auxiliary: files of the auxiliary peak sets, in the order of their labels.
     """
 
     fasta: Fasta
@@ -44,6 +45,7 @@ class Sources:
     scored: LabelSet
     lenient: LabelSet
     heads: tuple[HeadSpec, ...]
+    auxiliary: tuple[Path, ...]
 
 
 @contextmanager
@@ -85,7 +87,8 @@ def open_sources(config: TrainConfig) -> Iterator[Sources]:
             peaks = tuple(PeakLabels.from_peaks(c, config.label_bin, flank) for c in centres)
             return LabelSet(states, peaks, masked, sites)
 
-        learnt = label_set(centres + _read_auxiliary(config, sizes), config.fit.flank)
+        auxiliary = _read_auxiliary(config, sizes)
+        learnt = label_set([*centres, *auxiliary.values()], config.fit.flank)
         yield Sources(
             fasta,
             sizes,
@@ -94,6 +97,7 @@ def open_sources(config: TrainConfig) -> Iterator[Sources]:
             label_set(centres, 0),
             label_set(centres, config.label_bin // 2),
             tuple(heads),
+            tuple(auxiliary),
         )
 
 
@@ -134,13 +138,13 @@ def _read_peaks(path: Path, sizes: ChromSizes) -> Centres:
     return [(record.chrom, record.centre) for record in read_bed(path, sizes)]
 
 
-def _read_auxiliary(config: TrainConfig, sizes: ChromSizes) -> list[Centres]:
+def _read_auxiliary(config: TrainConfig, sizes: ChromSizes) -> dict[Path, Centres]:
     """The peak sets of the auxiliary folder with enough peaks, in order of file name."""
     if config.auxiliary is None:
-        return []
+        return {}
     taken = {item.peaks.resolve() for item in config.binary}
     train = set(config.splits.train)
-    found = []
+    found = {}
     for path in sorted(config.auxiliary.folder.glob("*")):
         if path.resolve() in taken or not path.name.endswith((".bed", ".narrowPeak", ".gz")):
             continue
@@ -148,7 +152,12 @@ def _read_auxiliary(config: TrainConfig, sizes: ChromSizes) -> list[Centres]:
             continue
         centres = _read_peaks(path, sizes)
         if sum(chrom in train for chrom, _ in centres) >= config.auxiliary.minimum:
-            found.append(centres)
+            found[path] = centres
+    if not found:
+        raise ConfigError(
+            f"{config.auxiliary.folder} holds no peak set with {config.auxiliary.minimum} peaks on "
+            f"the training contigs: lower auxiliary.minimum or leave [auxiliary] out"
+        )
     return found
 
 

@@ -76,6 +76,7 @@ def train_model(config: TrainConfig, out: Path, report: Report, command: str = "
     """
     if not out.parent.is_dir():
         raise OutputError(f"cannot write {out}: folder {out.parent} does not exist; make it")
+    notes = config.notes.read_text() if config.notes else ""
     matrices = {item.name: jaspar_matrix(item.motif) for item in config.binary if item.motif}
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
@@ -89,17 +90,13 @@ def train_model(config: TrainConfig, out: Path, report: Report, command: str = "
         network = run.fit(out / "training", report)
         validation = run.sites(network, config.splits.validation)
         heads = calibrate(sources.heads, validation, run.prior_shifts())
-        report("scoring the test contigs")
-        test = run.sites(network, config.splits.test)
-        scans = {name: run.scan(matrix, config.splits.test) for name, matrix in matrices.items()}
-        figures = score_sites(
-            test,
-            run.lenient(config.splits.test),
-            [label.name for head in heads if head.kind == "states" for label in head.labels],
-            [label.name for head in heads if head.kind == "binary" for label in head.labels],
-            run.majority(),
-            scans,
-        )
+        report("scoring the validation and test contigs")
+        scored = {
+            "validation": run.figures(validation, config.splits.validation, matrices),
+            "test": run.figures(
+                run.sites(network, config.splits.test), config.splits.test, matrices
+            ),
+        }
         spec = ModelSpec(
             name=config.name,
             window=config.network.window,
@@ -114,11 +111,10 @@ def train_model(config: TrainConfig, out: Path, report: Report, command: str = "
                 "validation": config.splits.validation,
                 "test": config.splits.test,
             },
-            metrics=figures,
-            provenance=_provenance(config, command),
+            metrics=scored,
+            provenance=_provenance(config, sources, command),
         )
         parity = export_network(network, spec, out)
-        notes = config.notes.read_text() if config.notes else ""
         with atomic_path(out / "README.md") as path:
             path.write_text(model_card(spec, config.description, notes))
     return Trained(spec, out, parity)
@@ -236,9 +232,23 @@ class _Run:
             ]
         )
 
-    def lenient(self, contigs: tuple[str, ...]) -> NDArray[np.int64]:
-        """Binary labels at the sites of :meth:`sites`, bins beside a positive one masked."""
-        return np.concatenate([b for _, b in self._labels(self._sources.lenient, contigs)], axis=1)
+    def figures(
+        self,
+        sites: Sites,
+        contigs: tuple[str, ...],
+        matrices: dict[str, NDArray[np.float32]],
+    ) -> dict[str, dict[str, object]]:
+        """All figures at the sites that :meth:`sites` gives for contigs."""
+        lenient = [b for _, b in self._labels(self._sources.lenient, contigs)]
+        names = {head.kind: [label.name for label in head.labels] for head in self._sources.heads}
+        return score_sites(
+            sites,
+            np.concatenate(lenient, axis=1),
+            names.get("states", []),
+            names.get("binary", []),
+            self.majority(),
+            {name: self.scan(matrix, contigs) for name, matrix in matrices.items()},
+        )
 
     def majority(self) -> int | None:
         """The most frequent state of the training contigs."""
@@ -292,13 +302,14 @@ def _prevalence(truth: NDArray[np.int64]) -> float:
     return (int((truth == 1).sum()) + 0.5) / (known + 1)
 
 
-def _provenance(config: TrainConfig, command: str) -> dict[str, Any]:
+def _provenance(config: TrainConfig, sources: Sources, command: str) -> dict[str, Any]:
     files = {"fasta": config.data.fasta, "fragments": config.data.fragments}
     if config.data.blacklist is not None:
         files["blacklist"] = config.data.blacklist
     if config.states is not None:
-        files["states"] = config.states.bed
+        files |= {"states": config.states.bed, "state table": config.states.table}
     files |= {item.name: item.peaks for item in config.binary}
+    files |= {f"auxiliary {path.name.split('.')[0]}": path for path in sources.auxiliary}
     return {
         "chromputer_tracks": __version__,
         "torch": torch.__version__,

@@ -26,7 +26,7 @@ from chromputer_tracks.inference.provenance import RUN_JSON, Checksums, versions
 from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.session import ProviderChoice, Session, open_session
 from chromputer_tracks.inference.stages import Stages
-from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.atomic import PARTIAL, output_errors
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
@@ -55,7 +55,7 @@ class PredictOptions:
         out: folder of the tracks; made when only its parent exists.
         fragments: BAM, fragment file or BEDPE; None for a model that reads DNA only.
         regions: BED; bins that touch its regions are predicted. None: see ``chroms``.
-        chroms: contigs to predict; empty: all.
+        chroms: contigs, or regions such as ``chrI:1,001-2,000``, to predict; empty: all.
         provider: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
         threads: CPU threads; None: those that the process may use.
         average_strands: take the mean of both strands' probabilities.
@@ -258,7 +258,7 @@ def _regions(options: PredictOptions, sizes: ChromSizes) -> list[Interval] | Non
     if options.regions is not None and options.chroms:
         raise InputError("give either --regions or --chrom, not both")
     if options.chroms:
-        return [Interval(c, 0, sizes.require(c, "--chrom")) for c in dict.fromkeys(options.chroms)]
+        return [parse_region(text, sizes) for text in dict.fromkeys(options.chroms)]
     if options.regions is None:
         return None
     return [record.interval for record in read_bed(options.regions, sizes, require_sorted=True)]
