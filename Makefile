@@ -12,8 +12,9 @@ PIP = $(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS)
 demo: $(VENV)/.inference
 	$(BIN)/chromputer demo --out demo-output
 
+# One thread a process: as many processes as cores run side by side.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
 # What CI runs beside the tests.
 check: $(VENV)/.dev

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -83,9 +84,9 @@ class _TextReader(FragmentReader):
             self._check_line(line)
         raise FormatError(f"{self.path} cannot be read as a table: {why}")
 
+    @abstractmethod
     def _check_line(self, line: Line) -> None:
         """Raise when the format does not allow the line."""
-        raise NotImplementedError
 
     def _integer(self, line: Line, column: int) -> int:
         value = parse_int32(line.fields[column].strip())
