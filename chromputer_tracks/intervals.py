@@ -93,7 +93,7 @@ class ChromSizes(Mapping[str, int]):
             ) from None
 
     def _hint(self, chrom: str) -> str:
-        other = chrom[3:] if chrom.startswith("chr") else "chr" + chrom
+        other = _other_name(chrom)
         if other in self._sizes:
             return f", which calls it {other!r}: rename the contigs of one of the two files"
         shown = ", ".join(list(self._sizes)[:5])
@@ -107,6 +107,11 @@ class ChromSizes(Mapping[str, int]):
         if interval.end > size:
             raise BoundsError(f"{source}: {interval} ends past {interval.chrom} ({size:,} bp)")
         return interval
+
+
+def _other_name(chrom: str) -> str:
+    """``1`` for ``chr1`` and the reverse: what another source may call the contig."""
+    return chrom[3:] if chrom.startswith("chr") else "chr" + chrom
 
 
 def check_contigs(names: Mapping[str, int] | list[str], source: str, sizes: ChromSizes) -> None:
@@ -124,11 +129,11 @@ def check_contigs(names: Mapping[str, int] | list[str], source: str, sizes: Chro
     if missing:
         shown = ", ".join(repr(name) for name in missing[:3])
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        renamed = [n for n in missing if (n[3:] if n.startswith("chr") else "chr" + n) in sizes]
+        renamed = [other for other in map(_other_name, missing) if other in sizes]
         if renamed:
-            first = renamed[0]
-            other = first[3:] if first.startswith("chr") else "chr" + first
-            hint = f"; {sizes.source} has {other!r}: rename the contigs of one of the two files"
+            hint = (
+                f"; {sizes.source} has {renamed[0]!r}: rename the contigs of one of the two files"
+            )
         else:
             has = ", ".join(repr(name) for name in list(sizes)[:3])
             hint = f"; {sizes.source} has {has} ...: are they the same assembly?"

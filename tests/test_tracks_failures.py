@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def test_refused_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     refuse(tmp_path / "file", "it is a file; name a folder")
     (tmp_path / "locked").mkdir()
     # Permissions do not bind root, so the answer is simulated.
-    monkeypatch.setattr(writer_module.os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
     refuse(tmp_path / "locked", "no permission to write into this folder")
     monkeypatch.undo()
 

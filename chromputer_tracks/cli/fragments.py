@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chromputer_tracks.cli.fragment_flags import (
+    DropDuplicates,
+    ExcludeContig,
+    MinMapq,
+    Tn5Shift,
+)
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -26,26 +33,10 @@ def fragments(
             "--out", "-o", help="The new file, OUT.fragments.tsv.gz; its .tbi is written beside it."
         ),
     ],
-    min_mapq: Annotated[
-        int, typer.Option(min=0, max=255, help="BAM: least mapping quality of both mates.")
-    ] = 30,
-    drop_duplicates: Annotated[
-        bool,
-        typer.Option(
-            "--drop-duplicates/--keep-duplicates",
-            help="Drop pairs flagged as duplicates and write identical fragments once, counted.",
-        ),
-    ] = True,
-    exclude_contig: Annotated[
-        list[str] | None, typer.Option(help="Leave out this contig; may be repeated.")
-    ] = None,
-    tn5_shift: Annotated[
-        bool | None,
-        typer.Option(
-            "--tn5-shift/--no-tn5-shift",
-            help="Move starts by +4 and ends by -5 bp; default: for BAM only.",
-        ),
-    ] = None,
+    min_mapq: MinMapq = 30,
+    drop_duplicates: DropDuplicates = True,
+    exclude_contig: ExcludeContig = None,
+    tn5_shift: Tn5Shift = None,
     fasta: Annotated[
         Path | None,
         typer.Option(help="Genome FASTA with its .fai: order of contigs, and bounds to check."),

@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chromputer_tracks.cli.fragment_flags import (
+    DropDuplicates,
+    ExcludeContig,
+    MinMapq,
+    Tn5Shift,
+)
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -55,27 +62,10 @@ def predict(
         bool,
         typer.Option("--average-strands", help="Average over both strands; twice the time."),
     ] = False,
-    min_mapq: Annotated[
-        int, typer.Option(min=0, max=255, help="BAM: least mapping quality of both mates.")
-    ] = 30,
-    drop_duplicates: Annotated[
-        bool,
-        typer.Option(
-            "--drop-duplicates/--keep-duplicates",
-            help="Drop pairs flagged as duplicates; count identical fragments once.",
-        ),
-    ] = True,
-    exclude_contig: Annotated[
-        list[str] | None,
-        typer.Option(help="Leave out the fragments of this contig; may be repeated."),
-    ] = None,
-    tn5_shift: Annotated[
-        bool | None,
-        typer.Option(
-            "--tn5-shift/--no-tn5-shift",
-            help="Shift ends by +4/-5 bp; default: on for BAM, off for fragment files and BEDPE.",
-        ),
-    ] = None,
+    min_mapq: MinMapq = 30,
+    drop_duplicates: DropDuplicates = True,
+    exclude_contig: ExcludeContig = None,
+    tn5_shift: Tn5Shift = None,
     tile: Annotated[int | None, typer.Option(min=1, help="Outputs per tile.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Tiles per run of the network.")] = None,
     scratch: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
@@ -23,6 +24,31 @@ def output_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
+def check_parent(path: Path) -> None:
+    """Check that the folder that ``path`` is to lie in exists.
+
+    Raises:
+        OutputError: it does not.
+    """
+    if not path.parent.is_dir():
+        raise OutputError(
+            f"cannot write {path}: folder {path.parent} does not exist; make it first"
+        )
+
+
+def check_folder(out: Path) -> None:
+    """Check that ``out`` is a folder that can be written into, or can be made.
+
+    Raises:
+        OutputError: its parent is missing, it is a file, or it may not be written into.
+    """
+    check_parent(out)
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"cannot write {out}: it is a file; name a folder")
+    if out.exists() and not os.access(out, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {out}: no permission to write into this folder")
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path in the folder of ``path``, renamed to it when the block ends well.
@@ -34,10 +60,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder is missing, not writable or full.
     """
-    if not path.parent.is_dir():
-        raise OutputError(
-            f"cannot write {path}: folder {path.parent} does not exist; make it first"
-        )
+    check_parent(path)
     # Suffixes stay at the end: several libraries choose the format by them.
     temporary = path.with_name(f"{PARTIAL}{token_hex(4)}-{path.name}")
     try:

@@ -133,10 +133,9 @@ def mean_average_precision(sites: Sites) -> float:
         sites.states == UNKNOWN, UNKNOWN, (sites.states == np.arange(n)[:, None]).astype(np.int64)
     )
     truths = np.concatenate([one_hot, sites.binary]) if n else sites.binary
-    scores = [
-        average_precision(truth, _softmax(sites.logits[:n])[row] if row < n else sites.logits[row])
-        for row, truth in enumerate(truths)
-    ]
+    ranked = np.concatenate([_softmax(sites.logits[:n]), sites.logits[n:]]) if n else sites.logits
+    # A network in training has auxiliary outputs, too, behind the labels.
+    scores = [average_precision(*p) for p in zip(truths, ranked[: len(truths)], strict=True)]
     if np.isnan(scores).all():
         raise ConfigError(
             "no label has a positive on the validation contigs, so that no epoch can be picked: "

@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader
 
 from chromputer_tracks import __version__
 from chromputer_tracks.data.labels import UNKNOWN, LabelSet
-from chromputer_tracks.errors import ConfigError, OutputError
-from chromputer_tracks.io.atomic import atomic_path, output_errors
+from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.io.atomic import atomic_path, check_parent, output_errors
 from chromputer_tracks.model.baselines import jaspar_matrix, motif_scan
 from chromputer_tracks.model.calibration import calibrate, prior_shift
 from chromputer_tracks.model.card import model_card
@@ -74,8 +74,7 @@ def train_model(config: TrainConfig, out: Path, report: Report, command: str = "
     Raises:
         ChromputerError: a file, a setting or the export is not right.
     """
-    if not out.parent.is_dir():
-        raise OutputError(f"cannot write {out}: folder {out.parent} does not exist; make it")
+    check_parent(out)
     notes = config.notes.read_text() if config.notes else ""
     matrices = {item.name: jaspar_matrix(item.motif) for item in config.binary if item.motif}
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -131,6 +130,9 @@ class _Run:
         self._grid = network.grid
         self._states = sum(len(h.labels) for h in sources.heads if h.kind == "states")
         self._binary = [h.name for h in config.binary]
+        labels = self._labels(sources.scored, config.splits.train)
+        self._train_states = np.concatenate([states for states, _ in labels])
+        self._train_binary = np.concatenate([binary for _, binary in labels], axis=1)
         self._plan = SegmentPlan(
             sources.sizes,
             config.splits.train,
@@ -142,10 +144,8 @@ class _Run:
 
     def summary(self) -> str:
         """What will be trained, in a line."""
-        known = sum(
-            int(((states != UNKNOWN) | (binary != UNKNOWN).any(axis=0)).sum())
-            for states, binary in self._labels(self._sources.scored, self._config.splits.train)
-        )
+        labelled = (self._train_states != UNKNOWN) | (self._train_binary != UNKNOWN).any(axis=0)
+        known = int(labelled.sum())
         auxiliary = len(self._sources.learnt.binary) - len(self._binary)
         return (
             f"training on {len(self._config.splits.train)} contigs: {known:,} sites, "
@@ -254,18 +254,13 @@ class _Run:
         """The most frequent state of the training contigs."""
         if not self._states:
             return None
-        states = np.concatenate(
-            [s for s, _ in self._labels(self._sources.scored, self._config.splits.train)]
-        )
+        states = self._train_states
         return int(np.bincount(states[states != UNKNOWN]).argmax())
 
     def prior_shifts(self) -> tuple[float, ...]:
         """Each binary label's log odds over the training sites minus those of the segments."""
         if not self._binary:
             return ()
-        truth = np.concatenate(
-            [b for _, b in self._labels(self._sources.scored, self._config.splits.train)], axis=1
-        )
         sampled = np.concatenate(
             [self._sources.learnt.at(s.chrom, self._inside(s))[1] for s in self._plan.segments(0)],
             axis=1,
@@ -273,7 +268,7 @@ class _Run:
         # The auxiliary labels come last in ``sampled`` and are not calibrated.
         return tuple(
             prior_shift(_prevalence(known), _prevalence(drawn))
-            for known, drawn in zip(truth, sampled[: len(truth)], strict=True)
+            for known, drawn in zip(self._train_binary, sampled[: len(self._binary)], strict=True)
         )
 
     def _inside(self, segment: Segment) -> NDArray[np.int64]:

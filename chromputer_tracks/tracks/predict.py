@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -27,7 +26,7 @@ from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.session import ProviderChoice, Session, open_session
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
-from chromputer_tracks.io.atomic import PARTIAL, output_errors
+from chromputer_tracks.io.atomic import PARTIAL, check_folder, output_errors
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
@@ -271,18 +270,11 @@ def _output_folder(out: Path, *, force: bool) -> Iterator[set[str]]:
     Yields:
         names of the files that an earlier run wrote into it, relative to it.
     """
+    check_folder(out)
     made = not out.exists()
     if made:
-        if not out.parent.is_dir():
-            raise OutputError(
-                f"cannot write {out}: folder {out.parent} does not exist; make it first"
-            )
         with output_errors(out):
             out.mkdir()
-    elif not out.is_dir():
-        raise OutputError(f"cannot write {out}: it is a file; name a folder")
-    elif not os.access(out, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write {out}: no permission to write into this folder")
     elif not (force or (out / RUN_JSON).is_file() or _is_empty(out)):
         raise OutputError(
             f"{out} holds files that are not of an earlier run (it has no {RUN_JSON}): name "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io.atomic import PARTIAL, output_errors
+from chromputer_tracks.io.atomic import PARTIAL, check_folder, output_errors
 from chromputer_tracks.io.bigbed import read_rows
 from chromputer_tracks.io.bigwig import BigWigWriter
 from chromputer_tracks.spec import ModelSpec
@@ -257,16 +256,9 @@ class _Staging:
 
     def __enter__(self) -> _Staging:
         out = self._out
-        if not out.parent.is_dir():
-            raise OutputError(
-                f"cannot write {out}: folder {out.parent} does not exist; make it first"
-            )
-        if out.exists() and not out.is_dir():
-            raise OutputError(f"cannot write {out}: it is a file; name a folder")
+        check_folder(out)
         self._made = not out.exists()
         with output_errors(out):
-            if not self._made and not os.access(out, os.W_OK | os.X_OK):
-                raise OutputError(f"cannot write {out}: no permission to write into this folder")
             out.mkdir(exist_ok=True)
             try:
                 self.folder = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=out))
