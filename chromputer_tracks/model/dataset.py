@@ -47,7 +47,8 @@ class SegmentConfig:
     Attributes:
         outputs: outputs per segment.
         balanced: segments around positives of a binary label, as a share of the uniform ones;
-            the label is drawn first, each equally often, then one of its peaks.
+            the label is drawn first, each equally often (auxiliary ones, too), then one of its
+            peaks.
         jitter: bp by which a balanced segment's middle may miss the peak, each side.
     """
 
