@@ -20,13 +20,14 @@ from sklearn.metrics import f1_score
 from chromputer_tracks.data.features import FragmentSource
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.vplot import vplot
+from chromputer_tracks.evaluation.bootstrap import bootstrap
+from chromputer_tracks.evaluation.sites import BLOCK
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.inference.session import open_session
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fragment_batch import FragmentOptions
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.model.config_file import load_config
-from chromputer_tracks.model.evaluation import BLOCK, bootstrap
 from chromputer_tracks.model.sources import open_sources
 
 LENGTHS = (20, 100, 180, 300, 700)

@@ -16,10 +16,13 @@ LAYERS = (
     {"errors", "intervals", "spec", "__init__"},
     {"io"},
     {"data"},
+    {"evaluation", "simulation"},
     {"model", "inference"},
     {"tracks", "analysis"},
     {"cli"},
 )
+SEPARATE = ({"model", "inference"}, {"evaluation", "simulation"})
+"""Rooms of one layer that do not import each other."""
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 
 
@@ -75,10 +78,12 @@ def test_imports_go_one_way(path):
         assert RANK[reached] <= RANK[room(path)], (
             f"{path.relative_to(PACKAGE)}:{line} imports {name}, which lies above it"
         )
-        if RANK[reached] == RANK["model"] and room(path) in ("model", "inference"):
-            assert reached == room(path), (
-                f"{path.relative_to(PACKAGE)}:{line}: model and inference do not import each other"
-            )
+        for pair in SEPARATE:
+            if {reached, room(path)} <= pair:
+                assert reached == room(path), (
+                    f"{path.relative_to(PACKAGE)}:{line}: {' and '.join(sorted(pair))} do not import each "
+                    f"other"
+                )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -87,6 +92,12 @@ def test_only_model_imports_torch(path):
         return
     for package in ("torch", "lightning"):
         assert not third_party(path, package)
+
+
+def test_nothing_but_commands_imports_the_simulator():
+    for path in FILES:
+        if room(path) not in ("simulation", "cli", "analysis"):
+            assert "simulation" not in {own(name) for _, name in imports(path)}, path
 
 
 def test_training_imports_onnxruntime_only_to_check_the_export():

@@ -8,9 +8,9 @@ import onnx
 import pytest
 from tiny_models import EDGES, WINDOW, tiny_spec, write_tiny_model
 
+from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import InputError, ProviderError
 from chromputer_tracks.inference import session as module
-from chromputer_tracks.inference.probabilities import probabilities
 from chromputer_tracks.inference.session import available_cpus, open_session, probe
 
 HAS_GPU = Path("/proc/driver/nvidia/version").exists()
@@ -121,7 +121,7 @@ def test_probabilities_against_float64() -> None:
     spec = tiny_spec()
     logits = np.random.default_rng(1).normal(0, 300, (2, 5, 7)).astype(np.float32)
     logits[0, :, 0] = [1e4, -1e4, 0, -1e5, 1e5]
-    got = probabilities(logits, spec)
+    got = probabilities(logits, spec.heads)
     assert got.dtype == np.float32
     labels = [label for head in spec.heads for label in head.labels]
     z = np.stack([logits[:, i] * b.scale + b.bias for i, b in enumerate(labels)], 1, dtype=float)
@@ -130,5 +130,5 @@ def test_probabilities_against_float64() -> None:
     with np.errstate(over="ignore"):
         np.testing.assert_allclose(got[:, 3:], 1 / (1 + np.exp(-z[:, 3:])), atol=1e-6)
     np.testing.assert_allclose(got[:, :3].sum(1), 1, atol=1e-6)
-    one = probabilities(logits[0], spec)
+    one = probabilities(logits[0], spec.heads)
     np.testing.assert_array_equal(one, got[0])

@@ -17,8 +17,8 @@ from sklearn.metrics import average_precision_score
 
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import UNKNOWN
+from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import ConfigError, FormatError, InputError, OutputError
-from chromputer_tracks.inference.probabilities import probabilities
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
@@ -229,7 +229,7 @@ def test_the_exported_model_finds_the_planted_motif(toy, run, features):
     )
     (logits,) = session.run(["logits"], contig_arrays(features, run, "chr3"))
     # Label bin k is centred between stride bins 4 k + 1 and 4 k + 2; the larger one speaks for it.
-    called = probabilities(logits, spec)[0, 2]
+    called = probabilities(logits, spec.heads)[0, 2]
     score = np.array([called[4 * k + 1 : 4 * k + 3].max() for k in range(60)])
     truth = toy.truth("chr3")
     assert 0.05 < truth.mean() < 0.3

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.features import reverse_strand
+from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.channel import Channel
-from chromputer_tracks.inference.probabilities import probabilities
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, Grid, Interval
 from chromputer_tracks.spec import ModelSpec
@@ -227,9 +227,9 @@ def _predict(
 
     def compute(tiles: list[_Tile], inputs: Arrays) -> list[Prediction]:
         with stages.part("session"):
-            values = probabilities(session.run(inputs), spec)
+            values = probabilities(session.run(inputs), spec.heads)
             if average_strands:
-                other = probabilities(session.run(reverse_strand(spec.inputs, inputs)), spec)
+                other = probabilities(session.run(reverse_strand(spec.inputs, inputs)), spec.heads)
                 values = (values + other[:, :, ::-1]) / np.float32(2)
         return [
             Prediction(

@@ -3,48 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, f1_score
 from torch import nn
 
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.evaluation.bootstrap import bootstrap
+from chromputer_tracks.evaluation.metrics import average_precision, softmax, state_scores
+from chromputer_tracks.evaluation.sites import Sites
 from chromputer_tracks.model.dataset import Segment, SegmentDataset
-
-BLOCK = 20_000
-"""bp of a bootstrap block: neighbouring sites share windows and peaks, so blocks are drawn."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sites:
-    """Predictions and labels at sites.
-
-    Attributes:
-        logits: float32 (outputs, n), states first, then binary.
-        states: int64 (n,), ``UNKNOWN`` where there is no label.
-        binary: int64 (labels, n), likewise.
-        blocks: int64 (n,), index of each site's block of :data:`BLOCK` bp.
-        number_of_states: how many rows of ``logits`` are states.
-    """
-
-    logits: NDArray[np.float32]
-    states: NDArray[np.int64]
-    binary: NDArray[np.int64]
-    blocks: NDArray[np.int64]
-    number_of_states: int
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure with its bootstrap interval (95 %)."""
-
-    value: float
-    low: float
-    high: float
 
 
 def predict_sites(
@@ -78,7 +48,7 @@ def predict_sites(
     step = label_bin // stride
     network.eval()
     device = next(network.parameters()).device
-    logits, states, binary, blocks = [], [], [], []
+    logits, states, binary, contig, centres = [], [], [], [], []
     contigs: dict[str, int] = {}
     with torch.no_grad():
         for segment in segments:
@@ -87,96 +57,20 @@ def predict_sites(
             logits.append(out[0, :, ::step].float().cpu().numpy())
             states.append(item["states"].numpy()[::step])
             binary.append(item["binary"].numpy()[:, ::step])
-            contig = contigs.setdefault(segment.chrom, len(contigs))
-            blocks.append(contig * 10**6 + segment.centres(stride)[::step] // BLOCK)
-    _, index = np.unique(np.concatenate(blocks), return_inverse=True)
+            centres.append(segment.centres(stride)[::step])
+            index = contigs.setdefault(segment.chrom, len(contigs))
+            contig.append(np.full(len(centres[-1]), index, dtype=np.int64))
+    count = sum(map(len, centres))
     return Sites(
+        tuple(contigs),
+        np.concatenate(contig),
+        np.concatenate(centres),
         np.concatenate(logits, axis=1),
         np.concatenate(states),
         np.concatenate(binary, axis=1),
-        index.astype(np.int64),
+        np.empty((0, count), dtype=np.float32),
         number_of_states,
     )
-
-
-def average_precision(truth: NDArray[np.int64], scores: NDArray[np.floating]) -> float:
-    """Area under the precision-recall curve (average precision); NaN without a positive.
-
-    Args:
-        truth: int64 (n,), 1, 0 or ``UNKNOWN``.
-        scores: (n,), higher is more likely positive.
-    """
-    known = truth != UNKNOWN
-    if not (truth[known] == 1).any():
-        return float("nan")
-    return float(average_precision_score(truth[known] == 1, scores[known]))
-
-
-def state_scores(logits: NDArray[np.float32], states: NDArray[np.int64]) -> dict[str, float]:
-    """``accuracy`` and ``macro_f1`` of the most likely state, float64, known sites only."""
-    known = states != UNKNOWN
-    if not known.any():
-        return {"accuracy": float("nan"), "macro_f1": float("nan")}
-    truth, called = states[known], logits[:, known].argmax(axis=0)
-    macro = f1_score(truth, called, labels=np.unique(truth), average="macro", zero_division=0)
-    return {"accuracy": float((called == truth).mean()), "macro_f1": float(macro)}
-
-
-def mean_average_precision(sites: Sites) -> float:
-    """Mean over all labels, the states one against the rest: the score that picks a checkpoint.
-
-    Raises:
-        ConfigError: no label has a positive.
-    """
-    n = sites.number_of_states
-    one_hot = np.where(
-        sites.states == UNKNOWN, UNKNOWN, (sites.states == np.arange(n)[:, None]).astype(np.int64)
-    )
-    truths = np.concatenate([one_hot, sites.binary]) if n else sites.binary
-    ranked = np.concatenate([_softmax(sites.logits[:n]), sites.logits[n:]]) if n else sites.logits
-    # A network in training has auxiliary outputs, too, behind the labels.
-    scores = [average_precision(*p) for p in zip(truths, ranked[: len(truths)], strict=True)]
-    if np.isnan(scores).all():
-        raise ConfigError(
-            "no label has a positive on the validation contigs, so that no epoch can be picked: "
-            "choose others in splits.validation"
-        )
-    return float(np.nanmean(scores))
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    shifted = np.exp(logits - logits.max(axis=0))
-    total: NDArray[np.float32] = shifted / shifted.sum(axis=0)
-    return total
-
-
-def bootstrap(
-    blocks: NDArray[np.int64],
-    score: Callable[[NDArray[np.intp]], float],
-    draws: int = 200,
-    seed: int = 0,
-) -> Estimate:
-    """A score with its 95 % interval from resampling blocks with replacement.
-
-    Args:
-        blocks: int64 (n,), block of each site, 0 to the number of blocks.
-        score: takes site indices (with repeats) and gives the figure; NaN draws are left out.
-        draws: number of resamples.
-        seed: of the resampling.
-    """
-    rng = np.random.default_rng(seed)
-    order = np.argsort(blocks, kind="stable")
-    members = np.split(order, np.cumsum(np.bincount(blocks))[:-1])
-    values = []
-    for _ in range(draws):
-        drawn = rng.integers(len(members), size=len(members))
-        values.append(score(np.concatenate([members[block] for block in drawn])))
-    whole = score(np.arange(len(blocks)))
-    kept = [value for value in values if not np.isnan(value)]
-    if not kept:
-        return Estimate(whole, float("nan"), float("nan"))
-    low, high = np.percentile(kept, [2.5, 97.5])
-    return Estimate(whole, float(low), float(high))
 
 
 def score_sites(
@@ -216,7 +110,7 @@ def score_sites(
     if n:
         logits, states = sites.logits[:n], sites.states
         known = states != UNKNOWN
-        probabilities = _softmax(logits)
+        probabilities = softmax(logits)
 
         def state_score(name: str) -> list[float]:
             return estimate(lambda index: state_scores(logits[:, index], states[index])[name])

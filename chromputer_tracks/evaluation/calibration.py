@@ -17,7 +17,7 @@ from scipy.special import expit
 
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import ConfigError
-from chromputer_tracks.model.evaluation import Sites
+from chromputer_tracks.evaluation.sites import Sites
 from chromputer_tracks.spec import HeadSpec, Label
 
 _SCALE_SPREAD, _BIAS_SPREAD = 0.3, 0.5
@@ -113,28 +113,30 @@ def calibrate(
     sites: Sites,
     shifts: tuple[float, ...],
 ) -> tuple[HeadSpec, ...]:
-    """The heads with calibration and thresholds.
+    """The heads with calibration and thresholds; continuous heads are left as they are.
 
     Args:
         heads: uncalibrated.
         sites: predictions on the validation contigs.
-        shifts: prior shift of each binary label.
+        shifts: prior shift of each binary label, in the order of ``sites.binary``.
 
     Raises:
         ConfigError: the states, or a label, are known nowhere on the validation contigs.
     """
     calibrated = []
-    n = sites.number_of_states
+    n, row = sites.number_of_states, 0
     for head in heads:
-        labels: tuple[Label, ...]
+        labels = head.labels
         if head.kind == "states":
             scale = fit_temperature(sites.logits[:n], sites.states)
-            labels = tuple(replace(label, scale=round(scale, 5)) for label in head.labels)
-        else:
+            labels = tuple(replace(label, scale=round(scale, 5)) for label in labels)
+        elif head.kind == "binary":
+            rows = range(row, row + len(labels))
             labels = tuple(
-                _calibrated(label, sites.logits[n + row], sites.binary[row], shifts[row])
-                for row, label in enumerate(head.labels)
+                _calibrated(label, sites.logits[n + at], sites.binary[at], shifts[at])
+                for label, at in zip(labels, rows, strict=True)
             )
+            row = rows.stop
         calibrated.append(replace(head, labels=labels))
     return tuple(calibrated)
 

@@ -1,20 +1,22 @@
 """Calibration: known scales and biases found again, and probabilities that mean what they say."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scored_sites import plain_sites
 
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import ConfigError
-from chromputer_tracks.model.calibration import (
+from chromputer_tracks.evaluation.calibration import (
     best_threshold,
     calibrate,
     fit_platt,
     fit_temperature,
     prior_shift,
 )
-from chromputer_tracks.model.evaluation import Sites
 from chromputer_tracks.spec import HeadSpec, Label
 
 RED = (255, 0, 0)
@@ -162,12 +164,8 @@ def test_calibrate_treats_each_label_with_its_own_rows():
     margin = rng.normal(2.0 * (2 * states - 1), 2.0)
     first, truth_first = binary_sample(n, 0.7, -1.0, seed=1)
     second, truth_second = binary_sample(n, 1.4, -3.0, seed=2)
-    sites = Sites(
-        np.stack([-margin, margin, first, second]).astype(np.float32),
-        states,
-        np.stack([truth_first, truth_second]),
-        np.zeros(n, dtype=np.int64),
-        2,
+    sites = plain_sites(
+        [-margin, margin, first, second], states, np.stack([truth_first, truth_second])
     )
     head, binary = calibrate(heads(), sites, (-1.0, -3.0))
     # Log odds of N(2, 2) against N(-2, 2) are margin; the logits say 2 * margin.
@@ -185,7 +183,7 @@ def test_calibrate_treats_each_label_with_its_own_rows():
 def test_a_hopeless_label_does_not_call_everything():
     # Probabilities of 1e-6 to 1e-5: a threshold rounded to 0 would call every bin.
     logits = np.linspace(-1, 1, 1000).astype(np.float32)
-    sites = Sites(logits[None], np.empty(0), np.zeros((1, 1000), dtype=np.int64), np.zeros(1000), 0)
+    sites = plain_sites(logits[None], binary=np.zeros((1, 1000)))
     head = HeadSpec("binary", "binary", (Label("A", "a", RED),))
     ((label,),) = (h.labels for h in calibrate((head,), sites, (-12.0,)))
     probabilities = sigmoid(logits * label.scale + label.bias)
@@ -198,7 +196,7 @@ def test_masked_sites_do_not_move_the_threshold():
     masked = np.full(5000, UNKNOWN, dtype=np.int64)
 
     def threshold(x, y):
-        sites = Sites(x[None], np.empty(0), y[None], np.zeros(len(x)), 0)
+        sites = plain_sites(x[None], binary=y[None])
         head = HeadSpec("binary", "binary", (Label("A", "a", RED),))
         return calibrate((head,), sites, (-2.0,))[0].labels[0].threshold
 
@@ -209,7 +207,28 @@ def test_masked_sites_do_not_move_the_threshold():
 
 def test_a_label_known_nowhere_is_an_error():
     unknown = np.full((1, 4), UNKNOWN)
-    sites = Sites(np.zeros((1, 4), dtype=np.float32), np.empty(0), unknown, np.zeros(4), 0)
+    sites = plain_sites(np.zeros((1, 4)), binary=unknown)
     head = HeadSpec("binary", "binary", (Label("A", "a", RED),))
     with pytest.raises(ConfigError, match="label A is known nowhere on the validation contigs"):
         calibrate((head,), sites, (0.0,))
+
+
+def test_labels_of_several_heads_keep_their_rows_and_continuous_heads_are_left():
+    rng = np.random.default_rng(0)
+    first, truth_first = binary_sample(40_000, 0.7, -1.0, seed=1)
+    second, truth_second = binary_sample(40_000, 1.4, -3.0, seed=2)
+    truth = np.stack([truth_first, truth_second])
+    sites = plain_sites([first, second, rng.normal(size=40_000)], binary=truth)
+    sites = dataclasses.replace(sites, number_of_states=0)
+    found = calibrate(
+        (
+            HeadSpec("binary", "one", (Label("A", "a", RED),)),
+            HeadSpec("binary", "other", (Label("B", "b", RED),)),
+            HeadSpec("continuous", "signal", (Label("C", "c", RED),), "log"),
+        ),
+        sites,
+        (-1.0, -3.0),
+    )
+    assert found[0].labels[0].scale == pytest.approx(0.7, abs=0.06)
+    assert found[1].labels[0].scale == pytest.approx(1.4, abs=0.12)
+    assert found[2].labels[0] == Label("C", "c", RED)

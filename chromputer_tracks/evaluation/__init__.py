@@ -1,0 +1,1 @@
+"""Scores, intervals, calibration and baselines at sites; no network in here."""
