@@ -1,12 +1,12 @@
 """Aggregate V-plots against a loop over sites and fragments."""
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_genome import LENGTHS, toy_genome
 
 from chromputer_tracks.analysis import vplots
 from chromputer_tracks.analysis.vplots import (
@@ -22,9 +22,38 @@ from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.spec import Label
 
-GENOME = toy_genome()
+LENGTHS = {"chr2": 4321, "chr10": 1000, "chr1": 6150, "tiny": 37, "edge": 300}
 EDGES = (20, 50, 51, 100, 180, 400)
 NAMES = list(LENGTHS)
+
+
+@dataclass(frozen=True)
+class Genome:
+    """Fragments in memory, in no order."""
+
+    sizes: ChromSizes
+    starts: dict[str, np.ndarray]
+    ends: dict[str, np.ndarray]
+
+    def midpoints(self, interval):
+        starts, ends = self.starts[interval.chrom], self.ends[interval.chrom]
+        middle = (starts + ends) // 2
+        inside = (middle >= interval.start) & (middle < interval.end)
+        return middle[inside].astype(np.int32), (ends - starts)[inside].astype(np.int32)
+
+
+def random_genome():
+    rng = np.random.default_rng(5)
+    starts, ends = {}, {}
+    for name, length in LENGTHS.items():
+        sizes = rng.integers(20, 500, length // 10)
+        first = rng.integers(0, length, len(sizes))
+        inside = first + sizes <= length
+        starts[name], ends[name] = first[inside], (first + sizes)[inside]
+    return Genome(ChromSizes(LENGTHS), starts, ends)
+
+
+GENOME = random_genome()
 
 
 def oracle(genome, sites, window, bin_size, edges, strand):
@@ -97,10 +126,9 @@ def test_how_the_work_is_cut_does_not_matter(monkeypatch, span, pairs):
 
 
 def test_by_hand_at_a_contig_s_end():
-    genome = toy_genome({"c": 100})
-    genome.starts["c"] = np.array([0, 10, 90])
-    genome.ends["c"] = np.array([30, 50, 120])  # midpoints 15, 30, 105
     sizes = ChromSizes({"c": 100})
+    starts, ends = np.array([0, 10, 90]), np.array([30, 50, 120])  # midpoints 15, 30, 105
+    genome = Genome(sizes, {"c": starts}, {"c": ends})
     found = aggregate_vplot(genome, [("c", 0), ("c", 99)], sizes, 40, 10, (20, 35, 60))
     # Windows [-20, 20) and [79, 119): lengths 30, 40, 30; the second image's bin is (105-79)//10.
     assert found.tolist() == [[0, 0, 0.5, 0.5], [0, 0, 0, 0]]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.data.features import FragmentSource
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.vplot import DEFAULT_BIN
 from chromputer_tracks.errors import BoundsError, InputError
@@ -27,6 +27,13 @@ _SPAN = 1_000_000
 """bp that one query of the source covers at most, beside one window."""
 _PAIRS = 2_000_000
 """Fragments that are placed at once, counted once for each window that they lie in."""
+
+
+class FragmentSource(Protocol):
+    """Where fragments come from; ``io.fragment_store.FragmentStore`` is one."""
+
+    def midpoints(self, interval: Interval) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Midpoints (bp, 0-based) and lengths of the fragments whose midpoint is inside."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -265,7 +272,7 @@ def _placed(
         part, begin = here[begin:stop], stop
         start = centre[part] - window // 2
         hull = Interval(name, int(start[0]), int(start[-1]) + window)
-        midpoint, row = _by_midpoint(*source.midpoints(hull), edges)
+        midpoint, row = _by_midpoint(source.midpoints(hull), edges)
         low = np.searchsorted(midpoint, start)
         many = np.searchsorted(midpoint, start + window) - low
         ends = np.cumsum(many)
@@ -281,9 +288,10 @@ def _placed(
 
 
 def _by_midpoint(
-    midpoints: NDArray[np.int32], lengths: NDArray[np.int32], edges: tuple[int, ...]
+    fragments: tuple[NDArray[np.int32], NDArray[np.int32]], edges: tuple[int, ...]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Midpoints, ascending, and length classes of the fragments that have one."""
+    midpoints, lengths = fragments
     row = np.searchsorted(np.asarray(edges), lengths, side="right") - 1
     kept = np.flatnonzero((row >= 0) & (row < len(edges) - 1))
     kept = kept[np.argsort(midpoints[kept], kind="stable")]
