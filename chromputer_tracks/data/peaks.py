@@ -1,0 +1,236 @@
+"""Peak sets: what replicates agree on, and interval algebra through bedtools.
+
+Coordinates are 0-based and half-open. bedtools reads and writes files in a temporary folder of the
+call, which goes with it, whether it ends well or not.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import combinations, compress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.data.idr import reproducibility
+from chromputer_tracks.errors import DependencyError, InputError
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.bed import BedRecord
+
+How = Literal["union", "intersection", "rank"]
+
+Int64 = NDArray[np.int64]
+
+
+def reproducible_peaks(
+    replicates: Sequence[Sequence[BedRecord]], how: How, within: int, keep: float = 0.05
+) -> list[tuple[str, int]]:
+    """One set of peak centres from the peaks of several replicates.
+
+    Args:
+        replicates: at least two, each its peaks in any order. A peak's place is its summit where
+            a narrowPeak gives one, else its middle. Of several peaks of one replicate at one place
+            the one with the highest score counts.
+        how: ``union``: every peak; those within ``within`` bp of a neighbour are one, in chains,
+            at the mean of their centres. ``intersection``: peaks with a partner in every other
+            replicate, each the other's nearest and at most ``within`` bp apart (of two that are
+            equally near the left one is taken), at the mean of the partners' centres. ``rank``:
+            those of the intersection whose scores the replicates rank alike, see
+            :func:`~chromputer_tracks.data.idr.reproducibility`; of more than two replicates the
+            two that agree least decide. Replicates are to hold weak peaks, too, for this.
+        within: bp.
+        keep: for ``rank``, the largest expected share of irreproducible peaks (IDR).
+
+    Returns:
+        contig and centre (bp, 0-based, the mean rounded half up), by contig name and centre.
+
+    Raises:
+        InputError: fewer than two replicates, an empty one, a negative ``within``, or, for
+            ``rank``, ``keep`` outside 0 to 1, scores that are absent or all equal, too few peaks.
+        DependencyError: bedtools, pybedtools or scipy is missing.
+    """
+    if how not in get_args(How):
+        raise InputError(f"peaks of replicates: {how!r} is none of {', '.join(get_args(How))}")
+    if len(replicates) < 2:
+        raise InputError(f"reproducible peaks need at least two replicates, got {len(replicates)}")
+    if within < 0:
+        raise InputError(f"distance between partners {within} bp must be at least 0")
+    if not 0 < keep < 1:
+        raise InputError(f"largest share of irreproducible peaks {keep} must be between 0 and 1")
+    for number, records in enumerate(replicates, 1):
+        if not records:
+            raise InputError(f"replicate {number} holds no peak; leave it out")
+    if how == "union":
+        return _union([record for records in replicates for record in records], within)
+    if how == "rank":
+        _check_scores(replicates)
+    partners = _partners(replicates, within)
+    if how == "rank":
+        partners = list(compress(partners, _agreeing(partners, len(replicates), keep)))
+    return [(row[0].chrom, _mean([peak.centre for peak in row])) for row in partners]
+
+
+def merge(intervals: Iterable[Interval], within: int = 0) -> list[Interval]:
+    """Overlapping and touching intervals as one, and those with a gap of at most ``within`` bp.
+
+    A negative ``within`` joins only intervals that share at least ``-within`` bp. The result is
+    sorted by contig name and start.
+
+    Raises:
+        DependencyError: bedtools or pybedtools is missing.
+    """
+    with _bedtools() as room:
+        table = room.write(intervals).sort(output=room.path())
+        return _intervals(table.merge(d=within, output=room.path()))
+
+
+def subtract(intervals: Iterable[Interval], other: Iterable[Interval]) -> list[Interval]:
+    """What is left of each interval without the bases of ``other``, in order of the intervals.
+
+    Raises:
+        DependencyError: bedtools or pybedtools is missing.
+    """
+    with _bedtools() as room:
+        return _intervals(room.write(intervals).subtract(room.write(other), output=room.path()))
+
+
+def slop(intervals: Iterable[Interval], bases: int, sizes: ChromSizes) -> list[Interval]:
+    """Each interval with ``bases`` more on either side, cut at its contig's ends, in order.
+
+    Raises:
+        InputError: ``bases`` is negative.
+        ContigError: an interval's contig is unknown.
+        BoundsError: an interval leaves its contig.
+        DependencyError: bedtools or pybedtools is missing.
+    """
+    if bases < 0:
+        raise InputError(f"flank of {bases} bp must be at least 0")
+    checked = [sizes.check(interval, "intervals to widen") for interval in intervals]
+    with _bedtools() as room:
+        genome = Path(room.path())
+        genome.write_text("".join(f"{name}\t{size}\n" for name, size in sizes.items()))
+        return _intervals(room.write(checked).slop(b=bases, g=str(genome), output=room.path()))
+
+
+class _Room:
+    """A folder for bedtools' files."""
+
+    def __init__(self, folder: Path, make: Callable[[str], Any]) -> None:
+        self._folder, self._make, self._files = folder, make, 0
+
+    def path(self) -> str:
+        self._files += 1
+        return str(self._folder / f"{self._files}.bed")
+
+    def write(self, intervals: Iterable[Interval]) -> Any:
+        path = Path(self.path())
+        path.write_text("".join(f"{i.chrom}\t{i.start}\t{i.end}\n" for i in intervals))
+        return self._make(str(path))
+
+
+@contextmanager
+def _bedtools() -> Iterator[_Room]:
+    try:
+        from pybedtools import BedTool
+    except ImportError as error:
+        raise DependencyError(
+            "combining peaks needs pybedtools: pip install 'chromputer-tracks[train]'"
+        ) from error
+    if shutil.which("bedtools") is None:
+        raise DependencyError(
+            "combining peaks needs the program bedtools, which is not on PATH: install it with "
+            "conda install -c bioconda bedtools, apt-get install bedtools or brew install bedtools"
+        )
+    with TemporaryDirectory(prefix="chromputer-") as folder:
+        yield _Room(Path(folder), BedTool)
+
+
+def _intervals(table: Any) -> list[Interval]:
+    return [Interval(row.chrom, row.start, row.end) for row in table]
+
+
+def _union(records: Iterable[BedRecord], within: int) -> list[tuple[str, int]]:
+    points = (Interval(record.chrom, record.centre, record.centre + 1) for record in records)
+    with _bedtools() as room:
+        table = room.write(points).sort(output=room.path())
+        # A gap between two bases is one less than the distance of their positions.
+        chains = table.merge(d=within - 1, c=2, o="collapse", output=room.path())
+        return [(row.chrom, _mean([int(at) for at in row[3].split(",")])) for row in chains]
+
+
+def _mean(positions: Sequence[int]) -> int:
+    """The mean, rounded half up."""
+    return (2 * sum(positions) + len(positions)) // (2 * len(positions))
+
+
+def _check_scores(replicates: Sequence[Sequence[BedRecord]]) -> None:
+    remedy = (
+        "rank agreement needs scores that differ: give narrowPeak or BED files with a score in "
+        "column 5, or take the intersection"
+    )
+    for number, records in enumerate(replicates, 1):
+        scores = {record.score for record in records}
+        if None in scores:
+            raise InputError(f"the peaks of replicate {number} have no score; {remedy}")
+        if len(scores) == 1:
+            raise InputError(
+                f"all peaks of replicate {number} have the score {scores.pop():g}; {remedy}"
+            )
+
+
+def _partners(
+    replicates: Sequence[Sequence[BedRecord]], within: int
+) -> list[tuple[BedRecord, ...]]:
+    """Peaks of all replicates that are each other's nearest, a row each, by contig and centre."""
+    by_contig = [_by_contig(records) for records in replicates]
+    rows: list[tuple[BedRecord, ...]] = []
+    for chrom in sorted(set(by_contig[0]).intersection(*by_contig[1:])):
+        peaks = [table[chrom] for table in by_contig]
+        centres = [np.array([peak.centre for peak in row], dtype=np.int64) for row in peaks]
+        index = np.stack([_nearest(centres[0], other) for other in centres])
+        kept = np.ones(len(centres[0]), dtype=bool)
+        for one, other in combinations(range(len(peaks)), 2):
+            here, there = centres[one][index[one]], centres[other][index[other]]
+            kept &= np.abs(here - there) <= within
+            kept &= _nearest(centres[one], centres[other])[index[one]] == index[other]
+            kept &= _nearest(centres[other], centres[one])[index[other]] == index[one]
+        for column in index[:, kept].T.tolist():
+            rows.append(tuple(row[place] for row, place in zip(peaks, column, strict=True)))
+    return rows
+
+
+def _by_contig(records: Iterable[BedRecord]) -> dict[str, list[BedRecord]]:
+    """Peaks by contig and centre, one at a centre: the one with the highest score."""
+    best: dict[tuple[str, int], BedRecord] = {}
+    for record in records:
+        place = (record.chrom, record.centre)
+        if place not in best or (record.score or 0) > (best[place].score or 0):
+            best[place] = record
+    table: dict[str, list[BedRecord]] = {}
+    for (chrom, _), record in sorted(best.items()):
+        table.setdefault(chrom, []).append(record)
+    return table
+
+
+def _nearest(centres: Int64, others: Int64) -> Int64:
+    """Index of the nearest of ``others`` (ascending, at least one), the left one on a tie."""
+    right = np.searchsorted(others, centres).clip(max=len(others) - 1)
+    left = (right - 1).clip(min=0)
+    return np.where(np.abs(others[right] - centres) < np.abs(centres - others[left]), right, left)
+
+
+def _agreeing(
+    partners: Sequence[tuple[BedRecord, ...]], replicates: int, keep: float
+) -> list[bool]:
+    """Whether each row's IDR is at most ``keep`` in every pair of replicates."""
+    scores = np.array([[peak.score for peak in row] for row in partners], dtype=np.float64)
+    scores = scores.reshape(len(partners), replicates)
+    kept = np.ones(len(partners), dtype=bool)
+    for one, other in combinations(range(replicates), 2):
+        kept &= reproducibility(scores[:, one], scores[:, other]).rate <= keep
+    return kept.tolist()
