@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.depth import weighted_median
 from chromputer_tracks.io.fragment_batch import (
     IDENTICAL,
     FragmentOptions,
@@ -26,6 +27,8 @@ from chromputer_tracks.io.fragments import open_fragments
 _LONG = 2_000
 _READ_BEFORE_NEW_MAP = 1 << 22
 """Fragments (8 bytes each); so that a walk over a genome holds no more in memory at its end."""
+_CHUNK = 1 << 20
+"""Lengths (4 bytes each) read at a time when all of them are counted."""
 
 _MIDPOINTS, _LENGTHS = "midpoints.int32", "lengths.int32"
 _INT32 = np.iinfo(np.int32)
@@ -57,9 +60,8 @@ class FragmentStore:
     Attributes:
         sizes: the genome's contigs.
         counts: fragments by contig, all contigs of ``sizes``, 0 where there are none.
-        density: fragments per kb: the length-weighted median over contigs that hold any, that is
-            the smallest density such that contigs of at most this density make up half of the
-            bases; contigs of extreme depth (mitochondria, rDNA) do not move it.
+        density: fragments per kb: the length-weighted median over contigs that hold any, see
+            :func:`chromputer_tracks.io.depth.weighted_median`.
         summary: what was kept and removed, by reason.
     """
 
@@ -82,7 +84,9 @@ class FragmentStore:
         for name, count in counts.items():
             self._bounds[name] = (at, at + count)
             at += count
-        self.density = _density(counts, sizes)
+        self._used = [name for name, count in counts.items() if count]
+        self._length_densities: dict[tuple[int, ...], NDArray[np.float64]] = {}
+        self.density = float(self._density(np.array([[counts[name]] for name in self._used]))[0])
 
     def _map(self) -> None:
         """Map the files anew; the pages read through the maps before are let go."""
@@ -163,6 +167,71 @@ class FragmentStore:
         """Number of fragments."""
         return len(self._midpoints)
 
+    @property
+    def per_bp(self) -> float:
+        """:attr:`density` in fragments per bp."""
+        return self.density / 1000
+
+    def length_density(self, edges: tuple[int, ...]) -> NDArray[np.float64]:
+        """Fragments per kb of each length class, by the median over contigs of :attr:`density`.
+
+        All contigs that hold any fragment count, also where a class is empty; a class that few
+        contigs hold may have density 0. The first call for some edges reads all lengths once.
+
+        Args:
+            edges: bp, ascending; class i holds ``edges[i] <= length < edges[i + 1]``.
+
+        Returns:
+            float64 (len(edges) - 1,).
+
+        Raises:
+            OutputError: the scratch files cannot be read.
+        """
+        if edges not in self._length_densities:
+            counts = np.zeros((len(self._used), len(edges) - 1), dtype=np.int64)
+            for row, name in enumerate(self._used):
+                for lengths in self._length_chunks(name):
+                    code = np.searchsorted(np.array(edges, dtype=np.int32), lengths, side="right")
+                    counts[row] += np.bincount(code, minlength=len(edges) + 1)[1:-1]
+            self._length_densities[edges] = self._density(counts)
+        return self._length_densities[edges].copy()
+
+    def _length_chunks(self, chrom: str) -> Iterator[Int32]:
+        """All lengths of a contig, read beside the maps so that their pages are not held."""
+        first, last = self._bounds[chrom]
+        path = Path(self._scratch.name) / _LENGTHS
+        for at in range(first, last, _CHUNK):
+            with scratch_errors(path.parent):
+                yield np.fromfile(path, np.int32, min(_CHUNK, last - at), offset=at * 4)
+
+    def _density(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Fragments per kb (classes,) from counts (used contigs, classes)."""
+        sizes = np.array([self.sizes[name] for name in self._used])
+        return weighted_median(counts / (sizes / 1000)[:, np.newaxis], sizes)
+
+    def cumulative(self, chrom: str, positions: Int64) -> NDArray[np.float64]:
+        """Number of the contig's fragments whose midpoint is below each position.
+
+        Args:
+            chrom: contig.
+            positions: int64 (n,), bp, in any order; may be negative or past the contig's end.
+
+        Returns:
+            float64 (n,).
+
+        Raises:
+            ContigError: the contig is unknown.
+        """
+        self.sizes.require(chrom, "fragments")
+        if not len(positions):
+            return np.zeros(0)
+        # Only the stretch between the outermost positions is searched, and its pages counted.
+        first, last = self._search(chrom, int(positions.min()), int(positions.max()))
+        keys = np.clip(positions, _INT32.min, _INT32.max).astype(np.int32)
+        begin = self._bounds[chrom][0]
+        found = np.searchsorted(self._midpoints[first:last], keys)
+        return np.asarray(found + (first - begin), dtype=np.float64)
+
     def midpoints(self, interval: Interval) -> Midpoints:
         """Fragments whose midpoint lies in ``interval``, which may leave its contig.
 
@@ -201,15 +270,6 @@ class FragmentStore:
         if self._read > _READ_BEFORE_NEW_MAP:
             self._map()
         return first + int(low), first + int(high)
-
-
-def _density(counts: Mapping[str, int], sizes: ChromSizes) -> float:
-    used = [name for name, count in counts.items() if count]
-    size = np.array([sizes[name] for name in used], dtype=np.float64)
-    density = np.array([counts[name] for name in used]) / (size / 1000)
-    order = np.argsort(density, kind="stable")
-    below = np.cumsum(size[order])
-    return float(density[order][np.searchsorted(below, below[-1] / 2)])
 
 
 def _write_sorted(
