@@ -1,193 +1,267 @@
-"""Fitting a network: losses, optimiser, averaged weights, and the best validation epoch."""
+"""Fitting a network: optimiser, averaged weights, and the best validation epoch."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import sys
+import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning
-import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger
-from torch import Tensor
-from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.strategies import DDPStrategy
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.model.config import FitConfig
-from chromputer_tracks.model.network import Chromputer
+from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.model.checkpoints import (
+    LAST,
+    AtomicCheckpoints,
+    Logs,
+    Progress,
+    Row,
+    clear_run,
+    open_run,
+)
+from chromputer_tracks.model.fit_config import FitConfig
+from chromputer_tracks.model.fit_module import FitModule
+from chromputer_tracks.model.losses import Losses as Losses
+from chromputer_tracks.model.losses import masked_loss as masked_loss
+from chromputer_tracks.model.processes import (
+    describe_device,
+    find_accelerator,
+    find_environment,
+    process_rank,
+    shard,
+)
 
+Network = TypeVar("Network", bound=nn.Module)
 Report = Callable[[str], None]
-Validate = Callable[[Chromputer], dict[str, float]]
+Validate = Callable[[Any], dict[str, float]]
 
-
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """How a batch is scored.
-
-    Attributes:
-        inputs: names of the network's inputs in a batch, in graph order.
-        states: how many outputs are states.
-        weights: float32 (labels,), weight of each binary label's loss.
-    """
-
-    inputs: list[str]
-    states: int
-    weights: Tensor
+_IN_LINE = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+"""Figures that an epoch's line shows beside the score, and how it calls them."""
 
 
 def fit_network(
-    network: Chromputer,
+    network: Network,
     loader: DataLoader[dict[str, Tensor]],
     losses: Losses,
     fit: FitConfig,
     validate: Validate,
     folder: Path,
     report: Report,
-) -> Chromputer:
+    *,
+    seed: int = 0,
+    resume: bool = False,
+    fingerprint: str = "",
+) -> Network:
     """Train a network.
 
+    The run's whole state is written at the end of every epoch. A run that was killed and is resumed
+    does the epoch it was in again, from its beginning, and ends with the same weights and figures,
+    to the bit on the same machine; only the times differ.
+
+    Each of several training processes calls this function; process 0 alone validates, reports
+    and writes.
+
     Args:
-        network: changed in place.
-        loader: batches of segments; its sampler's epoch is set before each epoch.
+        network: maps a batch's inputs to logits float32 (n, outputs, positions) and anything else;
+            changed in place.
+        loader: batches of segments; its sampler is that of the whole epoch, whose number is set
+            before each, from 0. With several processes each takes its share of it.
         losses: how a batch is scored.
         fit: optimisation.
         validate: figures of a network after each epoch; the largest ``score`` is kept.
-        folder: for the checkpoint and ``metrics.csv``.
+        folder: for the checkpoints, ``metrics.csv`` and TensorBoard's events; made if its parent
+            exists. What an earlier run left there is removed, unless it is resumed.
         report: told a line an epoch.
+        seed: of all that is random in training.
+        resume: take up the run in ``folder`` where its last whole epoch ended; a finished one is
+            only read.
+        fingerprint: what is trained on, a line ``name = value`` for each setting; a run with
+            another one, another ``fit`` (``workers`` apart) or ``seed`` is not resumed.
 
     Returns:
         The network of the best epoch, on the CPU: the averaged weights where ``fit.average`` says
-        so.
+        so. In all processes the same.
+
+    Raises:
+        ConfigError: the device is not there, the run to resume is another one, an epoch has no
+            batch, or the loss became infinite.
+        InputError: the checkpoint to resume from cannot be read.
+        OutputError: the folder cannot be written.
     """
-    module = _Module(network, losses, fit, len(loader))
-    checkpoint = ModelCheckpoint(
-        folder, "best", monitor="score", mode="max", enable_version_counter=False
-    )
-    callbacks: list[Callback] = [_Validate(validate, report), checkpoint]
-    on_terminal = sys.stderr.isatty()
-    if on_terminal:
-        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
-    trainer = lightning.Trainer(
-        max_epochs=fit.epochs,
-        accelerator="auto",
-        devices=1,
-        precision=fit.precision,
-        gradient_clip_val=fit.gradient_clip,
-        deterministic=True,
-        logger=CSVLogger(folder, name="", version=""),
-        callbacks=callbacks,
-        enable_progress_bar=on_terminal,
-        # Else Lightning requeues a job that a scheduler ends.
-        plugins=[LightningEnvironment()],
-        enable_model_summary=False,
-        log_every_n_steps=min(50, len(loader)),
-    )
-    with warnings.catch_warnings():
-        # Arrays are made faster than batches are computed, without worker processes.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
-        warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
-        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-        trainer.fit(module, loader)
-    best = torch.load(checkpoint.best_model_path, map_location="cpu", weights_only=True)
-    module.load_state_dict(best["state_dict"])
-    score = best["callbacks"][checkpoint.state_key]["best_model_score"]
-    report(f"best epoch: {best['epoch'] + 1}, mean validation AUPRC {float(score):.3f}")
-    return module.result().cpu()
-
-
-class _Module(lightning.LightningModule):
-    """Losses and optimiser around the network."""
-
-    weights: Tensor
-
-    def __init__(self, network: Chromputer, losses: Losses, fit: FitConfig, steps: int) -> None:
-        super().__init__()
-        self.network, self._losses, self._fit, self._steps = network, losses, fit, steps
-        self.register_buffer("weights", losses.weights, persistent=False)
-        self.average: AveragedModel | None = None
-        if fit.average:
-            decay = get_ema_multi_avg_fn(fit.average)  # type: ignore[no-untyped-call]
-            self.average = AveragedModel(network, multi_avg_fn=decay, use_buffers=True)
-
-    def result(self) -> Chromputer:
-        """The network to validate and keep."""
-        kept = self.network if self.average is None else self.average.module
-        if not isinstance(kept, Chromputer):
-            raise TypeError(f"averaged {type(kept).__name__}")
-        return kept
-
-    def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
-        """Masked cross-entropy of the states plus the labels' summed masked binary losses."""
-        logits, _ = self.network(*(batch[name] for name in self._losses.inputs))
-        return masked_loss(
-            logits.float(), batch["states"], batch["binary"], self._losses.states, self.weights
+    accelerator, environment = find_accelerator(fit), find_environment(fit)
+    if process_rank(fit) != 0:
+        report = _silent
+    steps = len(shard(loader, 0, fit.processes))
+    if steps < 1:
+        raise ConfigError(
+            f"an epoch's segments do not fill one batch of {fit.batch} in each of {fit.processes} "
+            f"processes: lower fit.batch or fit.devices"
         )
-
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Update the averaged weights; the first steps average over fewer."""
-        if self.average is not None:
-            self.average.update_parameters(self.network)
-
-    def configure_optimizers(self) -> Any:
-        """AdamW on a one-cycle schedule."""
-        fit = self._fit
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=fit.learning_rate, weight_decay=fit.weight_decay
+    identity = _identity(fit, fingerprint, seed, accelerator)
+    progress = open_run(folder, identity, resume=resume)
+    if process_rank(fit) == 0:
+        clear_run(folder, keep=progress is not None)
+    if progress is None:
+        progress, last = Progress(identity), None
+        if resume:
+            report(f"no checkpoint in {folder}: training starts from the beginning")
+    else:
+        last = folder / LAST
+        ended = ", which was the last" if progress.finished(fit) else ""
+        report(f"resuming after epoch {len(progress.history)} of {fit.epochs}{ended}")
+    if not progress.finished(fit):
+        report(describe_device(fit, accelerator))
+        on_terminal = sys.stderr.isatty()
+        callbacks: list[Callback] = [_Epochs(progress, fit, validate, folder, report)]
+        if on_terminal:
+            callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
+        several = fit.processes > 1 or fit.strategy == "ddp"
+        trainer = lightning.Trainer(
+            max_epochs=fit.epochs,
+            accelerator=accelerator,
+            devices=fit.devices,
+            num_nodes=fit.nodes,
+            # While process 0 validates, the others wait.
+            strategy=DDPStrategy(timeout=timedelta(days=1)) if several else "auto",
+            use_distributed_sampler=False,
+            precision=fit.precision,
+            gradient_clip_val=fit.gradient_clip,
+            deterministic=True,
+            logger=False,
+            callbacks=callbacks,
+            enable_checkpointing=False,
+            enable_progress_bar=on_terminal,
+            plugins=[environment, AtomicCheckpoints()],
+            enable_model_summary=False,
         )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, fit.learning_rate, total_steps=fit.epochs * self._steps, pct_start=0.2
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        module = FitModule(network, loader, losses, fit, seed, len(progress.history), steps)
+        with warnings.catch_warnings():
+            # Arrays are made faster than batches are computed, without worker processes.
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+            warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
+            trainer.fit(module, ckpt_path=last)
+    network.load_state_dict(progress.best)
+    report(f"best epoch: {progress.best_epoch}, validation score {progress.best_score:.3f}")
+    return network.cpu()
 
 
-def masked_loss(
-    logits: Tensor, states: Tensor, binary: Tensor, number_of_states: int, weights: Tensor
-) -> Tensor:
-    """Cross-entropy over known states plus binary cross-entropy over known binary labels.
+class _Epochs(Callback):
+    """Validates after each epoch, keeps the best weights, logs, and writes the run's state."""
 
-    Args:
-        logits: float32 (n, outputs, positions), states first.
-        states: int64 (n, positions), ``UNKNOWN`` where there is no label.
-        binary: int64 (n, labels, positions), likewise.
-        number_of_states: how many outputs are states.
-        weights: float32 (labels,), weight of each binary label's mean over known positions.
-    """
-    loss = logits.sum() * 0.0
-    if number_of_states and (states != UNKNOWN).any():
-        loss = loss + functional.cross_entropy(
-            logits[:, :number_of_states], states, ignore_index=UNKNOWN
-        )
-    if binary.shape[1]:
-        known = (binary != UNKNOWN).float()
-        each = functional.binary_cross_entropy_with_logits(
-            logits[:, number_of_states:], (binary == 1).float(), reduction="none"
-        )
-        per_label = (each * known).sum(dim=(0, 2)) / known.sum(dim=(0, 2)).clamp(min=1)
-        loss = loss + (weights * per_label).sum()
-    return loss
+    state_key = "progress"
 
+    def __init__(
+        self,
+        progress: Progress,
+        fit: FitConfig,
+        validate: Validate,
+        folder: Path,
+        report: Report,
+    ) -> None:
+        self._progress, self._fit, self._validate = progress, fit, validate
+        self._folder, self._report = folder, report
+        self._logs: Logs | None = None
+        self._begin, self._rate = 0.0, 0.0
 
-class _Validate(Callback):
-    """Scores the network after each epoch, before the checkpoint looks at the score."""
+    def state_dict(self) -> dict[str, Any]:
+        """For the checkpoint; read back before the trainer is made."""
+        return self._progress.state()
 
-    def __init__(self, validate: Validate, report: Report) -> None:
-        self._validate, self._report = validate, report
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Write what a resumed run has logged so far."""
+        if trainer.is_global_zero:
+            self._logs = Logs(self._folder, self._progress)
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Start the clock."""
+        self._begin = time.perf_counter()
+
+    def on_train_batch_start(
+        self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Note the step's learning rate."""
+        self._rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Log the figures and report them in a line."""
-        figures = self._validate(pl_module.result())
+        """Validate, note the epoch, and write it."""
+        steps = trainer.num_training_batches
+        loss = float(trainer.strategy.reduce(pl_module.loss_sum, reduce_op="mean")) / steps
+        trained = time.perf_counter() - self._begin
+        epoch = trainer.current_epoch + 1
+        if not math.isfinite(loss):
+            raise ConfigError(
+                f"the training loss is {loss} in epoch {epoch}: lower fit.learning_rate, or set "
+                f"fit.precision to '32-true'"
+            )
+        figures = self._validate(pl_module.result()) if trainer.is_global_zero else {}
         pl_module.train()
-        pl_module.log_dict(figures)
-        shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
-        self._report(f"epoch {trainer.current_epoch + 1}: validation {shown}")
+        row: Row = {
+            "epoch": epoch,
+            "step": trainer.global_step,
+            "train_loss": loss,
+            "learning_rate": self._rate,
+            "seconds": time.perf_counter() - self._begin,
+            "windows_per_second": pl_module.windows * trainer.world_size / trained,
+        }
+        row |= {f"validation_{name}": float(value) for name, value in figures.items()}
+        row = trainer.strategy.broadcast(row)
+        progress = self._progress
+        new_best = progress.add(row, lambda: _copied(pl_module.result()))
+        trainer.should_stop = progress.finished(self._fit)
+        trainer.save_checkpoint(self._folder / LAST, weights_only=False)
+        if self._logs is not None:
+            self._logs.add(row, new_best=new_best)
+        self._report(_line(row, self._fit.epochs))
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Give all processes what process 0 has."""
+        self._progress.load(trainer.strategy.broadcast(self._progress.state()))
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Close the logs, however training ended."""
+        if self._logs is not None:
+            self._logs.close()
+            self._logs = None
+
+
+def _copied(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+
+
+def _line(row: Row, epochs: int) -> str:
+    beside = ", ".join(
+        f"{shown} {row[f'validation_{name}']:.3f}"
+        for name, shown in _IN_LINE.items()
+        if f"validation_{name}" in row
+    )
+    score = f"{row['validation_score']:.3f}" + (f" ({beside})" if beside else "")
+    return (
+        f"epoch {row['epoch']} of {epochs}: loss {row['train_loss']:.3f}, "
+        f"validation score {score}, "
+        f"{row['seconds']:.0f} s, {row['windows_per_second']:,.0f} windows/s"
+    )
+
+
+def _identity(fit: FitConfig, fingerprint: str, seed: int, accelerator: str) -> str:
+    settings = {
+        f"fit.{item.name}": getattr(fit, item.name)
+        for item in dataclasses.fields(fit)
+        if item.name != "workers"
+    }
+    settings |= {"seed": seed, "device": accelerator}
+    lines = [f"{name} = {value}" for name, value in settings.items()]
+    return "\n".join([*lines, *fingerprint.splitlines()])
+
+
+def _silent(line: str) -> None:
+    """Report nothing."""

@@ -1,0 +1,215 @@
+"""What a training run leaves in its folder, so that it can be taken up again after a kill.
+
+``last.ckpt`` alone holds a run's whole state at the end of an epoch: Lightning's (weights, averaged
+weights, optimiser, schedule, scaler) and a :class:`Progress`. Everything else is written from it:
+``best.ckpt``, ``metrics.csv`` and the TensorBoard events. All random numbers follow from the seed,
+the epoch and the step, so that an epoch that was cut off is done again with the same result.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from chromputer_tracks.errors import ConfigError, InputError
+from chromputer_tracks.io.atomic import PARTIAL, atomic_path
+from chromputer_tracks.model.fit_config import FitConfig
+
+LAST, BEST, METRICS = "last.ckpt", "best.ckpt", "metrics.csv"
+_EVENTS = "events.out.tfevents.*"
+_KEY = "progress"
+Row = dict[str, float]
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        identity: what the run is of, a line ``name = value`` for each setting.
+        history: a row for each epoch that is done: ``epoch`` (from 1), ``step``, ``train_loss``,
+            ``learning_rate``, ``seconds``, ``windows_per_second``, and the validation figures,
+            whose names begin with ``validation_``.
+        best_epoch: the epoch with the largest validation score, the first of equal ones; 0 before
+            there is any.
+        best: the kept network's weights after that epoch, on the CPU.
+    """
+
+    identity: str
+    history: list[Row] = field(default_factory=list)
+    best_epoch: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def best_score(self) -> float:
+        """The best epoch's validation score; not a number counts as minus infinity."""
+        return _score(self.history[self.best_epoch - 1]) if self.best_epoch else -math.inf
+
+    def add(self, row: Row, weights: Callable[[], dict[str, Tensor]]) -> bool:
+        """Note an epoch; whether it is the best one yet, whose weights are then taken."""
+        better = not self.history or _score(row) > self.best_score
+        self.history.append(row)
+        if better:
+            self.best_epoch, self.best = len(self.history), weights()
+        return better
+
+    def finished(self, fit: FitConfig) -> bool:
+        """Whether all epochs are done, or the patience is at its end."""
+        done = len(self.history)
+        return done >= fit.epochs or (0 < fit.patience <= done - self.best_epoch and done > 0)
+
+    def state(self) -> dict[str, Any]:
+        """What :meth:`load` takes, of plain types and tensors."""
+        return {
+            "identity": self.identity,
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+            "best": self.best,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over a state."""
+        self.identity, self.history = state["identity"], state["history"]
+        self.best_epoch, self.best = state["best_epoch"], state["best"]
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Checkpoints that appear whole or not at all.
+
+    Lightning's own writes to the system's temporary folder and moves the file, which copies it
+    where that folder lies on another disk.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint beside its final name, then rename it."""
+        _save(checkpoint, Path(path))
+
+
+class Logs:
+    """``metrics.csv``, ``best.ckpt`` and TensorBoard events of a run, written from its progress.
+
+    Args:
+        folder: where they lie; those of earlier runs are gone.
+        progress: of a run that is taken up again, or an empty one.
+    """
+
+    def __init__(self, folder: Path, progress: Progress) -> None:
+        self._folder, self._progress = folder, progress
+        for path in folder.glob(_EVENTS):
+            path.unlink()
+        self._events = SummaryWriter(folder)
+        for row in progress.history:
+            self._draw(row)
+        if progress.history:
+            self.write(new_best=True)
+
+    def write(self, *, new_best: bool) -> None:
+        """Write the table, and the best weights where they are new."""
+        if new_best:
+            state = {"epoch": self._progress.best_epoch, "score": self._progress.best_score}
+            _save(state | {"state_dict": self._progress.best}, self._folder / BEST)
+        with (
+            atomic_path(self._folder / METRICS) as path,
+            path.open("w", newline="") as file,
+        ):
+            rows = self._progress.history
+            names = dict.fromkeys(name for row in rows for name in row)
+            writer = csv.DictWriter(file, list(names), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def add(self, row: Row, *, new_best: bool) -> None:
+        """Add an epoch's row."""
+        self._draw(row)
+        self.write(new_best=new_best)
+
+    def close(self) -> None:
+        """Close the event file."""
+        self._events.close()
+
+    def _draw(self, row: Row) -> None:
+        for name, value in row.items():
+            if name not in ("epoch", "step"):
+                head, _, tail = name.partition("_")
+                tag = f"validation/{tail}" if head == "validation" else f"training/{name}"
+                self._events.add_scalar(tag, value, int(row["epoch"]))
+        self._events.flush()
+
+
+def open_run(folder: Path, identity: str, *, resume: bool) -> Progress | None:
+    """The progress of the run in a folder, if it is to be taken up again and there is any.
+
+    Args:
+        folder: of the run's files, or not there yet.
+        identity: what the run should be of, a line ``name = value`` for each setting.
+        resume: take it up again.
+
+    Raises:
+        ConfigError: the run in the folder is of something else; names the settings that differ.
+        InputError: its checkpoint cannot be read.
+    """
+    last = folder / LAST
+    if not resume or not last.exists():
+        return None
+    try:
+        stored = torch.load(last, map_location="cpu", weights_only=True)
+        progress = Progress("")
+        progress.load(stored["callbacks"][_KEY])
+    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise InputError(
+            f"cannot read {last}: {error}; train without resuming to start from the beginning"
+        ) from error
+    different = _differences(progress.identity, identity)
+    if different:
+        raise ConfigError(
+            f"cannot resume: {last} is of another run: {'; '.join(different)}. Train as it was, "
+            f"or without resuming, which starts from the beginning"
+        )
+    return progress
+
+
+def clear_run(folder: Path, *, keep: bool) -> None:
+    """Make the folder of a run ready.
+
+    Args:
+        folder: made if its parent exists.
+        keep: only what a killed run left half written goes; else all that a run leaves.
+    """
+    folder.mkdir(exist_ok=True)
+    names = [f"{PARTIAL}*"] if keep else [f"{PARTIAL}*", LAST, BEST, METRICS, _EVENTS]
+    for name in names:
+        for path in folder.glob(name):
+            path.unlink()
+
+
+def _save(state: dict[str, Any], path: Path) -> None:
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
+
+
+def _score(row: Row) -> float:
+    score = row["validation_score"]
+    return -math.inf if math.isnan(score) else score
+
+
+def _differences(then: str, now: str) -> list[str]:
+    before, after = (
+        dict(line.partition(" = ")[::2] for line in text.splitlines()) for text in (then, now)
+    )
+    return [
+        f"{name} was {before.get(name, 'not there')}, now {after.get(name, 'not there')}"
+        for name in before | after
+        if before.get(name) != after.get(name)
+    ]
