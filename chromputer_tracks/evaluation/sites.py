@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import zipfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
+from chromputer_tracks.errors import FormatError, InputError, SpecError
+from chromputer_tracks.intervals import Interval
+from chromputer_tracks.io.atomic import atomic_path
+from chromputer_tracks.spec import HeadKind, HeadSpec, Label
 
 BLOCK = 20_000
 """bp of a bootstrap block: neighbouring sites share windows and peaks, so blocks are drawn."""
@@ -47,3 +57,110 @@ class Sites:
         block = self.contig * (int(self.centre.max(initial=0)) // BLOCK + 1) + self.centre // BLOCK
         index: NDArray[np.int64] = np.unique(block, return_inverse=True)[1].astype(np.int64)
         return index
+
+    def select(self, keep: NDArray[np.bool_] | NDArray[np.intp]) -> Sites:
+        """The sites that a mask or an index array picks."""
+        return replace(
+            self,
+            contig=self.contig[keep],
+            centre=self.centre[keep],
+            logits=self.logits[:, keep],
+            states=self.states[keep],
+            binary=self.binary[:, keep],
+            continuous=self.continuous[:, keep],
+        )
+
+    def on(self, contigs: Iterable[str]) -> Sites:
+        """The sites on contigs."""
+        chosen = [self.contigs.index(name) for name in set(contigs) & set(self.contigs)]
+        return self.select(np.isin(self.contig, chosen))
+
+
+def in_order(heads: tuple[HeadSpec, ...]) -> tuple[HeadSpec, ...]:
+    """The heads in the order of the rows of :class:`Sites`."""
+    kinds = get_args(HeadKind)
+    return tuple(sorted(heads, key=lambda head: kinds.index(head.kind)))
+
+
+def common(one: Sites, other: Sites) -> tuple[Sites, Sites]:
+    """The sites of two models that are the same bins, in the same order.
+
+    Raises:
+        InputError: they have no bin in common, or disagree about a label.
+    """
+    shared, first, second = np.intersect1d(_places(one), _places(other), return_indices=True)
+    if not len(shared):
+        raise InputError(
+            f"{_described(one)} and {_described(other)} have no bin in common: the models must be "
+            f"scored on the same contigs with the same label_bin"
+        )
+    order = np.argsort(first)  # as they stand in the first, not by name
+    both = one.select(first[order]), other.select(second[order])
+    for name in ("states", "binary", "continuous"):
+        rows = [getattr(sites, name) for sites in both]
+        if not np.array_equal(rows[0], rows[1], equal_nan=name == "continuous"):
+            raise InputError(
+                f"two models can be compared on the same labels only, but their {name} labels "
+                f"differ: score them with the same configuration"
+            )
+    return both
+
+
+def _places(sites: Sites) -> NDArray[np.str_]:
+    names = np.array(sites.contigs)[sites.contig]
+    return np.char.add(np.char.add(names, ":"), sites.centre.astype(str))
+
+
+def _described(sites: Sites) -> str:
+    if not len(sites):
+        return "no sites"
+    at = Interval(sites.contigs[sites.contig[0]], int(sites.centre[0]), int(sites.centre[0]) + 1)
+    return f"{len(sites):,} sites from {at} on"
+
+
+_ARRAYS = ("contig", "centre", "logits", "states", "binary", "continuous")
+
+
+def save_sites(path: Path, sites: Sites, heads: tuple[HeadSpec, ...]) -> None:
+    """Write sites and the heads that they were predicted with, as a compressed .npz.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    arrays = {name: getattr(sites, name) for name in _ARRAYS}
+    about = {
+        "contigs": sites.contigs,
+        "number_of_states": sites.number_of_states,
+        "heads": [asdict(head) for head in heads],
+    }
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
+
+
+def load_sites(path: Path) -> tuple[Sites, tuple[HeadSpec, ...]]:
+    """Read what :func:`save_sites` wrote.
+
+    Raises:
+        InputError: the file cannot be read.
+        FormatError: it is no file of sites.
+    """
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            arrays = {name: file[name] for name in _ARRAYS}
+        heads = tuple(
+            HeadSpec(**{**head, "labels": tuple(_label(label) for label in head["labels"])})
+            for head in about["heads"]
+        )
+        sites = Sites(
+            contigs=tuple(about["contigs"]), number_of_states=about["number_of_states"], **arrays
+        )
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, SpecError) as error:
+        raise FormatError(f"{path} is not a file of sites: {error}") from error
+    return sites, heads
+
+
+def _label(raw: dict[str, object]) -> Label:
+    return Label(**{**raw, "color": tuple(raw["color"])})  # type: ignore[arg-type]
