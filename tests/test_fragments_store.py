@@ -229,3 +229,80 @@ def test_a_walk_lets_go_of_what_it_has_read(tmp_path, monkeypatch):
         ]
         assert np.concatenate(found).tolist() == [s + 50 for _, s, _ in rows]
         assert store._midpoints is not first
+
+
+@settings(max_examples=60)
+@given(
+    rows=st.lists(spans, min_size=1, max_size=40),
+    positions=st.lists(st.integers(-(2**33), 2**33) | st.integers(-100, 40_000)),
+)
+def test_cumulative_counts_midpoints_below(tmp_path_factory, rows, positions):
+    path = write_rows(
+        tmp_path_factory.mktemp("store") / "a.tsv",
+        [("chrB", s, s + 10) for s in range(5)] + [("chrA", s, s + n) for s, n in rows],
+    )
+    with FragmentStore.build(path, BIG) as store:
+        found = store.cumulative("chrA", np.array(positions, dtype=np.int64))
+        assert found.dtype == np.float64
+        assert found.tolist() == [sum(s + n // 2 < at for s, n in rows) for at in positions]
+        assert store.cumulative("chrB", np.array([8, 6, 7])).tolist() == [3, 1, 2]
+        assert store.cumulative("chrC", np.array([0, 100])).tolist() == [0, 0]
+        with pytest.raises(ContigError, match="'chr9'"):
+            store.cumulative("chr9", np.array([5]))
+
+
+def test_cumulative_lets_go_of_what_it_has_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("chromputer_tracks.io.fragment_store._READ_BEFORE_NEW_MAP", 3)
+    rows = [("chrB", 1, 3), *(("chrA", s, s + 100) for s in range(0, 5_000, 7))]
+    with FragmentStore.build(write_rows(tmp_path / "a.tsv", rows), BIG) as store:
+        first = store._midpoints
+        for start in range(0, 6_000, 50):
+            found = store.cumulative("chrA", np.array([start, start + 50]))
+            assert found.tolist() == [
+                sum(s + 50 < at for _, s, _ in rows[1:]) for at in (start, start + 50)
+            ]
+        assert store._midpoints is not first
+
+
+def test_length_density_is_the_weighted_median_of_each_class(tmp_path, monkeypatch):
+    monkeypatch.setattr("chromputer_tracks.io.fragment_store._CHUNK", 7)
+    sizes = ChromSizes({"a": 4_000, "b": 5_000, "m": 1_000, "none": 50_000})
+    # Fragments of 9, 10 and 19 bp; 20 bp is the open end.
+    rows = [("a", i, i + 9) for i in range(8)] + [("b", i, i + 9) for i in range(20)]
+    rows += [("m", i, i + 9) for i in range(900)]
+    rows += [("a", i, i + n) for i in range(12) for n in (10, 19)] + [("b", 0, 20)]
+    with FragmentStore.build(write_rows(tmp_path / "a.tsv", rows), sizes) as store:
+        assert store.length_density((9, 10)).tolist() == [4.0]
+        # b, half of the bases, holds nothing from 10 to 19 bp, m neither.
+        assert store.length_density((1, 9, 10, 20, 30)).tolist() == [0, 4, 0, 0]
+        found = store.length_density((1, 30))
+        assert found.tolist() == [store.density] == [4.2]
+        assert store.per_bp == pytest.approx(0.0042)
+        found[:] = -1
+        assert store.length_density((1, 30)).tolist() == [4.2]
+
+
+def test_length_density_reads_once(tmp_path, monkeypatch):
+    path = write_rows(tmp_path / "a.tsv", [("chrA", 1, 20), ("chrB", 1, 30)])
+    with FragmentStore.build(path, BIG) as store:
+        first = store.length_density((10, 20, 40)).tolist()
+        assert first == pytest.approx([1 / 60, 0])
+        monkeypatch.setattr(np, "fromfile", None)
+        assert store.length_density((10, 20, 40)).tolist() == first
+
+
+def test_real_length_density(shared_yeast):
+    with Fasta(shared_yeast / "sacCer3.fa.gz") as fasta:
+        sizes = fasta.sizes
+    path = shared_yeast / "atac_SRR1822137.fragments.tsv.gz"
+    with FragmentStore.build(path, sizes) as store:
+        edges = (20, 100, 180, 247, 1_000)
+        found = store.length_density(edges)
+        length = {c: store.midpoints(Interval(c, 0, size)).lengths for c, size in sizes.items()}
+    for row, density in enumerate(found):
+        # The median over all bases of the density of their contig.
+        per_kb = [
+            np.repeat(((n >= edges[row]) & (n < edges[row + 1])).sum() / sizes[c] * 1000, sizes[c])
+            for c, n in length.items()
+        ]
+        assert density == pytest.approx(np.median(np.concatenate(per_kb)))
