@@ -16,6 +16,7 @@ from chromputer_tracks.cli.doctor import doctor
 from chromputer_tracks.cli.fragments import fragments
 from chromputer_tracks.cli.models import models
 from chromputer_tracks.cli.predict import predict
+from chromputer_tracks.cli.simulate import simulate
 from chromputer_tracks.cli.train import train
 from chromputer_tracks.errors import ChromputerError
 
@@ -63,6 +64,7 @@ app.command()(predict)
 app.command()(fragments)
 app.command()(models)
 app.command()(train)
+app.command()(simulate)
 app.command()(doctor)
 
 

@@ -1,0 +1,1 @@
+"""Simulated genomes and fragments whose best possible accuracy is known."""

@@ -1,0 +1,245 @@
+"""What is simulated: parameters, sites of a genome and their states in each cell type.
+
+A contig is a row of steps of 10 bp. From its left margin on, each free step begins a site with
+probability ``1 / (1 + gap)``; a site takes a whole slot, then the next step is free again. A site
+has a class, which says what is planted in its sequence, and a strand. In each cell type it has the
+state of its class, or, at a share of the sites, a state drawn anew, which may be silent: nothing
+there but quiescent chromatin, with a motif in it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.errors import InputError
+from chromputer_tracks.simulation.architecture import (
+    ELEMENTS,
+    MOST_STATES,
+    SLOT,
+    STEP,
+    Array,
+    Digestion,
+    element_intensity,
+    quiescent,
+)
+
+Int64 = NDArray[np.int64]
+
+SLOT_STEPS = SLOT // STEP
+MARGIN_STEPS = 40
+"""Steps at each end of a contig without a site, so that no fragment of one leaves the contig."""
+
+LEAST_CONTIG = 10_000
+MOST_CONTIG = (1 << 31) - 1_000
+_SILENT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class CellType:
+    """One cell type with its experiment.
+
+    Attributes:
+        name: of its files.
+        depth: expected fragments per kb of the whole genome.
+        background: share of fragments from anywhere; see :class:`Digestion`.
+        tilt: over-digestion; see :class:`Digestion`.
+        domains: standard deviation of the natural logarithm of the regional bias, which is
+            constant over domains of 10 to 50 kb; 0 for none.
+        turnover: share of sites whose state is drawn anew instead of their class's.
+    """
+
+    name: str
+    depth: float
+    background: float = 0.1
+    tilt: float = 0.0
+    domains: float = 0.0
+    turnover: float = 0.2
+
+    def __post_init__(self) -> None:
+        for key, value, low, high in (
+            ("depth", self.depth, 0.5, 100_000.0),
+            ("background", self.background, 0.01, 0.99),
+            ("tilt", self.tilt, -2.0, 2.0),
+            ("domains", self.domains, 0.0, 3.0),
+            ("turnover", self.turnover, 0.0, 1.0),
+        ):
+            if not low <= value <= high:
+                raise InputError(
+                    f"cell type {self.name!r}: {key} {value:g} must be between {low:g} and {high:g}"
+                )
+
+    @property
+    def digestion(self) -> Digestion:
+        """What bears on the intensities."""
+        return Digestion(self.background, self.tilt)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Parameters of a simulated genome.
+
+    Attributes:
+        sizes: contig to its size in bp, each a multiple of :data:`STEP`.
+        states: number of states, the quiescent one among them.
+        cells: the cell types.
+        gap: expected free steps between two sites' slots.
+        gc: share of G and C in the background.
+        seed: of everything random.
+    """
+
+    sizes: dict[str, int]
+    states: int
+    cells: tuple[CellType, ...]
+    gap: int = 100
+    gc: float = 0.42
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.states <= MOST_STATES:
+            raise InputError(f"{self.states} states: give 2 to {MOST_STATES}")
+        if self.seed < 0:
+            raise InputError(f"seed {self.seed} must be at least 0")
+        for name, size in self.sizes.items():
+            if size % STEP or not LEAST_CONTIG <= size <= MOST_CONTIG:
+                raise InputError(
+                    f"contig {name} of {size:,} bp: give {LEAST_CONTIG:,} to {MOST_CONTIG:,} bp, "
+                    f"a multiple of {STEP}"
+                )
+        names = [cell.name for cell in self.cells]
+        if not names or len(set(names)) != len(names):
+            raise InputError(f"cell types must be distinct and at least one, got {names}")
+
+    @property
+    def begin(self) -> float:
+        """Probability that a free step begins a site."""
+        return 1 / (1 + self.gap)
+
+    @property
+    def site_rate(self) -> float:
+        """Sites per step far from a contig's ends."""
+        return 1 / (SLOT_STEPS + self.gap)
+
+    def number(self, cell: CellType) -> int:
+        """Index of the cell type of this name: it may differ from the plan's in depth."""
+        return [item.name for item in self.cells].index(cell.name)
+
+    def state_given_class(self, cell: CellType) -> Array:
+        """Probability of each state (column, 0 silent) of a site of each class (row).
+
+        Classes are equally frequent. float64 (states - 1, states).
+        """
+        active = self.states - 1
+        anew = np.full(self.states, (1 - _SILENT) / active)
+        anew[0] = _SILENT
+        kept = np.eye(active, self.states, k=1)
+        return np.asarray((1 - cell.turnover) * kept + cell.turnover * anew)
+
+    def scale(self, cell: CellType) -> float:
+        """Fragments that intensity 1 gives: makes the genome's expected fragments the depth."""
+        state = self.state_given_class(cell).mean(axis=0)
+        plain = float(quiescent(cell.digestion).sum())
+        mean = plain
+        for index in range(1, self.states):
+            image = element_intensity(index, cell.digestion)
+            mean += self.site_rate * state[index] * float(image.sum() - plain * len(image))
+        return cell.depth * STEP / 1000 / mean
+
+    def generator(self, *purpose: str) -> np.random.Generator:
+        """The random numbers of one purpose: the same whatever else is drawn."""
+        words = [zlib.crc32(word.encode()) for word in purpose]
+        return np.random.default_rng([self.seed, *words])
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """The sites of one contig, left to right.
+
+    Attributes:
+        steps: int64 (n,), step at which the slot begins; its centre is the base
+            ``steps * STEP + SLOT / 2``.
+        classes: int64 (n,), 1 for the first of the states that are not quiescent.
+        reverse: bool (n,), on the minus strand.
+        states: int64 (cell types, n), 0 where silent.
+    """
+
+    steps: Int64
+    classes: Int64
+    reverse: NDArray[np.bool_]
+    states: Int64
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @property
+    def centres(self) -> Int64:
+        """int64 (n,), bp, 0-based: the base right of each site's middle."""
+        return self.steps * STEP + SLOT // 2
+
+
+def draw_sites(plan: Plan, contig: str) -> Sites:
+    """The sites of a contig; see the module's docstring for the process."""
+    steps = plan.sizes[contig] // STEP
+    rng = plan.generator("sites", contig)
+    last = steps - MARGIN_STEPS - SLOT_STEPS
+    most = steps // SLOT_STEPS + 1
+    free = rng.geometric(plan.begin, most) - 1
+    begins = MARGIN_STEPS + np.cumsum(free) + SLOT_STEPS * np.arange(most)
+    begins = begins[begins <= last].astype(np.int64)
+    count = len(begins)
+    classes = rng.integers(1, plan.states, count)
+    reverse = rng.random(count) < 0.5
+    states = np.empty((len(plan.cells), count), dtype=np.int64)
+    for row, cell in zip(states, plan.cells, strict=True):
+        draw = plan.generator("states", contig, cell.name)
+        table = np.cumsum(plan.state_given_class(cell), axis=1)
+        row[:] = (table[classes - 1] < draw.random(count)[:, None]).sum(axis=1)
+    return Sites(begins, classes, reverse, np.minimum(states, plan.states - 1))
+
+
+def state_steps(plan: Plan, contig: str, sites: Sites, cell: int) -> NDArray[np.int8]:
+    """State of each step in a cell type, int8 (steps,), 0 where quiescent."""
+    out = np.zeros(plan.sizes[contig] // STEP, dtype=np.int8)
+    for state in range(1, plan.states):
+        first, length = element_span(state)
+        starts = sites.steps[sites.states[cell] == state] + first
+        out[starts[:, None] + np.arange(length)] = state
+    return out
+
+
+def element_span(state: int) -> tuple[int, int]:
+    """First step of a state's element from its slot's begin, and its number of steps."""
+    length = ELEMENTS[state - 1].length // STEP
+    return (SLOT_STEPS - length) // 2, length
+
+
+def regional_bias(plan: Plan, contig: str, cell: CellType) -> Array:
+    """Factor on the intensities of each step, float64 (steps,), mean 1 in expectation."""
+    steps = plan.sizes[contig] // STEP
+    if not cell.domains:
+        return np.ones(steps)
+    rng = plan.generator("bias", contig, cell.name)
+    least, longest = 10_000 // STEP, 50_000 // STEP
+    widths = rng.integers(least, longest + 1, steps // least + 1)
+    widths = np.minimum(widths, np.maximum(steps - np.cumsum(widths) + widths, 0))
+    factors = np.exp(rng.normal(-(cell.domains**2) / 2, cell.domains, len(widths)))
+    return np.asarray(np.repeat(factors, widths))
+
+
+def first_cell(depth: float) -> CellType:
+    """A cell type without bias."""
+    return CellType("A", depth)
+
+
+def second_cell(depth: float) -> CellType:
+    """Another one: over-digested, with more background and regional bias."""
+    return CellType("B", depth, background=0.2, tilt=0.25, domains=0.7)
+
+
+def equal_contigs(size: int, contigs: int) -> dict[str, int]:
+    """Sizes of ``contigs`` contigs of about ``size`` bp in all: chr1, chr2 ..."""
+    each = size // contigs // STEP * STEP
+    return {f"chr{number + 1}": each for number in range(contigs)}

@@ -1,0 +1,300 @@
+"""The best possible classifier: the posterior of the states given fragments, sequence or both.
+
+The generative process is known, and so is the posterior. Given where sites are, fragments are
+independent Poisson counts, so that the log likelihood ratio of an element against quiescent
+chromatin is a sum over its fragments minus a difference of expected numbers: a correlation of the
+counts with a template. Sites follow each other as a renewal process with a dead time of one slot,
+so that sums over all layouts are one recursion from the left and one from the right::
+
+    A(i) = (1 - begin) A(i - 1) + w(i - SLOT) A(i - SLOT)      weight of all layouts of [0, i)
+    P(a site of kind k begins at i) = A(i) w_k(i) B(i + SLOT) / A(end)
+
+with ``w_k(i)`` the probability that a free step begins a site of kind k, times its likelihood
+ratio; ``B`` is ``A`` from the other end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.simulation.architecture import (
+    LENGTH_STEP,
+    LENGTHS,
+    SHORTEST,
+    SLOT,
+    STEP,
+    Array,
+    element_intensity,
+    quiescent,
+)
+from chromputer_tracks.simulation.genome import (
+    MARGIN_STEPS,
+    SLOT_STEPS,
+    CellType,
+    Int64,
+    Plan,
+    element_span,
+)
+from chromputer_tracks.simulation.motifs import by_class, motifs_of
+from chromputer_tracks.simulation.sampling import Drawn
+
+_BLOCK_STEPS = (1 << 15) - 2 * SLOT_STEPS
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """What a fragment says for each kind of element, in one cell type.
+
+    Attributes:
+        spectra: complex (kinds, LENGTHS + 1, size / 2 + 1): conjugate transforms of the log ratios
+            of each length class and, last, of the difference of expected numbers, negative.
+        size: of the transform, steps.
+    """
+
+    spectra: NDArray[np.complex128]
+    size: int
+
+    def evidence(self, data: Array) -> Array:
+        """Log likelihood ratio of each kind's slot beginning at each step.
+
+        Args:
+            data: float64 (..., LENGTHS + 1, steps): counts by length class, then the factor on
+                the intensities (0 for steps that are not seen); ``steps + SLOT_STEPS`` is at most
+                ``size``. Beyond its ends nothing is seen.
+
+        Returns:
+            float64 (..., kinds, steps).
+        """
+        steps = data.shape[-1]
+        seen = np.fft.rfft(data, self.size)
+        product = np.einsum("...cf,kcf->...kf", seen, self.spectra, optimize=True)
+        return np.fft.irfft(product, self.size)[..., :steps]
+
+
+def templates(plan: Plan, cell: CellType, size: int) -> Templates:
+    """Templates of a cell type: kinds are state 1 forward, state 1 reverse, state 2 forward ..."""
+    digestion, scale = cell.digestion, plan.scale(cell)
+    plain = quiescent(digestion)
+    kinds = []
+    for state in range(1, plan.states):
+        first, length = element_span(state)
+        image = element_intensity(state, digestion)
+        slot = np.zeros((LENGTHS + 1, SLOT_STEPS))
+        slot[:LENGTHS, first : first + length] = np.log(image / plain).T
+        slot[LENGTHS, first : first + length] = -scale * (image.sum(axis=1) - plain.sum())
+        kinds += [slot, slot[:, ::-1]]
+    return Templates(np.conj(np.fft.rfft(np.array(kinds), size)), size)
+
+
+def count(fragments: Drawn, steps: int) -> Array:
+    """Fragments by length class and step of the midpoint, float64 (LENGTHS, steps)."""
+    length = fragments.ends - fragments.starts
+    midpoint = fragments.starts + length // 2
+    cell = (length - SHORTEST) // LENGTH_STEP * steps + midpoint // STEP
+    counts = np.bincount(cell, minlength=LENGTHS * steps).reshape(LENGTHS, steps)
+    return counts.astype(np.float64)
+
+
+def fragment_evidence(plan: Plan, cell: CellType, fragments: Drawn, bias: Array) -> Array:
+    """Log likelihood ratio of each kind of element over a contig.
+
+    Args:
+        plan: parameters.
+        cell: the cell type that the fragments are from.
+        fragments: of one contig.
+        bias: float64 (steps,), the regional bias, known to the best possible classifier.
+
+    Returns:
+        float64 (states - 1, 2 strands, steps), for a slot that begins at each step.
+    """
+    steps = len(bias)
+    tables = templates(plan, cell, _BLOCK_STEPS + 2 * SLOT_STEPS)
+    data = np.concatenate([count(fragments, steps), bias[None]])
+    out = np.empty((2 * (plan.states - 1), steps))
+    for begin in range(0, steps, _BLOCK_STEPS):
+        end = min(begin + _BLOCK_STEPS, steps)
+        out[:, begin:end] = tables.evidence(data[:, begin : end + SLOT_STEPS])[:, : end - begin]
+    return out.reshape(plan.states - 1, 2, steps)
+
+
+def weights(
+    plan: Plan, cell: CellType, fragments: Array | None, sequence: Array | None, steps: int
+) -> Array:
+    """Log weight of a site of each state beginning at each step, the prior included.
+
+    Args:
+        plan: parameters.
+        cell: the cell type.
+        fragments: float64 (..., states - 1, 2, steps) of :func:`fragment_evidence`, or nothing.
+        sequence: the same of the classes, or nothing.
+        steps: number of steps.
+
+    Returns:
+        float64 (..., states, steps), silent sites first.
+    """
+    active = plan.states - 1
+    if fragments is None:
+        fragments = np.zeros((active, 2, steps))
+    silent = np.zeros((*fragments.shape[:-3], 1, 2, steps))
+    by_state = np.concatenate([silent, fragments], axis=-3)
+    with np.errstate(divide="ignore"):  # a state that its class rules out
+        table = np.log(plan.state_given_class(cell) / active)
+    if sequence is None:
+        prior: Array = np.logaddexp.reduce(table, axis=0)[:, None, None]
+    else:
+        joined = [np.logaddexp.reduce(row[:, None, None] + sequence, axis=-3) for row in table.T]
+        prior = np.stack(joined, axis=-3)
+    both = np.logaddexp.reduce(by_state + prior, axis=-2)
+    return np.asarray(both + np.log(plan.begin / 2))
+
+
+def posterior(plan: Plan, weight: Array, log_stay: Array, begin: Array, end: Array) -> Array:
+    """Posterior of the state of each step.
+
+    Args:
+        plan: parameters.
+        weight: float64 (..., states, steps) of :func:`weights`; ``-inf`` where no site may begin.
+        log_stay: float64 (steps,), log probability that a free step begins no site.
+        begin: float64 (steps + 1,), log probability that free genome begins at step i, for a
+            stretch cut out of a longer one; a whole contig has 0, then ``-inf``.
+        end: the same from the right: log of the weight of ending at i; for a whole contig 0 at
+            ``steps``, else ``-inf``.
+
+    Returns:
+        float64 (..., states, steps), the quiescent state first.
+    """
+    steps = weight.shape[-1]
+    total = np.logaddexp.reduce(weight, axis=-2)
+    room = total[..., : steps - SLOT_STEPS + 1]  # slots that fit
+    left = _recursion(log_stay, room, begin)
+    right = _recursion(log_stay[::-1], room[..., ::-1], end[::-1])[..., ::-1]
+    whole = np.logaddexp.reduce(left + end, axis=-1)
+    around = left[..., : steps - SLOT_STEPS + 1] + right[..., SLOT_STEPS:] - whole[..., None]
+    out = np.zeros(weight.shape)
+    for state in range(1, plan.states):
+        site = np.exp(weight[..., state, : steps - SLOT_STEPS + 1] + around)
+        first, length = element_span(state)
+        padded = np.zeros((*site.shape[:-1], steps + length + 1))
+        padded[..., length + 1 + first : length + 1 + first + site.shape[-1]] = site
+        summed = np.cumsum(padded, axis=-1)
+        out[..., state, :] = summed[..., length + 1 :] - summed[..., 1:-length]
+    out[..., 0, :] = 1 - out[..., 1:, :].sum(axis=-2)
+    return np.clip(out, 0.0, 1.0)
+
+
+def _recursion(log_stay: Array, weight: Array, source: Array) -> Array:
+    """``A`` of the module's docstring, in logarithms.
+
+    Args:
+        log_stay: float64 (steps,).
+        weight: float64 (..., steps - SLOT_STEPS + 1), of a slot that begins at each step.
+        source: float64 (steps + 1,), weight that comes in at each step from outside.
+
+    Returns:
+        float64 (..., steps + 1).
+    """
+    steps = len(log_stay)
+    stayed = np.concatenate([[0.0], np.cumsum(log_stay)])
+    out = np.empty((*weight.shape[:-1], steps + 1))
+    # Within a slot's length, what a site brings in is known: the rest is a cumulative sum.
+    last = np.full(weight.shape[:-1], -np.inf)
+    for first in range(0, steps + 1, SLOT_STEPS):
+        stop = min(first + SLOT_STEPS, steps + 1)
+        coming = np.broadcast_to(source[first:stop], (*weight.shape[:-1], stop - first)).copy()
+        if first >= SLOT_STEPS:
+            before = slice(first - SLOT_STEPS, stop - SLOT_STEPS)
+            coming = np.logaddexp(coming, out[..., before] + weight[..., before])
+        coming -= stayed[first:stop]
+        coming[..., 0] = np.logaddexp(coming[..., 0], last)
+        run = np.logaddexp.accumulate(coming, axis=-1)
+        out[..., first:stop] = run + stayed[first:stop]
+        last = run[..., -1]
+    return out
+
+
+def contig_posterior(
+    plan: Plan,
+    cell: CellType,
+    steps: int,
+    fragments: Array | None,
+    sequence: Array | None,
+) -> Array:
+    """Posterior over a whole contig, float64 (states, steps); evidence as for :func:`weights`."""
+    weight = weights(plan, cell, fragments, sequence, steps)
+    allowed = np.zeros(steps, dtype=bool)
+    allowed[MARGIN_STEPS : steps - MARGIN_STEPS - SLOT_STEPS + 1] = True
+    weight[:, ~allowed] = -np.inf
+    log_stay = np.where(allowed, np.log1p(-plan.begin), 0.0)
+    begin = np.full(steps + 1, -np.inf)
+    begin[0] = 0.0
+    return posterior(plan, weight, log_stay, begin, begin[::-1])
+
+
+def window_posterior(
+    plan: Plan,
+    cell: CellType,
+    centres: Int64,
+    window: int,
+    data: Array | None,
+    sequence: Array | None,
+) -> Array:
+    """Posterior at the centre of windows, each seen alone.
+
+    The prior is that of a genome without ends; a site that reaches out of the window is judged by
+    its fragments and its whole motifs inside.
+
+    Args:
+        plan: parameters.
+        cell: the cell type.
+        centres: int64 (n,), steps; the windows lie inside the contig.
+        window: steps seen, even: ``[centre - window / 2, centre + window / 2)``.
+        data: float64 (LENGTHS + 1, steps), counts and bias of the contig, or nothing.
+        sequence: float64 (motifs, 2, steps) of :func:`motif_evidence` of the contig, or nothing.
+
+    Returns:
+        float64 (states, n).
+    """
+    around = window // 2 + SLOT_STEPS
+    steps = 2 * around
+    log_stay = np.full(steps, np.log1p(-plan.begin))
+    # Free at the left end, or in a site that ends at one of the next steps.
+    begin = np.full(steps + 1, -np.inf)
+    begin[0] = np.log(plan.gap * plan.site_rate + plan.site_rate)
+    begin[1:SLOT_STEPS] = np.log(plan.site_rate)
+    end = np.full(steps + 1, -np.inf)
+    end[steps - SLOT_STEPS + 1 :] = np.log(plan.begin)
+    end[steps] = 0.0
+    tables = templates(plan, cell, 1 << (steps + SLOT_STEPS - 1).bit_length())
+    visible = _visible_motifs(plan, steps, window)
+    out: list[Array] = []
+    for first in range(0, len(centres), 64):
+        left = centres[first : first + 64] - around
+        index = left[:, None] + np.arange(steps)
+        seen = evidence = None
+        if data is not None:
+            cut = data[:, np.clip(index, 0, data.shape[-1] - 1)].transpose(1, 0, 2)
+            cut[..., :SLOT_STEPS] = 0.0
+            cut[..., steps - SLOT_STEPS :] = 0.0
+            seen = tables.evidence(cut).reshape(len(left), plan.states - 1, 2, steps)
+        if sequence is not None:
+            cut = sequence[..., np.clip(index, 0, sequence.shape[-1] - 1)]
+            cut = cut.transpose(2, 0, 1, 3) * visible
+            evidence = by_class(plan, cut)
+        weight = weights(plan, cell, seen, evidence, steps)
+        weight = np.broadcast_to(weight, (len(left), plan.states, steps))
+        out.append(posterior(plan, weight, log_stay, begin, end)[..., around].T)
+    return np.concatenate(out, axis=-1)
+
+
+def _visible_motifs(plan: Plan, steps: int, window: int) -> NDArray[np.bool_]:
+    """Which motifs lie wholly in the window, bool (motifs, 2, steps) by begin of their slot."""
+    middle = (np.arange(steps) - SLOT_STEPS) * STEP + SLOT // 2
+    rows = []
+    for motif in motifs_of(plan):
+        for offset in (motif.offset, -motif.offset - motif.width):
+            first = middle + offset
+            rows.append((first >= 0) & (first + motif.width <= window * STEP))
+    return np.array(rows).reshape(-1, 2, steps)
