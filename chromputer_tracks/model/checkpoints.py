@@ -168,8 +168,9 @@ def open_run(folder: Path, identity: str, *, resume: bool) -> Progress | None:
         progress = Progress("")
         progress.load(stored["callbacks"][_KEY])
     except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no checkpoint of a run"
         raise InputError(
-            f"cannot read {last}: {error}; train without resuming to start from the beginning"
+            f"cannot read {last}: {reason}; train without resuming to start from the beginning"
         ) from error
     different = _differences(progress.identity, identity)
     if different:

@@ -150,6 +150,9 @@ def fit_network(
             warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
             warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
             trainer.fit(module, ckpt_path=last)
+    elif process_rank(fit) == 0:
+        # A kill may have come after the last checkpoint and before its row.
+        Logs(folder, progress).close()
     network.load_state_dict(progress.best)
     report(f"best epoch: {progress.best_epoch}, validation score {progress.best_score:.3f}")
     return network.cpu()

@@ -1,0 +1,422 @@
+"""The training loop on a tiny network: which epoch is kept, schedules, logs, devices, processes."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import fit_toy
+import pytest
+import torch
+from fit_toy import FIT, ToyData, ToyNetwork, ToyPlan
+from fit_toy import fit_toy as fit
+from hypothesis import given
+from hypothesis import strategies as st
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+from torch.utils.data import DataLoader
+
+from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.model.fit_config import FitConfig
+from chromputer_tracks.model.losses import Losses, continuous_loss, masked_loss, state_weights
+from chromputer_tracks.model.processes import (
+    ShardedPlan,
+    find_accelerator,
+    find_environment,
+    process_rank,
+    shard,
+)
+from chromputer_tracks.model.schedule import learning_rates
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def scores(*values: float):
+    """A validation with given scores, which keeps the weights that it is shown."""
+    left = list(values)
+    shown: list[dict[str, torch.Tensor]] = []
+
+    def validate(network: nn.Module) -> dict[str, float]:
+        shown.append({name: value.clone() for name, value in network.state_dict().items()})
+        return {"score": left.pop(0)}
+
+    return validate, shown
+
+
+def same(network: nn.Module, weights: dict[str, torch.Tensor]) -> bool:
+    found = network.state_dict()
+    assert found.keys() == weights.keys()
+    return all(torch.equal(found[name], weights[name]) for name in weights)
+
+
+def test_training_lowers_the_loss_and_learns(tmp_path):
+    before = fit_toy.validate(ToyNetwork())["accuracy"]
+    network = fit(tmp_path, replace(FIT, epochs=20, average=0.0))
+    assert fit_toy.validate(network)["accuracy"] > max(0.8, before + 0.1)
+    losses = [float(row["train_loss"]) for row in rows(tmp_path)]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_best_epoch_is_kept_and_ties_go_to_the_first(tmp_path):
+    validate, shown = scores(0.1, math.nan, 0.4, 0.4, 0.3)
+    lines: list[str] = []
+    network = fit(tmp_path, replace(FIT, epochs=5), validate=validate, lines=lines)
+    assert len(shown) == 5
+    assert [same(network, weights) for weights in shown] == [False, False, True, False, False]
+    assert lines[-1] == "best epoch: 3, validation score 0.400"
+    best = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    assert (best["epoch"], best["score"]) == (3, 0.4)
+    assert same(network, best["state_dict"])
+
+
+@pytest.mark.parametrize(
+    ("patience", "epochs"), [(0, 6), (1, 3), (2, 6), (3, 6)], ids=lambda value: str(value)
+)
+def test_patience(tmp_path, patience, epochs):
+    validate, shown = scores(0.1, 0.3, 0.2, 0.4, 0.4, 0.1)
+    network = fit(tmp_path, replace(FIT, epochs=6, patience=patience), validate=validate)
+    assert len(shown) == epochs
+    assert same(network, shown[3 if epochs == 6 else 1])
+    assert len(rows(tmp_path)) == epochs
+
+
+def test_averaged_weights_are_those_of_the_formula(tmp_path):
+    validate, shown = scores(1.0, 2.0)
+    network = ToyNetwork(plain=True)
+    fit(
+        tmp_path,
+        replace(FIT, epochs=2, average=0.75),
+        network=network,
+        validate=validate,
+        losses=Losses(["sequence"], 2, torch.ones(1)),
+    )
+    # The first step copies the weights; ``trace`` has them before each step. An epoch has 4.
+    after = network.trace[1:]
+    average = after[0]
+    for weights in after[1:4]:
+        average = 0.75 * average + 0.25 * weights
+    assert torch.allclose(shown[0]["head.weight"], average, atol=1e-6)
+    assert not torch.allclose(shown[0]["head.weight"], after[3], atol=1e-3)
+
+
+def test_one_step_of_all_losses_is_adamw_on_their_sum(tmp_path):
+    """One epoch of one step, against the same step by hand."""
+
+    class Data(ToyData):
+        def __getitem__(self, number):
+            item = super().__getitem__(number)
+            generator = torch.Generator().manual_seed(number)
+            item["continuous"] = torch.rand(2, 8, generator=generator) * 4
+            return item
+
+    settings = replace(
+        FIT,
+        epochs=1,
+        batch=16,
+        average=0.0,
+        schedule="constant",
+        warmup=0.0,
+        focal=1.5,
+        class_weights="sqrt",
+        continuous_weight=0.5,
+        gradient_clip=0.3,
+        weight_decay=0.1,
+    )
+    frequencies = torch.tensor([0.2, 0.8])
+    losses = Losses(["sequence"], 2, torch.tensor([2.0]), frequencies, ("log", "log1p"))
+    torch.manual_seed(3)
+    network, by_hand = ToyNetwork(5, plain=True), ToyNetwork(5, plain=True)
+    by_hand.load_state_dict(network.state_dict())
+    fit(tmp_path, settings, data=Data(), network=network, losses=losses)
+    items = [Data()[number] for number in ToyPlan.numbers(0)[:16]]
+    batch = {name: torch.stack([item[name] for item in items]) for name in items[0]}
+    logits = by_hand(batch["sequence"])[0]
+    loss = masked_loss(
+        logits,
+        batch["states"],
+        batch["binary"],
+        2,
+        torch.tensor([2.0]),
+        class_weights=state_weights(frequencies, "sqrt"),
+        focal=1.5,
+    )
+    loss = loss + 0.5 * continuous_loss(logits[:, 3:], batch["continuous"], ("log", "log1p"))
+    loss.backward()
+    assert nn.utils.clip_grad_norm_(by_hand.parameters(), 0.3) > 0.3
+    torch.optim.AdamW(by_hand.parameters(), lr=0.03, weight_decay=0.1).step()
+    for name, value in by_hand.state_dict().items():
+        assert torch.allclose(network.state_dict()[name], value, atol=1e-7), name
+    assert float(rows(tmp_path)[0]["train_loss"]) == pytest.approx(loss.item(), rel=1e-6)
+
+
+def rates(fit_config: FitConfig, steps: int) -> list[float]:
+    parameter = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.AdamW([parameter], lr=fit_config.learning_rate)
+    schedule = learning_rates(optimizer, fit_config, steps)
+    found = []
+    for _ in range(steps):
+        found.append(optimizer.param_groups[0]["lr"])
+        parameter.grad = torch.ones(1)
+        optimizer.step()
+        # As Lightning, which moves the schedule on after the last step, too.
+        if len(found) < steps:
+            schedule.step()
+    return found
+
+
+def test_the_schedules():
+    base = FitConfig(learning_rate=0.1, warmup=0.2)
+    constant = rates(replace(base, schedule="constant"), 20)
+    assert constant == pytest.approx([0.02, 0.04, 0.06, 0.08] + [0.1] * 16)
+    cosine = rates(replace(base, schedule="cosine"), 20)
+    expected = [0.02, 0.04, 0.06, 0.08]
+    expected += [0.05 * (1 + math.cos(math.pi * k / 16)) for k in range(16)]
+    assert cosine == pytest.approx(expected)
+    cycle = rates(base, 20)
+    # OneCycleLR's own defaults: from 1/25 of the maximum to 1/250,000.
+    assert cycle[0] == pytest.approx(0.004)
+    assert max(cycle) == cycle[3] == pytest.approx(0.1)
+    assert cycle[-1] == pytest.approx(0.1 / 25 / 1e4)
+
+
+@given(
+    steps=st.integers(1, 60),
+    warmup=st.sampled_from([0.0, 0.05, 0.1, 0.2, 0.25, 0.5, 0.99]),
+    kind=st.sampled_from(["one-cycle", "cosine", "constant"]),
+)
+def test_every_schedule_stays_within_0_and_its_maximum(steps, warmup, kind):
+    found = rates(FitConfig(learning_rate=0.1, warmup=warmup, schedule=kind), steps)
+    assert all(0 <= rate <= 0.1 * (1 + 1e-9) for rate in found)
+    assert max(found) > 0
+
+
+def test_the_logs_have_every_epoch_and_figure(tmp_path):
+    def validate(network: nn.Module) -> dict[str, float]:
+        return {"score": 0.25, "accuracy": 0.75, "macro_f1": 0.5, "epoch": 0.125}
+
+    lines: list[str] = []
+    fit(tmp_path, validate=validate, lines=lines)
+    table = rows(tmp_path)
+    assert [row["epoch"] for row in table] == ["1", "2", "3"]
+    assert [row["step"] for row in table] == ["4", "8", "12"]
+    # A label may have any name.
+    assert {row["validation_epoch"] for row in table} == {"0.125"}
+    for row in table:
+        # 4 batches of 4 segments with 8 windows each.
+        trained = 128 / float(row["windows_per_second"])
+        assert 0 < trained <= float(row["seconds"])
+    assert lines[1].startswith("epoch 1 of 3: loss ")
+    assert ", validation score 0.250 (accuracy 0.750, macro-F1 0.500), 0 s, " in lines[1]
+    assert lines[1].endswith(" windows/s")
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert "validation/macro_f1" in events.Tags()["scalars"]
+    for tag, column in [("training/train_loss", "train_loss"), ("validation/score", None)]:
+        drawn = events.Scalars(tag)
+        assert [point.step for point in drawn] == [1, 2, 3]
+        values = [float(row[column or "validation_score"]) for row in table]
+        assert [point.value for point in drawn] == pytest.approx(values)
+
+
+def test_a_loss_that_is_no_number_ends_training(tmp_path):
+    with pytest.raises(ConfigError, match="loss is nan in epoch 1: lower fit.learning_rate"):
+        fit(tmp_path, losses=Losses(["sequence"], 2, torch.tensor([math.nan])))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "limit"),
+    [
+        ("epochs", 0, "must be at least 1"),
+        ("batch", 0, "must be at least 1"),
+        ("devices", 0, "must be at least 1"),
+        ("nodes", -1, "must be at least 1"),
+        ("patience", -1, "must be at least 0"),
+        ("workers", -1, "must be at least 0"),
+        ("focal", -0.5, "must be at least 0"),
+        ("continuous_weight", math.nan, "must be at least 0"),
+        ("gradient_clip", math.inf, "must be at least 0"),
+        ("learning_rate", 0.0, "must be above 0"),
+        ("learning_rate", math.nan, "must be above 0"),
+        ("warmup", 1.0, "must be in 0 to 1, 1 excluded"),
+        ("average", -0.1, "must be in 0 to 1, 1 excluded"),
+    ],
+)
+def test_wrong_settings(key, value, limit):
+    FitConfig().check()
+    with pytest.raises(ConfigError, match=rf"^fit\.{key} is {value}; it {limit}$"):
+        replace(FitConfig(), **{key: value}).check()
+
+
+def test_a_gpu_that_is_not_there_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert find_accelerator(replace(FIT, accelerator="auto")) == "cpu"
+    with pytest.raises(ConfigError, match=r"fit.accelerator is 'gpu', but PyTorch .* set it to"):
+        fit(tmp_path, replace(FIT, accelerator="gpu"))
+    with pytest.raises(ConfigError, match=r"'16-mixed' needs a GPU and training is on the CPU"):
+        fit(tmp_path, replace(FIT, precision="16-mixed"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for accelerator in ("auto", "gpu"):
+        found = replace(FIT, accelerator=accelerator, devices=2, precision="16-mixed")
+        assert find_accelerator(found) == "cuda"
+    with pytest.raises(ConfigError, match=r"fit.devices is 3, but this machine has 2 usable GPUs"):
+        find_accelerator(replace(FIT, accelerator="gpu", devices=3))
+    assert find_accelerator(replace(FIT, devices=3)) == "cpu"
+
+
+def test_mixed_precision_on_the_cpu(tmp_path):
+    full = fit(tmp_path / "full", replace(FIT, epochs=1))
+    mixed = fit(tmp_path / "mixed", replace(FIT, epochs=1, precision="bf16-mixed"))
+    difference = (full.head.weight - mixed.head.weight).abs().max().item()
+    assert 0 < difference < 0.02
+
+
+VARIABLES = ("LOCAL_RANK", "RANK", "WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
+VARIABLES += ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "SLURM_PROCID")
+
+
+@pytest.mark.parametrize(
+    ("devices", "nodes", "variables", "kind", "rank"),
+    [
+        (1, 1, {}, LightningEnvironment, 0),
+        (2, 1, {}, LightningEnvironment, 0),
+        (2, 1, {"LOCAL_RANK": "1"}, LightningEnvironment, 1),
+        # A scheduler's job of one task that starts its processes itself.
+        (2, 1, {"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, LightningEnvironment, 0),
+        (1, 1, {"SLURM_NTASKS": "8", "SLURM_PROCID": "3"}, LightningEnvironment, 0),
+        (
+            2,
+            2,
+            {"SLURM_NTASKS": "4", "SLURM_NTASKS_PER_NODE": "2", "SLURM_PROCID": "3"},
+            SLURMEnvironment,
+            3,
+        ),
+        (
+            2,
+            3,
+            {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "6", "RANK": "4"},
+            TorchElasticEnvironment,
+            4,
+        ),
+        (
+            2,
+            2,
+            {"MASTER_ADDR": "a", "MASTER_PORT": "1", "NODE_RANK": "1", "LOCAL_RANK": "1"},
+            LightningEnvironment,
+            3,
+        ),
+    ],
+)
+def test_who_started_the_processes(monkeypatch, devices, nodes, variables, kind, rank):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    asked = replace(FIT, devices=devices, nodes=nodes)
+    found = find_environment(asked)
+    assert type(found) is kind
+    assert process_rank(asked) == rank
+    if isinstance(found, SLURMEnvironment):
+        assert not found.auto_requeue
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({}, r"2 x 2, but nothing tells which .* srun with --nodes=2 --ntasks-per-node=2, by"),
+        ({"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2"}, "2 x 2, but nothing tells"),
+        ({"MASTER_ADDR": "a", "MASTER_PORT": "1"}, "or set NODE_RANK in its environment"),
+        ({"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2"}, "but torchrun started 2 processes"),
+    ],
+)
+def test_processes_that_are_not_those_asked_for(monkeypatch, variables, message):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=message):
+        find_environment(replace(FIT, devices=2, nodes=2))
+
+
+@given(world=st.integers(1, 6), epoch=st.integers(0, 3))
+def test_the_shares_are_disjoint_and_equal(world, epoch):
+    shares = [ShardedPlan(ToyPlan(), rank, world) for rank in range(world)]
+    for share in shares:
+        share.set_epoch(epoch)
+    drawn = [list(share) for share in shares]
+    assert {len(numbers) for numbers in drawn} == {len(share) for share in shares}
+    together = [number for numbers in zip(*drawn, strict=True) for number in numbers]
+    whole = ToyPlan.numbers(epoch)
+    assert together == whole[: len(together)]
+    assert len(whole) - len(together) < world
+
+
+def test_a_share_of_a_loader_is_as_the_loader():
+    loader = DataLoader(ToyData(), 4, sampler=ToyPlan(), drop_last=True, num_workers=0)
+    assert shard(loader, 0, 1) is loader
+    share = shard(loader, 1, 2)
+    assert (share.dataset, share.batch_size, share.drop_last) == (loader.dataset, 4, True)
+    assert len(share) == 2  # 8 of the 17 segments
+
+
+def test_segments_for_no_batch_are_an_error(tmp_path):
+    with pytest.raises(ConfigError, match="do not fill one batch of 9 in each of 2 processes"):
+        fit(tmp_path, replace(FIT, batch=9, devices=2))
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory) -> tuple[list[dict], Path]:
+    """A run in two processes on the CPU, of a network that averages nothing over a batch."""
+    folder = tmp_path_factory.mktemp("two")
+    script = [sys.executable, "-W", "error", fit_toy.__file__, folder, "--plain"]
+    settings = '{"devices": 2, "patience": 1}'
+    environment = {k: v for k, v in os.environ.items() if k not in VARIABLES}
+    subprocess.run(
+        [*script, "--fit", settings], check=True, capture_output=True, env=environment, timeout=120
+    )
+    return [torch.load(folder / f"rank-{rank}.pt") for rank in range(2)], folder
+
+
+def test_two_processes_train_as_one_with_their_batches_together(two, tmp_path):
+    ranks, folder = two
+    # Validation scores 0.5 and 0.4: both end after the second epoch, though only one knows them.
+    first, second = (result["seen"] for result in ranks)
+    for epoch in range(2):
+        shares = first[8 * epoch : 8 * epoch + 8], second[8 * epoch : 8 * epoch + 8]
+        assert [n for pair in zip(*shares, strict=True) for n in pair] == ToyPlan.numbers(epoch)[
+            :16
+        ]
+    assert len(first) == len(second) == 16
+    traces = [result["trace"] for result in ranks]
+    assert len(traces[0]) == len(traces[1]) == 4
+    for one, other in zip(*traces, strict=True):
+        assert torch.equal(one, other)
+    torch.manual_seed(7)
+    network = ToyNetwork(plain=True)
+    validate, _ = scores(0.5, 0.4)
+    lone = replace(FIT, batch=8, patience=1)
+    fit(tmp_path, lone, network=network, validate=validate)
+    assert len(network.trace) == 4
+    for one, other in zip(network.trace, traces[0], strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+    ours, theirs = rows(tmp_path), rows(folder)
+    for one, other in zip(ours, theirs, strict=True):
+        assert float(one["train_loss"]) == pytest.approx(float(other["train_loss"]), rel=1e-5)
+        assert one["validation_score"] == other["validation_score"]
+
+
+def test_one_process_reports_and_validates(two):
+    ranks, _ = two
+    assert ranks[1]["lines"] == []
+    assert ranks[0]["lines"][0] == "training on the CPU, 1 thread, 2 processes, precision 32-true"
+    assert [line[:7] for line in ranks[0]["lines"][1:]] == ["epoch 1", "epoch 2", "best ep"]
