@@ -56,6 +56,7 @@ CURVE = (2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 400.0)
 _LINE = 100
 _PROMOTER = 1
 _OPTIMUM_BASES = 5_000_000
+_SAMPLE = 1_000_000
 _ROWS = 1 << 20
 
 Progress = Callable[[str, int, int], None]
@@ -121,7 +122,7 @@ def _optimum(plan: Plan, test: list[str], progress: Progress) -> dict[str, Any]:
     contigs = list(test)
     if sum(plan.sizes[name] for name in contigs) > _OPTIMUM_BASES:
         contigs = ["optimum"]
-        plan = replace(plan, sizes={"optimum": 1_000_000})
+        plan = replace(plan, sizes={"optimum": _SAMPLE})
     found: dict[str, Any] = {"contigs": contigs}
     work = len(plan.cells) * (1 + len(CURVE))
     done = 0

@@ -33,7 +33,7 @@ SLOT_STEPS = SLOT // STEP
 MARGIN_STEPS = 40
 """Steps at each end of a contig without a site, so that no fragment of one leaves the contig."""
 
-LEAST_CONTIG = 10_000
+LEAST_CONTIG = 2_000
 MOST_CONTIG = (1 << 31) - 1_000
 _SILENT = 0.5
 
@@ -69,7 +69,8 @@ class CellType:
         ):
             if not low <= value <= high:
                 raise InputError(
-                    f"cell type {self.name!r}: {key} {value:g} must be between {low:g} and {high:g}"
+                    f"cell type {self.name!r}: {key} {value:g} must be between "
+                    f"{low:,g} and {high:,g}"
                 )
 
     @property

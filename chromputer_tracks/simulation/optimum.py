@@ -111,7 +111,8 @@ def fragment_evidence(plan: Plan, cell: CellType, fragments: Drawn, bias: Array)
         float64 (states - 1, 2 strands, steps), for a slot that begins at each step.
     """
     steps = len(bias)
-    tables = templates(plan, cell, _BLOCK_STEPS + 2 * SLOT_STEPS)
+    block = min(steps, _BLOCK_STEPS)
+    tables = templates(plan, cell, 1 << (block + 2 * SLOT_STEPS - 1).bit_length())
     data = np.concatenate([count(fragments, steps), bias[None]])
     out = np.empty((2 * (plan.states - 1), steps))
     for begin in range(0, steps, _BLOCK_STEPS):

@@ -1,0 +1,217 @@
+"""A simulated genome on disk: read by our readers and by others, atomic, repeatable."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pybedtools
+import pysam
+import pytest
+
+from chromputer_tracks.errors import InputError, OutputError
+from chromputer_tracks.intervals import Interval
+from chromputer_tracks.io.bed import read_bed
+from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.simulation import files
+from chromputer_tracks.simulation.config_text import splits
+from chromputer_tracks.simulation.files import CONFIG, TRUTH, simulate
+from chromputer_tracks.simulation.genome import (
+    Plan,
+    draw_sites,
+    equal_contigs,
+    first_cell,
+    second_cell,
+    state_steps,
+)
+from chromputer_tracks.simulation.motifs import motifs_of
+from chromputer_tracks.simulation.sampling import draw_fragments
+
+PLAN = Plan(equal_contigs(360_000, 3), 5, (first_cell(20.0), second_cell(10.0)), seed=7)
+
+
+def quiet(stage: str, done: int, total: int) -> None:
+    assert 0 < done <= total
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("simulation") / "sim"
+    simulate(PLAN, out, quiet, optimum=False)
+    return out
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_genome_opens_with_our_reader_and_with_pysam(folder):
+    with (
+        Fasta(folder / "genome.fa.gz") as genome,
+        pysam.FastaFile(str(folder / "genome.fa.gz")) as other,
+    ):
+        assert dict(genome.sizes) == PLAN.sizes
+        assert list(zip(other.references, other.lengths, strict=True)) == list(PLAN.sizes.items())
+        for name, size in PLAN.sizes.items():
+            bases = genome.fetch(Interval(name, 0, size)).tobytes().decode()
+            assert bases == other.fetch(name)
+            assert set(bases) == set("ACGT")
+
+
+def test_the_fragments_open_with_our_store_and_with_pysam(folder):
+    truth = json.loads((folder / TRUTH).read_text())
+    with Fasta(folder / "genome.fa.gz") as genome:
+        sizes = genome.sizes
+    for cell in PLAN.cells:
+        path = folder / f"{cell.name}.fragments.tsv.gz"
+        with FragmentStore.build(path, sizes) as store, pysam.TabixFile(str(path)) as tabix:
+            assert store.total == truth["fragments"][cell.name]
+            for name in PLAN.sizes:
+                drawn = draw_fragments(PLAN, name, draw_sites(PLAN, name), cell)
+                rows = [line.split("\t") for line in tabix.fetch(name)]
+                assert [int(row[1]) for row in rows] == drawn.starts.tolist()
+                assert [int(row[2]) for row in rows] == drawn.ends.tolist()
+                assert {tuple(row[3:]) for row in rows} == {("bulk", "1")}
+                middles, _ = store.midpoints(Interval(name, 0, sizes[name]))
+                expected = drawn.starts + (drawn.ends - drawn.starts) // 2
+                np.testing.assert_array_equal(middles, np.sort(expected))
+
+
+def test_states_cover_every_base_once_and_are_those_of_the_sites(folder):
+    lines = (folder / "states.tsv").read_text().splitlines()
+    assert lines[:2] == ["state\tname\tcolor", "S1\tQuiescent\t225,225,225"]
+    assert len(lines) == 1 + PLAN.states
+    for number, cell in enumerate(PLAN.cells):
+        ends = defaultdict(int)
+        segments = defaultdict(list)
+        for record in read_bed(folder / f"{cell.name}.states.bed", require_sorted=True):
+            assert record.start == ends[record.chrom]
+            ends[record.chrom] = record.end
+            segments[record.chrom].append(record)
+        assert dict(ends) == PLAN.sizes
+        for name in PLAN.sizes:
+            steps = state_steps(PLAN, name, draw_sites(PLAN, name), number)
+            for one in segments[name]:
+                assert set(steps[one.start // 10 : one.end // 10]) == {int(one.name[1:]) - 1}
+            joined = zip(segments[name], segments[name][1:], strict=False)
+            assert all(a.name != b.name for a, b in joined)
+
+
+def test_bound_factors_lie_in_their_state_on_their_motif(folder):
+    """With bedtools: every peak is in a segment of its class, and carries its consensus."""
+    with pysam.FastaFile(str(folder / "genome.fa.gz")) as genome:
+        for cell in PLAN.cells:
+            states = pybedtools.BedTool(str(folder / f"{cell.name}.states.bed"))
+            for motif in motifs_of(PLAN):
+                path = folder / f"{cell.name}.peaks" / f"{motif.name}.bed"
+                peaks = pybedtools.BedTool(str(path))
+                assert len(peaks) > 5
+                inside = peaks.intersect(states, wa=True, wb=True)
+                assert {item.fields[9] for item in inside} == {f"S{motif.kind + 1}"}
+                assert len(inside) == len(peaks)
+                fits = []
+                for peak in peaks:
+                    first = peak.start - motif.width // 2
+                    word = genome.fetch(peak.chrom, first, first + motif.width)
+                    if peak.strand == "-":
+                        word = word[::-1].translate(str.maketrans("ACGT", "TGCA"))
+                    pairs = zip(word, motif.consensus, strict=True)
+                    fits += [a == b for a, b in pairs if b in "ACGT"]
+                assert np.mean(fits) > 0.8
+
+
+def test_start_sites_are_the_promoters(folder):
+    rows = list(read_bed(folder / "tss.bed"))
+    expected = []
+    for name in PLAN.sizes:
+        sites = draw_sites(PLAN, name)
+        for at in np.flatnonzero(sites.classes == 1):
+            expected.append((name, int(sites.centres[at]), "-" if sites.reverse[at] else "+"))
+    assert [(row.chrom, row.start, row.strand) for row in rows] == expected
+
+
+def test_truth_tells_the_parameters(folder):
+    truth = json.loads((folder / TRUTH).read_text())
+    assert truth["plan"]["seed"] == 7
+    assert [cell["name"] for cell in truth["plan"]["cells"]] == ["A", "B"]
+    assert truth["fragments_per_kb"]["A"] == pytest.approx(20, rel=0.1)
+    assert truth["splits"] == {"train": ["chr1"], "validation": ["chr2"], "test": ["chr3"]}
+    assert set(truth["files"]) == set(content(folder))
+    assert "best_accuracy" not in truth
+
+
+def test_one_seed_gives_one_genome_and_an_earlier_one_is_replaced(folder, tmp_path):
+    again = tmp_path / "again"
+    other = Plan(PLAN.sizes, 6, (first_cell(5.0),), seed=8)
+    simulate(other, again, quiet, optimum=False)
+    assert "A.peaks/Repr.bed" in content(again)
+    assert content(again)["genome.fa.gz"] != content(folder)["genome.fa.gz"]
+    simulate(PLAN, again, quiet, optimum=False)
+    assert content(again) == content(folder)
+
+
+def test_the_best_accuracy_by_depth(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "CURVE", (5.0, 100.0))
+    plan = Plan(equal_contigs(180_000, 3), 4, (first_cell(20.0),))
+    truth = simulate(plan, tmp_path / "sim", quiet)
+    assert json.dumps(truth, indent=2) + "\n" == (tmp_path / "sim" / TRUTH).read_text()
+    best = truth["best_accuracy"]
+    assert best["contigs"] == ["chr3"]
+    assert best["A"]["here"]["window"]["bins"] > 200
+    low, high = best["A"]["by_depth"]
+    assert (low["depth"], high["depth"]) == (5.0, 100.0)
+    assert low["fragments"]["value"] < high["fragments"]["value"]
+    # A genome too long for the exact posterior has a sample contig of the same kind judged.
+    monkeypatch.setattr(files, "_OPTIMUM_BASES", 50_000)
+    monkeypatch.setattr(files, "_SAMPLE", 100_000)
+    truth = simulate(plan, tmp_path / "sim", quiet)
+    assert truth["best_accuracy"]["contigs"] == ["optimum"]
+    assert truth["best_accuracy"]["A"]["here"]["both"]["bins"] == 500
+
+
+def test_splits():
+    names = [f"chr{n}" for n in range(1, 9)]
+    assert splits(names) == {"train": names[:5], "validation": ["chr6"], "test": ["chr7", "chr8"]}
+    with pytest.raises(InputError, match="2 contigs cannot be split"):
+        splits(names[:2])
+
+
+def test_a_folder_of_other_things_is_left_alone(tmp_path):
+    plan = Plan(equal_contigs(30_000, 3), 4, (first_cell(5.0),))
+    mine = tmp_path / "notes.txt"
+    mine.write_text("mine")
+    with pytest.raises(OutputError, match=r"not of an earlier simulation .* pass --force"):
+        simulate(plan, tmp_path, quiet, optimum=False)
+    assert content(tmp_path) == {"notes.txt": b"mine"}
+    simulate(plan, tmp_path, quiet, force=True, optimum=False)
+    simulate(plan, tmp_path, quiet, optimum=False)
+    assert mine.read_text() == "mine" and (tmp_path / CONFIG).is_file()
+    (tmp_path / TRUTH).write_text("{")
+    with pytest.raises(OutputError, match="not the record of an earlier simulation"):
+        simulate(plan, tmp_path, quiet, optimum=False)
+    with pytest.raises(OutputError, match="make it first"):
+        simulate(plan, tmp_path / "no" / "sim", quiet, optimum=False)
+    with pytest.raises(OutputError, match="it is a file"):
+        simulate(plan, mine, quiet, optimum=False)
+
+
+def test_a_run_that_fails_leaves_nothing(tmp_path):
+    plan = Plan(equal_contigs(30_000, 3), 4, (first_cell(5.0),))
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage.startswith("fragments"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(plan, tmp_path / "sim", stop, optimum=False)
+    assert list(tmp_path.iterdir()) == []
+    simulate(plan, tmp_path / "sim", quiet, optimum=False)
+    before = content(tmp_path / "sim")
+    with pytest.raises(KeyboardInterrupt):
+        simulate(Plan(plan.sizes, 4, plan.cells, seed=9), tmp_path / "sim", stop, optimum=False)
+    assert content(tmp_path / "sim") == before
