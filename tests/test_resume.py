@@ -136,6 +136,22 @@ def test_worker_processes_draw_the_epochs_own_segments(unbroken, tmp_path, monke
     assert figures(tmp_path) == figures(whole)
 
 
+def test_ctrl_c_stays_what_it_is(unbroken, tmp_path):
+    network, _, _ = unbroken
+    left = [fit_toy.validate]
+
+    def interrupted(found):
+        if not left:
+            raise KeyboardInterrupt
+        return left.pop()(found)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, SETTINGS, validate=interrupted)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert equal(fit(tmp_path, SETTINGS, resume=True), network)
+
+
 def test_patience_holds_over_a_break(tmp_path, monkeypatch):
     settings = replace(FIT, epochs=9, patience=2)
 

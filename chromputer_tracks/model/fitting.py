@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import signal
 import sys
 import time
 import warnings
@@ -149,13 +150,26 @@ def fit_network(
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
             warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
-            trainer.fit(module, ckpt_path=last)
+            _run(trainer, module, last)
     elif process_rank(fit) == 0:
         # A kill may have come after the last checkpoint and before its row.
         Logs(folder, progress).close()
     network.load_state_dict(progress.best)
     report(f"best epoch: {progress.best_epoch}, validation score {progress.best_score:.3f}")
     return network.cpu()
+
+
+def _run(trainer: lightning.Trainer, module: FitModule, checkpoint: Path | None) -> None:
+    """Train; Ctrl-C stays a ``KeyboardInterrupt``."""
+    on_interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, ckpt_path=checkpoint)
+    except SystemExit as end:
+        # Lightning's answer to Ctrl-C: it ignores further ones and exits with 1.
+        if not isinstance(end.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, on_interrupt)
+        raise KeyboardInterrupt from None
 
 
 class _Epochs(Callback):
