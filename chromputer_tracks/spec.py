@@ -10,39 +10,63 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from chromputer_tracks.errors import InputError, SpecError
 from chromputer_tracks.intervals import Grid
 
-SPEC_VERSION = 1
+SPEC_VERSION = 2
 METADATA_KEY = "chromputer_model_spec"
 
-InputKind = Literal["sequence", "vplot"]
-HeadKind = Literal["states", "binary"]
+InputKind = Literal["sequence", "vplot", "signal"]
+HeadKind = Literal["states", "binary", "continuous"]
+Transform = Literal["log1p", "asinh", "sqrt", "none"]
+Measure = Literal["", "cuts", "coverage", "midpoints", "values"]
+
+SHAPES = ("MGW", "ProT", "Roll", "HelT")
+"""DNA shape features that a ``sequence`` input may carry, computed in the graph."""
 
 
 @dataclass(frozen=True, slots=True)
-class DepthNormalisation:
-    """Genome-wide depth scaling of fragment counts.
+class Normalisation:
+    """What makes counts of samples of any depth comparable.
 
-    A count becomes ``log1p(count * reference / density)`` (``transform`` ``log1p``) or
-    ``count * reference / density`` (``none``), where ``density`` is the sample's fragments per
-    kb, the length-weighted median over the contigs (robust against rDNA and mitochondria).
+    A value becomes ``transform(value * reference / density / local)``. ``density`` is the sample's
+    own, the length-weighted median over the contigs (robust against rDNA and mitochondria): per
+    length class of a ``vplot`` where ``reference`` has one value a class, else of the whole sample.
+    ``local`` is the sample's coverage around the position relative to its genome-wide mean::
+
+        local = (n / density + prior) / (length + prior)
+
+    with ``n`` the fragments whose midpoint lies in the box of ``background`` bp centred on the bin,
+    cut at the contig's ends, ``length`` the box's length after the cut, and ``density`` per bp; it
+    is 1 where ``background`` is 0.
 
     Attributes:
-        reference: fragments per kb of the reference depth.
-        transform: ``log1p`` or ``none``.
+        reference: density of the reference depth: fragments per kb (one value, or one a length
+            class), or mean value per bp of a bigWig.
+        transform: ``log1p``, ``asinh``, ``sqrt`` or ``none``.
+        background: bp of the local box; 0 for none.
+        prior: bp of average coverage that the box is taken to hold beside its own, so that an empty
+            box does not divide by 0.
     """
 
-    reference: float
-    transform: Literal["log1p", "none"] = "log1p"
+    reference: tuple[float, ...]
+    transform: Transform = "log1p"
+    background: int = 0
+    prior: int = 1000
 
     def __post_init__(self) -> None:
-        if not self.reference > 0:
-            raise SpecError(f"depth reference {self.reference} must be above 0")
-        if self.transform not in ("log1p", "none"):
+        if not self.reference or not all(0 < value < math.inf for value in self.reference):
+            raise SpecError(f"normalisation reference {self.reference} must be above 0")
+        if self.transform not in get_args(Transform):
             raise SpecError(f"unknown transform {self.transform!r}")
+        for key in ("background", "prior"):
+            value = getattr(self, key)
+            if not isinstance(value, int) or value < 0:
+                raise SpecError(f"normalisation {key} {value!r} must be whole bp, at least 0")
+        if self.background and not self.prior:
+            raise SpecError("normalisation prior must be above 0 where there is a background")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +76,85 @@ class InputSpec:
     Attributes:
         kind: ``sequence``: one-hot A, C, G, T, float32 (n, 4, L); N is all zero.
             ``vplot``: fragment midpoints by length class, float32 (n, lengths, L / bin).
+            ``signal``: a 1D signal, float32 (n, 1, L / bin), the mean per bp of each bin.
         name: the graph's input name.
         bin: bp per position bin (1 for sequence).
         length_edges: fragment-length edges in bp, ascending; class i holds
-            ``edges[i] <= length < edges[i + 1]``.
-        normalisation: depth normalisation of a ``vplot``.
+            ``edges[i] <= length < edges[i + 1]``. A ``signal`` of fragments may have two: other
+            fragments do not count.
+        normalisation: of a ``vplot`` or ``signal``.
+        assay: which of the sample's files is read (``atac``, ``mnase`` ...); empty for sequence.
+        measure: of a ``signal``: ``cuts`` (both ends of each fragment), ``coverage`` (fragments
+            over each base), ``midpoints``, or ``values`` of a bigWig.
+        smooth: bp of the centred box over which a ``signal`` is averaged; 0 for none.
+        bases: whether the network reads the bases of a ``sequence`` themselves.
+        shape: which of :data:`SHAPES` the network computes from a ``sequence``.
     """
 
     kind: InputKind
     name: str
     bin: int = 1
     length_edges: tuple[int, ...] = ()
-    normalisation: DepthNormalisation | None = None
+    normalisation: Normalisation | None = None
+    assay: str = ""
+    measure: Measure = ""
+    smooth: int = 0
+    bases: bool = True
+    shape: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.kind not in ("sequence", "vplot"):
-            raise SpecError(f"input {self.name!r}: unknown kind {self.kind!r}")
+        what = f"input {self.name!r}"
+        if self.kind not in get_args(InputKind):
+            raise SpecError(f"{what}: unknown kind {self.kind!r}")
         if not isinstance(self.bin, int) or self.bin < 1:
-            raise SpecError(f"input {self.name!r}: bin {self.bin!r} must be whole, at least 1 bp")
-        if self.kind == "sequence" and self.bin != 1:
-            raise SpecError(f"input {self.name!r}: bin {self.bin} of a sequence must be 1 bp")
-        if self.kind == "vplot":
-            edges = self.length_edges
-            if len(edges) < 2 or any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
-                raise SpecError(f"input {self.name!r}: length_edges must ascend, got {edges}")
-            if self.normalisation is None:
-                raise SpecError(f"input {self.name!r}: a vplot needs a normalisation")
+            raise SpecError(f"{what}: bin {self.bin!r} must be whole, at least 1 bp")
+        edges = self.length_edges
+        if any(not isinstance(edge, int) for edge in edges) or any(
+            b <= a for a, b in zip(edges, edges[1:], strict=False)
+        ):
+            raise SpecError(f"{what}: length_edges must be whole and ascend, got {edges}")
+        if self.kind == "sequence":
+            self._check_sequence(what)
+            return
+        if not self.assay:
+            raise SpecError(f"{what}: a {self.kind} needs an assay to read")
+        if self.normalisation is None:
+            raise SpecError(f"{what}: a {self.kind} needs a normalisation")
+        references = len(self.normalisation.reference)
+        if references not in (1, self.channels):
+            raise SpecError(
+                f"{what}: {references} reference densities for {self.channels} length classes"
+            )
+        if self.kind == "vplot" and len(edges) < 2:
+            raise SpecError(f"{what}: a vplot needs at least two length_edges, got {edges}")
+        if self.kind == "signal":
+            self._check_signal(what)
+
+    def _check_sequence(self, what: str) -> None:
+        if self.bin != 1:
+            raise SpecError(f"{what}: bin {self.bin} of a sequence must be 1 bp")
+        unknown = [name for name in self.shape if name not in SHAPES]
+        if unknown:
+            raise SpecError(f"{what}: unknown shape {unknown[0]!r}; known: {', '.join(SHAPES)}")
+        if not (self.bases or self.shape):
+            raise SpecError(f"{what}: neither bases nor shape are read")
+
+    def _check_signal(self, what: str) -> None:
+        if self.measure not in get_args(Measure)[1:]:
+            raise SpecError(f"{what}: unknown measure {self.measure!r}")
+        if len(self.length_edges) not in (0, 2) or (self.length_edges and self.measure == "values"):
+            raise SpecError(f"{what}: a signal of fragments has two length_edges or none")
+        if self.smooth and (self.smooth % self.bin or self.smooth // self.bin % 2 == 0):
+            raise SpecError(
+                f"{what}: smooth {self.smooth} must be an odd number of bins of {self.bin} bp"
+            )
 
     @property
     def channels(self) -> int:
         """Rows of the input array."""
-        return 4 if self.kind == "sequence" else len(self.length_edges) - 1
+        if self.kind == "sequence":
+            return 4
+        return len(self.length_edges) - 1 if self.kind == "vplot" else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +193,30 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class HeadSpec:
-    """One head: ``states`` is a softmax over its labels, ``binary`` a sigmoid per label."""
+    """One head.
+
+    Attributes:
+        kind: ``states``: a softmax over its labels. ``binary``: a sigmoid per label.
+            ``continuous``: a value per label, ``transform``'s inverse of the logit.
+        name: the head's name, also the folder of its tracks.
+        labels: its outputs.
+        transform: of a ``continuous`` head, of what the logit is an estimate: ``log`` of the mean
+            (Poisson loss; the value is ``exp(logit)``) or ``log1p`` of the value (squared loss; the
+            value is ``expm1(logit)``, at least 0).
+    """
 
     kind: HeadKind
     name: str
     labels: tuple[Label, ...]
+    transform: Literal["", "log", "log1p"] = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in ("states", "binary"):
+        if self.kind not in get_args(HeadKind):
             raise SpecError(f"head {self.name!r}: unknown kind {self.kind!r}")
+        if (self.kind == "continuous") != (self.transform in ("log", "log1p")):
+            raise SpecError(f"head {self.name!r}: transform {self.transform!r} of a {self.kind}")
+        if not self.name or not all(c.isalnum() or c in "._-" for c in self.name):
+            raise SpecError(f"head name {self.name!r}: use letters, digits, '.', '_' and '-'")
         names = [label.name for label in self.labels]
         if not names or len(set(names)) != len(names):
             raise SpecError(f"head {self.name!r}: labels must be distinct and at least one")
@@ -245,10 +332,14 @@ class ModelSpec:
 
 
 def _input(raw: dict[str, Any]) -> InputSpec:
-    depth = raw["normalisation"]
-    normalisation = DepthNormalisation(**depth) if depth is not None else None
-    edges = tuple(int(edge) for edge in raw["length_edges"])
-    return InputSpec(**{**raw, "normalisation": normalisation, "length_edges": edges})
+    values = dict(raw)
+    for key in ("length_edges", "shape"):
+        if key in raw:
+            values[key] = tuple(raw[key])
+    how = raw.get("normalisation")
+    if how is not None:
+        values["normalisation"] = Normalisation(**{**how, "reference": tuple(how["reference"])})
+    return InputSpec(**values)
 
 
 def _head(raw: dict[str, Any]) -> HeadSpec:

@@ -42,6 +42,13 @@ def predict(
         Path | None,
         typer.Option(help="Paired-end BAM, fragments.tsv.gz or BEDPE; needed by V-plot models."),
     ] = None,
+    assay: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="File of one of the model's assays (fragments or bigWig); may be repeated.",
+        ),
+    ] = None,
     regions: Annotated[
         Path | None, typer.Option(help="Predict only the bins that touch the regions of this BED.")
     ] = None,
@@ -87,6 +94,7 @@ def predict(
         fasta=fasta,
         out=out,
         fragments=fragments,
+        assays=_assays(assay or []),
         regions=regions,
         chroms=tuple(chrom or ()),
         provider=provider.value,
@@ -105,6 +113,18 @@ def predict(
         command=("chromputer", *sys.argv[1:]),
     )
     run_predict(options)
+
+
+def _assays(given: list[str]) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise typer.BadParameter(f"{text!r} is not NAME=FILE", param_hint="--assay")
+        if name in files:
+            raise typer.BadParameter(f"{name} is given twice", param_hint="--assay")
+        files[name] = Path(path)
+    return files
 
 
 def run_predict(options: PredictOptions) -> None:

@@ -26,6 +26,10 @@ def train(
     epochs: Annotated[
         int | None, typer.Option("--epochs", min=1, help="Instead of the configuration's.")
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on where a run into the same folder was stopped."),
+    ] = False,
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Instead of the configuration's.")
     ] = None,
@@ -53,7 +57,9 @@ def train(
         settings = replace(settings, seed=seed)
     console = stderr_console()
     command = shlex.join(["chromputer", *sys.argv[1:]])
-    trained = train_model(settings, out, console.print, command)
+    trained = train_model(settings, out, console.print, command, resume=resume)
+    if trained is None:  # not the first of several training processes
+        return
     console.print(
         f"model written to {trained.folder}; ONNX Runtime and PyTorch agree within "
         f"{trained.parity:.1g}. Its figures are in {trained.folder / 'README.md'}"

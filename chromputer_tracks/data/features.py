@@ -11,29 +11,51 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from chromputer_tracks.data.normalisation import local_ratio, normalise
 from chromputer_tracks.data.sequence import one_hot, reverse_complement
-from chromputer_tracks.data.vplot import normalise_depth, vplot
+from chromputer_tracks.data.signal import bigwig_signal, fragment_signal
+from chromputer_tracks.data.vplot import vplot
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.intervals import Interval
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.bigwig_source import BigWigSource
+from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.spec import InputSpec
+
+Assay = FragmentStore | BigWigSource
+"""One file of a sample."""
 
 
 class SequenceSource(Protocol):
     """Where bases come from; :class:`chromputer_tracks.io.fasta.Fasta` is one."""
 
+    @property
+    def sizes(self) -> ChromSizes:
+        """The genome's contigs."""
+
     def fetch(self, interval: Interval) -> NDArray[np.uint8]:
         """Upper-case ASCII bases, uint8 (len(interval),); N outside the contig."""
 
 
-class FragmentSource(Protocol):
-    """Where fragments come from; ``io.fragment_store.FragmentStore`` is one."""
+def check_assays(inputs: tuple[InputSpec, ...], assays: Mapping[str, Assay]) -> None:
+    """Whether each input has a file of the kind that it reads.
 
-    @property
-    def density(self) -> float:
-        """Fragments per kb, genome-wide."""
-
-    def midpoints(self, interval: Interval) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Midpoints (bp, 0-based) and lengths of the fragments whose midpoint is inside."""
+    Raises:
+        InputError: an assay is missing, or is a bigWig where fragments are read, or the reverse.
+    """
+    for item in inputs:
+        if item.kind == "sequence":
+            continue
+        if item.assay not in assays:
+            raise InputError(
+                f"the model's input {item.name!r} reads the assay {item.assay!r}: give its file"
+            )
+        takes_bigwig = item.measure == "values"
+        if isinstance(assays[item.assay], BigWigSource) != takes_bigwig:
+            needed, given = ("a bigWig", "fragments") if takes_bigwig else ("fragments", "a bigWig")
+            raise InputError(
+                f"the model's input {item.name!r} reads {needed} of the assay {item.assay!r}, "
+                f"where the file given holds {given}"
+            )
 
 
 class Features:
@@ -41,27 +63,23 @@ class Features:
 
     Args:
         inputs: the model's inputs, in graph order.
-        sequence: needed when an input is of kind ``sequence``.
-        fragments: needed when an input is of kind ``vplot``.
+        sequence: the genome.
+        assays: the sample's open files by assay.
 
     Raises:
-        InputError: a source that an input needs is missing.
+        InputError: see :func:`check_assays`.
     """
 
     def __init__(
         self,
         inputs: tuple[InputSpec, ...],
-        sequence: SequenceSource | None = None,
-        fragments: FragmentSource | None = None,
+        sequence: SequenceSource,
+        assays: Mapping[str, Assay],
     ) -> None:
-        kinds = {item.kind for item in inputs}
-        if "sequence" in kinds and sequence is None:
-            raise InputError("the model reads DNA sequence: give a genome FASTA")
-        if "vplot" in kinds and fragments is None:
-            raise InputError("the model reads ATAC-seq fragments: give a fragment file or BAM")
+        check_assays(inputs, assays)
         self.inputs = inputs
         self._sequence = sequence
-        self._fragments = fragments
+        self._assays = dict(assays)
 
     def arrays(self, interval: Interval) -> dict[str, NDArray[np.float32]]:
         """Input name to its array for one interval.
@@ -86,12 +104,25 @@ class Features:
 
     def _array(self, item: InputSpec, interval: Interval) -> NDArray[np.float32]:
         if item.kind == "sequence":
-            assert self._sequence is not None  # noqa: S101  checked in __init__
             return one_hot(self._sequence.fetch(interval))
-        assert self._fragments is not None and item.normalisation is not None  # noqa: S101
-        midpoints, lengths = self._fragments.midpoints(interval)
-        counts = vplot(midpoints, lengths, interval, item.bin, item.length_edges)
-        return normalise_depth(counts, self._fragments.density, item.normalisation)
+        source, how = self._assays[item.assay], item.normalisation
+        if how is None:
+            raise InputError(f"input {item.name!r} has no normalisation")
+        density = np.array([source.density])
+        if isinstance(source, BigWigSource):
+            values = bigwig_signal(source, interval, item)[None]
+        elif item.kind == "signal":
+            values = fragment_signal(source, interval, item)[None]
+        else:
+            midpoints, lengths = source.midpoints(interval)
+            values = vplot(midpoints, lengths, interval, item.bin, item.length_edges)
+            if len(how.reference) > 1:
+                density = source.length_density(item.length_edges)
+        local = None
+        if how.background:
+            size = self._sequence.sizes[interval.chrom]
+            local = local_ratio(source, size, interval, item.bin, how)
+        return normalise(values, density, local, how)
 
 
 def reverse_strand(

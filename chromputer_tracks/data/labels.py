@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,44 +145,102 @@ class Mask:
         return (index >= 0) & (positions < self.ends[chrom][index])
 
 
+class MeanSource(Protocol):
+    """Where a signal comes from; ``io.bigwig_source.BigWigSource`` is one."""
+
+    def means(self, interval: Interval, bin: int) -> NDArray[np.float64]:
+        """Mean per bp of each bin of an interval, which may leave its contig."""
+
+
 @dataclass(frozen=True, slots=True)
-class LabelSet:
-    """All labels of a training run.
+class SignalLabels:
+    """Mean of a signal around a position, in units of its own or scaled.
 
     Attributes:
-        states: chromatin states, if the model has them.
-        binary: one entry per binary label, in the order of the head.
+        source: of the values.
+        width: bp over which they are averaged, ``[position - width/2, position + width/2)``; a
+            multiple of 10.
+        scale: that the mean is multiplied by.
+    """
+
+    source: MeanSource
+    width: int
+    scale: float = 1.0
+
+    def at(self, chrom: str, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Mean per bp at each position, float32 (n,); 0 beyond the contig's ends.
+
+        Args:
+            chrom: contig.
+            positions: int64 (n,), bp, ascending, in steps that are multiples of 10.
+        """
+        step = 10
+        first = int(positions[0]) - self.width // 2
+        length = int(positions[-1]) - int(positions[0]) + self.width
+        values: NDArray[np.float64] = self.source.means(
+            Interval(chrom, first, first + length), step
+        )
+        sums = np.concatenate([[0.0], np.cumsum(values)])
+        begin = (positions - positions[0]) // step
+        count = self.width // step
+        means_around = (sums[begin + count] - sums[begin]) * (self.scale / count)
+        found: NDArray[np.float32] = means_around.astype(np.float32)
+        return found
+
+
+class Labels(NamedTuple):
+    """Labels at positions.
+
+    Attributes:
+        states: int64 (n,), ``UNKNOWN`` where there is none.
+        binary: int64 (labels, n), 1, 0 or ``UNKNOWN``.
+        continuous: float32 (labels, n), NaN where there is none.
+    """
+
+    states: NDArray[np.int64]
+    binary: NDArray[np.int64]
+    continuous: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """All labels of a sample.
+
+    Attributes:
+        states: chromatin states, if they are known.
+        binary: one entry per binary label, in the order of the outputs; None where not known.
         masked: positions to leave out.
         sites: positions to keep; None keeps all.
+        continuous: one entry per continuous label, likewise.
     """
 
     states: StateLabels | None
-    binary: tuple[PeakLabels, ...]
+    binary: tuple[PeakLabels | None, ...]
     masked: Mask
     sites: Mask | None = None
+    continuous: tuple[SignalLabels | None, ...] = ()
 
     def any_site(self, chrom: str, start: int, end: int) -> bool:
         """Whether a site touches ``[start, end)``."""
         return self.sites is None or self.sites.touches(chrom, start, end)
 
-    def at(
-        self, chrom: str, positions: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Labels at positions (bp, 0-based, window centres).
-
-        Returns:
-            states int64 (n,) and binary int64 (labels, n), ``UNKNOWN`` where masked.
-        """
+    def at(self, chrom: str, positions: NDArray[np.int64]) -> Labels:
+        """Labels at positions (bp, 0-based, window centres, ascending); unknown where masked."""
         hidden = self.masked.at(chrom, positions)
         if self.sites is not None:
             hidden |= ~self.sites.at(chrom, positions)
-        if self.states is None:
-            states = np.full(len(positions), UNKNOWN, dtype=np.int64)
-        else:
-            states = self.states.at(chrom, positions)
+        states = np.full(len(positions), UNKNOWN, dtype=np.int64)
+        if self.states is not None:
+            states[:] = self.states.at(chrom, positions)
         binary = np.full((len(self.binary), len(positions)), UNKNOWN, dtype=np.int64)
         for row, peaks in zip(binary, self.binary, strict=True):
-            row[:] = peaks.at(chrom, positions)
+            if peaks is not None:
+                row[:] = peaks.at(chrom, positions)
+        continuous = np.full((len(self.continuous), len(positions)), np.nan, dtype=np.float32)
+        for values, signal in zip(continuous, self.continuous, strict=True):
+            if signal is not None:
+                values[:] = signal.at(chrom, positions)
         states[hidden] = UNKNOWN
         binary[:, hidden] = UNKNOWN
-        return states, binary
+        continuous[:, hidden] = np.nan
+        return Labels(states, binary, continuous)

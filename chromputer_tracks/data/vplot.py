@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.intervals import Interval
-from chromputer_tracks.spec import DepthNormalisation
 
 DEFAULT_BIN = 10
 """bp per position bin."""
@@ -51,20 +50,3 @@ def vplot(
     flat = rows[inside] * width + columns[inside]
     counts = np.bincount(flat, minlength=height * width)
     return counts.reshape(height, width).astype(np.float32)
-
-
-def normalise_depth(
-    counts: NDArray[np.float32], density: float, normalisation: DepthNormalisation
-) -> NDArray[np.float32]:
-    """Scale counts to the reference depth; see :class:`DepthNormalisation`.
-
-    Args:
-        counts: float32, any shape, fragments per pixel.
-        density: the sample's fragments per kb, genome-wide.
-        normalisation: reference depth and transform.
-
-    Returns:
-        float32, the shape of ``counts``.
-    """
-    scaled = counts * np.float32(normalisation.reference / density)
-    return np.log1p(scaled) if normalisation.transform == "log1p" else scaled

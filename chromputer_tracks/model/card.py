@@ -30,8 +30,9 @@ def model_card(spec: ModelSpec, description: str, notes: str) -> str:
         f"Sites are the {spec.label_bin}-bp bins of the contigs outside the blacklist. Areas under "
         "the precision-recall curve (AUPRC, average precision) stand beside the prevalence, which "
         "a random ranking would reach. Brackets: 95 % intervals from a bootstrap over 20-kb "
-        "blocks. A prediction one bin beside a peak counts as wrong; where flanks are masked, "
-        f"the {spec.label_bin // 2} bp on each side of a positive bin are not scored.",
+        "blocks. A prediction one bin beside a peak counts as wrong. Calibration error: the mean "
+        "distance between predicted and observed share of positives, over bins of equal numbers "
+        "of sites.",
         f"### Test contigs ({', '.join(spec.splits['test'])})",
         *_accuracy(spec, "test"),
         f"### Validation contigs ({', '.join(spec.splits['validation'])})",
@@ -44,19 +45,35 @@ def model_card(spec: ModelSpec, description: str, notes: str) -> str:
 
 def _input_line(item: InputSpec) -> str:
     if item.kind == "sequence":
-        return f"- `{item.name}`: DNA, one-hot"
-    depth = item.normalisation
-    scaled = (
-        f"; counts scaled to {depth.reference:g} fragments per kb genome-wide"
-        f"{', then log1p' if depth.transform == 'log1p' else ''}"
-        if depth
-        else ""
-    )
-    return (
-        f"- `{item.name}`: V-plot of paired-end ATAC-seq fragments, midpoints in {item.bin}-bp "
-        f"bins by {item.channels} length classes (edges "
-        f"{', '.join(map(str, item.length_edges))} bp){scaled}"
-    )
+        read = (["one-hot bases"] if item.bases else []) + list(item.shape)
+        return f"- `{item.name}`: DNA ({', '.join(read)})"
+    if item.kind == "vplot":
+        what = (
+            f"V-plot of {item.assay} fragments, midpoints in {item.bin}-bp bins by {item.channels} "
+            f"length classes (edges {', '.join(map(str, item.length_edges))} bp)"
+        )
+    else:
+        of = "" if item.measure == "values" else f"{item.measure} of "
+        what = f"{of}{item.assay} in {item.bin}-bp bins"
+        if item.length_edges:
+            what += f", fragments of {item.length_edges[0]} to {item.length_edges[1] - 1} bp"
+        if item.smooth:
+            what += f", averaged over {item.smooth} bp"
+    return f"- `{item.name}`: {what}; {_normalised(item)}"
+
+
+def _normalised(item: InputSpec) -> str:
+    how = item.normalisation
+    if how is None:
+        return "as it is"
+    parts = ["scaled by length class" if len(how.reference) > 1 else "scaled to the sample's depth"]
+    if item.kind == "vplot":
+        parts[0] += f", {sum(how.reference):g} fragments per kb the reference"
+    if how.background:
+        parts.append(f"divided by the local background of {how.background:,} bp")
+    if how.transform != "none":
+        parts.append(how.transform)
+    return ", then ".join(parts)
 
 
 def _head_table(head: HeadSpec) -> str:
@@ -67,6 +84,14 @@ def _head_table(head: HeadSpec) -> str:
         ]
         return "\n".join(
             [f"Head `{head.name}` (softmax):", "", "| state | name | colour |", "|---|---|---|"]
+            + rows
+        )
+    if head.kind == "continuous":
+        value = "exp(logit + bias)" if head.transform == "log" else "expm1(logit), at least 0"
+        rows = [f"| {label.name} | {label.title} | {label.bias:+.3f} |" for label in head.labels]
+        return "\n".join(
+            [f"Head `{head.name}` (a value per label, {value}):", ""]
+            + ["| label | name | bias |", "|---|---|---|"]
             + rows
         )
     rows = [
@@ -115,55 +140,69 @@ def _provenance(provenance: dict[str, Any]) -> str:
 
 
 def _accuracy(spec: ModelSpec, split: str) -> list[str]:
+    metrics = spec.metrics[split]
+    model, baselines = metrics["model"], metrics["baselines"]
     parts = []
-    states = spec.metrics[split].get("states")
-    if states:
-        per_state = states["per_state"]
+    if model["states"]:
         titles = {label.name: label.title for head in spec.heads for label in head.labels}
+        others = {name: of["states"] for name, of in baselines.items() if of["states"]}
+        rows = [
+            [what, *(_estimate(of[key]) for of in (model["states"], *others.values()))]
+            for what, key in (("accuracy", "accuracy"), ("macro-F1", "macro_f1"))
+        ]
+        rows.append(
+            ["calibration error", _estimate(model["states"]["reliability"]["error"])]
+            + [""] * len(others)
+        )
+        parts.append(_table(["states", "model", *others], rows))
         parts.append(
-            "\n".join(
+            _table(
+                ["state", "name", "AUPRC", "AUROC", "F1", "prevalence"],
                 [
-                    "| states | model | majority class |",
-                    "|---|---|---|",
-                    f"| accuracy | {_estimate(states['accuracy'])} | "
-                    f"{states['majority_accuracy']:.3f} |",
-                    f"| macro-F1 | {_estimate(states['macro_f1'])} | "
-                    f"{states['majority_macro_f1']:.3f} |",
-                ]
+                    [item["name"], titles[item["name"]]]
+                    + [_estimate(item[key]) for key in ("auprc", "auroc", "f1")]
+                    + [f"{item['positives'] / item['sites']:.3f}"]
+                    for item in model["states"]["labels"]
+                ],
             )
         )
+    if model["binary"]:
+        found = {
+            name: {item["name"]: item for item in of["binary"]} for name, of in baselines.items()
+        }
+        named = [name for name, of in found.items() if of]
+        rows = [
+            [item["name"], _estimate(item["auprc"])]
+            + [_estimate(found[name].get(item["name"], {}).get("auprc")) for name in named]
+            + [_estimate(item["auroc"]), _estimate(item["recall_at"]["0.5"])]
+            + [f"{item['positives'] / item['sites']:.4f}", str(item["positives"])]
+            + [_estimate(item["reliability"]["error"])]
+            for item in model["binary"]
+        ]
         parts.append(
-            "\n".join(
-                ["| state | name | AUPRC | prevalence |", "|---|---|---|---|"]
-                + [
-                    f"| {name} | {titles[name]} | {_estimate(item['auprc'])} | "
-                    f"{item['prevalence']:.3f} |"
-                    for name, item in per_state.items()
-                ]
+            _table(
+                ["label", "AUPRC", *(f"AUPRC, {name}" for name in named), "AUROC"]
+                + ["recall at precision 0.5", "prevalence", "positives", "calibration error"],
+                rows,
             )
         )
-    binary = spec.metrics[split].get("binary")
-    if binary:
-        parts.append(
-            "\n".join(
-                [
-                    "| label | AUPRC | motif scan's AUPRC | prevalence | positives | AUPRC, "
-                    "flanks masked |",
-                    "|---|---|---|---|---|---|",
-                ]
-                + [
-                    f"| {name} | {_estimate(item['auprc'])} | "
-                    f"{_estimate(item.get('motif_scan_auprc'))} | {item['prevalence']:.4f} | "
-                    f"{item['positives']} | {_estimate(item['auprc_flanks_masked'])} |"
-                    for name, item in binary.items()
-                ]
-            )
-        )
+    if model["continuous"]:
+        rows = [
+            [item["name"], *(_estimate(item[key]) for key in ("pearson", "spearman", "explained"))]
+            for item in model["continuous"]
+        ]
+        parts.append(_table(["label", "Pearson (log1p)", "Spearman", "explained deviance"], rows))
     return parts
 
 
-def _estimate(values: list[float] | None) -> str:
-    if values is None:
+def _table(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _estimate(values: dict[str, float | None] | None) -> str:
+    if values is None or values["value"] is None:
         return ""
-    value, low, high = values
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    low, high = values["low"], values["high"]
+    shown = f"{values['value']:.3f}"
+    return shown if low is None or high is None else f"{shown} [{low:.3f}, {high:.3f}]"

@@ -1,11 +1,10 @@
-"""Stretches of genome with labels: random segments to train on, tiled sites to score."""
+"""Random segments of genome with labels to train on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,29 +14,8 @@ from torch.utils.data import Dataset, Sampler
 
 from chromputer_tracks.data.features import Features, reverse_strand
 from chromputer_tracks.data.labels import UNKNOWN, LabelSet
+from chromputer_tracks.data.segments import Segment
 from chromputer_tracks.intervals import ChromSizes, Grid, Interval
-
-
-class Segment(NamedTuple):
-    """A run of outputs.
-
-    Attributes:
-        chrom: contig.
-        first: centre of the first output's window, bp, 0-based; any offset.
-        outputs: number of outputs, a stride apart.
-        reverse: take the other strand.
-        uniform: drawn uniformly from the genome, so that the states head may learn from it.
-    """
-
-    chrom: str
-    first: int
-    outputs: int
-    reverse: bool = False
-    uniform: bool = True
-
-    def centres(self, stride: int) -> NDArray[np.int64]:
-        """Window centres, int64 (outputs,), bp, 0-based."""
-        return self.first + stride * np.arange(self.outputs, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +25,8 @@ class SegmentConfig:
     Attributes:
         outputs: outputs per segment.
         balanced: segments around positives of a binary label, as a share of the uniform ones;
-            the label is drawn first, each equally often (auxiliary ones, too), then one of its
-            peaks.
+            the label is drawn first, each equally often (but not auxiliary ones), then one of its
+            peaks in any training sample.
         jitter: bp by which a balanced segment's middle may miss the peak, each side.
     """
 
@@ -63,7 +41,8 @@ class SegmentPlan(Sampler[Segment]):
     Args:
         sizes: the genome's contigs.
         contigs: training contigs.
-        labels: where the positives and the sites are.
+        labels: of each training sample: where the positives and the sites are.
+        balanced: number of binary labels that segments are balanced over: the first ones.
         stride: bp between outputs.
         config: how to draw.
         seed: of the whole run.
@@ -73,7 +52,8 @@ class SegmentPlan(Sampler[Segment]):
         self,
         sizes: ChromSizes,
         contigs: Sequence[str],
-        labels: LabelSet,
+        labels: Sequence[LabelSet],
+        balanced: int,
         stride: int,
         config: SegmentConfig,
         seed: int,
@@ -82,8 +62,13 @@ class SegmentPlan(Sampler[Segment]):
         self._stride, self._config, self._seed = stride, config, seed
         self._epoch = 0
         positives = [
-            [(c, int(p)) for c in self._contigs for p in peaks.centres.get(c, ())]
-            for peaks in labels.binary
+            [
+                (sample, chrom, int(centre))
+                for sample, of in enumerate(labels)
+                for chrom in self._contigs
+                for centre in _learnable(of, row, chrom)
+            ]
+            for row in range(balanced)
         ]
         self._positives = [centres for centres in positives if centres]
         # Where sites are few, epochs differ by some segments; each gets the first one's number.
@@ -105,69 +90,82 @@ class SegmentPlan(Sampler[Segment]):
         rng = np.random.default_rng([self._seed, epoch])
         span = config.outputs * self._stride
         segments = []
-        for chrom in self._contigs:
-            # One segment more than fits, so that every base is reached whatever the offset.
-            offset = -int(rng.integers(span))
-            for index in range(-(-self._sizes[chrom] // span) + 1):
-                first = offset + index * span
-                segment = Segment(chrom, first, config.outputs, bool(rng.integers(2)))
-                if self._labels.any_site(chrom, first, first + span):
-                    segments.append(segment)
+        for sample, labels in enumerate(self._labels):
+            for chrom in self._contigs:
+                # One segment more than fits, so that every base is reached whatever the offset.
+                offset = -int(rng.integers(span))
+                for index in range(-(-self._sizes[chrom] // span) + 1):
+                    first = offset + index * span
+                    reverse = bool(rng.integers(2))
+                    if labels.any_site(chrom, first, first + span):
+                        segments.append(
+                            Segment(chrom, first, config.outputs, reverse, sample=sample)
+                        )
         balanced = round(len(segments) * config.balanced) if self._positives else 0
         for _ in range(balanced):
             centres = self._positives[rng.integers(len(self._positives))]
-            chrom, centre = centres[rng.integers(len(centres))]
+            sample, chrom, centre = centres[rng.integers(len(centres))]
             first = centre + int(rng.integers(-config.jitter, config.jitter + 1)) - span // 2
-            segments.append(Segment(chrom, first, config.outputs, bool(rng.integers(2)), False))
+            reverse = bool(rng.integers(2))
+            segments.append(Segment(chrom, first, config.outputs, reverse, False, sample))
         return [segments[index] for index in rng.permutation(len(segments))]
 
 
-def site_segments(
-    sizes: ChromSizes, contigs: Sequence[str], label_bin: int, stride: int, sites: int = 128
-) -> list[Segment]:
-    """Segments that cover the whole ``label_bin`` bins of contigs, for scoring.
-
-    The first output of each lies at a bin's centre, and every ``label_bin / stride``-th output
-    after it, too.
-    """
-    step = label_bin // stride
-    segments = []
-    for chrom in contigs:
-        bins = sizes[chrom] // label_bin
-        for begin in range(0, bins, sites):
-            count = min(sites, bins - begin)
-            first = begin * label_bin + label_bin // 2
-            segments.append(Segment(chrom, first, (count - 1) * step + 1))
-    return segments
+def _learnable(labels: LabelSet, row: int, chrom: str) -> NDArray[np.int64]:
+    """Peak centres of a label that are neither masked nor off the sites."""
+    peaks = labels.binary[row]
+    nothing = np.empty(0, dtype=np.int64)
+    centres = nothing if peaks is None else peaks.centres.get(chrom, nothing)
+    kept = ~labels.masked.at(chrom, centres)
+    if labels.sites is not None:
+        kept &= labels.sites.at(chrom, centres)
+    return centres[kept]
 
 
 class SegmentDataset(Dataset[dict[str, Tensor]]):
     """Segments to arrays and labels; indexed by :class:`Segment`.
 
-    Items: each input by name, float32 (channels, positions); ``states`` int64 (outputs,);
-    ``binary`` int64 (labels, outputs); ``UNKNOWN`` where a label is missing.
+    Items: each input by name, float32 (channels, positions); ``states`` int64 (outputs,),
+    ``binary`` int64 (labels, outputs), ``UNKNOWN`` where a label is missing; ``continuous``
+    float32 (labels, outputs), NaN where it is.
+
+    Args:
+        features: of each sample that segments name by its index.
+        labels: likewise.
+        sizes: the genome's contigs.
+        grid: where the outputs lie.
     """
 
-    def __init__(self, features: Features, labels: LabelSet, sizes: ChromSizes, grid: Grid) -> None:
+    def __init__(
+        self,
+        features: Sequence[Features],
+        labels: Sequence[LabelSet],
+        sizes: ChromSizes,
+        grid: Grid,
+    ) -> None:
         self._features, self._labels, self._sizes, self._grid = features, labels, sizes, grid
 
     def __getitem__(self, segment: Segment) -> dict[str, Tensor]:
         """Arrays and labels of one segment."""
-        window, stride = self._grid.window, self._grid.stride
-        centres = segment.centres(stride)
-        start = segment.first - window // 2
-        length = window + (segment.outputs - 1) * stride
-        arrays = self._features.arrays(Interval(segment.chrom, start, start + length))
-        states, binary = self._labels.at(segment.chrom, centres)
+        centres = segment.centres(self._grid.stride)
+        start = segment.first - self._grid.window // 2
+        length = self._grid.window + (segment.outputs - 1) * self._grid.stride
+        features = self._features[segment.sample]
+        arrays = features.arrays(Interval(segment.chrom, start, start + length))
+        states, binary, continuous = self._labels[segment.sample].at(segment.chrom, centres)
         outside = (centres < 0) | (centres >= self._sizes[segment.chrom])
         states[outside] = UNKNOWN
         binary[:, outside] = UNKNOWN
+        continuous[:, outside] = np.nan
         if not segment.uniform:
             states[:] = UNKNOWN
+            continuous[:] = np.nan
         if segment.reverse:
-            arrays = reverse_strand(self._features.inputs, arrays)
+            arrays = reverse_strand(features.inputs, arrays)
             states, binary = states[::-1].copy(), binary[:, ::-1].copy()
+            continuous = continuous[:, ::-1].copy()
         item = {name: torch.from_numpy(array) for name, array in arrays.items()}
         item["states"] = torch.from_numpy(states)
         item["binary"] = torch.from_numpy(binary)
+        item["continuous"] = torch.from_numpy(continuous)
         return item

@@ -19,7 +19,7 @@ from chromputer_tracks.data.features import SequenceSource
 from chromputer_tracks.data.labels import PeakLabels
 from chromputer_tracks.data.sequence import ALPHABET
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.model.network import StrandMotifs
+from chromputer_tracks.model.trunks import StrandMotifs
 
 FLANK = 50
 """bp on each side of a peak centre that are searched for patterns."""
@@ -45,7 +45,7 @@ def seed_motifs(
     """Write enriched patterns into the first filters of a layer; the others stay random.
 
     Args:
-        layer: the motif layer, changed in place.
+        layer: the motif layer, which reads bases; changed in place.
         sequence: the genome.
         sizes: its contigs.
         contigs: training contigs; nothing else is read.
@@ -78,7 +78,7 @@ def seed_motifs(
             start = (width - len(text)) // 2
             for offset, letter in enumerate(text):
                 if letter in letters:
-                    layer.weight[row, :, start + offset] -= _STRENGTH / 4
+                    layer.weight[row, : layer.bases, start + offset] -= _STRENGTH / 4
                     layer.weight[row, letters.index(letter), start + offset] += _STRENGTH
     return len(kept)
 

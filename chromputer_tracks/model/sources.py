@@ -1,26 +1,61 @@
-"""A configuration's files, opened and checked: features, labels and heads."""
+"""A configuration's files, opened and checked: features, labels and heads of each sample."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chromputer_tracks.data.features import Features
-from chromputer_tracks.data.labels import LabelSet, Mask, PeakLabels, StateLabels
-from chromputer_tracks.errors import ConfigError, FormatError, InputError, SpecError
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.data.features import Assay, Features
+from chromputer_tracks.data.labels import LabelSet, Mask, PeakLabels, SignalLabels, StateLabels
+from chromputer_tracks.data.peaks import reproducible_peaks
+from chromputer_tracks.errors import ConfigError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.assays import open_assay
 from chromputer_tracks.io.bed import BedRecord, read_bed
+from chromputer_tracks.io.bigwig_source import BigWigSource
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_batch import FragmentOptions
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.model.config import BinaryConfig, StatesConfig, TrainConfig
-from chromputer_tracks.spec import HeadSpec, Label
+from chromputer_tracks.io.shape_table import read_shape_table
+from chromputer_tracks.io.state_table import read_state_table
+from chromputer_tracks.model.config import (
+    BinaryConfig,
+    ContinuousConfig,
+    InputsConfig,
+    SampleConfig,
+    TrainConfig,
+)
+from chromputer_tracks.spec import HeadSpec, InputSpec, Label
 
 Centres = list[tuple[str, int]]
 """Contig and position (bp, 0-based) of peak centres."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One sample, open.
+
+    Attributes:
+        name: of the sample.
+        train: whether it is learnt from.
+        assays: its open files by assay.
+        features: makes the input arrays.
+        learnt: labels to learn from, ambiguous flanks masked; the auxiliary binary ones last.
+        scored: labels to score against; nothing masked but the blacklist.
+    """
+
+    name: str
+    train: bool
+    assays: Mapping[str, Assay]
+    features: Features
+    learnt: LabelSet
+    scored: LabelSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +65,29 @@ class Sources:
     Attributes:
         fasta: the genome.
         sizes: its contigs.
-        features: makes the input arrays.
-        learnt: labels to learn from, ambiguous flanks masked; the auxiliary ones last.
-        scored: labels to score against; nothing masked but the blacklist.
-        lenient: the same with half a label bin masked on each side of a positive bin.
-        heads: heads and labels, not yet calibrated.
+        inputs: of the network, their normalisation settled.
+        samples: in the configuration's order.
+        heads: heads and labels, not yet calibrated, in the order of the network's outputs.
         auxiliary: files of the auxiliary peak sets, in the order of their labels.
+        shape_table: float64 (1024, 6), where DNA shape is an input.
     """
 
     fasta: Fasta
     sizes: ChromSizes
-    features: Features
-    learnt: LabelSet
-    scored: LabelSet
-    lenient: LabelSet
+    inputs: tuple[InputSpec, ...]
+    samples: tuple[Sample, ...]
     heads: tuple[HeadSpec, ...]
     auxiliary: tuple[Path, ...]
+    shape_table: NDArray[np.float64] | None
+
+    @property
+    def training_samples(self) -> tuple[Sample, ...]:
+        """The samples that are learnt from."""
+        return tuple(sample for sample in self.samples if sample.train)
+
+    def number(self, kind: str) -> int:
+        """How many labels the heads of a kind have, auxiliary ones not counted."""
+        return sum(len(head.labels) for head in self.heads if head.kind == kind)
 
 
 @contextmanager
@@ -61,57 +103,179 @@ def open_sources(config: TrainConfig) -> Iterator[Sources]:
         for use in ("train", "validation", "test"):
             for contig in getattr(config.splits, use):
                 sizes.require(contig, f"splits.{use}")
-        states: StateLabels | None = None
-        heads: list[HeadSpec] = []
-        if config.states is not None:
-            labels = _read_state_table(config.states.table)
-            states = _read_states(config.states, labels, sizes)
-            heads.append(HeadSpec("states", "states", labels))
-        centres = [_read_peaks(item.peaks, sizes) for item in config.binary]
-        if centres:
-            heads.append(HeadSpec("binary", "binary", tuple(map(_binary_label, config.binary))))
-        _check_labels(config, states, centres)
-        masked = _read_mask(config.data.blacklist, sizes)
-        sites = None
-        if config.sites.kind == "peaks" and config.sites.peaks is not None:
-            sites = _site_bins(read_bed(config.sites.peaks, sizes), config.label_bin, sizes)
-        fragments = None
-        if config.inputs.vplot:
-            options = FragmentOptions(min_mapq=config.data.min_mapq)
-            fragments = stack.enter_context(
-                FragmentStore.build(config.data.fragments, sizes, options)
+        states = () if config.states is None else read_state_table(config.states.table)
+        shape = config.inputs.shape_table if config.inputs.shape else None
+        shape_table = None if shape is None else read_shape_table(shape)
+        reader = _Reader(stack, config, sizes, states)
+        # Labels first: they are quickly read, and most mistakes are in them.
+        read = [reader.labels(sample) for sample in config.all_samples()]
+        assays = [reader.assays(sample) for sample in config.all_samples()]
+        profiles = _profiles(config, assays) if config.inputs.per_length else None
+        inputs = config.inputs.specs(profiles)
+        samples = tuple(
+            Sample(
+                sample.name,
+                sample.use == "train",
+                opened,
+                Features(inputs, fasta, opened),
+                *labels,
             )
-        features = Features(config.inputs.specs(), fasta, fragments)
-
-        def label_set(centres: list[Centres], flank: int) -> LabelSet:
-            peaks = tuple(PeakLabels.from_peaks(c, config.label_bin, flank) for c in centres)
-            return LabelSet(states, peaks, masked, sites)
-
-        auxiliary = _read_auxiliary(config, sizes)
-        learnt = label_set([*centres, *auxiliary.values()], config.fit.flank)
+            for sample, opened, labels in zip(config.all_samples(), assays, read, strict=True)
+        )
         yield Sources(
             fasta,
             sizes,
-            features,
-            learnt,
-            label_set(centres, 0),
-            label_set(centres, config.label_bin // 2),
-            tuple(heads),
-            tuple(auxiliary),
+            inputs,
+            samples,
+            _heads(config, states, reader.densities),
+            tuple(reader.auxiliary),
+            shape_table,
         )
 
 
-def _check_labels(config: TrainConfig, states: StateLabels | None, centres: list[Centres]) -> None:
+def _heads(
+    config: TrainConfig, states: tuple[Label, ...], densities: Mapping[str, list[float]]
+) -> tuple[HeadSpec, ...]:
+    heads = [HeadSpec("states", "states", states)] if states else []
+    for name, binary in config.binary_heads().items():
+        heads.append(HeadSpec("binary", name, tuple(map(_label, binary))))
+    for name, continuous in config.continuous_heads().items():
+        if continuous[0].loss == "mse":
+            heads.append(HeadSpec("continuous", name, tuple(map(_label, continuous)), "log1p"))
+            continue
+        # Learnt in units of each sample's mean, told in those of the training samples' mean.
+        labels = tuple(
+            replace(_label(item), bias=round(math.log(np.mean(densities[item.name])), 5))
+            for item in continuous
+        )
+        heads.append(HeadSpec("continuous", name, labels, "log"))
+    return tuple(heads)
+
+
+def _label(item: BinaryConfig | ContinuousConfig) -> Label:
+    return Label(item.name, item.title or item.name, item.color)
+
+
+def _profiles(config: TrainConfig, assays: list[dict[str, Assay]]) -> dict[str, tuple[float, ...]]:
+    """Assay to the mean share of each length class over the training samples."""
+    inputs: InputsConfig = config.inputs
+    train = [
+        opened
+        for sample, opened in zip(config.all_samples(), assays, strict=True)
+        if sample.use == "train"
+    ]
+    profiles = {}
+    for assay in inputs.vplots:
+        shares = []
+        for opened in train:
+            store = opened[assay]
+            if isinstance(store, FragmentStore):
+                density = store.length_density(inputs.length_edges)
+                shares.append(density / density.sum())
+        mean = np.mean(shares, axis=0) if shares else np.ones(1)
+        # A class without fragments stays without: any share above 0 is right for it.
+        profiles[assay] = tuple(float(f"{max(share, 1e-6):.6g}") for share in mean)
+    return profiles
+
+
+class _Reader:
+    """Reads the labels and opens the files of samples."""
+
+    def __init__(
+        self, stack: ExitStack, config: TrainConfig, sizes: ChromSizes, states: tuple[Label, ...]
+    ) -> None:
+        self._stack, self._config, self._sizes, self._states = stack, config, sizes, states
+        self._masked = _read_mask(config.data.blacklist, sizes)
+        self._sites: Mask | None = None
+        if config.sites.peaks is not None:
+            self._sites = _site_bins(read_bed(config.sites.peaks, sizes), config.label_bin, sizes)
+        self.auxiliary = _read_auxiliary(config, sizes)
+        self.densities: dict[str, list[float]] = {item.name: [] for item in config.continuous}
+
+    def assays(self, sample: SampleConfig) -> dict[str, Assay]:
+        """Those of the sample's files that are read."""
+        options = FragmentOptions(min_mapq=self._config.data.min_mapq)
+        return {
+            name: open_assay(self._stack, sample.assays[name], self._sizes, options)
+            for name in self._config.inputs.assays
+        }
+
+    def labels(self, sample: SampleConfig) -> tuple[LabelSet, LabelSet]:
+        """The labels learnt and scored; see :class:`Sample`."""
+        config = self._config
+        states = None
+        if sample.states is not None:
+            states = _read_states(sample.states, self._states, self._sizes)
+        centres = [self._centres(sample, item) for item in config.binary_labels()]
+        scored = tuple(self._signal(sample, item) for item in config.continuous_labels())
+        learnt = tuple(map(_in_units_of_mean, scored, config.continuous_labels()))
+        _check_labels(config, sample, states, centres)
+        # Auxiliary sets are of the only sample, or of every training sample alike.
+        extra = list(self.auxiliary.values()) if sample.use == "train" else []
+        unknown = [None] * (len(self.auxiliary) - len(extra))
+
+        def label_set(
+            rows: list[Centres | None], flank: int, signals: tuple[SignalLabels | None, ...]
+        ) -> LabelSet:
+            peaks = tuple(
+                None if row is None else PeakLabels.from_peaks(row, config.label_bin, flank)
+                for row in rows
+            )
+            return LabelSet(states, peaks, self._masked, self._sites, signals)
+
+        return (
+            label_set([*centres, *extra, *unknown], config.fit.flank, learnt),
+            label_set(centres, 0, scored),
+        )
+
+    def _centres(self, sample: SampleConfig, item: BinaryConfig) -> Centres | None:
+        files = sample.peaks.get(item.name, ())
+        if not files:
+            return None
+        replicates = [list(read_bed(path, self._sizes)) for path in files]
+        if len(replicates) == 1:
+            return [(record.chrom, record.centre) for record in replicates[0]]
+        try:
+            return reproducible_peaks(replicates, item.agreement, item.within, item.idr)
+        except InputError as error:
+            error.add_note(f"label {item.name} of sample {sample.name}")
+            raise
+
+    def _signal(self, sample: SampleConfig, item: ContinuousConfig) -> SignalLabels | None:
+        path = sample.signals.get(item.name)
+        if path is None:
+            return None
+        source = self._stack.enter_context(BigWigSource.open(path, self._sizes))
+        if sample.use == "train":
+            self.densities[item.name].append(source.density)
+        return SignalLabels(source, item.bin or self._config.network.stride)
+
+
+def _in_units_of_mean(labels: SignalLabels | None, item: ContinuousConfig) -> SignalLabels | None:
+    """For the Poisson loss, whose gradient would otherwise hang on the file's units."""
+    if labels is None or item.loss != "poisson" or not isinstance(labels.source, BigWigSource):
+        return labels
+    return replace(labels, scale=1 / labels.source.density)
+
+
+def _check_labels(
+    config: TrainConfig,
+    sample: SampleConfig,
+    states: StateLabels | None,
+    centres: list[Centres | None],
+) -> None:
     """A contig without a label in any file has its labels withheld: it is not all negative."""
-    with_peaks = {chrom for rows in centres for chrom, _ in rows}
+    with_peaks = {chrom for rows in centres for chrom, _ in rows or ()}
+    if sample.use == "train" and states is None and not with_peaks and not sample.signals:
+        raise ConfigError(f"sample {sample.name!r} has no labels; give some, or use = 'test'")
     for use in ("train", "validation", "test"):
         for contig in getattr(config.splits, use):
-            if config.states is not None and states is not None and contig not in states.starts:
+            if states is not None and contig not in states.starts:
                 raise ConfigError(
-                    f"splits.{use}: no state in {config.states.bed} lies on {contig}; leave the "
+                    f"splits.{use}: no state in {sample.states} lies on {contig}; leave the "
                     f"contig out of the splits"
                 )
-            if centres and contig not in with_peaks:
+            if with_peaks and contig not in with_peaks:
                 raise ConfigError(
                     f"splits.{use}: no peak of any label lies on {contig}; leave the contig out "
                     f"of the splits, as nothing says that its bins are negative"
@@ -134,15 +298,16 @@ def _site_bins(records: Iterable[BedRecord], width: int, sizes: ChromSizes) -> M
     return Mask.from_intervals(bins)
 
 
-def _read_peaks(path: Path, sizes: ChromSizes) -> Centres:
-    return [(record.chrom, record.centre) for record in read_bed(path, sizes)]
-
-
 def _read_auxiliary(config: TrainConfig, sizes: ChromSizes) -> dict[Path, Centres]:
     """The peak sets of the auxiliary folder with enough peaks, in order of file name."""
     if config.auxiliary is None:
         return {}
-    taken = {item.peaks.resolve() for item in config.binary}
+    taken = {
+        path.resolve()
+        for sample in config.all_samples()
+        for paths in sample.peaks.values()
+        for path in paths
+    }
     train = set(config.splits.train)
     found = {}
     for path in sorted(config.auxiliary.folder.glob("*")):
@@ -150,7 +315,7 @@ def _read_auxiliary(config: TrainConfig, sizes: ChromSizes) -> dict[Path, Centre
             continue
         if path.stat().st_size == 0:  # a set without a peak, the least of all
             continue
-        centres = _read_peaks(path, sizes)
+        centres = [(record.chrom, record.centre) for record in read_bed(path, sizes)]
         if sum(chrom in train for chrom, _ in centres) >= config.auxiliary.minimum:
             found[path] = centres
     if not found:
@@ -161,50 +326,17 @@ def _read_auxiliary(config: TrainConfig, sizes: ChromSizes) -> dict[Path, Centre
     return found
 
 
-def _binary_label(item: BinaryConfig) -> Label:
-    return Label(item.name, item.title or item.name, item.color)
-
-
-def _read_state_table(path: Path) -> tuple[Label, ...]:
-    labels: list[Label] = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"cannot read {path} as a table: {error}") from error
-    rows = csv.DictReader(lines, delimiter="\t")
-    if rows.fieldnames is None or not {"state", "name", "color"} <= set(rows.fieldnames):
-        raise FormatError(f"{path}: the header must name the columns state, name and color")
-    for row in rows:
-        try:
-            red, green, blue = (int(value) for value in row["color"].split(","))
-        except (ValueError, AttributeError) as error:
-            raise FormatError(
-                f"{path} line {rows.line_num}: color {row['color']!r} is not R,G,B"
-            ) from error
-        try:
-            label = Label(row["state"], row["name"], (red, green, blue))
-        except SpecError as error:
-            raise FormatError(f"{path} line {rows.line_num}: {error}") from error
-        if label.name in {other.name for other in labels}:
-            raise FormatError(f"{path} line {rows.line_num}: state {label.name!r} is there twice")
-        labels.append(label)
-    if len(labels) < 2:
-        raise FormatError(f"{path}: a states head needs at least two states")
-    return tuple(labels)
-
-
-def _read_states(config: StatesConfig, labels: tuple[Label, ...], sizes: ChromSizes) -> StateLabels:
+def _read_states(path: Path, labels: tuple[Label, ...], sizes: ChromSizes) -> StateLabels:
     codes = {label.name: index for index, label in enumerate(labels)}
-    table = read_bed(config.bed, sizes)
     segments = []
-    for record in table:
+    for record in read_bed(path, sizes):
         if record.name not in codes:
             raise ConfigError(
-                f"{config.bed}: state {record.name!r} at {record.interval} is not in "
-                f"{config.table} ({', '.join(codes)})"
+                f"{path}: state {record.name!r} at {record.interval} is not in the table of states "
+                f"({', '.join(codes)})"
             )
         segments.append((record.chrom, record.start, record.end, codes[record.name]))
     try:
         return StateLabels.from_segments(segments)
     except InputError as error:
-        raise FormatError(f"{config.bed}: {error}") from error
+        raise FormatError(f"{path}: {error}") from error

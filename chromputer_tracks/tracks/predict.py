@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from chromputer_tracks.data.features import Features
+from chromputer_tracks.data.features import Assay, Features, check_assays
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.inference.genome import (
     DEFAULT_BATCH,
@@ -26,6 +26,7 @@ from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.session import ProviderChoice, Session, open_session
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
+from chromputer_tracks.io.assays import open_assay
 from chromputer_tracks.io.atomic import PARTIAL, check_folder, output_errors
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
@@ -52,7 +53,9 @@ class PredictOptions:
         model: a model folder, an ``.onnx`` file or a shipped model's name.
         fasta: the genome, with its ``.fai``; the authority on contigs.
         out: folder of the tracks; made when only its parent exists.
-        fragments: BAM, fragment file or BEDPE; None for a model that reads DNA only.
+        fragments: BAM, fragment file or BEDPE of a model that reads one assay; None for a model
+            that reads DNA only, or where ``assays`` names the files.
+        assays: files by assay, fragments or bigWig, as the model names them.
         regions: BED; bins that touch its regions are predicted. None: see ``chroms``.
         chroms: contigs, or regions such as ``chrI:1,001-2,000``, to predict; empty: all.
         provider: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
@@ -70,6 +73,7 @@ class PredictOptions:
     fasta: Path
     out: Path
     fragments: Path | None = None
+    assays: Mapping[str, Path] = field(default_factory=dict)
     regions: Path | None = None
     chroms: tuple[str, ...] = ()
     provider: ProviderChoice = "auto"
@@ -120,23 +124,19 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
             fasta = stack.enter_context(Fasta(options.fasta))
             sizes = fasta.sizes
             bins = region_bins(_regions(options, sizes), sizes, model.spec.grid)
-            fragments = _fragments(model, options)
+            files = _assay_files(model, options)
             earlier = stack.enter_context(_output_folder(options.out, force=options.force))
             session = open_session(model.path, options.provider, options.threads)
         _announce(model, session, sizes, options, report)
-        files = {
-            "model": model.path,
-            "fasta": options.fasta,
-            "fragments": fragments,
-            "regions": options.regions,
-        }
-        checksums = stack.enter_context(
-            Checksums({role: path for role, path in files.items() if path is not None})
-        )
-        store = None
-        if fragments is not None:
-            with stages.phase("reading fragments"):
-                store = stack.enter_context(_store(fragments, sizes, options, report))
+        roles = {"model": model.path, "fasta": options.fasta, **files}
+        if options.regions is not None:
+            roles["regions"] = options.regions
+        checksums = stack.enter_context(Checksums(roles))
+        assays = {}
+        for name, path in files.items():
+            with stages.phase(f"reading {name}"):
+                assays[name] = _open(stack, path, sizes, options, report)
+        check_assays(model.spec.inputs, assays)
         total = covered_bases(bins, sizes, model.spec.grid)
         writing = stack.enter_context(ExitStack())
         writer = writing.enter_context(
@@ -147,7 +147,7 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
                 predict_regions(
                     session,
                     model.spec,
-                    Features(model.spec.inputs, fasta, store),
+                    Features(model.spec.inputs, fasta, assays),
                     bins,
                     sizes,
                     tile=options.tile,
@@ -182,7 +182,7 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
                 "model_assembly": model.spec.assembly,
                 "same_as_model": sizes.digest() == model.spec.sizes_digest,
             },
-            "fragments": None if store is None else _fragment_record(store),
+            "assays": {name: _assay_record(source) for name, source in assays.items()},
             "options": _option_record(options),
             "predicted_bases": total,
             "summary": asdict(writer.summary),
@@ -195,16 +195,22 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
     return PredictResult(options.out, model, writer.summary, record)
 
 
-def _store(path: Path, sizes: ChromSizes, options: PredictOptions, report: Report) -> FragmentStore:
-    store = FragmentStore.build(
+def _open(
+    stack: ExitStack, path: Path, sizes: ChromSizes, options: PredictOptions, report: Report
+) -> Assay:
+    source = open_assay(
+        stack,
         path,
         sizes,
         options.fragment_options,
         lambda kept: report.progress("reading", kept, None, "fragments"),
         options.scratch,
     )
-    report.note(_fragment_note(store))
-    return store
+    if isinstance(source, FragmentStore):
+        report.note(_fragment_note(source))
+    else:
+        report.note(f"{path.name}: mean {source.density:.3g} per bp")
+    return source
 
 
 def _fragment_note(store: FragmentStore) -> str:
@@ -214,12 +220,14 @@ def _fragment_note(store: FragmentStore) -> str:
     return f"{store.total:,} fragments{of}, {store.density:.3g} per kb"
 
 
-def _fragment_record(store: FragmentStore) -> dict[str, Any]:
+def _assay_record(source: Assay) -> dict[str, Any]:
+    if not isinstance(source, FragmentStore):
+        return {"format": "bigwig", "mean": source.density}
     return {
-        "format": store.summary.kind,
-        "kept": store.total,
-        "removed": store.summary.removed,
-        "per_kb": store.density,
+        "format": source.summary.kind,
+        "kept": source.total,
+        "removed": source.summary.removed,
+        "per_kb": source.density,
     }
 
 
@@ -238,18 +246,41 @@ def _remove_stale(out: Path, names: set[str]) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _fragments(model: Model, options: PredictOptions) -> Path | None:
-    """The fragment file that the model needs; None when it reads DNA only."""
-    if not any(item.kind == "vplot" for item in model.spec.inputs):
-        return None
-    if options.fragments is None:
+def _assay_files(model: Model, options: PredictOptions) -> dict[str, Path]:
+    """The file of each assay that the model reads; none when it reads DNA only."""
+    inputs = [item for item in model.spec.inputs if item.assay]
+    needed = tuple(dict.fromkeys(item.assay for item in inputs))
+    given = dict(options.assays)
+    unknown = [name for name in given if name not in needed]
+    if unknown:
         raise InputError(
-            f"model {model.name} reads ATAC-seq fragments: give a BAM, fragment file or BEDPE "
-            "with --fragments"
+            f"--assay {unknown[0]}: model {model.name} reads no such assay; it reads "
+            f"{', '.join(needed) or 'DNA only'}"
         )
-    if not options.fragments.is_file():
-        raise InputError(f"{options.fragments}: no such file")
-    return options.fragments
+    if options.fragments is not None and needed:
+        of_fragments = dict.fromkeys(item.assay for item in inputs if item.measure != "values")
+        open_ones = [name for name in of_fragments if name not in given]
+        if len(open_ones) != 1:
+            raise InputError(
+                f"model {model.name} reads fragments of {', '.join(of_fragments) or 'no assay'}: "
+                f"give each file with --assay NAME=FILE instead of --fragments"
+            )
+        given[open_ones[0]] = options.fragments
+    for name in needed:
+        if name not in given:
+            kinds = {item.measure == "values" for item in inputs if item.assay == name}
+            if kinds == {True}:
+                raise InputError(
+                    f"model {model.name} reads a signal of {name}: give its bigWig with "
+                    f"--assay {name}=FILE"
+                )
+            raise InputError(
+                f"model {model.name} reads {name} fragments: give a BAM, fragment file or BEDPE "
+                f"with --fragments" + (f" or --assay {name}=FILE" if len(needed) > 1 else "")
+            )
+        if not given[name].is_file():
+            raise InputError(f"{given[name]}: no such file")
+    return {name: given[name] for name in needed}
 
 
 def _regions(options: PredictOptions, sizes: ChromSizes) -> list[Interval] | None:

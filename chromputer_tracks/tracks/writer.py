@@ -19,7 +19,7 @@ from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.atomic import PARTIAL, check_folder, output_errors
 from chromputer_tracks.io.bigbed import read_rows
 from chromputer_tracks.io.bigwig import BigWigWriter
-from chromputer_tracks.spec import ModelSpec
+from chromputer_tracks.spec import HeadSpec, ModelSpec
 from chromputer_tracks.tracks.calls import CallRuns
 from chromputer_tracks.tracks.states import StateRuns, write_states_bigbed
 
@@ -66,10 +66,10 @@ class TrackSummary:
 class TrackWriter:
     """Writes a folder of tracks; use it as a context manager.
 
-    Written are ``states.bed``, ``states.bb``, ``states/STATE.bw``, ``binary/NAME.bw`` and
-    ``binary/NAME.bed``, as the model's heads have it. All appear at the clean end of the block,
-    after every file has passed its check; those of an earlier run are replaced then. A block that
-    fails leaves the folder as it was.
+    Written are ``states.bed``, ``states.bb``, ``states/STATE.bw``, and for each binary or
+    continuous head ``HEAD/NAME.bw``, for binary ones ``HEAD/NAME.bed``, too. All appear at the
+    clean end of the block, after every file has passed its check; those of an earlier run are
+    replaced then. A block that fails leaves the folder as it was.
 
     Args:
         out: the folder; made when only its parent exists.
@@ -99,7 +99,8 @@ class TrackWriter:
         self._bigwigs: list[tuple[int, BigWigWriter]] = []
         self._states: StateRuns | None = None
         self._state_rows = slice(0)
-        self._calls: list[tuple[int, CallRuns]] = []
+        self._calls: list[tuple[int, str, CallRuns]] = []
+        self._continuous: list[int] = []
         self._bases = 0
 
     def __enter__(self) -> TrackWriter:
@@ -118,12 +119,15 @@ class TrackWriter:
                         self._bed(stack, "states.bed"), head.labels, self._spec.stride
                     )
                 for label in head.labels:
-                    name = f"{head.kind}/{label.name}.bw"
+                    name = f"{_folder(head)}/{label.name}.bw"
                     writer = BigWigWriter(self._path(name), self._sizes, self._spec.stride)
                     self._bigwigs.append((row, stack.enter_context(writer)))
                     if head.kind == "binary":
-                        bed = self._bed(stack, f"binary/{label.name}.bed")
-                        self._calls.append((row, CallRuns(bed, label, self._spec.stride)))
+                        name = f"{_folder(head)}/{label.name}.bed"
+                        runs = CallRuns(self._bed(stack, name), label, self._spec.stride)
+                        self._calls.append((row, name, runs))
+                    if head.kind == "continuous":
+                        self._continuous.append(row)
                     row += 1
             self._stack = stack.pop_all()
         return self
@@ -144,31 +148,37 @@ class TrackWriter:
         self._beds.append(stack.enter_context(file))
         return self._beds[-1]
 
-    def write(self, chrom: str, start: int, end: int, probabilities: NDArray[np.float32]) -> None:
+    def write(self, chrom: str, start: int, end: int, values: NDArray[np.float32]) -> None:
         """Write the next bins of all tracks.
 
         Args:
             chrom: contigs come in the order of their names (bytes).
             start: 0-based, a multiple of the model's stride, not before the last end.
             end: exclusive; cuts the last bin.
-            probabilities: float32 (outputs, bins) in the order of the model's outputs.
+            values: float32 (outputs, bins) in the order of the model's outputs: probabilities,
+                and values of continuous labels.
 
         Raises:
-            OutputError: a value is not a probability, the order is wrong, or the disk is full.
+            OutputError: a value is not a probability or signal, the order is wrong, or the disk is
+                full.
             ContigError: the contig is unknown.
         """
         where = f"{chrom}:{start:,}-{end:,}"
         stride, outputs = self._spec.stride, self._spec.outputs
-        if probabilities.shape != (outputs, -(-(end - start) // stride)):
-            raise OutputError(f"{where}: {probabilities.shape} values for {outputs} tracks")
+        if values.shape != (outputs, -(-(end - start) // stride)):
+            raise OutputError(f"{where}: {values.shape} values for {outputs} tracks")
+        limits = np.ones((outputs, 1), dtype=np.float32)
+        limits[self._continuous] = np.finfo(np.float32).max
         # Comparisons with NaN are false.
-        if not (probabilities.min() >= 0 and probabilities.max() <= 1):
+        if not ((values >= 0) & (values <= limits)).all():
             raise OutputError(
-                f"{where}: the model gave a value that is no probability "
-                f"({probabilities.min()} to {probabilities.max()}); is the model file damaged?"
+                f"{where}: the model gave a value that is no probability, or no finite signal of "
+                f"at least 0 ({values.min()} to {values.max()}); is the model file damaged?"
             )
-        rounded = np.rint(probabilities * np.float32(1 / RESOLUTION))
+        rounded = np.rint(values * np.float32(1 / RESOLUTION))
         rounded *= np.float32(RESOLUTION)
+        for row in self._continuous:
+            rounded[row] = _rounded_signal(values[row])
         for _ in self._map(
             lambda item: item[1].add(chrom, start, end, rounded[item[0]]), self._bigwigs
         ):
@@ -176,7 +186,7 @@ class TrackWriter:
         with output_errors(self._out):
             if self._states is not None:
                 self._states.add(chrom, start, end, rounded[self._state_rows])
-            for row, calls in self._calls:
+            for row, _, calls in self._calls:
                 calls.add(chrom, start, end, rounded[row])
         self._bases += end - start
 
@@ -201,13 +211,12 @@ class TrackWriter:
 
     def _finish_beds(self) -> None:
         with output_errors(self._out):
-            for run in [self._states, *(calls for _, calls in self._calls)]:
+            for run in [self._states, *(calls for _, _, calls in self._calls)]:
                 if run is not None:
                     run.finish()
             for file in self._beds:
                 file.close()
-        for _, calls in self._calls:
-            name = f"binary/{calls.label.name}.bed"
+        for _, name, calls in self._calls:
             rows = sum(1 for _ in read_rows(self._staging.folder / name))
             self._check_rows(name, rows, calls.count)
         for head in self._spec.heads:
@@ -242,9 +251,20 @@ class TrackWriter:
             ),
             tuple(
                 CallCount(label.name, label.title, calls.count, calls.bases)
-                for label, (_, calls) in zip(binary, self._calls, strict=True)
+                for label, (_, _, calls) in zip(binary, self._calls, strict=True)
             ),
         )
+
+
+def _folder(head: HeadSpec) -> str:
+    return "states" if head.kind == "states" else head.name
+
+
+def _rounded_signal(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """To 11 significant bits (one part in 2,000), so that the files compress well."""
+    mantissa, exponent = np.frexp(values)
+    rounded: NDArray[np.float32] = np.ldexp(np.rint(mantissa * 2048) / 2048, exponent)
+    return rounded
 
 
 class _Staging:

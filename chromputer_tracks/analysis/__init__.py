@@ -1,0 +1,1 @@
+"""What is made of models and data: evaluation, ablation, figures and reports."""

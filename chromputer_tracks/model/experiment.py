@@ -1,0 +1,325 @@
+"""A configuration with its files open: what is fitted, predicted and scored with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from chromputer_tracks.data.labels import UNKNOWN, Labels, LabelSet, PeakLabels
+from chromputer_tracks.data.segments import Segment, site_segments
+from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.evaluation.calibration import calibrate, prior_shift
+from chromputer_tracks.evaluation.metrics import (
+    average_precision,
+    mean_average_precision,
+    state_scores,
+)
+from chromputer_tracks.evaluation.predict import pool_sites, predict_sites
+from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.model.config import TrainConfig
+from chromputer_tracks.model.dataset import SegmentDataset, SegmentPlan
+from chromputer_tracks.model.fitting import Report, fit_network
+from chromputer_tracks.model.losses import Losses
+from chromputer_tracks.model.network import Chromputer
+from chromputer_tracks.model.seeding import seed_motifs
+from chromputer_tracks.model.sources import Sample, Sources
+from chromputer_tracks.spec import HeadSpec
+
+
+class Experiment:
+    """Fits, predicts and calibrates with open sources.
+
+    Args:
+        config: checked.
+        sources: its files.
+    """
+
+    def __init__(self, config: TrainConfig, sources: Sources) -> None:
+        self.config, self.sources = config, sources
+        self._grid = config.network.grid
+        self._names = [item.name for item in sources.inputs]
+        self._states = sources.number("states")
+        self._binary = [item.name for item in config.binary_labels()]
+        self._continuous = [item.name for item in config.continuous_labels()]
+        train = sources.training_samples
+        found = [self.labels(sample.scored, config.splits.train) for sample in train]
+        self.training_labels = Labels(
+            np.concatenate([item.states for item in found]),
+            np.concatenate([item.binary for item in found], axis=1),
+            np.concatenate([item.continuous for item in found], axis=1),
+        )
+        self._plan = SegmentPlan(
+            sources.sizes,
+            config.splits.train,
+            [sample.learnt for sample in train],
+            len(self._binary),
+            config.network.stride,
+            config.segments,
+            config.seed,
+        )
+
+    def summary(self) -> str:
+        """What will be trained, in a line."""
+        states, binary, continuous = self.training_labels
+        known = (states != UNKNOWN) | (binary != UNKNOWN).any(0) | ~np.isnan(continuous).all(0)
+        parts = [
+            f"{number} {what}"
+            for number, what in (
+                (self._states, "states"),
+                (len(self._binary), "binary labels"),
+                (len(self._continuous), "continuous labels"),
+                (len(self.sources.auxiliary), "auxiliary labels"),
+            )
+            if number
+        ]
+        samples = self.sources.training_samples
+        of = f" of {len(samples)} samples" if len(samples) > 1 else ""
+        return (
+            f"training on {len(self.config.splits.train)} contigs{of}: {int(known.sum()):,} sites, "
+            f"{len(self._plan):,} segments an epoch; {', '.join(parts)}"
+        )
+
+    def network(self) -> Chromputer:
+        """A new network with the auxiliary labels, its motif filters not yet seeded."""
+        return Chromputer(
+            self.sources.inputs,
+            self._states,
+            len(self._binary) + len(self.sources.auxiliary),
+            len(self._continuous),
+            self.config.network,
+            self.sources.shape_table,
+        )
+
+    def loader(self) -> DataLoader[dict[str, torch.Tensor]]:
+        """Batches of an epoch's training segments.
+
+        Raises:
+            ConfigError: they do not fill one batch.
+        """
+        train = self.sources.training_samples
+        dataset = SegmentDataset(
+            [sample.features for sample in train],
+            [sample.learnt for sample in train],
+            self.sources.sizes,
+            self._grid,
+        )
+        fit = self.config.fit
+        loader = DataLoader(
+            dataset, fit.batch, sampler=self._plan, drop_last=True, num_workers=fit.workers
+        )
+        if len(loader) < 1:
+            raise ConfigError(
+                f"{len(self._plan)} segments do not fill one batch of {fit.batch}: lower fit.batch "
+                f"or segments.outputs"
+            )
+        return loader
+
+    def losses(self) -> Losses:
+        """How a batch is scored."""
+        config = self.config
+        auxiliary = len(self.sources.auxiliary)
+        weights = torch.full((len(self._binary) + auxiliary,), config.fit.binary_weight)
+        if config.auxiliary is not None:
+            weights[len(self._binary) :] *= config.auxiliary.weight
+        transforms = tuple(
+            head.transform
+            for head in self.sources.heads
+            for _ in head.labels
+            if head.transform  # none but continuous heads have any
+        )
+        frequencies = None
+        if self._states:
+            known = self.training_labels.states[self.training_labels.states != UNKNOWN]
+            frequencies = torch.from_numpy(np.bincount(known, minlength=self._states))
+        return Losses(self._names, self._states, weights, frequencies, transforms)
+
+    def fit(
+        self, folder: Path, report: Report, *, resume: bool = False, fingerprint: str = ""
+    ) -> Chromputer:
+        """Train; the network of the best validation epoch, without the auxiliary labels.
+
+        Args:
+            folder: for checkpoints and logs.
+            report: told what happens, a line at a time.
+            resume: go on from the folder's last checkpoint.
+            fingerprint: of the configuration and its files; a resumed run must have the same.
+        """
+        config = self.config
+        network = self.network()
+        if network.motifs is not None and network.motifs.bases and config.fit.words_per_label:
+            seeded = seed_motifs(
+                network.motifs,
+                self.sources.fasta,
+                self.sources.sizes,
+                config.splits.train,
+                self._pooled_peaks(),
+                config.fit.words_per_label,
+            )
+            report(f"{seeded} of {config.network.motif_filters} motif filters start from words")
+        best = fit_network(
+            network,
+            self.loader(),
+            self.losses(),
+            config.fit,
+            self._validate,
+            folder,
+            report,
+            resume=resume,
+            seed=config.seed,
+            fingerprint=fingerprint,
+        )
+        best.keep_binary(len(self._binary))
+        return best
+
+    def _pooled_peaks(self) -> list[PeakLabels]:
+        """Each binary label's training peaks, of all training samples."""
+        pooled = []
+        for row in range(len(self._binary)):
+            peaks = [sample.scored.binary[row] for sample in self.sources.training_samples]
+            rows = [
+                (chrom, int(centre))
+                for item in peaks
+                if item is not None
+                for chrom in item.centres
+                for centre in item.centres[chrom]
+            ]
+            pooled.append(PeakLabels.from_peaks(rows, self.config.label_bin, 0))
+        return pooled
+
+    def _validate(self, network: Chromputer) -> dict[str, float]:
+        """Figures on the validation contigs: ``score``, which picks the epoch, and its parts.
+
+        The score is the mean of the AUPRCs of states and binary labels and of the correlations of
+        continuous labels.
+        """
+        sites = self.sites(network, self.config.splits.validation)
+        figures: dict[str, float] = {}
+        scores = []
+        if self._states or self._binary:
+            mean = mean_average_precision(sites)
+            scores += [mean] * (self._states + len(self._binary))
+        if self._states:
+            figures |= state_scores(sites.logits[: self._states], sites.states)
+        row = self._states
+        for truth, name in zip(sites.binary, self._binary, strict=True):
+            figures[name] = average_precision(truth, sites.logits[row])
+            row += 1
+        for values, name in zip(sites.continuous, self._continuous, strict=True):
+            figures[name] = _correlation(values, sites.logits[row])
+            scores.append(figures[name])
+            row += 1
+        return {"score": float(np.nanmean(scores)), **figures}
+
+    def sites(
+        self,
+        network: Chromputer,
+        contigs: Sequence[str],
+        samples: Sequence[Sample] | None = None,
+    ) -> Sites:
+        """Predictions and labels at every site of contigs; leaves the network evaluating.
+
+        Args:
+            network: with or without the auxiliary labels.
+            contigs: which to score.
+            samples: which to score; None: the training samples.
+        """
+        network.eval()
+        device = next(network.parameters()).device
+        first = self._states + len(self._binary)
+
+        def predict(arrays: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+            with torch.no_grad():
+                inputs = (torch.from_numpy(arrays[name]).to(device) for name in self._names)
+                logits = network(*inputs)[0][0].float().cpu().numpy()
+            # Auxiliary rows lie between the binary and the continuous ones.
+            last = len(logits) - len(self._continuous)
+            kept: NDArray[np.float32] = np.concatenate([logits[:first], logits[last:]])
+            return kept
+
+        chosen = self.sources.training_samples if samples is None else samples
+        parts = [
+            predict_sites(
+                predict,
+                sample.features,
+                sample.scored,
+                self.sources.sizes,
+                contigs,
+                self._grid,
+                self.config.label_bin,
+                self._states,
+            )
+            for sample in chosen
+        ]
+        return pool_sites(parts, [item.name for item in chosen] if len(chosen) > 1 else None)
+
+    def calibrated(self, validation: Sites) -> tuple[HeadSpec, ...]:
+        """The heads, calibrated on the validation contigs."""
+        return calibrate(self.sources.heads, validation, self._prior_shifts())
+
+    def labels(self, labels: LabelSet, contigs: Sequence[str]) -> Labels:
+        """A sample's labels at the sites of contigs, in the order of :meth:`sites`."""
+        step = self.config.label_bin // self._grid.stride
+        segments = site_segments(
+            self.sources.sizes, contigs, self.config.label_bin, self._grid.stride
+        )
+        found = [
+            labels.at(segment.chrom, segment.centres(self._grid.stride)[::step])
+            for segment in segments
+        ]
+        if not found:
+            raise ConfigError(
+                f"no contig of the splits holds a whole bin of {self.config.label_bin} bp"
+            )
+        return Labels(
+            np.concatenate([item.states for item in found]),
+            np.concatenate([item.binary for item in found], axis=1),
+            np.concatenate([item.continuous for item in found], axis=1),
+        )
+
+    def _prior_shifts(self) -> tuple[float, ...]:
+        """Each binary label's log odds over the training sites minus those of the segments."""
+        if not self._binary:
+            return ()
+        train = self.sources.training_samples
+        # The auxiliary labels would only cost time here.
+        labels = [
+            dataclasses.replace(
+                sample.learnt, binary=sample.learnt.binary[: len(self._binary)], continuous=()
+            )
+            for sample in train
+        ]
+        sampled = np.concatenate(
+            [labels[s.sample].at(s.chrom, self._inside(s)).binary for s in self._plan.segments(0)],
+            axis=1,
+        )
+        return tuple(
+            prior_shift(_prevalence(known), _prevalence(drawn))
+            for known, drawn in zip(self.training_labels.binary, sampled, strict=True)
+        )
+
+    def _inside(self, segment: Segment) -> NDArray[np.int64]:
+        """The centres of a segment that lie on its contig, which alone have labels."""
+        centres = segment.centres(self._grid.stride)
+        return centres[(centres >= 0) & (centres < self.sources.sizes[segment.chrom])]
+
+
+def _prevalence(truth: NDArray[np.int64]) -> float:
+    """Share of positives among known labels, kept off 0 and 1 by one half count."""
+    known = int((truth != UNKNOWN).sum())
+    return (int((truth == 1).sum()) + 0.5) / (known + 1)
+
+
+def _correlation(values: NDArray[np.float32], logits: NDArray[np.float32]) -> float:
+    """Pearson's, of log1p of the values with the logits, which are on a log scale, too."""
+    known = ~np.isnan(values)
+    x, y = np.log1p(values[known].astype(np.float64)), logits[known].astype(np.float64)
+    if len(x) < 2 or x.std() == 0 or y.std() == 0:
+        return math.nan
+    return float(np.corrcoef(x, y)[0, 1])
