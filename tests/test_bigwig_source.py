@@ -49,12 +49,12 @@ def rows():
     rng = np.random.default_rng(8)
     rows = []
     for chrom, size in (("chrA", 1_234), ("chrB", 700)):
-        cuts = np.unique(rng.integers(0, size + 1, 60)).tolist()
-        # A third of the stretches has no value.
+        cuts = np.unique([*rng.integers(0, size, 60), 0, size]).tolist()
+        # A third of the stretches has no value, not the first and the last.
         rows += [
             (chrom, start, end, rng.choice([1, 2.5, 0.1]))
             for start, end in zip(cuts, cuts[1:], strict=False)
-            if rng.random() > 1 / 3
+            if rng.random() > 1 / 3 or start == 0 or end == size
         ]
     return rows
 
@@ -242,3 +242,26 @@ def test_two_threads(source):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("fork", [False, True])
+def test_the_file_is_opened_anew(tmp_path, rows, monkeypatch, fork):
+    """After much reading, and in a forked process, which would share the place in the file."""
+    path, interval = write(tmp_path / "a.dat", SIZES, rows), Interval("chrA", 0, 1_230)
+    opened = []
+    real = bigwig_source.pybigtools.open
+    monkeypatch.setattr(
+        bigwig_source.pybigtools, "open", lambda path: opened.append(path) or real(path)
+    )
+    with BigWigSource.open(path, SIZES) as source:
+        expected = source.means(interval, 10).tolist()
+        assert source.means(interval, 10).tolist() == expected
+        assert len(opened) == 1
+        if fork:
+            monkeypatch.setattr(bigwig_source.os, "getpid", lambda: -1)
+        else:
+            monkeypatch.setattr(bigwig_source, "_READ_BEFORE_NEW_FILE", 2_000)
+        assert source.means(interval, 10).tolist() == expected
+        assert len(opened) == 2
+        assert source.means(interval, 10).tolist() == expected
+        assert len(opened) == 2

@@ -34,6 +34,9 @@ _CHUNK = 1_000_000
 _SUFFIXES = (".bw", ".bigWig", ".bigwig")
 """pybigtools takes a file of another name only as an open file, at half the speed."""
 
+_READ_BEFORE_NEW_FILE = 10_000_000
+"""bp; pybigtools keeps up to 160 MB of blocks that it has read."""
+
 Float64 = NDArray[np.float64]
 
 
@@ -42,7 +45,7 @@ class BigWigSource:
 
     Bases for which the file has no value have the value 0, as bigWigs of counts leave zeros out;
     so have all bases of a contig that the file does not list, as with fragments (``absent`` names
-    those). Reading is safe from several threads of one process, not across a fork.
+    those). Reading is safe from several threads, and in processes forked from this one.
 
     Attributes:
         path: the file.
@@ -58,15 +61,13 @@ class BigWigSource:
         self.path = path
         self.sizes = sizes
         self._held = held
-        self._lock = Lock()
-        self._file = _open(path, held)
-        with _read_errors(path, "its contigs"):
-            listed: dict[str, int] = self._file.chroms()
-            used = {
-                name: length
-                for name, length in listed.items()
-                if name in sizes or next(self._file.records(name), None) is not None
-            }
+        self._file = _Reader(path)
+        held.callback(self._file.close)
+        used = {
+            name: length
+            for name, length in self._file.contigs.items()
+            if name in sizes or self._file.holds(name)
+        }
         check_contigs(used, str(path), sizes)
         self._listed = frozenset(used)
         self.absent = tuple(name for name in sizes if name not in used)
@@ -136,7 +137,9 @@ class BigWigSource:
         values = np.zeros(len(interval))
         start, end = max(interval.start, 0), min(interval.end, size)
         if start < end and chrom in self._listed:
-            values[start - interval.start : end - interval.start] = self._values(chrom, start, end)
+            values[start - interval.start : end - interval.start] = self._file.values(
+                chrom, start, end
+            )
         return np.asarray(values.reshape(-1, bin_size).mean(axis=1))
 
     def cumulative(self, chrom: str, positions: NDArray[np.int64]) -> Float64:
@@ -170,12 +173,6 @@ class BigWigSource:
         width = np.minimum(size - row * CUMULATIVE_BIN, CUMULATIVE_BIN)
         return np.asarray(below + (above - below) * ((inside - row * CUMULATIVE_BIN) / width))
 
-    def _values(self, chrom: str, start: int, end: int) -> Float64:
-        """The value of each base of a stretch of a listed contig; 0 for NaN, too."""
-        with self._lock, _read_errors(self.path, f"{Interval(chrom, start, end)}"):
-            values: Float64 = self._file.values(chrom, start, end, fillna=0.0)
-        return values
-
     def _read_all(self) -> dict[str, float]:
         """Check all values and write the cumulative sums; returns the sum by contig."""
         totals: dict[str, float] = {}
@@ -198,20 +195,15 @@ class BigWigSource:
         return totals
 
     def _checked(self, chrom: str, start: int, end: int) -> Float64:
-        values = self._values(chrom, start, end)
-        with _read_errors(self.path, f"{Interval(chrom, start, end)}"):
-            # Values read by base are 0 where the file holds NaN; a sum is not.
-            total = self._file.values(
-                chrom, start, end, bins=1, summary="sum", exact=True, uncovered=0.0, fillna=None
-            )[0]
-            if values.min() >= 0 and np.isfinite(total):
-                return values
-            records = self._file.records(chrom, start, end)
-            place, value = next(
-                (Interval(chrom, *span), value)
-                for *span, value in records
-                if not 0 <= value < np.inf
-            )
+        values = self._file.values(chrom, start, end)
+        # Values read by base are 0 where the file holds NaN; their sum is NaN.
+        if values.min() >= 0 and np.isfinite(self._file.total(chrom, start, end)):
+            return values
+        place, value = next(
+            (Interval(chrom, *span), value)
+            for *span, value in self._file.records(chrom, start, end)
+            if not 0 <= value < np.inf
+        )
         raise FormatError(
             f"{self.path}: {place} has the value {value:g}; values must be finite and at least 0"
         )
@@ -225,16 +217,75 @@ class BigWigSource:
         return float(weighted_median(means[:, np.newaxis], sizes)[0])
 
 
-def _open(path: Path, held: ExitStack) -> Any:
-    """The pybigtools reader of a file that starts as a bigWig does."""
-    file = held.enter_context(open_input(path))
-    head = file.read(4)
-    if BIGWIG_MAGIC not in (int.from_bytes(head, "little"), int.from_bytes(head, "big")):
-        what = f"starts with {head!r}" if head else "is empty"
-        raise FormatError(f"{path} is not a bigWig: it {what}")
-    file.seek(0)
-    with _read_errors(path, "the header"):
-        return held.enter_context(pybigtools.open(str(path) if path.suffix in _SUFFIXES else file))
+class _Reader:
+    """A pybigtools file that threads and forked processes may share.
+
+    Raises:
+        InputError: the file cannot be opened.
+        FormatError: it does not start as a bigWig does, or its header cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._open()
+        with _read_errors(path, "its contigs"):
+            self.contigs: dict[str, int] = self._file.chroms()
+
+    def _open(self) -> None:
+        path = self._path
+        with ExitStack() as opened:
+            file = opened.enter_context(open_input(path))
+            head = file.read(4)
+            if BIGWIG_MAGIC not in (int.from_bytes(head, "little"), int.from_bytes(head, "big")):
+                what = f"starts with {head!r}" if head else "is empty"
+                raise FormatError(f"{path} is not a bigWig: it {what}")
+            file.seek(0)
+            with _read_errors(path, "the header"):
+                self._file: Any = opened.enter_context(
+                    pybigtools.open(str(path) if path.suffix in _SUFFIXES else file)
+                )
+            self._opened = opened.pop_all()
+        self._process = os.getpid()
+        self._read = 0
+
+    def close(self) -> None:
+        self._opened.close()
+
+    @contextmanager
+    def _reading(self, chrom: str, start: int, end: int) -> Iterator[Any]:
+        forked = self._process != os.getpid()
+        if forked:  # the lock may be held by a thread that is not there any more
+            self._lock = Lock()
+        with self._lock:
+            if forked or self._read > _READ_BEFORE_NEW_FILE:
+                self._opened.close()
+                self._open()
+            self._read += end - start
+            with _read_errors(self._path, f"{Interval(chrom, start, end)}"):
+                yield self._file
+
+    def values(self, chrom: str, start: int, end: int) -> Float64:
+        """The value of each base, float64 (end - start,); 0 where there is none or NaN."""
+        with self._reading(chrom, start, end) as file:
+            values: Float64 = file.values(chrom, start, end, fillna=0.0)
+        return values
+
+    def total(self, chrom: str, start: int, end: int) -> float:
+        """Sum of the values; NaN when one of them is."""
+        with self._reading(chrom, start, end) as file:
+            how: dict[str, Any] = {"summary": "sum", "exact": True, "uncovered": 0.0}
+            return float(file.values(chrom, start, end, bins=1, fillna=None, **how)[0])
+
+    def records(self, chrom: str, start: int, end: int) -> list[tuple[int, int, float]]:
+        """Start, end and value of the stretches with a value, cut to what was asked for."""
+        with self._reading(chrom, start, end) as file:
+            return list(file.records(chrom, start, end))
+
+    def holds(self, chrom: str) -> bool:
+        """Whether there is any value on the contig."""
+        with self._reading(chrom, 0, self.contigs[chrom]) as file:
+            return next(file.records(chrom), None) is not None
 
 
 @contextmanager
