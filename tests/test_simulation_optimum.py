@@ -283,3 +283,12 @@ def test_prior_alone_is_the_share_of_sites():
     found = optimum.contig_posterior(plan, cell, 8_000, None, None)[:, 4_000]
     share = plan.state_given_class(cell).mean(axis=0)[1:] * np.array([80, 60, 80])
     np.testing.assert_allclose(found[1:], plan.site_rate * share, atol=1e-6)
+
+
+def test_a_window_without_data_has_the_prior_of_a_genome_without_ends():
+    cell = CellType("A", 10.0)
+    plan = Plan({CONTIG: 20_000}, 4, (cell,), gap=30)
+    data = np.zeros((LENGTHS + 1, 2_000))
+    found = optimum.window_posterior(plan, cell, np.array([1_000]), 60, data, None)[:, 0]
+    share = plan.state_given_class(cell).mean(axis=0)[1:] * np.array([80, 60, 80])
+    np.testing.assert_allclose(found[1:], plan.site_rate * share, rtol=1e-9)

@@ -143,14 +143,16 @@ def _write_genome(plan: Plan, sites: dict[str, Sites], path: Path, progress: Pro
     done, total = 0, sum(plan.sizes.values())
     with pysam.BGZFile(str(path), "wb", None) as file:
         for name, size in plan.sizes.items():
-            letters = LETTERS[draw_bases(plan, name, sites[name])]
+            bases = draw_bases(plan, name, sites[name])
             file.write(f">{name}\n".encode())
-            full = size // _LINE * _LINE
-            lines = np.full((full // _LINE, _LINE + 1), ord("\n"), dtype=np.uint8)
-            lines[:, :_LINE] = letters[:full].reshape(-1, _LINE)
-            file.write(lines.tobytes())
-            if full < size:
-                file.write(letters[full:].tobytes() + b"\n")
+            for begin in range(0, size, _LINE << 16):
+                letters = LETTERS[bases[begin : begin + (_LINE << 16)]]
+                full = len(letters) // _LINE * _LINE
+                lines = np.full((full // _LINE, _LINE + 1), ord("\n"), dtype=np.uint8)
+                lines[:, :_LINE] = letters[:full].reshape(-1, _LINE)
+                file.write(lines.tobytes())
+                if full < len(letters):
+                    file.write(letters[full:].tobytes() + b"\n")
             done += size
             progress("genome", done, total)
     pysam.faidx(str(path))

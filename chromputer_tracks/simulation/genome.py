@@ -221,7 +221,7 @@ def regional_bias(plan: Plan, contig: str, cell: CellType) -> Array:
     """Factor on the intensities of each step, float64 (steps,), mean 1 in expectation."""
     steps = plan.sizes[contig] // STEP
     if not cell.domains:
-        return np.ones(steps)
+        return np.broadcast_to(np.float64(1.0), steps)
     rng = plan.generator("bias", contig, cell.name)
     least, longest = 10_000 // STEP, 50_000 // STEP
     widths = rng.integers(least, longest + 1, steps // least + 1)

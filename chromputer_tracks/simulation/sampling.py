@@ -62,7 +62,7 @@ def draw_fragments(plan: Plan, contig: str, sites: Sites, cell: CellType) -> Dra
     rng = plan.generator("fragments", contig, cell.name, f"{cell.depth:g}")
     starts, ends = [], []
     for begin in range(0, len(rows), _BLOCK):
-        block = rows[begin : begin + _BLOCK]
+        block = rows[begin : begin + _BLOCK].astype(np.int64)
         counts = rng.poisson(table.mass[block] * bias[begin : begin + _BLOCK])
         step = np.repeat(np.arange(begin, begin + len(block)), counts)
         row = np.repeat(block, counts)
@@ -101,9 +101,9 @@ def _table(plan: Plan, cell: CellType) -> _Table:
 
 def _rows(
     plan: Plan, contig: str, sites: Sites, cell: CellType, table: _Table
-) -> NDArray[np.int64]:
+) -> NDArray[np.int16]:
     """Row of the table for each step of the contig."""
-    rows = np.zeros(plan.sizes[contig] // STEP, dtype=np.int64)
+    rows = np.zeros(plan.sizes[contig] // STEP, dtype=np.int16)
     states = sites.states[plan.number(cell)]
     for (state, reverse), row in table.first.items():
         offset, length = element_span(state)
