@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from chromputer_tracks import __version__
+from chromputer_tracks.cli.dataset import dataset
 from chromputer_tracks.cli.demo import demo
 from chromputer_tracks.cli.doctor import doctor
 from chromputer_tracks.cli.fragments import fragments
@@ -63,6 +64,7 @@ app.command()(demo)
 app.command()(predict)
 app.command()(fragments)
 app.command()(models)
+app.command()(dataset)
 app.command()(train)
 app.command()(simulate)
 app.command()(doctor)
