@@ -28,8 +28,11 @@ from chromputer_tracks.analysis.figures_style import (
 )
 from chromputer_tracks.evaluation.scores import BinaryScores, Curve, Estimate, Reliability
 
-_PANEL = (2.32, 2.32, (0.48, 0.48, 0.1, 0.26))
+_PANEL = (2.32, 2.46, (0.46, 0.46, 0.08, 0.26))
 """Inches of a small square panel and its margins; pages lay several out in a row."""
+
+_FITS = 20
+"""Letters of a panel's title that fit beside three decimals; half as many beside their name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +106,13 @@ def pr_curve(
     with canvas(*_PANEL) as figure:
         axes = figure.add_subplot()
         unit_axes(axes, "recall", "precision")
-        axes.set_title(title or scores.name)
+        _titles(axes, title or scores.name, "AUPRC", scores.auprc.value)
         x, y = thin(scores.pr)
-        axes.fill_between(x, y, color=css(color), alpha=0.5, linewidth=0)
+        axes.fill_between(x, y, color=css(color), alpha=0.35 if others else 0.5, linewidth=0)
         axes.axhline(share, color=MUTED, linewidth=1, dashes=(1, 2.5))
         for (_, curve), colour in zip(others, _cycle(len(others), first=1), strict=True):
             axes.plot(*thin(curve), color=colour, linewidth=1.2)
         axes.plot(x, y, color=INK, linewidth=1.4)
-        _figure(axes, f"AUPRC {number(scores.auprc.value)}")
         return to_svg(
             figure,
             f"Precision-recall curve of {scores.name}: area {number(scores.auprc.value)}, "
@@ -131,7 +133,7 @@ def reliability_diagram(name: str, reliability: Reliability, color: RGB) -> str:
     with canvas(*_PANEL) as figure:
         axes = figure.add_subplot()
         unit_axes(axes, "predicted probability", "observed share")
-        axes.set_title(name)
+        _titles(axes, name, "ECE", reliability.error.value)
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, dashes=(3, 3))
         size = 8 + 9 * np.log10(np.maximum(reliability.sites, 1))
         axes.plot(reliability.predicted, reliability.observed, color=INK, linewidth=1, alpha=0.55)
@@ -140,7 +142,6 @@ def reliability_diagram(name: str, reliability: Reliability, color: RGB) -> str:
             edgecolors=INK, linewidths=0.8, zorder=3, clip_on=False,
         )  # fmt: skip
         error = number(reliability.error.value)
-        _figure(axes, f"ECE {error}")
         return to_svg(figure, f"Reliability of {name}: expected calibration error {error}")
 
 
@@ -184,8 +185,10 @@ def number(value: float) -> str:
     return f"{value:.3f}" if np.isfinite(value) else "–"
 
 
-def _figure(axes: Axes, text: str) -> None:
-    """A figure at the right above the axes, in the title's line."""
+def _titles(axes: Axes, name: str, figure: str, value: float) -> None:
+    """The name at the left above a panel and a figure at the right, cut so that both fit."""
+    axes.set_title(name if len(name) <= _FITS else name[: _FITS - 1] + "…")
+    text = f"{figure} {number(value)}" if len(name) <= _FITS // 2 else number(value)
     axes.set_title(text, loc="right", fontweight="normal", fontsize=8.5, color=MUTED)
 
 

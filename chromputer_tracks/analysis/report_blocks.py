@@ -89,7 +89,7 @@ class TableBlock:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An entry of the key above figures: a ``line``, ``dotted`` line or ``area`` of a CSS colour."""
+    """An entry of the key above figures: ``line``, ``dotted`` line or ``area`` of a CSS colour."""
 
     name: str
     color: str

@@ -87,7 +87,7 @@ def states(data: ReportData) -> tuple[Block, ...]:
         HeadingBlock("Reliability of the states' probabilities"),
         FigureBlock(
             (
-                reliability_diagram("Most likely state", scores.reliability, _PLAIN),
+                reliability_diagram("Most likely", scores.reliability, _PLAIN),
                 *(
                     reliability_diagram(row.name, label.reliability, row.color)
                     for row, label in zip(rows, scores.labels, strict=True)
@@ -167,7 +167,7 @@ def labels(data: ReportData) -> tuple[Block, ...]:
                 pr_curve(label, row.color, tuple(_curves(overlaid, label.name)))
                 for row, label in zip(rows, scored, strict=True)
             ),
-            f"{_PR_CAPTION} Black line and filled area: {model.name}.",
+            f"{_PR_CAPTION} The line over the filled area is {model.name}.",
             "grid",
             key=(Key(model.name, "var(--ink)"), *key),
         ),

@@ -188,7 +188,7 @@ def _training(data: ReportData) -> tuple[Block, ...]:
 
     def series(names: Sequence[str]) -> dict[str, tuple[list[float], list[float]]]:
         return {
-            name.removeprefix("validation_").replace("_", " "): (
+            _words(name.removeprefix("validation_")).replace("macro f1", "macro-F1"): (
                 epochs,
                 [row.get(name, math.nan) for row in rows],
             )
@@ -210,7 +210,7 @@ def _training(data: ReportData) -> tuple[Block, ...]:
     if data.models:
         for name in others:
             short = name.removeprefix("validation_")
-            colors[short.replace("_", " ")] = label_of(data.models[0], short).color
+            colors[_words(short)] = label_of(data.models[0], short).color
     panels = [
         ("Loss", losses, {}),
         ("Validation: score and states", series(general), {}),

@@ -267,7 +267,7 @@ def comparison(data: ReportData) -> tuple[Block, ...]:
         pictures.append(bars(rows, title, _ceiling(data, get)))
     table = _comparison_table(data, rivals, shown)
     caption = (
-        "Each bar is a model (coloured) or a baseline (grey), scored at the same sites. Black "
+        "Each bar is a model (coloured) or a baseline (grey), scored at the same sites. Thin "
         "lines: 95 % intervals, from drawing whole stretches of the genome again and again; where "
         "two intervals overlap widely, the two may be equally good."
     )
