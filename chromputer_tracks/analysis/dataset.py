@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.labels import UNKNOWN
+from chromputer_tracks.data.negatives import CLASSES, Balance, MatchedSites
 from chromputer_tracks.errors import ConfigError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.fragment_store import FragmentStore
@@ -111,6 +112,25 @@ class PeakCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassCounts:
+    """Bins of matched sites on the contigs of one split, in one sample.
+
+    Attributes:
+        sample: name of the sample.
+        split: name of the split.
+        bins: number of each of :data:`~chromputer_tracks.data.negatives.CLASSES`.
+        borrowed: random bins from another stratum than their own.
+        missing: random bins that there were none for.
+    """
+
+    sample: str
+    split: str
+    bins: tuple[int, ...]
+    borrowed: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
 class AssayDepth:
     """How deep a file of a sample is.
 
@@ -149,6 +169,8 @@ class Dataset:
             holds the bins of each.
         auxiliary: number of auxiliary peak sets that are learnt, too.
         unused: contigs of no split and their bp, in the genome's order.
+        classes: of each sample and split, where sites are matched.
+        balance: name of the sample and how well its random bins match, likewise.
     """
 
     label_bin: int
@@ -160,6 +182,8 @@ class Dataset:
     shared: Int64
     auxiliary: int
     unused: Mapping[str, int]
+    classes: tuple[ClassCounts, ...] = ()
+    balance: tuple[tuple[str, Balance], ...] = ()
 
     @property
     def jaccard(self) -> NDArray[np.float64]:
@@ -187,12 +211,15 @@ class Dataset:
         )
 
 
-def count_dataset(config: TrainConfig, sources: Sources) -> Dataset:
+def count_dataset(
+    config: TrainConfig, sources: Sources, chosen: Mapping[str, MatchedSites] | None = None
+) -> Dataset:
     """Count the bins that a configuration trains and scores.
 
     Args:
         config: the configuration.
         sources: its files, open.
+        chosen: sample to its sites, where they are matched.
 
     Raises:
         ConfigError: no contig of a split holds a whole bin.
@@ -227,6 +254,8 @@ def count_dataset(config: TrainConfig, sources: Sources) -> Dataset:
         shared,
         len(sources.auxiliary),
         {chrom: size for chrom, size in sources.sizes.items() if chrom not in used},
+        tuple(_classes(config, sources, chosen or {})),
+        tuple((name, row) for name, sites in (chosen or {}).items() for row in sites.balance),
     )
 
 
@@ -240,6 +269,24 @@ def _contigs(config: TrainConfig, sample: Sample) -> Iterator[tuple[str, str]]:
     for split in SPLITS if sample.train else SPLITS[-1:]:
         for chrom in getattr(config.splits, split):
             yield split, chrom
+
+
+def _classes(
+    config: TrainConfig, sources: Sources, chosen: Mapping[str, MatchedSites]
+) -> Iterator[ClassCounts]:
+    for sample in sources.samples:
+        if sample.name not in chosen:
+            continue
+        for split in dict.fromkeys(split for split, _ in _contigs(config, sample)):
+            names = getattr(config.splits, split)
+            sites = [chosen[sample.name].contigs[chrom] for chrom in names]
+            yield ClassCounts(
+                sample.name,
+                split,
+                tuple(sum(len(getattr(row, name)) for row in sites) for name in CLASSES),
+                sum(row.borrowed for row in sites),
+                sum(row.missing for row in sites),
+            )
 
 
 def _summary(sample: Sample) -> SampleSummary:

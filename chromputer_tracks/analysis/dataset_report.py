@@ -30,6 +30,7 @@ NONE = "–"
 
 _OVERLAPS = 10
 _LEAST_OVERLAP = 0.1
+_BINS = ("bins", "blacklisted", "no site", "labelled", "any peak")
 _OVERLAP_HEADER = ("label", "and", "shared bins", "Jaccard")
 
 _Row = tuple[str | float | int, ...]
@@ -97,13 +98,15 @@ def write_dataset(config: Path, data: Path | None, out: Path, command: str) -> S
 
 
 def dataset_tables(data: Dataset) -> tuple[PlainTable, ...]:
-    """Samples, splits, labels, peaks, overlaps, signals and contigs; those that have rows.
+    """Samples, splits, sites by class, labels, peaks, overlaps, signals, contigs; if any.
 
     Numbers are text already, with thousands separated. Columns of nothing but zeros are left out.
     """
     tables = (
         _samples(data),
         _splits(data),
+        _classes(data),
+        _balance(data),
         _labels(data),
         _peaks(data),
         _overlaps(data),
@@ -149,8 +152,31 @@ def _splits(data: Dataset) -> PlainTable:
         for key in ("masked", "left_out", "sites", "positive"):
             row.append(_share(sum(getattr(c, key) for c in here), bins))
         rows.append(tuple(row))
-    header = ("split", "contigs", "Mb", "bins", "blacklisted", "no site", "labelled", "any peak")
+    header = ("split", "contigs", "Mb", *_BINS)
     return PlainTable(f"Bins of {data.label_bin} bp by split", header, tuple(rows))
+
+
+def _classes(data: Dataset) -> PlainTable:
+    rows = tuple(
+        (row.sample, row.split, *(f"{n:,}" for n in (*row.bins, row.borrowed, row.missing)))
+        for row in data.classes
+    )
+    header = ("sample", "split", "positive", "accessible", "flank", "random")
+    caption = (
+        "Sites by class: positives of any label, other accessible bins, flanks of positives, and "
+        "random bins like the positives (borrowed: from the nearest stratum)"
+    )
+    return PlainTable(caption, (*header, "borrowed", "missing"), rows)
+
+
+def _balance(data: Dataset) -> PlainTable:
+    rows = tuple(
+        (sample, row.name, f"{row.positive:,.3g}", f"{row.matched:,.3g}")
+        + (f"{row.difference:+.2f}", f"{row.distance:.3f}")
+        for sample, row in data.balance
+    )
+    header = ("sample", "property", "positives", "random bins", "difference (SD)", "KS distance")
+    return PlainTable("How well the random bins match the positives (means)", header, rows)
 
 
 def _labels(data: Dataset) -> PlainTable:
@@ -243,7 +269,7 @@ def _contigs(data: Dataset) -> PlainTable:
         )
         for row in data.contigs
     )
-    header = ("contig", "split", "Mb", "bins", "blacklisted", "no site", "labelled", "any peak")
+    header = ("contig", "split", "Mb", *_BINS)
     caption = f"Bins of {data.label_bin} bp by contig"
     return PlainTable(caption, (*(["sample"] if several else []), *header), rows)
 

@@ -13,6 +13,8 @@ SAME_LABEL = 0.9
 """Jaccard index above which two labels are nearly the same."""
 UNEVEN = 3.0
 """Ratio of prevalences of two splits above which they are not alike."""
+UNBALANCED = 0.25
+"""Difference of means, in standard deviations, above which random bins do not match."""
 LOST_PEAKS = 0.05
 """Share of a label's peaks in the blacklist above which it is named."""
 
@@ -22,7 +24,7 @@ _LEAST_EXPECTED = 10.0
 
 def dataset_warnings(data: Dataset) -> tuple[str, ...]:
     """One sentence for each thing that may spoil the training or its evaluation."""
-    checks = (_few, _absent, _bare_contigs, _uneven, _alike, _lost_peaks, _unused)
+    checks = (_few, _absent, _bare_contigs, _uneven, _alike, _lost_peaks, _badly_matched, _unused)
     return tuple(warning for check in checks for warning in check(data))
 
 
@@ -108,6 +110,24 @@ def _lost_peaks(data: Dataset) -> Iterator[str]:
         f"the blacklist drops {masked:,} of {inside:,} peaks on the contigs of the splits "
         f"({masked / inside:.1%})" + (f"; most of all of {named}{more}" if named else "")
     )
+
+
+def _badly_matched(data: Dataset) -> Iterator[str]:
+    for row in data.classes:
+        if row.missing:
+            where = row.split if len(data.samples) == 1 else f"{row.split} of {row.sample}"
+            yield (
+                f"{where} lacks {row.missing:,} of the random bins asked for: the genome has no "
+                "more that are free; lower sites.per_positive or sites.flank_to"
+            )
+    for sample, balance in data.balance:
+        if abs(balance.difference) > UNBALANCED:
+            where = "" if len(data.samples) == 1 else f" of {sample}"
+            yield (
+                f"random bins{where} do not match the positives in {balance.name} (means "
+                f"{balance.matched:.3g} and {balance.positive:.3g}): the genome has too few like "
+                "them, so a network may tell them apart by it; lower sites.per_positive"
+            )
 
 
 def _unused(data: Dataset) -> Iterator[str]:
