@@ -31,7 +31,7 @@ from chromputer_tracks.model.checkpoints import (
 )
 from chromputer_tracks.model.fit_config import FitConfig
 from chromputer_tracks.model.fit_module import FitModule
-from chromputer_tracks.model.losses import Losses as Losses
+from chromputer_tracks.model.losses import Losses
 from chromputer_tracks.model.losses import masked_loss as masked_loss
 from chromputer_tracks.model.processes import (
     describe_device,
