@@ -232,3 +232,15 @@ def test_labels_of_several_heads_keep_their_rows_and_continuous_heads_are_left()
     assert found[0].labels[0].scale == pytest.approx(0.7, abs=0.06)
     assert found[1].labels[0].scale == pytest.approx(1.4, abs=0.12)
     assert found[2].labels[0] == Label("C", "c", RED)
+
+
+def test_what_is_not_predicted_is_left():
+    logits, truth = binary_sample(20_000, 0.7, -1.0)
+    rows = np.full((4, 20_000), np.nan)
+    rows[2] = logits
+    sites = plain_sites(rows, states=truth, binary=np.stack([truth, truth]))
+    states, binary = heads()
+    found = calibrate((states, binary), sites, (-1.0, -1.0))
+    assert found[0] == states
+    assert found[1].labels[0].scale == pytest.approx(0.7, abs=0.06)
+    assert found[1].labels[1] == binary.labels[1]

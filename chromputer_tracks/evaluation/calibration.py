@@ -113,7 +113,9 @@ def calibrate(
     sites: Sites,
     shifts: tuple[float, ...],
 ) -> tuple[HeadSpec, ...]:
-    """The heads with calibration and thresholds; continuous heads are left as they are.
+    """The heads with calibration and thresholds.
+
+    Continuous heads are left as they are, and so is what is not predicted (NaN logits).
 
     Args:
         heads: uncalibrated.
@@ -127,7 +129,7 @@ def calibrate(
     n, row = sites.number_of_states, 0
     for head in heads:
         labels = head.labels
-        if head.kind == "states":
+        if head.kind == "states" and np.isfinite(sites.logits[:n]).any():
             scale = fit_temperature(sites.logits[:n], sites.states)
             labels = tuple(replace(label, scale=round(scale, 5)) for label in labels)
         elif head.kind == "binary":
@@ -144,6 +146,8 @@ def calibrate(
 def _calibrated(
     label: Label, logits: NDArray[np.float32], truth: NDArray[np.int64], shift: float
 ) -> Label:
+    if len(logits) and np.isnan(logits).all():
+        return label
     scale, bias = fit_platt(logits, truth, shift)
     known = logits[truth != UNKNOWN].astype(np.float64)
     if not len(known):

@@ -1,4 +1,4 @@
-"""What the network is measured against: a PWM scan, the field's usual predictor of TF binding."""
+"""The field's usual predictor of TF binding: the best match of a position weight matrix."""
 
 from __future__ import annotations
 
