@@ -64,6 +64,33 @@ def predict_sites(
     return pool_sites(parts)
 
 
+def label_sites(
+    labels: LabelSet,
+    sizes: ChromSizes,
+    contigs: Sequence[str],
+    grid: Grid,
+    label_bin: int,
+    states: int,
+) -> Sites:
+    """The labels at the sites of :func:`predict_sites`, with nothing predicted.
+
+    Raises:
+        ConfigError: no contig holds a whole bin.
+    """
+    step = label_bin // grid.stride
+    parts = []
+    for segment in site_segments(sizes, contigs, label_bin, grid.stride):
+        centres = segment.centres(grid.stride)[::step]
+        found = labels.at(segment.chrom, centres)
+        outputs = states + len(found.binary) + len(found.continuous)
+        nothing = np.full((outputs, len(centres)), np.nan, dtype=np.float32)
+        contig = np.zeros(len(centres), dtype=np.int64)
+        parts.append(Sites((segment.chrom,), contig, centres, nothing, *found, states))
+    if not parts:
+        raise ConfigError(f"no contig of {', '.join(contigs)} holds a whole bin of {label_bin} bp")
+    return pool_sites(parts)
+
+
 def pool_sites(parts: Iterable[Sites], names: Sequence[str] | None = None) -> Sites:
     """Sites of several stretches or samples together.
 

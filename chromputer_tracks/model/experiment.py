@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from chromputer_tracks.data.labels import UNKNOWN, Labels, LabelSet, PeakLabels
-from chromputer_tracks.data.segments import Segment, site_segments
+from chromputer_tracks.data.labels import UNKNOWN, PeakLabels
+from chromputer_tracks.data.segments import Segment
 from chromputer_tracks.errors import ConfigError
 from chromputer_tracks.evaluation.calibration import calibrate, prior_shift
 from chromputer_tracks.evaluation.metrics import (
@@ -21,7 +21,7 @@ from chromputer_tracks.evaluation.metrics import (
     mean_average_precision,
     state_scores,
 )
-from chromputer_tracks.evaluation.predict import pool_sites, predict_sites
+from chromputer_tracks.evaluation.predict import label_sites, pool_sites, predict_sites
 from chromputer_tracks.evaluation.sites import Sites
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.dataset import SegmentDataset, SegmentPlan
@@ -39,6 +39,9 @@ class Experiment:
     Args:
         config: checked.
         sources: its files.
+
+    Attributes:
+        training_sites: labels at the sites of the training contigs, with nothing predicted.
     """
 
     def __init__(self, config: TrainConfig, sources: Sources) -> None:
@@ -49,12 +52,7 @@ class Experiment:
         self._binary = [item.name for item in config.binary_labels()]
         self._continuous = [item.name for item in config.continuous_labels()]
         train = sources.training_samples
-        found = [self.labels(sample.scored, config.splits.train) for sample in train]
-        self.training_labels = Labels(
-            np.concatenate([item.states for item in found]),
-            np.concatenate([item.binary for item in found], axis=1),
-            np.concatenate([item.continuous for item in found], axis=1),
-        )
+        self.training_sites = self.labels(config.splits.train)
         self._plan = SegmentPlan(
             sources.sizes,
             config.splits.train,
@@ -67,8 +65,9 @@ class Experiment:
 
     def summary(self) -> str:
         """What will be trained, in a line."""
-        states, binary, continuous = self.training_labels
-        known = (states != UNKNOWN) | (binary != UNKNOWN).any(0) | ~np.isnan(continuous).all(0)
+        sites = self.training_sites
+        known = (sites.states != UNKNOWN) | (sites.binary != UNKNOWN).any(axis=0)
+        known |= ~np.isnan(sites.continuous).all(axis=0)
         parts = [
             f"{number} {what}"
             for number, what in (
@@ -136,7 +135,7 @@ class Experiment:
         )
         frequencies = None
         if self._states:
-            known = self.training_labels.states[self.training_labels.states != UNKNOWN]
+            known = self.training_sites.states[self.training_sites.states != UNKNOWN]
             frequencies = torch.from_numpy(np.bincount(known, minlength=self._states))
         return Losses(self._names, self._states, weights, frequencies, transforms)
 
@@ -263,25 +262,21 @@ class Experiment:
         """The heads, calibrated on the validation contigs."""
         return calibrate(self.sources.heads, validation, self._prior_shifts())
 
-    def labels(self, labels: LabelSet, contigs: Sequence[str]) -> Labels:
-        """A sample's labels at the sites of contigs, in the order of :meth:`sites`."""
-        step = self.config.label_bin // self._grid.stride
-        segments = site_segments(
-            self.sources.sizes, contigs, self.config.label_bin, self._grid.stride
-        )
-        found = [
-            labels.at(segment.chrom, segment.centres(self._grid.stride)[::step])
-            for segment in segments
-        ]
-        if not found:
-            raise ConfigError(
-                f"no contig of the splits holds a whole bin of {self.config.label_bin} bp"
+    def labels(self, contigs: Sequence[str], samples: Sequence[Sample] | None = None) -> Sites:
+        """The labels at the sites of :meth:`sites`, with nothing predicted."""
+        chosen = self.sources.training_samples if samples is None else samples
+        parts = [
+            label_sites(
+                sample.scored,
+                self.sources.sizes,
+                contigs,
+                self._grid,
+                self.config.label_bin,
+                self._states,
             )
-        return Labels(
-            np.concatenate([item.states for item in found]),
-            np.concatenate([item.binary for item in found], axis=1),
-            np.concatenate([item.continuous for item in found], axis=1),
-        )
+            for sample in chosen
+        ]
+        return pool_sites(parts, [item.name for item in chosen] if len(chosen) > 1 else None)
 
     def _prior_shifts(self) -> tuple[float, ...]:
         """Each binary label's log odds over the training sites minus those of the segments."""
@@ -301,7 +296,7 @@ class Experiment:
         )
         return tuple(
             prior_shift(_prevalence(known), _prevalence(drawn))
-            for known, drawn in zip(self.training_labels.binary, sampled, strict=True)
+            for known, drawn in zip(self.training_sites.binary, sampled, strict=True)
         )
 
     def _inside(self, segment: Segment) -> NDArray[np.int64]:

@@ -17,8 +17,10 @@ import lightning
 import torch
 
 from chromputer_tracks import __version__
+from chromputer_tracks.evaluation.baselines import majority, motif_odds, motif_scans
 from chromputer_tracks.evaluation.metrics_json import split_metrics
-from chromputer_tracks.evaluation.sites import save_sites
+from chromputer_tracks.evaluation.motif_scan import jaspar_matrix
+from chromputer_tracks.evaluation.sites import Sites, save_sites
 from chromputer_tracks.io.atomic import atomic_path, check_parent, output_errors
 from chromputer_tracks.model.card import model_card
 from chromputer_tracks.model.config import SampleConfig, TrainConfig
@@ -89,7 +91,7 @@ def train_model(
         metrics = {}
         for split, sites in (("validation", validation), ("test", test)):
             save_sites(folder / f"{split}.npz", sites, heads)
-            metrics[split] = split_metrics(sites, heads, {})
+            metrics[split] = split_metrics(sites, heads, _baselines(experiment, sites))
         spec = ModelSpec(
             name=config.name,
             window=config.network.window,
@@ -111,6 +113,22 @@ def train_model(
         with atomic_path(out / "README.md") as path:
             path.write_text(model_card(spec, config.description, notes))
     return Trained(spec, out, parity)
+
+
+def _baselines(experiment: Experiment, sites: Sites) -> dict[str, Sites]:
+    """What needs no network: the majority class, and motif matches where labels have a motif."""
+    config, train = experiment.config, experiment.training_sites
+    found = {"majority class": majority(train, sites)}
+    matrices = {
+        row: jaspar_matrix(item.motif)
+        for row, item in enumerate(config.binary_labels())
+        if item.motif
+    }
+    if matrices and not config.samples:
+        fasta, width = experiment.sources.fasta, config.label_bin
+        scores = [motif_scans(of, fasta, matrices, width) for of in (train, sites)]
+        found["motif scan"] = motif_odds(train, scores[0], sites, scores[1])
+    return found
 
 
 def _fingerprint(config: TrainConfig, provenance: Mapping[str, Any]) -> str:
