@@ -285,9 +285,9 @@ def test_matched_sites_are_shown(toy):
     assert data.classes[0].bins[0] == sum(len(row.positive) for row in train)
     assert data.classes[0].bins[3] == sum(len(row.matched) for row in train)
     tables = {table.header[:2]: table for table in dataset_tables(data)}
-    row = tables["sample", "split"].rows[0]
-    assert row[:3] == ("sample", "train", f"{data.classes[0].bins[0]:,}")
-    assert [row[1] for row in tables["sample", "property"].rows] == [
+    row = tables["split", "positive"].rows[0]
+    assert row[:2] == ("train", f"{data.classes[0].bins[0]:,}")
+    assert [row[0] for row in tables["property", "positives"].rows] == [
         "GC share",
         "fragments in and around the bin",
     ]

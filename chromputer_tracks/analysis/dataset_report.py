@@ -157,26 +157,39 @@ def _splits(data: Dataset) -> PlainTable:
 
 
 def _classes(data: Dataset) -> PlainTable:
+    several = len(data.samples) > 1
     rows = tuple(
-        (row.sample, row.split, *(f"{n:,}" for n in (*row.bins, row.borrowed, row.missing)))
+        (
+            *([row.sample] if several else []),
+            row.split,
+            *(f"{number:,}" for number in (*row.bins, row.borrowed, row.missing)),
+        )
         for row in data.classes
     )
-    header = ("sample", "split", "positive", "accessible", "flank", "random")
+    header = ("split", "positive", "accessible", "flank", "random", "borrowed", "missing")
     caption = (
         "Sites by class: positives of any label, other accessible bins, flanks of positives, and "
         "random bins like the positives (borrowed: from the nearest stratum)"
     )
-    return PlainTable(caption, (*header, "borrowed", "missing"), rows)
+    return PlainTable(caption, (*(["sample"] if several else []), *header), rows)
 
 
 def _balance(data: Dataset) -> PlainTable:
+    several = len(data.samples) > 1
     rows = tuple(
-        (sample, row.name, f"{row.positive:,.3g}", f"{row.matched:,.3g}")
-        + (f"{row.difference:+.2f}", f"{row.distance:.3f}")
+        (
+            *([sample] if several else []),
+            row.name,
+            f"{row.positive:,.3g}",
+            f"{row.matched:,.3g}",
+            f"{row.difference:+.2f}",
+            f"{row.distance:.3f}",
+        )
         for sample, row in data.balance
     )
-    header = ("sample", "property", "positives", "random bins", "difference (SD)", "KS distance")
-    return PlainTable("How well the random bins match the positives (means)", header, rows)
+    header = ("property", "positives", "random bins", "difference (SD)", "KS distance")
+    caption = "How well the random bins match the positives (means)"
+    return PlainTable(caption, (*(["sample"] if several else []), *header), rows)
 
 
 def _labels(data: Dataset) -> PlainTable:

@@ -66,7 +66,8 @@ def _table(table: PlainTable) -> Table:
 
     shown = Table(title=Text(table.caption), title_justify="left", title_style="bold")
     for place, name in enumerate(table.header):
-        numbers = all(str(row[place])[:1].isdigit() or row[place] == "–" for row in table.rows)
+        cells = (str(row[place]).lstrip("+-") for row in table.rows)
+        numbers = all(cell[:1].isdigit() or cell == "–" for cell in cells)
         shown.add_column(name, justify="right" if place and numbers else "left")
     for row in table.rows[:_MOST_ROWS]:
         shown.add_row(*map(str, row))
