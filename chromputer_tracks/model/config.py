@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from chromputer_tracks.data.negatives import MatchedConfig
 from chromputer_tracks.data.vplot import DEFAULT_BIN, DEFAULT_LENGTH_EDGES
 from chromputer_tracks.model.dataset import SegmentConfig
 from chromputer_tracks.model.fit_config import FitConfig
@@ -69,12 +70,15 @@ class SitesConfig:
     """Which bins are learnt from and scored.
 
     Attributes:
-        kind: ``bins``: every bin of the genome; ``peaks``: the bins that touch ``peaks``.
+        kind: ``bins``: every bin of the genome; ``peaks``: the bins that touch ``peaks``;
+            ``matched``: positives, and negatives chosen as ``matched`` says.
         peaks: BED of sites, for ``peaks``.
+        matched: see :mod:`chromputer_tracks.data.negatives`; its defaults where it is left out.
     """
 
-    kind: Literal["bins", "peaks"] = "bins"
+    kind: Literal["bins", "peaks", "matched"] = "bins"
     peaks: Path | None = None
+    matched: MatchedConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,6 +218,24 @@ class _Checks:
                 f"only then",
             )
 
+        if config.sites.matched is not None:
+            if config.sites.kind != "matched":
+                raise self._error(
+                    "sites.matched",
+                    f"[sites.matched] goes with sites.kind 'matched'; it is {config.sites.kind!r}",
+                )
+            self._own_check("sites.matched", partial(config.sites.matched.check, "sites.matched"))
+        if config.sites.kind == "matched" and not config.binary:
+            raise self._error("sites.kind", "sites.kind 'matched' needs [[binary]] labels")
+
+    def _own_check(self, place: str, check: Callable[[], None]) -> None:
+        """A table's own check, whose messages begin with the key."""
+        try:
+            check()
+        except ConfigError as error:
+            key = str(error).partition(" ")[0]
+            raise self._error(key if key.startswith(place) else place, str(error)) from error
+
     def _samples(self) -> None:
         config = self._config
         binary = {item.name for item in config.binary}
@@ -333,10 +351,7 @@ class _Checks:
 
     def _numbers(self) -> None:
         config = self._config
-        try:
-            config.fit.check()
-        except ConfigError as error:
-            raise self._error(str(error).partition(" ")[0], str(error)) from error
+        self._own_check("fit", config.fit.check)
         for least, tables in ((1, _AT_LEAST_1), (0, _NOT_NEGATIVE)):
             for table, keys in tables.items():
                 holder = getattr(config, table) if table else config

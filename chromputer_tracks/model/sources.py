@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.data.features import Assay, Features
 from chromputer_tracks.data.labels import LabelSet, Mask, PeakLabels, SignalLabels, StateLabels
+from chromputer_tracks.data.negatives import MatchedConfig, MatchedSites, matched_sites
 from chromputer_tracks.data.peaks import reproducible_peaks
 from chromputer_tracks.errors import ConfigError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
@@ -48,6 +49,7 @@ class Sample:
         features: makes the input arrays.
         learnt: labels to learn from, ambiguous flanks masked; the auxiliary binary ones last.
         scored: labels to score against; nothing masked but the blacklist.
+        matched: the sites that both are limited to, where the configuration has them matched.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Sample:
     features: Features
     learnt: LabelSet
     scored: LabelSet
+    matched: MatchedSites | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,8 @@ def open_sources(config: TrainConfig) -> Iterator[Sources]:
             )
             for sample, opened, labels in zip(config.all_samples(), assays, read, strict=True)
         )
+        if config.sites.kind == "matched":
+            samples = tuple(_with_matched_sites(config, fasta, sample) for sample in samples)
         yield Sources(
             fasta,
             sizes,
@@ -249,6 +254,34 @@ class _Reader:
         if sample.use == "train":
             self.densities[item.name].append(source.density)
         return SignalLabels(source, item.bin or self._config.network.stride)
+
+
+def _with_matched_sites(config: TrainConfig, fasta: Fasta, sample: Sample) -> Sample:
+    how = config.sites.matched or MatchedConfig()
+    accessible = None
+    if how.peaks is not None:
+        accessible = Mask.from_intervals(r.interval for r in read_bed(how.peaks, fasta.sizes))
+    stores = [item for item in sample.assays.values() if isinstance(item, FragmentStore)]
+    splits = config.splits
+    chosen = matched_sites(
+        [peaks.centres for peaks in sample.scored.binary if peaks is not None],
+        accessible,
+        sample.scored.masked,
+        fasta.sizes,
+        [*splits.train, *splits.validation, *splits.test],
+        config.label_bin,
+        fasta,
+        stores[0] if stores else None,
+        how,
+        config.seed,
+    )
+    mask = chosen.mask()
+    return replace(
+        sample,
+        learnt=replace(sample.learnt, sites=mask),
+        scored=replace(sample.scored, sites=mask),
+        matched=chosen,
+    )
 
 
 def _in_units_of_mean(labels: SignalLabels | None, item: ContinuousConfig) -> SignalLabels | None:
