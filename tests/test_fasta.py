@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import multiprocessing
 import os
 import struct
 from pathlib import Path
@@ -256,3 +257,42 @@ def test_real_genome(shared_yeast):
         text = other.fetch("chrIV", 1_400_000, 1_531_933).upper()
         assert piece[:131_933].tobytes().decode() == text
         assert set(piece[131_933:].tobytes()) == {ord("N")}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_forked_processes_read_at_the_same_time(tmp_path, packed):
+    bases = np.random.default_rng(5).choice(np.frombuffer(b"ACGT", np.uint8), 400_000)
+    plain = path = tmp_path / "g.fa"
+    write_fasta(plain, {"a": bases.tobytes().decode()}, 60)
+    if packed:
+        path = tmp_path / "g.fa.gz"
+        pysam.tabix_compress(str(plain), str(path), force=True)
+    pysam.faidx(str(path))
+    context = multiprocessing.get_context("fork")
+
+    def read(seed: int, wrong: multiprocessing.SimpleQueue) -> None:
+        rng = np.random.default_rng(seed)
+        count = 0
+        for start in rng.integers(0, len(bases) - 500, 1000).tolist():
+            found = fasta.fetch(Interval("a", start, start + 500))
+            count += not np.array_equal(found, bases[start : start + 500])
+        wrong.put(count)
+
+    with Fasta(path) as fasta:
+        fasta.fetch(Interval("a", 0, 10))
+        wrong = context.SimpleQueue()
+        children = [context.Process(target=read, args=(seed, wrong)) for seed in range(3)]
+        for child in children:
+            child.start()
+        read(9, wrong)
+        for child in children:
+            child.join(60)
+        assert [child.exitcode for child in children] == [0, 0, 0]
+        assert [wrong.get() for _ in range(4)] == [0, 0, 0, 0]
+
+
+def test_a_closed_file_stays_closed(genome):
+    fasta = Fasta(genome)
+    fasta.close()
+    with pytest.raises(InputError, match=r"cannot read chrA:0-5 of .*genome\.fa"):
+        fasta.fetch(Interval("chrA", 0, 5))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -53,7 +54,8 @@ class _Record:
 class Fasta:
     """A genome opened for random access; a context manager.
 
-    One object serves one thread at a time (it may be opened in one thread and read in another).
+    One object serves one thread at a time (it may be opened in one thread and read in another),
+    and processes forked from this one.
 
     Args:
         path: FASTA, plain or compressed with bgzip, with its ``.fai`` (and ``.gzi``) beside it.
@@ -71,13 +73,17 @@ class Fasta:
         compressed = _check_kind(self.path)
         records = _read_fai(self.path, compressed)
         _check_records(self.path, records, compressed)
+        self._open()
+        self.sizes = ChromSizes(
+            {record.name: record.length for record in records}, source=str(self.path)
+        )
+
+    def _open(self) -> None:
         try:
             self._file = pysam.FastaFile(str(self.path))
         except (OSError, ValueError) as error:
             raise InputError(f"cannot open {self.path} with its index: {error}") from error
-        self.sizes = ChromSizes(
-            {record.name: record.length for record in records}, source=str(self.path)
-        )
+        self._process = os.getpid()
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +113,9 @@ class Fasta:
         size = self.sizes.require(interval.chrom, f"sequence of {interval}")
         start, end = max(interval.start, 0), min(interval.end, size)
         out = np.full(len(interval), _N, dtype=np.uint8)
+        if self._process != os.getpid():
+            # A forked process shares the place in the file with the one that opened it.
+            self._open()
         if start < end:
             try:
                 bases = self._file.fetch(interval.chrom, start, end).upper().encode("ascii")
