@@ -31,7 +31,7 @@ def confusion_matrix(
     total = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
     text = [
-        [("<1%" if s < 0.005 else f"{s:.0%}") if c else "" for s, c in zip(*row, strict=True)]
+        [_per_cent(part) if count else "" for part, count in zip(*row, strict=True)]
         for row in zip(share, counts, strict=True)
     ]
     under = [[f"{int(c):,}" if c else "" for c in row] for row in counts]
@@ -105,6 +105,13 @@ def accuracy_matrix(
             f"{what} of {len(models)} models ({', '.join(models)}) on {len(samples)} samples "
             f"({', '.join(samples)})",
         )
+
+
+def _per_cent(part: float) -> str:
+    """Whole per cents; neither none nor all where it is not."""
+    if 0 < part < 0.01:
+        return "<1%"
+    return ">99%" if 0.99 < part < 1 else f"{part:.0%}"
 
 
 def _cells(

@@ -61,13 +61,14 @@ def render_report(data: ReportData) -> str:
     # The figures and the style sheet are made by this package, with their texts escaped.
     environment.filters["svg"] = Markup
     style, _, _ = environment.loader.get_source(environment, "report.css")  # type: ignore[union-attr]
-    return environment.get_template("report.html.j2").render(
+    page = environment.get_template("report.html.j2").render(
         data=data,
         kind=_KINDS[data.kind],
         sections=sections(data),
         style=Markup(style),  # noqa: S704
         version=__version__,
     )
+    return page.lstrip()
 
 
 def write_report(path: Path, data: ReportData) -> None:
