@@ -26,7 +26,7 @@ from chromputer_tracks.analysis.dataset_report import dataset_tables
 from chromputer_tracks.analysis.dataset_vplots import _thinned, dataset_vplots
 from chromputer_tracks.analysis.dataset_warnings import dataset_warnings
 from chromputer_tracks.cli.main import app
-from chromputer_tracks.data.negatives import Balance, MatchedConfig, matched_sites
+from chromputer_tracks.data.negatives import Balance
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.sources import open_sources
 from chromputer_tracks.spec import Label
@@ -265,22 +265,21 @@ def test_thinned_sites_are_spread(monkeypatch):
 
 def test_matched_sites_are_shown(toy):
     folder, rows = toy
-    config = load_config(folder / "toy.toml")
+    path = folder / "matched.toml"
+    path.write_text(
+        CONFIG + '[sites]\nkind = "matched"\n[sites.matched]\nper_positive = 0.2\nmax_n = 0.9\n'
+    )
+    config = load_config(path)
     with open_sources(config) as sources:
-        scored = sources.samples[0].scored
-        chosen = matched_sites(
-            [peaks.centres for peaks in scored.binary],
-            None,
-            scored.masked,
-            sources.sizes,
-            ("chr1", "chr2", "chr3", "chr4"),
-            WIDTH,
-            sources.fasta,
-            sources.samples[0].assays["atac"],
-            MatchedConfig(per_positive=0.2, max_n=0.9),
-            1,
-        )
-        data = count_dataset(config, sources, {"sample": chosen})
+        chosen = sources.samples[0].matched
+        data = count_dataset(config, sources)
+    assert chosen is not None
+    assert [(row.contig, row.sites) for row in data.contigs] == [
+        (chrom, len(sites.bins)) for chrom, sites in chosen.contigs.items()
+    ]
+    assert [row.positive for row in data.contigs] == [
+        len(sites.positive) for sites in chosen.contigs.values()
+    ]
     train = [chosen.contigs[chrom] for chrom in ("chr1", "chr2")]
     assert data.classes[0].bins[0] == sum(len(row.positive) for row in train)
     assert data.classes[0].bins[3] == sum(len(row.matched) for row in train)

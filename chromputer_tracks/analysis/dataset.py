@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.data.negatives import CLASSES, Balance, MatchedSites
+from chromputer_tracks.data.negatives import CLASSES, Balance
 from chromputer_tracks.errors import ConfigError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.fragment_store import FragmentStore
@@ -211,15 +211,12 @@ class Dataset:
         )
 
 
-def count_dataset(
-    config: TrainConfig, sources: Sources, chosen: Mapping[str, MatchedSites] | None = None
-) -> Dataset:
+def count_dataset(config: TrainConfig, sources: Sources) -> Dataset:
     """Count the bins that a configuration trains and scores.
 
     Args:
         config: the configuration.
         sources: its files, open.
-        chosen: sample to its sites, where they are matched.
 
     Raises:
         ConfigError: no contig of a split holds a whole bin.
@@ -254,8 +251,13 @@ def count_dataset(
         shared,
         len(sources.auxiliary),
         {chrom: size for chrom, size in sources.sizes.items() if chrom not in used},
-        tuple(_classes(config, sources, chosen or {})),
-        tuple((name, row) for name, sites in (chosen or {}).items() for row in sites.balance),
+        tuple(_classes(config, sources)),
+        tuple(
+            (sample.name, balance)
+            for sample in sources.samples
+            if sample.matched is not None
+            for balance in sample.matched.balance
+        ),
     )
 
 
@@ -271,15 +273,13 @@ def _contigs(config: TrainConfig, sample: Sample) -> Iterator[tuple[str, str]]:
             yield split, chrom
 
 
-def _classes(
-    config: TrainConfig, sources: Sources, chosen: Mapping[str, MatchedSites]
-) -> Iterator[ClassCounts]:
+def _classes(config: TrainConfig, sources: Sources) -> Iterator[ClassCounts]:
     for sample in sources.samples:
-        if sample.name not in chosen:
+        if sample.matched is None:
             continue
         for split in dict.fromkeys(split for split, _ in _contigs(config, sample)):
             names = getattr(config.splits, split)
-            sites = [chosen[sample.name].contigs[chrom] for chrom in names]
+            sites = [sample.matched.contigs[chrom] for chrom in names]
             yield ClassCounts(
                 sample.name,
                 split,

@@ -182,7 +182,7 @@ def _balance(data: Dataset) -> PlainTable:
             row.name,
             f"{row.positive:,.3g}",
             f"{row.matched:,.3g}",
-            f"{row.difference:+.2f}",
+            f"{round(row.difference, 2) + 0:+.2f}",
             f"{row.distance:.3f}",
         )
         for sample, row in data.balance
