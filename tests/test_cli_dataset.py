@@ -410,7 +410,7 @@ def test_the_command_writes_and_shows(toy, tmp_path):
     page = (out / "dataset.html").read_text()
     assert "&lt;open&gt; &amp; shut" in page
     assert "<open>" not in page
-    assert "1 contig is in no split: chrM" in page
+    assert "1 contig is in no split: chrM (0.00 Mb)." in page
     assert page.count("<svg") >= 5 + 3
     assert "label_bin = 200" in page
     # Again into the same folder.

@@ -90,7 +90,7 @@ def write_dataset(config: Path, data: Path | None, out: Path, command: str) -> S
             "chromputer-tracks": __version__,
             "date": datetime.now(UTC).date().isoformat(),
         },
-        notes="\n\n".join(warnings),
+        notes="\n\n".join(f"{text[0].upper()}{text[1:]}." for text in warnings),
     )
     write_dataset_tsv(tsv, counts)
     write_report(page, report)
