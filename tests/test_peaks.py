@@ -271,6 +271,29 @@ def test_rank_agreement_says_what_it_needs():
         reproducibility(np.zeros(30), np.arange(30.0))
 
 
+def test_narrow_peaks_are_ranked_by_their_signal(tmp_path):
+    """Column 5 is capped at 1,000 by peak callers; the signal, else the p-value, tells more."""
+    _, one, other = simulated(300, 0.5)
+    expected = np.flatnonzero(reproducibility(one, other).rate <= 0.05).tolist()
+    for columns in ("{0}\t-1", "0\t{0}"):
+        replicates = []
+        for number, column in enumerate((one, other)):
+            path = tmp_path / f"{number}.narrowPeak"
+            path.write_text(
+                "".join(
+                    f"chr1\t{1000 * at}\t{1000 * at + 100}\tp\t1000\t.\t"
+                    f"{columns.format(10 + value)}\t-1\t50\n"
+                    for at, value in enumerate(column)
+                )
+            )
+            replicates.append(list(read_bed(path)))
+        kept = reproducible_peaks(replicates, "rank", 10)
+        assert [centre // 1000 for _, centre in kept] == expected
+    mixed = [replicates[0], replicates_of(one)[0]]
+    with pytest.raises(InputError, match="replicate 1 have the score 1000"):
+        reproducible_peaks(mixed, "rank", 10)
+
+
 def test_wrong_arguments_are_named():
     good = [point("chr1", 5)]
     with pytest.raises(InputError, match="at least two replicates, got 1"):

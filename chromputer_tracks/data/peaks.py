@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import combinations, compress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,7 +43,9 @@ def reproducible_peaks(
             equally near the left one is taken), at the mean of the partners' centres. ``rank``:
             those of the intersection whose scores the replicates rank alike, see
             :func:`~chromputer_tracks.data.idr.reproducibility`; of more than two replicates the
-            two that agree least decide. Replicates are to hold weak peaks, too, for this.
+            two that agree least decide. Replicates are to hold weak peaks, too, for this. The
+            scores are narrowPeaks' signalValue or p-value, else column 5: the first of them that
+            all replicates have and that differs within each.
         within: bp.
         keep: for ``rank``, the largest expected share of irreproducible peaks (IDR).
 
@@ -68,7 +71,7 @@ def reproducible_peaks(
     if how == "union":
         return _union([record for records in replicates for record in records], within)
     if how == "rank":
-        _check_scores(replicates)
+        replicates = _ranked(replicates)
     partners = _partners(replicates, within)
     if how == "rank":
         partners = list(compress(partners, _agreeing(partners, len(replicates), keep)))
@@ -168,19 +171,27 @@ def _mean(positions: Sequence[int]) -> int:
     return (2 * sum(positions) + len(positions)) // (2 * len(positions))
 
 
-def _check_scores(replicates: Sequence[Sequence[BedRecord]]) -> None:
+def _ranked(replicates: Sequence[Sequence[BedRecord]]) -> list[list[BedRecord]]:
+    """The peaks with what they are ranked by as their score; see :func:`reproducible_peaks`."""
+    for key in ("signal", "p_value", "score"):
+        values = [{getattr(record, key) for record in records} for records in replicates]
+        if all(None not in found and len(found) > 1 for found in values):
+            return [
+                [replace(record, score=getattr(record, key)) for record in records]
+                for records in replicates
+            ]
     remedy = (
         "rank agreement needs scores that differ: give narrowPeak or BED files with a score in "
         "column 5, or take the intersection"
     )
-    for number, records in enumerate(replicates, 1):
-        scores = {record.score for record in records}
-        if None in scores:
+    for number, found in enumerate(values, 1):
+        if None in found:
             raise InputError(f"the peaks of replicate {number} have no score; {remedy}")
-        if len(scores) == 1:
+        if len(found) == 1:
             raise InputError(
-                f"all peaks of replicate {number} have the score {scores.pop():g}; {remedy}"
+                f"all peaks of replicate {number} have the score {found.pop():g}; {remedy}"
             )
+    raise InputError(f"the replicates' peaks have no score in common; {remedy}")
 
 
 def _partners(

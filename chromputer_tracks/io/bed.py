@@ -60,6 +60,8 @@ class BedRecord:
         strand: ``+``, ``-`` or ``.``.
         rgb: column 9 of BED9, None for ``0`` and ``.``.
         summit: bp, 0-based, of a narrowPeak's highest point; None where it gives none (-1).
+        signal: a narrowPeak's signalValue.
+        p_value: a narrowPeak's -log10 p-value, -1 where not given.
     """
 
     chrom: str
@@ -70,6 +72,8 @@ class BedRecord:
     strand: str | None = None
     rgb: Rgb | None = None
     summit: int | None = None
+    signal: float | None = None
+    p_value: float | None = None
 
     @property
     def interval(self) -> Interval:
@@ -99,6 +103,8 @@ class BedTable:
         colors: column 9 of BED9, or None; an item is None for ``0`` and ``.``.
         summits: int32 (n,), bp, 0-based, of a narrowPeak's highest points, -1 where not given;
             None for BED.
+        signals: float64 (n,), a narrowPeak's signalValue; None for BED.
+        p_values: float64 (n,), a narrowPeak's -log10 p-values, -1 where not given; None for BED.
     """
 
     path: Path
@@ -112,6 +118,8 @@ class BedTable:
     strands: list[str] | None
     colors: list[Rgb | None] | None
     summits: NDArray[np.int32] | None
+    signals: NDArray[np.float64] | None = None
+    p_values: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -126,6 +134,8 @@ class BedTable:
         starts, ends, codes = self.starts.tolist(), self.ends.tolist(), self.codes.tolist()
         scores = None if self.scores is None else self.scores.tolist()
         summits = None if self.summits is None else self.summits.tolist()
+        signals = None if self.signals is None else self.signals.tolist()
+        p_values = None if self.p_values is None else self.p_values.tolist()
         for row in range(len(self)):
             summit = None if summits is None or summits[row] < 0 else summits[row]
             yield BedRecord(
@@ -137,6 +147,8 @@ class BedTable:
                 None if self.strands is None else self.strands[row],
                 None if self.colors is None else self.colors[row],
                 summit,
+                None if signals is None else signals[row],
+                None if p_values is None else p_values[row],
             )
 
 
@@ -232,6 +244,8 @@ def _checked_table(
         arrays["strand"].to_pylist() if columns > 5 else None,
         _colors(arrays["rgb"]) if columns == 9 else None,
         summits,
+        arrays["signal"].to_numpy() if columns == 10 else None,
+        arrays["p_value"].to_numpy() if columns == 10 else None,
     )
 
 
