@@ -8,6 +8,7 @@ p-values would be far too small.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,11 +64,50 @@ def paired(
     Raises:
         InputError: no bin in common, or other labels.
     """
+    return paired_runs([(one, one_heads)], [(other, other_heads)], draws, seed)
+
+
+def paired_runs(
+    ones: Sequence[tuple[Sites, tuple[HeadSpec, ...]]],
+    others: Sequence[tuple[Sites, tuple[HeadSpec, ...]]],
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> tuple[Difference, ...]:
+    """Mean differences over pairs of runs, such as trainings from several seeds.
+
+    All pairs are scored on the same resamples, of which each gives one mean over the pairs.
+
+    Args:
+        ones: predictions and heads of each run of the first kind.
+        others: of the second kind, as many; the same bins.
+        draws: resamples.
+        seed: of the resampling.
+
+    Raises:
+        InputError: no bin in common, or other labels.
+    """
+    gains = [_gains(*one, *other, draws, seed) for one, other in zip(ones, others, strict=True)]
+    return tuple(
+        _difference(figure, label, np.mean([gain[figure, label] for gain in gains], axis=0))
+        for figure, label in gains[0]
+        if all((figure, label) in gain for gain in gains)
+    )
+
+
+def _gains(
+    one: Sites,
+    one_heads: tuple[HeadSpec, ...],
+    other: Sites,
+    other_heads: tuple[HeadSpec, ...],
+    draws: int,
+    seed: int,
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """Figure and label to the differences, float64 (1 + draws,)."""
     one, other = common(one, other)
     resamples = Resamples.draw(one.blocks, draws, seed)
     first = probabilities(one.logits, in_order(one_heads))
     second = probabilities(other.logits, in_order(other_heads))
-    found = []
+    found: dict[tuple[str, str], NDArray[np.float64]] = {}
     n = one.number_of_states
     known = (one.states != UNKNOWN) & np.isfinite(first[:n]).all(axis=0)
     known &= np.isfinite(second[:n]).all(axis=0)
@@ -77,20 +117,20 @@ def paired(
             confusion(truth, rows[:n, known].argmax(axis=0), n, kept) for rows in (first, second)
         ]
         for figure, of in (("accuracy", accuracy), ("macro_f1", macro_f1)):
-            found.append(_difference(figure, "", of(tables[0]) - of(tables[1])))
+            found[figure, ""] = of(tables[0]) - of(tables[1])
     names = [label.name for head in one_heads if head.kind == "binary" for label in head.labels]
     gains = []
     for row, name in enumerate(names):
         gain = _auprc_gain(one.binary[row], first[n + row], second[n + row], resamples)
         if gain is not None:
             gains.append(gain)
-            found.append(_difference("auprc", name, gain))
+            found["auprc", name] = gain
     if gains:
         # A resample without a positive of a label leaves the label out.
         there = ~np.isnan(gains)
         mean = ratio(np.where(there, gains, 0).sum(axis=0), there.sum(axis=0).astype(np.float64))
-        found.append(_difference("mean_auprc", "", mean))
-    return tuple(found)
+        found["mean_auprc", ""] = mean
+    return found
 
 
 def _auprc_gain(

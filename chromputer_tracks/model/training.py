@@ -68,19 +68,18 @@ def train_model(
     """
     check_parent(out)
     notes = config.notes.read_text() if config.notes else ""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    lightning.seed_everything(config.seed, workers=True, verbose=False)
-    if config.fit.threads:
-        torch.set_num_threads(config.fit.threads)
+    prepare_process(config)
+    if process_rank(config.fit) != 0:
+        report = silent
     with open_sources(config) as sources:
         folder = out / "training"
         with output_errors(out):
             folder.mkdir(parents=True, exist_ok=True)
         experiment = Experiment(config, sources)
         report(experiment.summary())
-        provenance = _provenance(config, sources, command)
+        provenance = run_provenance(config, sources, command)
         network = experiment.fit(
-            folder, report, resume=resume, fingerprint=_fingerprint(config, provenance)
+            folder, report, resume=resume, fingerprint=fingerprint(config, provenance)
         )
         if process_rank(config.fit) != 0:
             return None
@@ -115,6 +114,19 @@ def train_model(
     return Trained(spec, out, parity)
 
 
+def prepare_process(config: TrainConfig) -> None:
+    """Seeds, threads and quiet libraries, before anything is made of a configuration."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    if config.fit.threads:
+        torch.set_num_threads(config.fit.threads)
+
+
+def silent(line: str) -> None:
+    """Report of the training processes but the first."""
+
+
 def _baselines(experiment: Experiment, sites: Sites) -> dict[str, Sites]:
     """What needs no network: the majority class, and motif matches where labels have a motif."""
     config, train = experiment.config, experiment.training_sites
@@ -131,7 +143,7 @@ def _baselines(experiment: Experiment, sites: Sites) -> dict[str, Sites]:
     return found
 
 
-def _fingerprint(config: TrainConfig, provenance: Mapping[str, Any]) -> str:
+def fingerprint(config: TrainConfig, provenance: Mapping[str, Any]) -> str:
     """What a resumed run must share with the one that it goes on from, a line each."""
     lines = [f"{name} = {item['sha256']}" for name, item in provenance["inputs"].items()]
     settings = dataclasses.asdict(config)
@@ -142,7 +154,8 @@ def _fingerprint(config: TrainConfig, provenance: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _provenance(config: TrainConfig, sources: Sources, command: str) -> dict[str, Any]:
+def run_provenance(config: TrainConfig, sources: Sources, command: str) -> dict[str, Any]:
+    """Versions, seed, command, and the SHA-256 of every input file."""
     files = {"fasta": config.data.fasta}
     if config.data.blacklist is not None:
         files["blacklist"] = config.data.blacklist
