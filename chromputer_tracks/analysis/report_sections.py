@@ -38,6 +38,7 @@ from chromputer_tracks.analysis.report_data import DatasetReport, ReportData
 from chromputer_tracks.analysis.report_heads import continuous, label_of, labels, states
 from chromputer_tracks.analysis.report_summary import comparison, paragraphs, summary
 from chromputer_tracks.analysis.vplots import VplotSet
+from chromputer_tracks.evaluation.paired import Difference
 
 _FIGURES = {
     "accuracy": "accuracy of the states",
@@ -71,39 +72,36 @@ def sections(data: ReportData) -> tuple[Section, ...]:
 
 
 def _paired(data: ReportData) -> tuple[Block, ...]:
-    rows = []
-    for test in data.paired:
-        for item in test.differences:
-            figure = _FIGURES.get(item.figure, item.figure)
-            clear = item.difference.low > 0 or item.difference.high < 0
-            rows.append(
-                (
-                    Cell(f"{test.first} − {test.second}"),
-                    Cell(f"{item.label}: {figure}" if item.label else figure),
-                    Cell(
-                        signed(item.difference.value),
-                        interval(item.difference, "+.3f"),
-                        strong=clear,
-                    ),
-                    Cell(f"{item.p:.2g}" if math.isfinite(item.p) else MISSING),
-                )
-            )
-    if not rows:
+    tests = [test for test in data.paired if test.differences]
+    if not tests:
         return ()
-    return (
-        TableBlock(
+    blocks: list[Block] = [
+        TextBlock(
             "Differences between two models on the same sites. Both are scored on the same "
             "resamples of the genome, so that what is hard for both cancels. Bold: the 95 % "
             "interval leaves 0 out. P-values are two-sided and not corrected for the number of "
-            "rows.",
-            (
-                Column("models", numeric=False),
-                Column("figure", numeric=False),
-                Column("difference"),
-                Column("p"),
+            "rows."
+        )
+    ]
+    for test in tests:
+        blocks += [
+            HeadingBlock(f"{test.first} against {test.second}"),
+            TableBlock(
+                f"{test.first} minus {test.second}: above 0, {test.first} is better.",
+                (Column("figure", numeric=False), Column("difference"), Column("p")),
+                tuple(_difference(item) for item in test.differences),
             ),
-            tuple(rows),
-        ),
+        ]
+    return tuple(blocks)
+
+
+def _difference(item: Difference) -> tuple[Cell, ...]:
+    figure = _FIGURES.get(item.figure, item.figure)
+    clear = item.difference.low > 0 or item.difference.high < 0
+    return (
+        Cell(f"{item.label}: {figure}" if item.label else figure),
+        Cell(signed(item.difference.value), interval(item.difference, "+.3f"), strong=clear),
+        Cell(f"{item.p:.2g}" if math.isfinite(item.p) else MISSING),
     )
 
 
