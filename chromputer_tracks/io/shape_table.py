@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.errors import FormatError, InputError
+from chromputer_tracks.errors import FormatError
+from chromputer_tracks.io.table_columns import read_columns
 
 COLUMNS = ("MGW", "ProT", "Roll1", "Roll2", "HelT1", "HelT2")
 """Minor groove width (angstrom) and propeller twist (degrees) of the central base; roll and helix
@@ -30,32 +30,19 @@ def read_shape_table(path: Path) -> NDArray[np.float64]:
         InputError: the file cannot be read.
         FormatError: a column, a pentamer or a number is missing, or a pentamer is there twice.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path} is not a text table of DNA shape: {error}") from error
-    rows = csv.DictReader(lines, delimiter="\t")
-    missing = {"pentamer", *COLUMNS} - set(rows.fieldnames or ())
-    if missing:
-        raise FormatError(f"{path}: the header lacks {', '.join(sorted(missing))}")
     codes = {"".join(word): code for code, word in enumerate(itertools.product("ACGT", repeat=5))}
     table = np.full((len(codes), len(COLUMNS)), np.nan)
-    for row in rows:
-        word = row["pentamer"]
+    for number, (word, *fields) in read_columns(path, ("pentamer", *COLUMNS)):
         if word not in codes:
-            raise FormatError(
-                f"{path} line {rows.line_num}: {word!r} is not a pentamer of A, C, G, T"
-            )
+            raise FormatError(f"{path} line {number}: {word!r} is not a pentamer of A, C, G, T")
         if not np.isnan(table[codes[word], 0]):
-            raise FormatError(f"{path} line {rows.line_num}: pentamer {word} is there twice")
+            raise FormatError(f"{path} line {number}: pentamer {word} is there twice")
         try:
-            values = [float(row[name]) for name in COLUMNS]
-        except (TypeError, ValueError) as error:
-            raise FormatError(f"{path} line {rows.line_num}: {error}") from error
+            values = [float(field) for field in fields]
+        except ValueError as error:
+            raise FormatError(f"{path} line {number}: {error}") from error
         if not np.isfinite(values).all():
-            raise FormatError(f"{path} line {rows.line_num}: a value of {word} is not finite")
+            raise FormatError(f"{path} line {number}: a value of {word} is not finite")
         table[codes[word]] = values
     absent = [word for word, code in codes.items() if np.isnan(table[code, 0])]
     if absent:

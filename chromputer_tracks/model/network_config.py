@@ -28,7 +28,7 @@ class NetworkConfig:
         context_channels: channels of the fused layers over cells.
         dilations: dilation of each fused layer, in cells.
         hidden: units of the embedding.
-        base_dropout: share of bases that are hidden (as N) in training.
+        base_dropout: share of bases that are hidden (as N) in training; their shape is not.
         pixel_dropout: dropout of V-plot pixels and signal bins, which thins the fragments.
         dropout: dropout of the embedding before the heads.
         cell_dropout: dropout of the fused cells before the context layers.
