@@ -14,6 +14,7 @@ from chromputer_tracks import __version__
 from chromputer_tracks.cli.dataset import dataset
 from chromputer_tracks.cli.demo import demo
 from chromputer_tracks.cli.doctor import doctor
+from chromputer_tracks.cli.evaluate import evaluate
 from chromputer_tracks.cli.fragments import fragments
 from chromputer_tracks.cli.models import models
 from chromputer_tracks.cli.predict import predict
@@ -66,6 +67,7 @@ app.command()(fragments)
 app.command()(models)
 app.command()(dataset)
 app.command()(train)
+app.command()(evaluate)
 app.command()(simulate)
 app.command()(doctor)
 

@@ -1,0 +1,225 @@
+"""Exported models made comparable: their labels in a configuration's order, at its sites."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.data.features import Features
+from chromputer_tracks.errors import InputError
+from chromputer_tracks.evaluation.predict import predict_sites
+from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.inference.registry import Model, load_model
+from chromputer_tracks.inference.session import ProviderChoice, Session, open_session
+from chromputer_tracks.model.sources import Sample, Sources
+from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
+
+Note = Callable[[str], None]
+"""Is told a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """A model that takes part.
+
+    Attributes:
+        name: the model's, or what the user called it, where two have the same.
+        model: checked.
+        session: open.
+        heads: the configuration's heads with the model's calibration.
+        rows: int64, the model's output of each label of ``heads``, in their order; -1: none.
+    """
+
+    name: str
+    model: Model
+    session: Session
+    heads: tuple[HeadSpec, ...]
+    rows: NDArray[np.int64]
+
+    def predict(
+        self, sources: Sources, sample: Sample, contigs: Sequence[str], label_bin: int
+    ) -> Sites:
+        """Predictions and labels of a sample; NaN rows where the model lacks a label.
+
+        Args:
+            sources: the configuration's files.
+            sample: one of its samples.
+            contigs: which to predict.
+            label_bin: bp between sites.
+
+        Raises:
+            InputError: the configuration reads no file of an assay that the model reads.
+        """
+        spec = self.model.spec
+        try:
+            features = Features(spec.inputs, sources.fasta, sample.assays)
+        except InputError as error:
+            error.add_note(f"model {self.name}, sample {sample.name}")
+            raise
+
+        def run(arrays: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+            logits = self.session.run(arrays)[0]
+            nothing = np.full((1, logits.shape[1]), np.nan, dtype=np.float32)
+            rows: NDArray[np.float32] = np.concatenate([logits, nothing])[self.rows]
+            return rows
+
+        return predict_sites(
+            run,
+            features,
+            sample.scored,
+            sources.sizes,
+            contigs,
+            spec.grid,
+            label_bin,
+            sources.number("states"),
+        )
+
+
+def checked_models(
+    names: Sequence[str],
+    label_bin: int,
+    contigs: Sequence[str],
+    note: Note,
+    *,
+    allow_training_contigs: bool,
+) -> dict[str, Model]:
+    """Load models and check that they can be scored on contigs.
+
+    Args:
+        names: model folders, ``.onnx`` files or names of shipped models.
+        label_bin: the configuration's, bp.
+        contigs: to be scored.
+        note: told of contigs that a model was trained or tuned on.
+        allow_training_contigs: score those that it was trained on, too.
+
+    Returns:
+        name to model; models of the same name have the names that the user called them by.
+
+    Raises:
+        SpecError: a model cannot be used.
+        InputError: it is given twice, speaks for other bins, or was trained on one of the contigs.
+    """
+    models = [load_model(name) for name in names]
+    called = [model.name for model in models]
+    checked: dict[str, Model] = {}
+    for given, model in zip(names, models, strict=True):
+        name = model.name if called.count(model.name) == 1 else given
+        if name in checked:
+            raise InputError(f"model {given} is given twice")
+        _check_bins(name, model.spec, label_bin)
+        _check_contigs(name, model.spec, contigs, note, allow=allow_training_contigs)
+        checked[name] = model
+    return checked
+
+
+def open_entrant(
+    name: str,
+    model: Model,
+    sources: Sources,
+    provider: ProviderChoice,
+    threads: int | None,
+    note: Note,
+) -> Entrant:
+    """Match a model's labels with a configuration's, and open its session.
+
+    Args:
+        name: that the model goes by.
+        model: checked.
+        sources: the configuration's files.
+        provider: see :func:`~chromputer_tracks.inference.session.open_session`.
+        threads: likewise.
+        note: told what only one of the two has.
+
+    Raises:
+        InputError: the model has no label of the configuration.
+        ProviderError: it cannot run.
+    """
+    if sources.sizes.digest() != model.spec.sizes_digest:
+        note(
+            f"{name} was trained on another assembly ({model.spec.assembly}) than "
+            f"{sources.sizes.source}: whether the contigs were held out cannot be told by name"
+        )
+    heads, rows = _matched(name, model.spec, sources.heads, note)
+    return Entrant(name, model, open_session(model.path, provider, threads), heads, rows)
+
+
+def _check_bins(name: str, spec: ModelSpec, label_bin: int) -> None:
+    if spec.label_bin != label_bin:
+        raise InputError(
+            f"model {name} speaks for bins of {spec.label_bin} bp, but the configuration's "
+            f"label_bin is {label_bin}: set label_bin = {spec.label_bin}, or evaluate the model "
+            f"alone with a configuration of its own"
+        )
+    if label_bin % spec.stride:
+        raise InputError(
+            f"model {name} has a stride of {spec.stride} bp, which does not divide label_bin "
+            f"({label_bin}), so that it has no output at the centres of the bins"
+        )
+
+
+def _check_contigs(
+    name: str, spec: ModelSpec, contigs: Sequence[str], note: Note, *, allow: bool
+) -> None:
+    trained = [contig for contig in contigs if contig in spec.splits.get("train", ())]
+    if trained and not allow:
+        raise InputError(
+            f"model {name} was trained on {', '.join(trained)}, so that figures there would say "
+            f"how much it remembers: name held-out contigs with --contigs, or ask for it with "
+            f"--allow-training-contigs"
+        )
+    if trained:
+        note(f"{name} was trained on {', '.join(trained)}: its figures there are too good")
+    tuned = [contig for contig in contigs if contig in spec.splits.get("validation", ())]
+    if tuned:
+        note(
+            f"{name} was tuned and calibrated on {', '.join(tuned)}: its figures there are "
+            f"somewhat too good"
+        )
+
+
+def _matched(
+    name: str, spec: ModelSpec, heads: tuple[HeadSpec, ...], note: Note
+) -> tuple[tuple[HeadSpec, ...], NDArray[np.int64]]:
+    """The heads with the model's calibration, and its output of each label; -1: none."""
+    offered: dict[tuple[str, str, str], tuple[int, Label]] = {}
+    output = 0
+    for head in spec.heads:
+        for label in head.labels:
+            offered[head.kind, head.transform, label.name] = (output, label)
+            output += 1
+    matched, rows, lacking = [], [], []
+    for head in heads:
+        found = [offered.get((head.kind, head.transform, label.name)) for label in head.labels]
+        if head.kind == "states" and not _same_states(head, spec):
+            # A share among other states is no share among these.
+            found = [None] * len(found)
+        labels = []
+        for label, item in zip(head.labels, found, strict=True):
+            row, own = (-1, label) if item is None else item
+            rows.append(row)
+            labels.append(replace(label, scale=own.scale, bias=own.bias, threshold=own.threshold))
+            if item is None:
+                lacking.append(label.name)
+        matched.append(replace(head, labels=tuple(labels)))
+    if all(row < 0 for row in rows):
+        raise InputError(
+            f"model {name} predicts none of the configuration's labels ({', '.join(lacking)}); it "
+            f"predicts {', '.join(key[2] for key in offered)}"
+        )
+    if lacking:
+        note(f"{name} does not predict {', '.join(lacking)}: not scored")
+    spare = [key[2] for key, (row, _) in offered.items() if row not in rows]
+    if spare:
+        note(f"the configuration has no labels for {', '.join(spare)} of {name}: not scored")
+    return tuple(matched), np.array(rows, dtype=np.int64)
+
+
+def _same_states(head: HeadSpec, spec: ModelSpec) -> bool:
+    wanted = {label.name for label in head.labels}
+    return any(
+        other.kind == "states" and {label.name for label in other.labels} == wanted
+        for other in spec.heads
+    )
