@@ -16,11 +16,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from chromputer_tracks.spec import (
     METADATA_KEY,
-    DepthNormalisation,
     HeadSpec,
     InputSpec,
     Label,
     ModelSpec,
+    Normalisation,
 )
 
 WINDOW, STRIDE, BIN = 300, 50, 10
@@ -39,7 +39,7 @@ def tiny_spec(**changes: object) -> ModelSpec:
         label_bin=200,
         inputs=(
             InputSpec("sequence", "dna"),
-            InputSpec("vplot", "atac", BIN, EDGES, DepthNormalisation(1.0, "none")),
+            InputSpec("vplot", "atac", BIN, EDGES, Normalisation((1.0,), "none"), "atac"),
         ),
         heads=(
             HeadSpec(

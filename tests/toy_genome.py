@@ -42,8 +42,17 @@ class ToyGenome:
         inside = (middle >= interval.start) & (middle < interval.end)
         return middle[inside].astype(np.int32), (ends - starts)[inside].astype(np.int32)
 
+    @property
+    def per_bp(self) -> float:
+        return self.density / 1000
+
+    def cumulative(self, chrom: str, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+        middle = (self.starts[chrom] + self.ends[chrom]) // 2
+        return (middle[:, None] < positions).sum(0).astype(np.float64)
+
     def features(self, spec: ModelSpec) -> Features:
-        return Features(spec.inputs, self, self)
+        """Of V-plots alone: :meth:`fetch` gives bases."""
+        return Features(spec.inputs, self, {item.assay: self for item in spec.inputs if item.assay})
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Plain FASTA with .fai, and a sorted bgzipped fragment file with .tbi."""
