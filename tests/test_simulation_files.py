@@ -14,7 +14,10 @@ from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.model.config_file import load_config
+from chromputer_tracks.model.sources import open_sources
 from chromputer_tracks.simulation import files
+from chromputer_tracks.simulation.best import LABEL_BIN, WINDOW, bin_posteriors
 from chromputer_tracks.simulation.config_text import splits
 from chromputer_tracks.simulation.files import CONFIG, TRUTH, simulate
 from chromputer_tracks.simulation.genome import (
@@ -215,3 +218,22 @@ def test_a_run_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         simulate(Plan(plan.sizes, 4, plan.cells, seed=9), tmp_path / "sim", stop, optimum=False)
     assert content(tmp_path / "sim") == before
+
+
+def test_the_configuration_opens_for_training(folder):
+    config = load_config(folder / CONFIG)
+    assert config.network.window == WINDOW and config.label_bin == LABEL_BIN
+    with open_sources(config) as sources:
+        assert [sample.name for sample in sources.samples] == ["A", "B"]
+        assert sources.number("states") == PLAN.states
+        assert sources.number("binary") == len(motifs_of(PLAN))
+        found = bin_posteriors(PLAN, PLAN.cells[1], "chr3")
+        labels = sources.samples[1].scored.at("chr3", found.centres)
+        np.testing.assert_array_equal(labels.states, found.truth)
+        # The contig is whole bins: one bound site is one positive bin.
+        peaks = [sum(r.chrom == "chr3" for r in read_bed(path)) for path in peak_files(config)]
+        assert [(row == 1).sum() for row in labels.binary] == peaks
+
+
+def peak_files(config) -> list[Path]:
+    return [paths[0] for paths in config.samples[1].peaks.values()]

@@ -96,9 +96,14 @@ _NETWORK = (
     "dropout = 0.1",
     "cell_dropout = 0.1",
     "",
+    "# Bound sites are as frequent as the states: none need be drawn more often.",
+    "[segments]",
+    "balanced = 0.0",
+    "",
     "[fit]",
     "epochs = 8",
     "batch = 16",
+    'precision = "32-true"',
     "threads = 1",
 )
 

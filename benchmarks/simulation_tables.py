@@ -1,0 +1,129 @@
+"""Tables and pictures of docs/simulation.md from the results of simulation.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from chromputer_tracks.analysis.figures_curves import Line, depth_curves
+from chromputer_tracks.analysis.figures_matrices import accuracy_matrix
+from chromputer_tracks.evaluation.scores import Estimate
+from chromputer_tracks.io.atomic import atomic_path
+
+BEGIN, END = "<!-- {}: written by benchmarks/simulation.py -->", "<!-- end of {} -->"
+CURVES = (
+    "best both",
+    "V-plot + sequence",
+    "best fragments",
+    "V-plot",
+    "random forest",
+)
+TITLES = {
+    "best both": "best, fragments + sequence",
+    "V-plot + sequence": "network, V-plot + sequence",
+    "best fragments": "best, fragments",
+    "V-plot": "network, V-plot",
+    "random forest": "random forest",
+}
+
+Values = dict[str, Any]
+
+
+def estimate(values: Values, name: str, key: str = "accuracy") -> Estimate:
+    return Estimate(**values[name][key])
+
+
+def shown(figure: Estimate) -> str:
+    return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
+
+
+def points(figure: Estimate) -> str:
+    return f"{100 * figure.value:.1f} [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
+
+
+def rows(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def depths(values: Values) -> list[float]:
+    return sorted({float(name.split()[1][:-1]) for name in values if name.startswith("depth ")})
+
+
+def depth_table(values: Values) -> str:
+    """Accuracy by depth: best, network and what it is short of, forest."""
+    header = ["fragments per kb", "best, fragments", "network, V-plot", "short by, points"]
+    header += ["random forest", "best, both", "network, V-plot + sequence", "short by, points"]
+    body = []
+    for depth in depths(values):
+        at = f"depth {depth:g}: "
+        body.append(
+            [
+                f"{depth:g}",
+                shown(estimate(values, at + "best fragments")),
+                shown(estimate(values, at + "V-plot")),
+                points(estimate(values, at + "V-plot", "below_best")),
+                shown(estimate(values, at + "random forest")),
+                shown(estimate(values, at + "best both")),
+                shown(estimate(values, at + "V-plot + sequence")),
+                points(estimate(values, at + "V-plot + sequence", "below_best")),
+            ]
+        )
+    return rows(header, body)
+
+
+def cross_table(values: Values) -> str:
+    """Trained on, scored on, by normalisation, and the loss against training on the same."""
+    header = ["normalisation", "trained on", "on A", "on B", "loss on the other, points"]
+    body = []
+    for kind in ("depth", "local"):
+        for source, other in (("A", "B"), ("B", "A")):
+            loss = (
+                estimate(values, f"{kind}: {other} on {other}").value
+                - estimate(values, f"{kind}: {source} on {other}").value
+            )
+            cells = [shown(estimate(values, f"{kind}: {source} on {cell}")) for cell in "AB"]
+            body.append([kind, source, *cells, f"{100 * loss:.1f}"])
+    best = [shown(estimate(values, f"best on {cell}")) for cell in "AB"]
+    return rows(header, [*body, ["best possible", "", *best, ""]])
+
+
+def replace_between(text: str, name: str, content: str) -> str:
+    first, last = BEGIN.format(name), END.format(name)
+    before, _, rest = text.partition(first)
+    _, _, after = rest.partition(last)
+    return f"{before}{first}\n\n{content}\n\n{last}{after}"
+
+
+def write_tables(values: Values, page: Path) -> None:
+    """Put the tables into the page and the pictures beside it."""
+    text = page.read_text()
+    for name, content in (("depth", depth_table(values)), ("cells", cross_table(values))):
+        text = replace_between(text, name, content)
+    pictures = {"depth": depth_picture(values)}
+    for kind in ("depth", "local"):
+        pictures[f"cells-{kind}"] = cross_picture(values, kind)
+    for name, picture in pictures.items():
+        with atomic_path(page.with_name(f"simulation-{name}.svg")) as path:
+            path.write_text(picture)
+    with atomic_path(page) as path:
+        path.write_text(text)
+
+
+def depth_picture(values: Values) -> str:
+    at = depths(values)
+    lines = [
+        Line(
+            TITLES[name],
+            tuple(at),
+            tuple(estimate(values, f"depth {depth:g}: {name}") for depth in at),
+        )
+        for name in CURVES
+    ]
+    return depth_curves(lines, "fragments per kb", "accuracy")
+
+
+def cross_picture(values: Values, kind: str) -> str:
+    cells = [[estimate(values, f"{kind}: {a} on {b}") for b in "AB"] for a in "AB"]
+    return accuracy_matrix(cells, ["A", "B"], ["A", "B"], "accuracy")
