@@ -104,6 +104,8 @@ class InputSpec:
 
     def __post_init__(self) -> None:
         what = f"input {self.name!r}"
+        if not self.name or not all(c.isalnum() or c in "._-" for c in self.name):
+            raise SpecError(f"{what}: use letters, digits, '.', '_' and '-' for its name")
         if self.kind not in get_args(InputKind):
             raise SpecError(f"{what}: unknown kind {self.kind!r}")
         if not isinstance(self.bin, int) or self.bin < 1:
@@ -144,7 +146,9 @@ class InputSpec:
             raise SpecError(f"{what}: unknown measure {self.measure!r}")
         if len(self.length_edges) not in (0, 2) or (self.length_edges and self.measure == "values"):
             raise SpecError(f"{what}: a signal of fragments has two length_edges or none")
-        if self.smooth and (self.smooth % self.bin or self.smooth // self.bin % 2 == 0):
+        if self.smooth and (
+            self.smooth < 0 or self.smooth % self.bin or self.smooth // self.bin % 2 == 0
+        ):
             raise SpecError(
                 f"{what}: smooth {self.smooth} must be an odd number of bins of {self.bin} bp"
             )
