@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,20 +12,15 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyBigWig
 import pytest
-from limits import file_size_limit
-from numpy.typing import NDArray
+from predict_command import LABELS, fails, predict, toy_inputs, tracks
 from test_genome import oracle
-from tiny_models import tiny_graph, tiny_spec, write_tiny_model
+from tiny_models import tiny_spec, write_tiny_model
 from toy_genome import LENGTHS, ToyGenome, toy_genome
-from typer.testing import CliRunner, Result
 
 from chromputer_tracks import __version__
-from chromputer_tracks.cli.main import app
 
 COMMAND = [sys.executable, "-c", "from chromputer_tracks.cli.main import run; run()"]
-LABELS = ["states/S0", "states/S1", "states/S2", "binary/TF1", "binary/TF2"]
 
 
 @pytest.fixture(scope="module")
@@ -36,44 +30,7 @@ def toy() -> ToyGenome:
 
 @pytest.fixture
 def inputs(tmp_path: Path, toy: ToyGenome) -> dict[str, Path]:
-    folder = tmp_path / "input"
-    folder.mkdir()
-    fasta, fragments = toy.write(folder)
-    model = write_tiny_model(folder / "tiny", tiny_spec(sizes_digest=toy.sizes.digest()))
-    return {"model": model, "fasta": fasta, "fragments": fragments, "out": tmp_path / "out"}
-
-
-def predict(inputs: dict[str, Path], *more: str) -> Result:
-    args = ["predict", str(inputs["model"]), "--provider", "cpu"]
-    for name in ("fasta", "fragments", "out"):
-        if name in inputs:
-            args += [f"--{name}", str(inputs[name])]
-    return CliRunner().invoke(app, [*args, *more])
-
-
-def fails(inputs: dict[str, Path], *more: str) -> str:
-    """The message of a run that must fail cleanly."""
-    out = inputs["out"]
-    before = sorted(out.rglob("*")) if out.is_dir() else None
-    result = predict(inputs, *more)
-    assert result.exit_code == 1, result.output
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    after = sorted(out.rglob("*")) if out.is_dir() else None
-    assert after == before
-    message = result.stderr.strip().splitlines()[-1]
-    assert message.startswith("error: ")
-    return message
-
-
-def tracks(out: Path) -> dict[str, dict[str, NDArray[np.float32]]]:
-    """Contig to label to one value a base."""
-    values: dict[str, dict[str, NDArray[np.float32]]] = {}
-    for label in LABELS:
-        with pyBigWig.open(str(out / f"{label}.bw")) as file:
-            for chrom, size in file.chroms().items():
-                values.setdefault(chrom, {})[label] = file.values(chrom, 0, size, numpy=True)
-    return values
+    return toy_inputs(tmp_path, toy)
 
 
 def test_all_contigs_all_bases_right_values(inputs: dict[str, Path], toy: ToyGenome) -> None:
@@ -82,7 +39,7 @@ def test_all_contigs_all_bases_right_values(inputs: dict[str, Path], toy: ToyGen
     assert result.stdout == ""
     # The model's reference depth is one fragment per kb.
     record = json.loads((inputs["out"] / "run.json").read_text())
-    toy = dataclasses.replace(toy, density=record["fragments"]["per_kb"])
+    toy = dataclasses.replace(toy, density=record["assays"]["atac"]["per_kb"])
     values = tracks(inputs["out"])
     assert {chrom: len(values[chrom]["states/S0"]) for chrom in values} == LENGTHS
     for chrom, length in LENGTHS.items():
@@ -100,10 +57,10 @@ def test_run_json(inputs: dict[str, Path], toy: ToyGenome) -> None:
     result = predict(inputs, "--threads", "1", "--tile", "64", "--batch", "2")
     assert result.exit_code == 0, result.output
     record = json.loads((inputs["out"] / "run.json").read_text())
-    for role in ("fasta", "fragments"):
-        data = inputs[role].read_bytes()
+    for role, name in (("fasta", "fasta"), ("assay atac", "fragments")):
+        data = inputs[name].read_bytes()
         assert record["inputs"][role] == {
-            "path": str(inputs[role]),
+            "path": str(inputs[name]),
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
         }
@@ -115,19 +72,19 @@ def test_run_json(inputs: dict[str, Path], toy: ToyGenome) -> None:
     assert record["genome"]["bases"] == record["predicted_bases"] == sum(LENGTHS.values())
     assert record["genome"]["digest"] == toy.sizes.digest()
     assert record["genome"]["same_as_model"] is True
-    assert record["fragments"]["kept"] == sum(map(len, toy.starts.values()))
-    assert record["fragments"]["per_kb"] > 0
+    assert record["assays"]["atac"]["kept"] == sum(map(len, toy.starts.values()))
+    assert record["assays"]["atac"]["per_kb"] > 0
     assert record["options"]["tile"] == 64
     assert record["options"]["batch"] == 2
     assert record["versions"]["chromputer-tracks"] == __version__
     assert record["peak_mb"] > 10
-    assert {"reading fragments", "predicting"} <= set(record["stages"]["phases"])
+    assert {"reading atac", "predicting"} <= set(record["stages"]["phases"])
     on_disk = {
         str(path.relative_to(inputs["out"])) for path in inputs["out"].rglob("*") if path.is_file()
     }
     assert set(record["outputs"]) == on_disk - {"run.json"}
     assert {f"{label}.bw" for label in LABELS} <= on_disk
-    assert {"states.bed", "states.bb", "binary/TF1.bed"} <= on_disk
+    assert {"states.bed", "states.bb", "factors/TF1.bed"} <= on_disk
 
 
 def test_tile_batch_threads_change_nothing(inputs: dict[str, Path], tmp_path: Path) -> None:
@@ -138,7 +95,7 @@ def test_tile_batch_threads_change_nothing(inputs: dict[str, Path], tmp_path: Pa
     for chrom in LENGTHS:
         for label in LABELS:
             np.testing.assert_allclose(one[chrom][label], two[chrom][label], atol=1e-5)
-    for name in ("states.bed", "binary/TF1.bed", "binary/TF2.bed"):
+    for name in ("states.bed", "factors/TF1.bed", "factors/TF2.bed"):
         assert (inputs["out"] / name).read_text() == (other["out"] / name).read_text()
 
 
@@ -177,10 +134,6 @@ def test_a_region_as_browsers_write_it(inputs: dict[str, Path]) -> None:
     assert "ends past chr1" in fails(inputs, "--chrom", "chr1:1-99,999,999")
 
 
-def test_an_excluded_contig_must_exist(inputs: dict[str, Path]) -> None:
-    assert "--exclude-contig chrZ: " in fails(inputs, "--exclude-contig", "chrZ")
-
-
 def test_summary_and_notes_go_to_stderr(inputs: dict[str, Path]) -> None:
     write_tiny_model(inputs["model"], tiny_spec())
     result = predict(inputs)
@@ -204,7 +157,7 @@ def test_what_became_of_the_fragments_is_said(inputs: dict[str, Path], toy: ToyG
 
 def test_second_run_replaces_the_first(inputs: dict[str, Path]) -> None:
     assert predict(inputs).exit_code == 0
-    assert (inputs["out"] / "binary" / "TF1.bw").exists()
+    assert (inputs["out"] / "factors" / "TF1.bw").exists()
     assert "contig 'nope' is not in" in fails(inputs, "--chrom", "nope")
     assert predict(inputs, "--chrom", "chr10").exit_code == 0
     rows = (inputs["out"] / "states.bed").read_text().splitlines()
@@ -215,154 +168,14 @@ def test_second_run_replaces_the_first(inputs: dict[str, Path]) -> None:
     factors = dataclasses.replace(spec.heads[1], labels=labels)
     write_tiny_model(inputs["model"], tiny_spec(heads=(spec.heads[0], factors)))
     assert predict(inputs).exit_code == 0
-    names = {path.name for path in (inputs["out"] / "binary").iterdir()}
+    names = {path.name for path in (inputs["out"] / "factors").iterdir()}
     assert names == {"Other.bw", "Other.bed", "TF2.bw", "TF2.bed"}
-
-
-def test_damaged_run_json_is_refused(inputs: dict[str, Path]) -> None:
-    inputs["out"].mkdir()
-    (inputs["out"] / "run.json").write_text("[]")
-    assert "is not the record of an earlier run" in fails(inputs)
-
-
-def test_dna_only_model_needs_no_fragments(inputs: dict[str, Path]) -> None:
-    message = fails({k: v for k, v in inputs.items() if k != "fragments"})
-    assert "model tiny reads ATAC-seq fragments" in message
-    assert "--fragments" in message
-
-
-def test_folder_with_other_files_is_refused(inputs: dict[str, Path]) -> None:
-    inputs["out"].mkdir()
-    (inputs["out"] / "thesis.txt").write_text("precious")
-    assert "not of an earlier run" in fails(inputs)
-    assert predict(inputs, "--force").exit_code == 0
-    assert (inputs["out"] / "thesis.txt").read_text() == "precious"
 
 
 def test_what_a_killed_run_left_is_no_hindrance(inputs: dict[str, Path]) -> None:
     (inputs["out"] / ".partial-0123abcd").mkdir(parents=True)
     assert predict(inputs).exit_code == 0
     assert (inputs["out"] / "states.bed").exists()
-
-
-def test_out_is_a_file(inputs: dict[str, Path]) -> None:
-    inputs["out"].write_text("x")
-    assert "it is a file; name a folder" in fails(inputs)
-
-
-def test_parent_of_out_is_missing(inputs: dict[str, Path], tmp_path: Path) -> None:
-    message = fails({**inputs, "out": tmp_path / "no" / "out"})
-    assert f"folder {tmp_path / 'no'} does not exist; make it first" in message
-
-
-def test_unknown_model(inputs: dict[str, Path]) -> None:
-    message = fails({**inputs, "model": Path("no-such-model")})
-    assert "model 'no-such-model': no such folder or .onnx file" in message
-    assert "shipped:" in message
-
-
-def test_unknown_spec_version(inputs: dict[str, Path]) -> None:
-    raw = json.loads(tiny_spec().to_json()) | {"version": 7}
-    path = inputs["model"] / "predict.onnx"
-    path.write_bytes(tiny_graph(tiny_spec(), json.dumps(raw)).SerializeToString())
-    message = fails({**inputs, "model": path})
-    assert "model spec version 7 is unknown" in message
-
-
-def test_fasta_without_index(inputs: dict[str, Path]) -> None:
-    Path(f"{inputs['fasta']}.fai").unlink()
-    message = fails(inputs)
-    assert "toy.fa has no index toy.fa.fai" in message
-    assert "samtools faidx" in message
-
-
-def test_contigs_do_not_match(inputs: dict[str, Path], toy: ToyGenome, tmp_path: Path) -> None:
-    folder = tmp_path / "renamed"
-    folder.mkdir()
-    short = {name.removeprefix("chr"): row for name, row in toy.bases.items()}
-    renamed = ToyGenome(
-        short,
-        {name.removeprefix("chr"): rows for name, rows in toy.starts.items()},
-        {name.removeprefix("chr"): rows for name, rows in toy.ends.items()},
-    )
-    fasta, _ = renamed.write(folder)
-    message = fails({**inputs, "fasta": fasta})
-    assert "toy.fragments.tsv.gz: 'chr1'" in message
-    assert str(fasta) in message
-    assert "rename the contigs" in message
-
-
-def test_empty_fragments(inputs: dict[str, Path], tmp_path: Path) -> None:
-    empty = tmp_path / "empty.tsv"
-    empty.write_text("")
-    message = fails({**inputs, "fragments": empty})
-    assert "empty.tsv" in message
-    assert "no fragments" in message
-
-
-def test_malformed_regions(inputs: dict[str, Path], tmp_path: Path) -> None:
-    bed = tmp_path / "regions.bed"
-    bed.write_text("chr1\t0\t100\nchr1\tzero\t100\n")
-    message = fails(inputs, "--regions", str(bed))
-    assert "regions.bed" in message
-    assert "line 2" in message
-
-
-def test_unsorted_regions(inputs: dict[str, Path], tmp_path: Path) -> None:
-    bed = tmp_path / "regions.bed"
-    bed.write_text("chr1\t200\t300\nchr1\t0\t100\n")
-    message = fails(inputs, "--regions", str(bed))
-    assert "is not sorted: line 2 (chr1:0) comes after chr1:200" in message
-
-
-def test_regions_past_the_contig(inputs: dict[str, Path], tmp_path: Path) -> None:
-    bed = tmp_path / "regions.bed"
-    bed.write_text("chr1\t0\t100\nchr10\t900\t1001\n")
-    message = fails(inputs, "--regions", str(bed))
-    assert "line 2" in message
-    assert "chr10" in message
-
-
-def test_regions_and_chromosomes_exclude_each_other(inputs: dict[str, Path]) -> None:
-    assert "either --regions or --chrom" in fails(inputs, "--regions", "x.bed", "--chrom", "chr1")
-
-
-@pytest.mark.skipif(Path("/proc/driver/nvidia/version").exists(), reason="this machine has a GPU")
-def test_cuda_is_an_error_here(inputs: dict[str, Path]) -> None:
-    message = fails(inputs, "--provider", "cuda")
-    assert "--provider cuda cannot be used" in message
-    result = predict(inputs, "--provider", "auto")
-    assert result.exit_code == 0
-    assert "on cpu (no usable GPU: " in result.stderr
-
-
-def test_full_disk(inputs: dict[str, Path]) -> None:
-    with file_size_limit(2_000):
-        message = fails(inputs)
-    assert "cannot" in message
-    assert "File too large" in message
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_folder_without_permission(inputs: dict[str, Path]) -> None:
-    inputs["out"].mkdir(mode=0o500)
-    assert "no permission" in fails(inputs)
-
-
-def test_usage_errors_exit_with_2(inputs: dict[str, Path]) -> None:
-    assert predict(inputs, "--provider", "rocm").exit_code == 2
-    assert predict(inputs, "--threads", "0").exit_code == 2
-    assert CliRunner().invoke(app, ["predict"]).exit_code == 2
-    assert CliRunner().invoke(app, ["no-such-command"]).exit_code == 2
-
-
-def test_debug_shows_the_traceback(inputs: dict[str, Path]) -> None:
-    result = CliRunner().invoke(
-        app, ["--debug", "predict", "nope", "--fasta", "x", "--out", str(inputs["out"])]
-    )
-    assert result.exit_code == 1
-    assert "Traceback" in result.stderr
-    assert "SpecError: model 'nope'" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def test_input_names_differ(tmp_path: Path) -> None:
 
 def test_input_channels_differ(tmp_path: Path) -> None:
     spec = tiny_spec()
-    vplot = InputSpec("vplot", "atac", 10, (1, 100, 200), spec.inputs[1].normalisation)
+    vplot = dataclasses.replace(spec.inputs[1], length_edges=(1, 100, 200))
     path = write(tmp_path, tiny_graph(tiny_spec(inputs=(spec.inputs[0], vplot))))
     with pytest.raises(SpecError, match=r"refuses what its spec describes .*atac \(1, 2, 40\)"):
         load_model(path)

@@ -1,4 +1,4 @@
-"""DNA shape in the network against its definition in plain Python, and the pentamer table's file."""
+"""DNA shape in the network against its definition in plain Python, and its table of pentamers."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def test_oracle_and_any_cutting(tmp_path: Path, pieces: list[Piece], data: st.Da
     one = contents(tmp_path / "one")
     assert one["states.bed"].decode().splitlines() == states_oracle(pieces)
     for row, label in enumerate(BINARY.labels, 3):
-        lines = one[f"binary/{label.name}.bed"].decode().splitlines()
+        lines = one[f"factors/{label.name}.bed"].decode().splitlines()
         assert lines == calls_oracle(pieces, row, label)
     write(tmp_path / "two", cut(pieces, data), threads=data.draw(st.sampled_from([1, 3])))
     two = contents(tmp_path / "two")
@@ -176,12 +176,12 @@ def test_every_base_once_in_every_track(tmp_path: Path) -> None:
         "states.bed",
         "states.bb",
         *(f"states/S{i}.bw" for i in (1, 2, 3)),
-        *(f"binary/{name}.{kind}" for name in ("Reb1", "Htz1") for kind in ("bw", "bed")),
+        *(f"factors/{name}.{kind}" for name in ("Reb1", "Htz1") for kind in ("bw", "bed")),
     }
     assert set(contents(tmp_path / "out")) == {
         str(p.relative_to(tmp_path / "out")) for p in writer.outputs
     }
-    names = [f"states/S{i}" for i in (1, 2, 3)] + ["binary/Reb1", "binary/Htz1"]
+    names = [f"states/S{i}" for i in (1, 2, 3)] + ["factors/Reb1", "factors/Htz1"]
     for row, name in enumerate(names):
         with pybigtools.open(str(tmp_path / "out" / f"{name}.bw")) as file:
             assert file.chroms() == dict(SIZES)
@@ -224,7 +224,7 @@ def test_field_tools_accept_the_beds(tmp_path: Path) -> None:
     write(tmp_path / "out", whole_genome())
     genome = tmp_path / "sizes"
     genome.write_text("".join(f"{c}\t{SIZES[c]}\n" for c in sorted(SIZES)))
-    for name in ("states.bed", "binary/Reb1.bed", "binary/Htz1.bed"):
+    for name in ("states.bed", "factors/Reb1.bed", "factors/Htz1.bed"):
         path = tmp_path / "out" / name
         sort = ["sort", "-c", "-k1,1", "-k2,2n", str(path)]
         subprocess.run(sort, check=True, env={**os.environ, "LC_ALL": "C"})
@@ -245,17 +245,17 @@ def test_values_are_rounded_once_and_tracks_agree(tmp_path: Path) -> None:
     values = np.array([[0.4999999], [0.5], [1e-6], [0.4999999], [0.1234567]], np.float32)
     write(tmp_path / "out", [("tiny", 0, 7, values)])
     found = []
-    for name in ("states/S1", "states/S2", "states/S3", "binary/Reb1", "binary/Htz1"):
+    for name in ("states/S1", "states/S2", "states/S3", "factors/Reb1", "factors/Htz1"):
         with pyBigWig.open(str(tmp_path / "out" / f"{name}.bw")) as file:
             found += file.values("tiny", 0, 1)
     np.testing.assert_allclose(found, values[:, 0], atol=2**-18)
     assert found == [0.5, 0.5, 0, 0.5, 16182 / 2**17]
     # As the bigWig files have it: a tie of states, and a call at the threshold.
     assert (tmp_path / "out" / "states.bed").read_text().split("\t")[3] == "S1"
-    assert (tmp_path / "out" / "binary" / "Reb1.bed").read_text() == (
+    assert (tmp_path / "out" / "factors" / "Reb1.bed").read_text() == (
         "tiny\t0\t7\tReb1\t500\t.\t0\t7\t255,0,0\n"
     )
-    (call,) = read_bed(tmp_path / "out" / "binary" / "Reb1.bed", SIZES)
+    (call,) = read_bed(tmp_path / "out" / "factors" / "Reb1.bed", SIZES)
     assert (call.interval, call.score, call.rgb) == (Interval("tiny", 0, 7), 500, (255, 0, 0))
 
 
@@ -263,7 +263,7 @@ def test_values_are_rounded_once_and_tracks_agree(tmp_path: Path) -> None:
     ("heads", "files"),
     [
         ((STATES,), {"states.bed", "states.bb", "states/S1.bw", "states/S2.bw", "states/S3.bw"}),
-        ((BINARY,), {f"binary/{n}.{k}" for n in ("Reb1", "Htz1") for k in ("bed", "bw")}),
+        ((BINARY,), {f"factors/{n}.{k}" for n in ("Reb1", "Htz1") for k in ("bed", "bw")}),
     ],
 )
 def test_models_without_one_kind_of_head(
@@ -274,7 +274,7 @@ def test_models_without_one_kind_of_head(
     assert set(contents(tmp_path / "out")) == files
     assert len(writer.summary.states) == 3 * (heads == (STATES,))
     if heads == (BINARY,):
-        assert (tmp_path / "out" / "binary" / "Reb1.bed").read_bytes() == b""
+        assert (tmp_path / "out" / "factors" / "Reb1.bed").read_bytes() == b""
         assert writer.summary.calls[0] == CallCount("Reb1", "Reb1", 0, 0)
 
 

@@ -102,11 +102,11 @@ def test_failed_move_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(OutputError, match=r"cannot write .*out: No space left on device"):
         write(out, whole_genome(2))
     assert contents(out) == before
-    assert not (out / "binary").exists()
+    assert not (out / "factors").exists()
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(CallRuns, r"binary/Reb1\.bed"), (StateRuns, r"states\.bed")]
+    ("kind", "name"), [(CallRuns, r"factors/Reb1\.bed"), (StateRuns, r"states\.bed")]
 )
 def test_lost_rows_are_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, name: str
@@ -148,7 +148,7 @@ def test_refused_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_labels_that_would_share_a_file(tmp_path: Path) -> None:
-    other = HeadSpec("binary", "marks", (Label("REB1", "again", (0, 0, 0)),))
-    with pytest.raises(OutputError, match=r"binary/REB1\.bw: two labels have this name"):
+    other = HeadSpec("binary", "Factors", (Label("REB1", "again", (0, 0, 0)),))
+    with pytest.raises(OutputError, match=r"Factors/REB1\.bw: two labels have this name"):
         write(tmp_path / "out", [], spec(BINARY, other))
     assert list(tmp_path.iterdir()) == []

@@ -36,26 +36,23 @@ class SequenceSource(Protocol):
         """Upper-case ASCII bases, uint8 (len(interval),); N outside the contig."""
 
 
-def check_assays(inputs: tuple[InputSpec, ...], assays: Mapping[str, Assay]) -> None:
-    """Whether each input has a file of the kind that it reads.
+def check_kind(item: InputSpec, where: str, *, bigwig: bool) -> None:
+    """Whether a file holds what an input reads.
+
+    Args:
+        item: a ``vplot`` or ``signal``.
+        where: the file, for the message.
+        bigwig: whether it is a bigWig; fragments otherwise.
 
     Raises:
-        InputError: an assay is missing, or is a bigWig where fragments are read, or the reverse.
+        InputError: it is a bigWig where fragments are read, or the reverse.
     """
-    for item in inputs:
-        if item.kind == "sequence":
-            continue
-        if item.assay not in assays:
-            raise InputError(
-                f"the model's input {item.name!r} reads the assay {item.assay!r}: give its file"
-            )
-        takes_bigwig = item.measure == "values"
-        if isinstance(assays[item.assay], BigWigSource) != takes_bigwig:
-            needed, given = ("a bigWig", "fragments") if takes_bigwig else ("fragments", "a bigWig")
-            raise InputError(
-                f"the model's input {item.name!r} reads {needed} of the assay {item.assay!r}, "
-                f"where the file given holds {given}"
-            )
+    if bigwig != (item.measure == "values"):
+        given, needed = ("a bigWig", "fragments") if bigwig else ("fragments", "a bigWig")
+        raise InputError(
+            f"{where} holds {given}, but the model's input {item.name!r} reads {needed} of the "
+            f"assay {item.assay!r}"
+        )
 
 
 class Features:
@@ -67,7 +64,7 @@ class Features:
         assays: the sample's open files by assay.
 
     Raises:
-        InputError: see :func:`check_assays`.
+        InputError: an assay is missing, or its file is not of the kind that is read.
     """
 
     def __init__(
@@ -76,7 +73,15 @@ class Features:
         sequence: SequenceSource,
         assays: Mapping[str, Assay],
     ) -> None:
-        check_assays(inputs, assays)
+        for item in inputs:
+            if item.kind == "sequence":
+                continue
+            if item.assay not in assays:
+                raise InputError(
+                    f"the model's input {item.name!r} reads the assay {item.assay!r}: give its file"
+                )
+            bigwig = isinstance(assays[item.assay], BigWigSource)
+            check_kind(item, f"the file of the assay {item.assay!r}", bigwig=bigwig)
         self.inputs = inputs
         self._sequence = sequence
         self._assays = dict(assays)

@@ -7,12 +7,22 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.io.bbi import BIGWIG_MAGIC
 from chromputer_tracks.io.bgzf import open_input
 from chromputer_tracks.io.bigwig_source import BigWigSource
 from chromputer_tracks.io.fragment_batch import FragmentOptions
 from chromputer_tracks.io.fragment_store import FragmentStore
 
-_BIGWIG = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
+
+def is_bigwig(path: Path) -> bool:
+    """Whether a file starts as a bigWig does, of either byte order.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    with open_input(path) as file:
+        head = file.read(4)
+    return BIGWIG_MAGIC in (int.from_bytes(head, "little"), int.from_bytes(head, "big"))
 
 
 def open_assay(
@@ -31,13 +41,11 @@ def open_assay(
         sizes: the genome's contigs.
         options: which fragments to keep.
         progress: called with the number of fragments kept so far.
-        scratch: folder for the fragments' scratch files; None: TMPDIR.
+        scratch: folder for scratch files; None: TMPDIR.
 
     Raises:
         ChromputerError: the file cannot be used.
     """
-    with open_input(path) as file:
-        magic = file.read(4)
-    if magic in _BIGWIG:
-        return stack.enter_context(BigWigSource.open(path, sizes))
+    if is_bigwig(path):
+        return stack.enter_context(BigWigSource.open(path, sizes, scratch))
     return stack.enter_context(FragmentStore.build(path, sizes, options, progress, scratch))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from chromputer_tracks.data.features import Assay, Features, check_assays
+from chromputer_tracks.data.features import Assay, Features, check_kind
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.inference.genome import (
     DEFAULT_BATCH,
@@ -26,7 +26,7 @@ from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.session import ProviderChoice, Session, open_session
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
-from chromputer_tracks.io.assays import open_assay
+from chromputer_tracks.io.assays import is_bigwig, open_assay
 from chromputer_tracks.io.atomic import PARTIAL, check_folder, output_errors
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
@@ -128,15 +128,15 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
             earlier = stack.enter_context(_output_folder(options.out, force=options.force))
             session = open_session(model.path, options.provider, options.threads)
         _announce(model, session, sizes, options, report)
-        roles = {"model": model.path, "fasta": options.fasta, **files}
+        roles = {"model": model.path, "fasta": options.fasta}
         if options.regions is not None:
             roles["regions"] = options.regions
+        roles |= {f"assay {name}": path for name, path in files.items()}
         checksums = stack.enter_context(Checksums(roles))
         assays = {}
         for name, path in files.items():
             with stages.phase(f"reading {name}"):
                 assays[name] = _open(stack, path, sizes, options, report)
-        check_assays(model.spec.inputs, assays)
         total = covered_bases(bins, sizes, model.spec.grid)
         writing = stack.enter_context(ExitStack())
         writer = writing.enter_context(
@@ -257,8 +257,8 @@ def _assay_files(model: Model, options: PredictOptions) -> dict[str, Path]:
             f"--assay {unknown[0]}: model {model.name} reads no such assay; it reads "
             f"{', '.join(needed) or 'DNA only'}"
         )
+    of_fragments = list(dict.fromkeys(i.assay for i in inputs if i.measure != "values"))
     if options.fragments is not None and needed:
-        of_fragments = dict.fromkeys(item.assay for item in inputs if item.measure != "values")
         open_ones = [name for name in of_fragments if name not in given]
         if len(open_ones) != 1:
             raise InputError(
@@ -267,19 +267,21 @@ def _assay_files(model: Model, options: PredictOptions) -> dict[str, Path]:
             )
         given[open_ones[0]] = options.fragments
     for name in needed:
-        if name not in given:
-            kinds = {item.measure == "values" for item in inputs if item.assay == name}
-            if kinds == {True}:
-                raise InputError(
-                    f"model {model.name} reads a signal of {name}: give its bigWig with "
-                    f"--assay {name}=FILE"
-                )
+        if name in given:
+            continue
+        if name not in of_fragments:
             raise InputError(
-                f"model {model.name} reads {name} fragments: give a BAM, fragment file or BEDPE "
-                f"with --fragments" + (f" or --assay {name}=FILE" if len(needed) > 1 else "")
+                f"model {model.name} reads a signal of {name}: give its bigWig with "
+                f"--assay {name}=FILE"
             )
-        if not given[name].is_file():
-            raise InputError(f"{given[name]}: no such file")
+        how = "--fragments" if of_fragments == [name] else f"--assay {name}=FILE"
+        raise InputError(
+            f"model {model.name} reads {name} fragments: give a BAM, fragment file or BEDPE with "
+            f"{how}"
+        )
+    for item in inputs:
+        path = given[item.assay]
+        check_kind(item, str(path), bigwig=is_bigwig(path))
     return {name: given[name] for name in needed}
 
 
@@ -350,3 +352,5 @@ def _announce(
             f"note: {options.fasta} is not the assembly that the model was trained on "
             f"({model.spec.assembly}); its figures on other genomes are not known"
         )
+    if options.fragments is not None and not any(item.assay for item in model.spec.inputs):
+        report.note(f"note: model {model.name} reads DNA only; {options.fragments} is not read")

@@ -23,6 +23,9 @@ from chromputer_tracks.spec import HeadSpec, ModelSpec
 from chromputer_tracks.tracks.calls import CallRuns
 from chromputer_tracks.tracks.states import StateRuns, write_states_bigbed
 
+LARGEST_SIGNAL = 2.0**48
+"""Larger values of continuous labels are refused (2.8e14): zoom levels of bigWig files hold sums of
+squares as float32."""
 RESOLUTION = 2.0**-17
 """Probabilities are rounded to multiples of it (7.6e-6) before anything is written, so that sums
 are exact, all tracks agree with one another, and the files compress well."""
@@ -83,7 +86,8 @@ class TrackWriter:
 
     Raises:
         OutputError: ``out`` is a file, its parent is missing, it is not writable, the disk is
-            full, a file does not pass its check, or two labels would share a file.
+            full, a file does not pass its check, two labels would share a file, or a head's name
+            would lead out of the folder.
     """
 
     summary: TrackSummary
@@ -134,11 +138,14 @@ class TrackWriter:
 
     def _path(self, name: str) -> Path:
         """Where the file is made; each name is used once, also where case does not count."""
+        if ".." in Path(name).parts:
+            raise OutputError(f"cannot write {self._out / name}: it is outside of the folder")
         if name.casefold() in (other.casefold() for other in self._names):
             raise OutputError(f"cannot write {self._out / name}: two labels have this name")
         self._names.append(name)
         path = self._staging.folder / name
-        path.parent.mkdir(exist_ok=True)
+        with output_errors(self._out / name):
+            path.parent.mkdir(exist_ok=True)
         return path
 
     def _bed(self, stack: ExitStack, name: str) -> IO[str]:
@@ -168,12 +175,13 @@ class TrackWriter:
         if values.shape != (outputs, -(-(end - start) // stride)):
             raise OutputError(f"{where}: {values.shape} values for {outputs} tracks")
         limits = np.ones((outputs, 1), dtype=np.float32)
-        limits[self._continuous] = np.finfo(np.float32).max
+        limits[self._continuous] = LARGEST_SIGNAL
         # Comparisons with NaN are false.
         if not ((values >= 0) & (values <= limits)).all():
             raise OutputError(
-                f"{where}: the model gave a value that is no probability, or no finite signal of "
-                f"at least 0 ({values.min()} to {values.max()}); is the model file damaged?"
+                f"{where}: the model gave a value that is no probability, or no signal from 0 to "
+                f"{LARGEST_SIGNAL:.2g} ({values.min()} to {values.max()}); is the model file "
+                f"damaged?"
             )
         rounded = np.rint(values * np.float32(1 / RESOLUTION))
         rounded *= np.float32(RESOLUTION)
