@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from chromputer_tracks import __version__
+from chromputer_tracks.cli.ablate import ablate
 from chromputer_tracks.cli.dataset import dataset
 from chromputer_tracks.cli.demo import demo
 from chromputer_tracks.cli.doctor import doctor
@@ -67,6 +68,7 @@ app.command()(fragments)
 app.command()(models)
 app.command()(dataset)
 app.command()(train)
+app.command()(ablate)
 app.command()(evaluate)
 app.command()(simulate)
 app.command()(doctor)

@@ -9,8 +9,6 @@ from typing import Annotated
 
 import typer
 
-_NEEDED = ("torch", "lightning", "onnx", "onnxscript", "scipy", "sklearn")
-
 
 def train(
     config: Annotated[Path, typer.Argument(help="Training configuration (TOML).")],
@@ -36,17 +34,11 @@ def train(
 ) -> None:
     """Train a model and export it as a model folder, with its model card."""
     from dataclasses import replace
-    from importlib.util import find_spec
 
     from chromputer_tracks.cli.console import stderr_console
-    from chromputer_tracks.errors import DependencyError
+    from chromputer_tracks.cli.requirements import TRAINING, require
 
-    # Before anything is trained: the export at its end needs some of them.
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise DependencyError(
-            f"training needs {', '.join(missing)}: pip install 'chromputer-tracks[train]'"
-        )
+    require("training", TRAINING)
     from chromputer_tracks.model.config_file import load_config
     from chromputer_tracks.model.training import train_model
 

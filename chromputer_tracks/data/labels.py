@@ -102,7 +102,10 @@ class PeakLabels:
             last = np.searchsorted(centres, positions + reach, side="left")
             return first < last
 
-        return np.where(within(half), 1, np.where(within(half + self.flank), UNKNOWN, 0))
+        found = within(half)
+        if not self.flank:
+            return found.astype(np.int64)
+        return np.where(found, 1, np.where(within(half + self.flank), UNKNOWN, 0))
 
 
 @dataclass(frozen=True, slots=True)

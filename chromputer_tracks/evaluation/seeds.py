@@ -30,7 +30,7 @@ def _mean(items: Sequence[Any]) -> Any:
     if isinstance(first, Curve) or first is None:
         return first
     if is_dataclass(first):
-        return first.__class__(  # type: ignore[misc]
+        return first.__class__(
             **{f.name: _mean([getattr(item, f.name) for item in items]) for f in fields(first)}
         )
     if isinstance(first, dict):

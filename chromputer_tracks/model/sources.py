@@ -261,9 +261,30 @@ def _with_matched_sites(config: TrainConfig, fasta: Fasta, sample: Sample) -> Sa
     accessible = None
     if how.peaks is not None:
         accessible = Mask.from_intervals(r.interval for r in read_bed(how.peaks, fasta.sizes))
+    try:
+        chosen = _matched_sites(config, fasta, sample, how, accessible)
+    except InputError as error:
+        error.add_note(f"sample {sample.name}")
+        raise
+    mask = chosen.mask()
+    return replace(
+        sample,
+        learnt=replace(sample.learnt, sites=mask),
+        scored=replace(sample.scored, sites=mask),
+        matched=chosen,
+    )
+
+
+def _matched_sites(
+    config: TrainConfig,
+    fasta: Fasta,
+    sample: Sample,
+    how: MatchedConfig,
+    accessible: Mask | None,
+) -> MatchedSites:
     stores = [item for item in sample.assays.values() if isinstance(item, FragmentStore)]
     splits = config.splits
-    chosen = matched_sites(
+    return matched_sites(
         [peaks.centres for peaks in sample.scored.binary if peaks is not None],
         accessible,
         sample.scored.masked,
@@ -274,13 +295,6 @@ def _with_matched_sites(config: TrainConfig, fasta: Fasta, sample: Sample) -> Sa
         stores[0] if stores else None,
         how,
         config.seed,
-    )
-    mask = chosen.mask()
-    return replace(
-        sample,
-        learnt=replace(sample.learnt, sites=mask),
-        scored=replace(sample.scored, sites=mask),
-        matched=chosen,
     )
 
 

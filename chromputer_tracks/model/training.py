@@ -163,22 +163,31 @@ def run_provenance(config: TrainConfig, sources: Sources, command: str) -> dict[
         files["state table"] = config.states.table
     if config.sites.peaks is not None:
         files["sites"] = config.sites.peaks
+    if config.sites.matched is not None and config.sites.matched.peaks is not None:
+        files["accessible peaks"] = config.sites.matched.peaks
     if sources.shape_table is not None and config.inputs.shape_table is not None:
         files["DNA shape"] = config.inputs.shape_table
     for sample in config.all_samples():
         files |= _sample_files(config, sample)
     files |= {f"auxiliary {path.name.split('.')[0]}": path for path in sources.auxiliary}
     return {
-        "chromputer_tracks": __version__,
-        "torch": torch.__version__,
-        "lightning": lightning.__version__,
-        "python": platform.python_version(),
+        **versions(),
         "date": datetime.now(UTC).date().isoformat(),
         "seed": config.seed,
         "command": command,
         "inputs": {
             name: {"file": path.name, "sha256": _sha256(path)} for name, path in files.items()
         },
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of what training hangs on."""
+    return {
+        "chromputer_tracks": __version__,
+        "torch": torch.__version__,
+        "lightning": lightning.__version__,
+        "python": platform.python_version(),
     }
 
 

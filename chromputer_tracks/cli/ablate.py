@@ -1,0 +1,99 @@
+"""``chromputer ablate``: what each input of a configuration is worth."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def ablate(
+    config: Annotated[Path, typer.Argument(help="Training configuration (TOML).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for runs, tables and report.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Folder that relative paths in the configuration start from; "
+            "default: the configuration's own folder.",
+        ),
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--inputs",
+            metavar="A+B",
+            help="Inputs to train with, joined by +; may be repeated, the full set last. "
+            "Default: every combination of up to three inputs.",
+        ),
+    ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option("--seed", min=0, help="A run from each; may be repeated. Default: 1, 2, 3."),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Instead of the configuration's.")
+    ] = None,
+    tss: Annotated[
+        Path | None, typer.Option(help="BED of genes or start sites; default: data.tss.")
+    ] = None,
+    replicate_states: Annotated[
+        Path | None, typer.Option(help="Second states BED: its agreement is the ceiling.")
+    ] = None,
+    replicate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=BED", help="Second peak file of a label; may be repeated."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Threads of the random forest.")] = 1,
+) -> None:
+    """Train subsets of the inputs and compare them with one another and with baselines.
+
+    Finished runs in the output folder are read, not repeated, and one that was stopped goes on.
+    """
+    from dataclasses import replace
+
+    from rich.table import Table
+    from rich.text import Text
+
+    from chromputer_tracks.cli.console import stderr_console
+    from chromputer_tracks.cli.requirements import TRAINING, named_files, require
+
+    require("an ablation", TRAINING)
+    from chromputer_tracks.analysis import ablate as study
+    from chromputer_tracks.analysis.ablate_files import terminal_tables, write_ablation
+    from chromputer_tracks.model.config_file import load_config
+    from chromputer_tracks.model.training import versions
+
+    settings = load_config(config, data)
+    if epochs is not None:
+        settings = replace(settings, fit=replace(settings.fit, epochs=epochs))
+    command = shlex.join(["chromputer", *sys.argv[1:]])
+    options = study.AblateOptions(
+        settings,
+        out,
+        tuple(inputs or ()),
+        tuple(dict.fromkeys(seed or (1, 2, 3))),
+        tss,
+        replicate_states,
+        tuple(named_files("--replicate", replicate or []).items()),
+        jobs,
+    )
+    console = stderr_console()
+    found = study.ablate(options, console.print, command)
+    if found is None:  # not the first of several training processes
+        return
+    provenance = {**versions(), "seeds": list(options.seeds), "command": command}
+    paths = write_ablation(found, out, settings.name, config.read_text(), provenance)
+    for caption, header, rows in terminal_tables(found):
+        shown = Table(title=Text(caption), title_justify="left", title_style="bold")
+        for place, name in enumerate(header):
+            shown.add_column(name, justify="right" if place else "left", no_wrap=True)
+        for row in rows:
+            shown.add_row(*row)
+        console.print(shown)
+    for note in found.notes:
+        console.print(f"note: {note}")
+    console.print(f"all figures in {', '.join(str(path) for path in paths)}")

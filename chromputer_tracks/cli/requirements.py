@@ -1,0 +1,57 @@
+"""What several commands ask of their surroundings and of their options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import typer
+
+from chromputer_tracks.errors import DependencyError
+
+TRAINING = (
+    "torch",
+    "lightning",
+    "tensorboard",
+    "onnx",
+    "onnxscript",
+    "scipy",
+    "sklearn",
+    "pyjaspar",
+    "jinja2",
+    "matplotlib",
+)
+"""Modules of the extra ``train``."""
+
+_PACKAGES = {"sklearn": "scikit-learn"}
+
+
+def require(what: str, modules: Sequence[str]) -> None:
+    """Whether the modules are there, before minutes are spent on what then fails.
+
+    Args:
+        what: needs them, as the message begins.
+        modules: of the extra ``train``.
+
+    Raises:
+        DependencyError: names the packages that are missing and how to install them.
+    """
+    missing = [_PACKAGES.get(name, name) for name in modules if find_spec(name) is None]
+    if missing:
+        raise DependencyError(
+            f"{what} needs {', '.join(missing)}: pip install 'chromputer-tracks[train]'"
+        )
+
+
+def named_files(option: str, given: Sequence[str]) -> dict[str, Path]:
+    """Name to file of an option that is given as ``NAME=FILE``, maybe several times."""
+    files: dict[str, Path] = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise typer.BadParameter(f"{text!r} is not NAME=FILE", param_hint=option)
+        if name in files:
+            raise typer.BadParameter(f"{name} is given twice", param_hint=option)
+        files[name] = Path(path)
+    return files
