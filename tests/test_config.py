@@ -1,4 +1,4 @@
-"""Training configurations: read whole, and every error names its key."""
+"""Training configurations: what is read, and what is made of it."""
 
 from pathlib import Path
 
@@ -6,9 +6,10 @@ import pytest
 
 from chromputer_tracks.data.vplot import DEFAULT_BIN
 from chromputer_tracks.errors import ConfigError
-from chromputer_tracks.model.config import TrainConfig
+from chromputer_tracks.model.config import SampleConfig, TrainConfig
 from chromputer_tracks.model.config_file import load_config
-from chromputer_tracks.model.network import FINE
+from chromputer_tracks.model.network_config import FINE
+from chromputer_tracks.spec import InputSpec, Normalisation
 
 SHIPPED = Path(__file__).parents[1] / "models" / "yeast-atac.toml"
 
@@ -51,10 +52,18 @@ def test_a_minimal_configuration(tmp_path):
     assert config.data.fasta == tmp_path / "genome.fa"
     assert config.splits.train == ("chr1", "chr2")
     assert [(item.name, item.peaks) for item in config.binary] == [
-        ("Reb1", tmp_path / "peaks" / "Reb1.bed")
+        ("Reb1", (tmp_path / "peaks" / "Reb1.bed",))
     ]
     assert config.states is None
     assert config.auxiliary is None
+    assert config.inputs.assays == ("atac",)
+    assert config.all_samples() == (
+        SampleConfig(
+            "sample",
+            {"atac": tmp_path / "atac.tsv.gz"},
+            peaks={"Reb1": (tmp_path / "peaks" / "Reb1.bed",)},
+        ),
+    )
     # What is not given is the dataclasses' own default.
     default = TrainConfig(config.name, config.assembly, config.data, config.splits)
     for key in ("sites", "inputs", "network", "segments", "fit", "label_bin", "seed"):
@@ -107,7 +116,154 @@ precision = "32-true"
     (_, vplot) = config.inputs.specs()
     assert vplot.length_edges == (20, 100, 200)
     assert vplot.normalisation is not None
-    assert (vplot.normalisation.reference, vplot.normalisation.transform) == (10.0, "none")
+    assert (vplot.normalisation.reference, vplot.normalisation.transform) == ((10.0,), "none")
+
+
+SAMPLES = """\
+name = "toy"
+assembly = "toy1"
+[data]
+fasta = "genome.fa"
+[splits]
+train = ["chr1"]
+validation = ["chr2"]
+test = ["chr3"]
+[states]
+table = "states.tsv"
+[[binary]]
+name = "Reb1"
+agreement = "rank"
+idr = 0.1
+[[binary]]
+name = "CTCF"
+head = "insulators"
+[[binary]]
+name = "Abf1"
+[[continuous]]
+name = "H3K4me3"
+loss = "mse"
+[[continuous]]
+name = "RNA"
+[[samples]]
+name = "A"
+assays = { atac = "a.bam", mnase = "m.tsv", h3 = "h.bw" }
+states = "states.bed"
+peaks.Reb1 = ["r1.bed", "r2.bed"]
+peaks.CTCF = "c.bed"
+signals = { RNA = "rna.bw" }
+[[samples]]
+name = "B"
+use = "test"
+[samples.assays]
+atac = "b.bam"
+mnase = "m.tsv"
+h3 = "h.bw"
+[samples.peaks]
+Reb1 = "b.bed"
+[[samples]]
+name = "C"
+assays = { atac = "a.bam", mnase = "m.tsv", h3 = "h.bw" }
+peaks = { Abf1 = "c.bed" }
+signals = { H3K4me3 = "h.bw" }
+[inputs]
+shape = ["MGW", "Roll"]
+shape_table = "shape.tsv"
+sequence = false
+vplots = ["atac", "mnase"]
+length_edges = [20, 100, 200]
+reference = 10
+background = 5000
+prior = 500
+per_length = true
+[[inputs.signals]]
+name = "cuts"
+assay = "atac"
+lengths = [20, 100]
+smooth = 50
+[[inputs.signals]]
+name = "h3"
+assay = "h3"
+measure = "values"
+"""
+
+
+def test_several_samples(tmp_path):
+    for name in ("a.bam", "b.bam", "m.tsv", "h.bw", "rna.bw", "shape.tsv"):
+        (tmp_path / name).touch()
+    for name in ("r1.bed", "r2.bed", "b.bed", "c.bed"):
+        (tmp_path / name).touch()
+    config = load_config(write(tmp_path, SAMPLES))
+
+    def files(**names):
+        return {name: tmp_path / file for name, file in names.items()}
+
+    assays = files(atac="a.bam", mnase="m.tsv", h3="h.bw")
+    peaks = {"Reb1": (tmp_path / "r1.bed", tmp_path / "r2.bed"), "CTCF": (tmp_path / "c.bed",)}
+    assert config.all_samples() == (
+        SampleConfig("A", assays, tmp_path / "states.bed", peaks, files(RNA="rna.bw")),
+        SampleConfig(
+            "B",
+            assays | files(atac="b.bam"),
+            peaks={"Reb1": (tmp_path / "b.bed",)},
+            use="test",
+        ),
+        SampleConfig(
+            "C", assays, peaks={"Abf1": (tmp_path / "c.bed",)}, signals=files(H3K4me3="h.bw")
+        ),
+    )
+    # Head by head, in the order of each head's first label.
+    assert {name: [b.name for b in of] for name, of in config.binary_heads().items()} == {
+        "binary": ["Reb1", "Abf1"],
+        "insulators": ["CTCF"],
+    }
+    assert [item.name for item in config.binary_labels()] == ["Reb1", "Abf1", "CTCF"]
+    assert list(config.continuous_heads()) == ["signal_mse", "signal_poisson"]
+    assert [item.name for item in config.continuous_labels()] == ["H3K4me3", "RNA"]
+    assert (config.binary[0].agreement, config.binary[0].idr) == ("rank", 0.1)
+    assert config.inputs.assays == ("atac", "mnase", "h3")
+
+    edges = (20, 100, 200)
+    each, cuts, values = (
+        Normalisation(reference, "log1p", 5000, 500)
+        for reference in ((2.5, 7.5), (1000.0,), (1.0,))
+    )
+    flat = Normalisation((10.0,), "log1p", 5000, 500)
+    assert config.inputs.specs({"atac": (0.25, 0.75)}) == (
+        InputSpec("sequence", "sequence", bases=False, shape=("MGW", "Roll")),
+        InputSpec("vplot", "vplot_atac", 10, edges, each, "atac"),
+        InputSpec("vplot", "vplot_mnase", 10, edges, flat, "mnase"),
+        InputSpec("signal", "cuts", 10, (20, 100), cuts, "atac", "cuts", 50),
+        InputSpec("signal", "h3", 10, (), values, "h3", "values"),
+    )
+
+
+def test_the_only_sample_has_all_files_of_the_configuration(tmp_path):
+    for name in ("m.tsv", "rna.bw"):
+        (tmp_path / name).touch()
+    config = load_config(
+        write(
+            tmp_path,
+            data='assays = { mnase = "m.tsv" }',
+            rest="""
+[states]
+bed = "states.bed"
+table = "states.tsv"
+[[continuous]]
+name = "RNA"
+bigwig = "rna.bw"
+""",
+        )
+    )
+    assert config.all_samples() == (
+        SampleConfig(
+            "sample",
+            {"atac": tmp_path / "atac.tsv.gz", "mnase": tmp_path / "m.tsv"},
+            tmp_path / "states.bed",
+            {"Reb1": (tmp_path / "peaks" / "Reb1.bed",)},
+            {"RNA": tmp_path / "rna.bw"},
+        ),
+    )
+    assert list(config.continuous_heads()) == ["signal"]
 
 
 def test_paths_start_from_the_given_root(tmp_path):
@@ -118,102 +274,6 @@ def test_paths_start_from_the_given_root(tmp_path):
     with pytest.raises(ConfigError, match=r"data.fasta: no such file: .*elsewhere/genome.fa"):
         load_config(moved)
     assert load_config(moved, tmp_path).data.fasta == tmp_path / "genome.fa"
-
-
-@pytest.mark.parametrize(
-    ("place", "text", "key", "what"),
-    [
-        ("top", "windoww = 3", "'windoww'", "unknown key"),
-        ("data", 'bam = "x"', "'data.bam'", "known: fasta, fragments"),
-        ("binary", "colour = [1, 2, 3]", r"'binary\[0\].colour'", "unknown key"),
-        ("rest", "[netwrk]\nstride = 50", "'netwrk'", "unknown key"),
-        ("top", 'seed = "1"', "seed must be of type int", "'1'"),
-        ("top", "seed = true", "seed must be of type int", "True"),
-        ("top", "seed = 1.5", "seed must be of type int", "1.5"),
-        ("top", "description = 3", "description must be of type str", "3"),
-        ("rest", "[inputs]\nsequence = 1", "inputs.sequence must be of type bool", "1"),
-        (
-            "rest",
-            "[fit]\nlearning_rate = 'fast'",
-            "fit.learning_rate must be of type float",
-            "fast",
-        ),
-        ("top", "sites = 3", r"\[sites\] must be a table", "3"),
-        ("top", "notes = 3", "notes must be a path", "3"),
-        ("top", 'notes = "none.md"', "notes: no such file", "none.md"),
-        ("data", 'blacklist = "gone.bed"', "data.blacklist: no such file", "gone.bed"),
-        ("rest", '[sites]\nkind = "tiles"', "sites.kind is 'tiles'", "choose one of bins, peaks"),
-        ("rest", '[fit]\nprecision = "16"', "fit.precision is '16'", "bf16-mixed, 32-true"),
-        ("binary", "color = [1, 2]", r"binary\[0\].color must have 3 values", r"\[1, 2\]"),
-        ("binary", "color = 'red'", r"binary\[0\].color must be a list", "red"),
-        ("binary", "color = [1, 2, 'x']", r"binary\[0\].color\[2\] must be of type int", "x"),
-        ("binary", "color = [1, 2, 256]", "Reb1", "256"),
-        ("rest", "[network]\nvplot_channels = [4]", "network.vplot_channels must have 2", "4"),
-        ("rest", "[network]\ndilations = [1, 2.5]", r"network.dilations\[1\]", "2.5"),
-        ("top", "label_bin = 120", "label_bin 120", "multiple of the stride"),
-        ("top", "label_bin = 0", "label_bin is 0", "at least 1"),
-        ("top", "seed = -1", "seed is -1", "at least 0"),
-        ("rest", "[fit]\nepochs = 0", "fit.epochs is 0", "at least 1"),
-        ("rest", "[fit]\nbatch = 0", "fit.batch is 0", "at least 1"),
-        ("rest", "[fit]\nlearning_rate = 0", "fit.learning_rate is 0", "above 0"),
-        ("rest", "[fit]\nlearning_rate = nan", "fit.learning_rate is nan", "above 0"),
-        ("rest", "[fit]\nflank = -5", "fit.flank is -5", "at least 0"),
-        ("rest", "[segments]\noutputs = 0", "segments.outputs is 0", "at least 1"),
-        ("rest", "[segments]\nbalanced = -1", "segments.balanced is -1", "at least 0"),
-        ("rest", "[segments]\njitter = -1", "segments.jitter is -1", "at least 0"),
-        ("rest", "[network]\nstride = 0", "network.stride is 0", "at least 1"),
-        ("rest", "[network]\nstride = 4", "stride 4 ", "multiple of 10"),
-        ("rest", "[network]\nstride = 40", "motif_context 11", "multiple of 8"),
-        ("rest", "[network]\nwindow = 2030", "window 2030", "even number of strides"),
-        ("rest", "[network]\nmotif_width = 20", "motif_width 20", "odd"),
-        ("rest", "[network]\ndilations = [64]", "dilations", "too short"),
-        ("rest", "[network]\ndilations = [1, 0]", "network.dilations is", "at least 1"),
-        ("rest", "[network]\nvplot_channels = [0, 8]", "network.vplot_channels", "at least 1"),
-        ("rest", "[network]\ndropout = 1", "network.dropout is 1", "1 excluded"),
-        ("rest", "[inputs]\nsequence = false\nvplot = false", r"\[inputs\]", "off"),
-        ("rest", "[inputs]\nbin = 25", "inputs.bin is 25", "bins of 10 bp"),
-        ("rest", "[inputs]\nlength_edges = [50, 20]", "length_edges", "ascend"),
-        ("rest", "[inputs]\nreference = 0", "reference 0", "above 0"),
-        ("rest", '[sites]\nkind = "peaks"', "sites.peaks", "sites.kind is 'peaks'"),
-        ("rest", '[sites]\npeaks = "states.bed"', "sites.peaks", "sites.kind is 'bins'"),
-        ("rest", '[auxiliary]\nfolder = "states.bed"', "auxiliary.folder", "not a folder"),
-        ("rest", "[auxiliary]", "'auxiliary.folder' is missing", ""),
-        (
-            "rest",
-            '[[binary]]\nname = "Reb1"\npeaks = "peaks/Reb1.bed"',
-            r"two \[\[binary\]\] tables",
-            "Reb1",
-        ),
-        ("rest", '[[binary]]\nname = "a b"\npeaks = "peaks/Reb1.bed"', "'a b'", "letters, digits"),
-    ],
-)
-def test_errors_name_the_key(tmp_path, place, text, key, what):
-    path = write(tmp_path, **{place: text})
-    with pytest.raises(ConfigError, match=key) as caught:
-        load_config(path)
-    assert str(path) in str(caught.value)
-    caught.match(what)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ('name = "toy"\n', "", "key 'name' is missing"),
-        ('fasta = "genome.fa"', "", "key 'data.fasta' is missing"),
-        ('test = ["chr4"]', "", "key 'splits.test' is missing"),
-        ('train = ["chr1", "chr2"]', "train = []", "splits.train names no contig"),
-        ('["chr3"]', '["chr2"]', "chr2 is in splits.train and in splits.validation"),
-        ('["chr4"]', '["chr3"]', "chr3 is in splits.validation and in splits.test"),
-        ('"genome.fa"', '"no.fa"', "data.fasta: no such file"),
-        ('[[binary]]\nname = "Reb1"\npeaks = "peaks/Reb1.bed"\n', "", "nothing to learn"),
-        ('peaks = "peaks/Reb1.bed"', "", r"key 'binary\[0\].peaks' is missing"),
-    ],
-)
-def test_errors_of_the_needed_parts(tmp_path, old, new, message):
-    text = MINIMAL.format(top="", data="", binary="", rest="")
-    assert text.count(old) == 1
-    with pytest.raises(ConfigError, match=message):
-        load_config(write(tmp_path, text.replace(old, new)))
 
 
 def test_a_file_that_is_not_toml(tmp_path):

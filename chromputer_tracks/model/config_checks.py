@@ -255,7 +255,8 @@ class _Checks:
                 "label_bin",
                 f"label_bin {config.label_bin} must be a multiple of the stride ({network.stride})",
             )
-        table = np.zeros((1024, 6)) if config.inputs.shape else None
+        # Any values that differ, as those of a real table do.
+        table = np.eye(1024, 6) if config.inputs.shape else None
 
         def build() -> None:
             Grid(network.window, network.stride)
@@ -283,7 +284,9 @@ class _Checks:
             make()
         except (ConfigError, InputError, SpecError) as error:
             keys = {item.name for item in dataclasses.fields(table)}
-            words = re.findall(r"\w+", str(error).replace("colour", "color"))
+            # Names in quotes are the user's own and may be those of keys.
+            unquoted = re.sub("'[^']*'", "", str(error)).replace("colour", "color")
+            words = re.findall(r"\w+", unquoted)
             key = next((word for word in words if word in keys), "")
             raise self._error(f"{place}.{key}" if key else place, str(error)) from error
 
