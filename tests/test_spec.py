@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chromputer_tracks.errors import SpecError
-from chromputer_tracks.spec import DepthNormalisation, HeadSpec, InputSpec, Label, ModelSpec
+from chromputer_tracks.spec import SHAPES, HeadSpec, InputSpec, Label, ModelSpec, Normalisation
 
 names = st.from_regex(r"[A-Za-z0-9._-]{1,8}", fullmatch=True)
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -27,11 +27,37 @@ labels = st.builds(
 )
 label_sets = st.lists(labels, min_size=1, max_size=4, unique_by=lambda label: label.name).map(tuple)
 edges = st.lists(st.integers(0, 2000), min_size=2, max_size=5, unique=True).map(sorted).map(tuple)
-depths = st.builds(
-    DepthNormalisation,
-    st.floats(1e-6, 1e6),
-    st.sampled_from(["log1p", "none"]),
-)
+TRANSFORMS = ["log1p", "asinh", "sqrt", "none"]
+
+
+def normalisations(classes: int) -> st.SearchStrategy[Normalisation]:
+    """With one reference, or one for each length class."""
+    values = st.floats(1e-6, 1e6)
+    return st.builds(
+        Normalisation,
+        st.one_of(*(st.tuples(*[values] * number) for number in {1, classes})),
+        st.sampled_from(TRANSFORMS),
+        st.integers(0, 10**5),
+        st.integers(1, 10**4),
+    )
+
+
+@st.composite
+def input_specs(draw: st.DrawFn, kind: str, name: str, bin_size: int) -> InputSpec:
+    """Any input of a kind."""
+    if kind == "sequence":
+        shape = tuple(draw(st.lists(st.sampled_from(SHAPES), unique=True)))
+        return InputSpec("sequence", name, bases=not shape or draw(st.booleans()), shape=shape)
+    assay = draw(st.sampled_from(["atac", "mnase"]))
+    if kind == "vplot":
+        bounds = draw(edges)
+        how = draw(normalisations(len(bounds) - 1))
+        return InputSpec("vplot", name, bin_size, bounds, how, assay)
+    measure = draw(st.sampled_from(["cuts", "coverage", "midpoints", "values"]))
+    bounds = () if measure == "values" else draw(st.just(()) | edges.map(lambda all: all[:2]))
+    smooth = draw(st.just(0) | st.integers(0, 9).map(lambda half: bin_size * (2 * half + 1)))
+    how = draw(normalisations(1))
+    return InputSpec("signal", name, bin_size, bounds, how, assay, measure, smooth)
 
 
 @st.composite
@@ -39,21 +65,22 @@ def specs(draw: st.DrawFn) -> ModelSpec:
     bin_size = draw(st.integers(1, 25))
     stride = bin_size * draw(st.integers(1, 10))
     window = stride + 2 * bin_size * draw(st.integers(0, 30))
-    inputs = (
-        InputSpec("sequence", "dna"),
-        InputSpec("vplot", "atac", bin_size, draw(edges), draw(depths)),
-    )
+    kinds = draw(st.lists(st.sampled_from(["sequence", "vplot", "signal"]), min_size=1, max_size=4))
+    inputs = tuple(draw(input_specs(k, f"{k}_{row}", bin_size)) for row, k in enumerate(kinds))
     heads = (
         HeadSpec("states", "chromatin", draw(label_sets)),
         HeadSpec("binary", "factors", draw(label_sets)),
+        HeadSpec("binary", "marks", draw(label_sets)),
+        HeadSpec("continuous", "signal", draw(label_sets), draw(st.sampled_from(["log", "log1p"]))),
     )
+    chosen = draw(st.permutations(heads))
     return ModelSpec(
         name=draw(names),
         window=window,
         stride=stride,
         label_bin=draw(st.integers(1, 500)),
         inputs=inputs,
-        heads=draw(st.sampled_from([heads, heads[:1], heads[1:], heads[::-1]])),
+        heads=tuple(chosen[: draw(st.integers(1, len(chosen)))]),
         assembly=draw(st.text(max_size=9)),
         sizes_digest="0" * 64,
         splits=draw(st.dictionaries(names, st.lists(names).map(tuple), max_size=3)),
@@ -70,11 +97,13 @@ def example() -> ModelSpec:
         label_bin=200,
         inputs=(
             InputSpec("sequence", "dna"),
-            InputSpec("vplot", "atac", 10, (1, 100, 200), DepthNormalisation(3.5)),
+            InputSpec("vplot", "atac", 10, (1, 100, 200), Normalisation((3.5,)), "atac"),
+            InputSpec("signal", "h3", 10, (), Normalisation((1.0,)), "h3", "values", 50),
         ),
         heads=(
             HeadSpec("states", "s", (Label("S1", "one", (1, 2, 3)), Label("S2", "two", (0, 0, 0)))),
             HeadSpec("binary", "b", (Label("Reb1", "Reb1", (255, 255, 255), 2.0, -1.5, 0.25),)),
+            HeadSpec("continuous", "c", (Label("RNA", "RNA", (0, 0, 0)),), "log"),
         ),
         assembly="sacCer3",
         sizes_digest="ab",
@@ -89,9 +118,9 @@ def test_json_is_inverted(spec: ModelSpec) -> None:
 
 def test_derived() -> None:
     spec = example()
-    assert spec.outputs == 3
-    assert spec.head_slices() == {"s": slice(0, 2), "b": slice(2, 3)}
-    assert [item.channels for item in spec.inputs] == [4, 2]
+    assert spec.outputs == 4
+    assert spec.head_slices() == {"s": slice(0, 2), "b": slice(2, 3), "c": slice(3, 4)}
+    assert [item.channels for item in spec.inputs] == [4, 2, 1]
     assert (spec.grid.window, spec.grid.stride, spec.grid.flank) == (2000, 50, 975)
     assert list(json.loads(spec.to_json()))[:3] == ["name", "window", "stride"]
 
@@ -114,7 +143,7 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("version", 2, r"model spec version 2 is unknown; this release reads version 1\. Upgrade"),
+        ("version", 1, r"model spec version 1 is unknown; this release reads version 2\. Upgrade"),
         ("version", None, "version None is unknown"),
         ("colour", 1, "unexpected keyword argument 'colour'"),
         ("window", None, "missing 1 required positional argument: 'window'"),
@@ -125,13 +154,37 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("inputs/1/bin", 0, "bin 0 must be whole, at least 1 bp"),
         ("inputs/1/bin", 2.5, "bin 2.5 must be whole"),
         ("inputs/1/name", "dna", "input names must be distinct"),
-        ("inputs/1/length_edges", [100, 100], r"length_edges must ascend, got \(100, 100\)"),
-        ("inputs/1/length_edges", [100], "length_edges must ascend"),
-        ("inputs/1/normalisation/reference", 0, "depth reference 0 must be above 0"),
-        ("inputs/1/normalisation/transform", "sqrt", "unknown transform 'sqrt'"),
+        ("inputs/1/name", "a b", "input 'a b': use letters, digits"),
+        ("inputs/1/length_edges", [100, 100], r"must be whole and ascend, got \(100, 100\)"),
+        ("inputs/1/length_edges", [100, 200.5], "must be whole and ascend"),
+        ("inputs/1/length_edges", [100], r"at least two length_edges, got \(100,\)"),
+        ("inputs/1/assay", "", "a vplot needs an assay to read"),
+        ("inputs/1/normalisation/reference", 0, "ill-typed"),
+        ("inputs/1/normalisation/reference", [], r"reference \(\) must be above 0"),
+        ("inputs/1/normalisation/reference", [0], r"reference \(0,\) must be above 0"),
+        ("inputs/1/normalisation/reference", [1, float("nan")], "must be above 0"),
+        ("inputs/1/normalisation/reference", [1, 2, 3], "3 reference densities for 2 length"),
+        ("inputs/1/normalisation/transform", "log", "unknown transform 'log'"),
+        ("inputs/1/normalisation/background", -1, "background -1 must be whole bp, at least 0"),
+        ("inputs/1/normalisation/background", 1.5, "background 1.5 must be whole bp"),
+        ("inputs/1/normalisation/prior", -1, "prior -1 must be whole bp, at least 0"),
+        ("inputs/0/shape", ["MGW", "EP"], "unknown shape 'EP'; known: MGW, ProT, Roll, HelT"),
+        ("inputs/0/bases", False, "neither bases nor shape are read"),
+        ("inputs/2/assay", "", "a signal needs an assay to read"),
+        ("inputs/2/measure", "", "unknown measure ''"),
+        ("inputs/2/measure", "ends", "unknown measure 'ends'"),
+        ("inputs/2/length_edges", [1, 2], "two length_edges or none"),
+        ("inputs/2/smooth", 20, "smooth 20 must be an odd number of bins of 10 bp"),
+        ("inputs/2/smooth", 35, "smooth 35 must be an odd number"),
+        ("inputs/2/smooth", -50, "smooth -50 must be an odd number"),
+        ("inputs/2/normalisation/reference", [1, 2], "2 reference densities for 1 length"),
         ("inputs", [], "at least one input and one head"),
         ("heads", [], "at least one input and one head"),
-        ("heads/0/kind", "continuous", "head 's': unknown kind 'continuous'"),
+        ("heads/0/kind", "regression", "head 's': unknown kind 'regression'"),
+        ("heads/0/kind", "continuous", "head 's': transform '' of a continuous"),
+        ("heads/0/transform", "log", "head 's': transform 'log' of a states"),
+        ("heads/2/transform", "exp", "head 'c': transform 'exp' of a continuous"),
+        ("heads/0/name", "a/b", "head name 'a/b': use letters"),
         ("heads/1/kind", "states", "at most one states head"),
         ("heads/1/name", "s", "head names must be distinct"),
         ("heads/0/labels", [], "labels must be distinct and at least one"),
@@ -166,6 +219,13 @@ def test_not_a_spec(text: str) -> None:
         ModelSpec.from_json(text, "m.json")
 
 
-def test_vplot_needs_a_normalisation() -> None:
+@pytest.mark.parametrize("row", [1, 2])
+def test_counts_need_a_normalisation(row: int) -> None:
     with pytest.raises(SpecError, match="needs a normalisation"):
-        dataclasses.replace(example().inputs[1], normalisation=None)
+        dataclasses.replace(example().inputs[row], normalisation=None)
+
+
+def test_a_background_needs_a_prior() -> None:
+    assert Normalisation((1.0,), background=0, prior=0).prior == 0
+    with pytest.raises(SpecError, match="prior must be above 0"):
+        Normalisation((1.0,), background=10, prior=0)
