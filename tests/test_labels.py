@@ -1,13 +1,22 @@
-"""Labels at positions against loops over every segment, peak and interval."""
+"""Labels at positions against loops over every segment, peak, interval and base."""
 
 import numpy as np
+import pyBigWig
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Mask, PeakLabels, StateLabels
+from chromputer_tracks.data.labels import (
+    UNKNOWN,
+    LabelSet,
+    Mask,
+    PeakLabels,
+    SignalLabels,
+    StateLabels,
+)
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.intervals import Interval
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.bigwig_source import BigWigSource
 
 CONTIGS = ("chr1", "chr2")
 POSITIONS = np.arange(-30, 260, dtype=np.int64)
@@ -109,45 +118,117 @@ def test_a_short_interval_inside_a_long_one_hides_nothing():
     assert mask.touches("chr1", 60, 70)
 
 
+class Bases:
+    """A signal whose value at a base is known; nothing beyond its contig's ends."""
+
+    SIZE = 230
+
+    def value(self, chrom, base):
+        return (CONTIGS.index(chrom) + 1) * (base % 7) if 0 <= base < self.SIZE else 0.0
+
+    def means(self, interval, bin_size):
+        values = [self.value(interval.chrom, base) for base in range(interval.start, interval.end)]
+        return np.array(values, dtype=np.float64).reshape(-1, bin_size).mean(axis=1)
+
+
+def signal_oracle(chrom, position, width, scale=1.0):
+    around = range(position - width // 2, position - width // 2 + width)
+    return scale * sum(Bases().value(chrom, base) for base in around) / width
+
+
 @given(
-    segmentations(),
-    st.lists(PEAKS, max_size=3),
+    st.sampled_from(CONTIGS),
+    st.integers(-400, 400),
+    st.lists(st.integers(0, 9).map(lambda tens: 10 * tens), max_size=8),
+    st.integers(1, 12).map(lambda tens: 10 * tens),
+    st.sampled_from([1.0, 0.125]),
+)
+def test_signals_against_one_base_at_a_time(chrom, start, steps, width, scale):
+    positions = start + np.cumsum([0, *steps])
+    found = SignalLabels(Bases(), width, scale).at(chrom, positions)
+    assert (found.dtype, found.shape) == (np.float32, positions.shape)
+    expected = [signal_oracle(chrom, int(p), width, scale) for p in positions]
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+@given(st.data())
+@settings(max_examples=25)
+def test_signals_of_a_bigwig_against_its_values(tmp_path_factory, data):
+    sizes = {"chr1": 1230, "chr2": 90}
+    path = tmp_path_factory.mktemp("bigwig") / "x.bw"
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    rows = {name: rng.integers(1, 50, size).astype(float) for name, size in sizes.items()}
+    rows["chr1"][200:400] = 0
+    with pyBigWig.open(str(path), "w") as file:
+        file.addHeader(list(sizes.items()))
+        for name, values in rows.items():
+            file.addEntries(name, 0, values=values.tolist(), span=1, step=1)
+    chrom = data.draw(st.sampled_from(list(sizes)))
+    width = data.draw(st.sampled_from([10, 50, 200]))
+    positions = data.draw(st.integers(-150, 1300)) + 50 * np.arange(4)
+    with BigWigSource.open(path, ChromSizes(sizes)) as source:
+        found = SignalLabels(source, width).at(chrom, positions)
+    padded = np.concatenate([np.zeros(500), rows[chrom], np.zeros(2000)])
+    for value, position in zip(found, positions, strict=True):
+        first = 500 + position - width // 2
+        assert value == pytest.approx(padded[first : first + width].mean(), abs=1e-4)
+
+
+@given(
+    segmentations() | st.none(),
+    st.lists(PEAKS | st.none(), max_size=3),
     st.lists(SPAN, max_size=4),
     st.none() | st.lists(SPAN, max_size=4),
+    st.lists(st.sampled_from([10, 40]) | st.none(), max_size=2),
 )
-def test_label_sets_against_the_oracle(rows, peak_sets, masked, sites):
+@settings(max_examples=50)
+def test_label_sets_against_the_oracle(rows, peak_sets, masked, sites, widths):
     def mask(spans):
         return Mask.from_intervals(Interval(c, at, at + length) for c, at, length in spans)
 
     labels = LabelSet(
-        StateLabels.from_segments(rows),
-        tuple(PeakLabels.from_peaks(peaks, 40, 10) for peaks in peak_sets),
+        None if rows is None else StateLabels.from_segments(rows),
+        tuple(None if p is None else PeakLabels.from_peaks(p, 40, 10) for p in peak_sets),
         mask(masked),
         None if sites is None else mask(sites),
+        tuple(None if width is None else SignalLabels(Bases(), width) for width in widths),
     )
 
     def holds(spans, chrom, position):
         return any(c == chrom and at <= position < at + length for c, at, length in spans)
 
+    positions = POSITIONS[::10]
     for chrom in CONTIGS:
-        states, binary = labels.at(chrom, POSITIONS)
-        assert binary.shape == (len(peak_sets), len(POSITIONS))
-        for index, position in enumerate(POSITIONS):
+        found = labels.at(chrom, positions)
+        assert found.states.shape == positions.shape
+        assert found.binary.shape == (len(peak_sets), len(positions))
+        assert found.continuous.shape == (len(widths), len(positions))
+        assert found.continuous.dtype == np.float32
+        for index, position in enumerate(positions.tolist()):
             hidden = holds(masked, chrom, position) or (
                 sites is not None and not holds(sites, chrom, position)
             )
-            expected = UNKNOWN if hidden else state_oracle(rows, chrom, position)
-            assert states[index] == expected
+            unknown = hidden or rows is None
+            expected = UNKNOWN if unknown else state_oracle(rows, chrom, position)
+            assert found.states[index] == expected
             for row, peaks in enumerate(peak_sets):
-                expected = UNKNOWN if hidden else peak_oracle(peaks, chrom, position, 40, 10)
-                assert binary[row, index] == expected
+                unknown = hidden or peaks is None
+                expected = UNKNOWN if unknown else peak_oracle(peaks, chrom, position, 40, 10)
+                assert found.binary[row, index] == expected
+            for row, width in enumerate(widths):
+                value = found.continuous[row, index]
+                if hidden or width is None:
+                    assert np.isnan(value)
+                else:
+                    assert value == pytest.approx(signal_oracle(chrom, position, width), abs=1e-5)
 
 
 def test_a_set_without_states_knows_none():
-    labels = LabelSet(None, (PeakLabels.from_peaks([("chr1", 5)], 20, 0),), Mask({}, {}))
-    states, binary = labels.at("chr1", np.array([0, 100]))
+    labels = LabelSet(None, (PeakLabels.from_peaks([("chr1", 5)], 20, 0), None), Mask({}, {}))
+    states, binary, continuous = labels.at("chr1", np.array([0, 100]))
     assert states.tolist() == [UNKNOWN, UNKNOWN]
-    assert binary.tolist() == [[1, 0]]
+    assert binary.tolist() == [[1, 0], [UNKNOWN, UNKNOWN]]
+    assert continuous.shape == (0, 2)
     assert labels.any_site("chr1", 0, 1)
 
 
