@@ -152,5 +152,5 @@ def test_start_up_loads_nothing_heavy(code):
     )
     assert done.stderr == ""
     if "--help" in code:
-        for command in ("predict", "fragments", "train", "models"):
+        for command in ("predict", "fragments", "train", "evaluate", "models"):
             assert command in done.stdout

@@ -185,5 +185,5 @@ def summary(evaluation: Evaluation, options: EvaluateOptions) -> str:
         f"{evaluation.scored[0].name}{beside} on {len(first):,} bins of "
         f"{evaluation.config.label_bin} bp on {', '.join(evaluation.contigs)}{of}. Brackets are "
         f"95 % intervals from {options.draws:,} resamples of the {int(first.blocks.max()) + 1:,} "
-        f"blocks of {BLOCK // 1000} kb."
+        f"blocks of {BLOCK // 1000} kb; ECE is the expected calibration error."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ class Entrant:
     """A model that takes part.
 
     Attributes:
-        name: the model's, or what the user called it, where two have the same.
+        name: see :func:`checked_models`.
         model: checked.
         session: open.
         heads: the configuration's heads with the model's calibration.
@@ -96,19 +97,25 @@ def checked_models(
         allow_training_contigs: score those that it was trained on, too.
 
     Returns:
-        name to model; models of the same name have the names that the user called them by.
+        name to model; models of the same name have those of their folders or files, or, where
+        these are the same, too, what the user wrote.
 
     Raises:
         SpecError: a model cannot be used.
         InputError: it is given twice, speaks for other bins, or was trained on one of the contigs.
     """
     models = [load_model(name) for name in names]
-    called = [model.name for model in models]
+    choices = [
+        [model.name for model in models],
+        [Path(given).stem for given in names],
+        list(names),
+    ]
     checked: dict[str, Model] = {}
-    for given, model in zip(names, models, strict=True):
-        name = model.name if called.count(model.name) == 1 else given
-        if name in checked:
-            raise InputError(f"model {given} is given twice")
+    for index, model in enumerate(models):
+        called = [choice[index] for choice in choices if choice.count(choice[index]) == 1]
+        if not called:
+            raise InputError(f"model {names[index]} is given twice")
+        name = called[0]
         _check_bins(name, model.spec, label_bin)
         _check_contigs(name, model.spec, contigs, note, allow=allow_training_contigs)
         checked[name] = model

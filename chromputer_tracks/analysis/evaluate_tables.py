@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Literal
 
 from chromputer_tracks.analysis.evaluate import Compared, Evaluation, Scored
 from chromputer_tracks.analysis.report_data import PlainTable, Transfer
+from chromputer_tracks.evaluation.baseline_run import MAJORITY
 from chromputer_tracks.evaluation.paired import Difference
 from chromputer_tracks.evaluation.scores import BinaryScores, Estimate
 from chromputer_tracks.spec import Label
@@ -140,12 +142,21 @@ def _transferred(item: Scored | None, *, states: bool) -> Estimate:
 
 
 def tables(evaluation: Evaluation) -> Iterator[PlainTable]:
-    """What the terminal shows, sample by sample."""
+    """What the terminal shows; each label of the first model only where there is one sample."""
+    several = len(evaluation.samples) > 1
     for sample in evaluation.samples:
-        of = f", sample {sample}" if len(evaluation.samples) > 1 else ""
+        of = f", sample {sample}" if several else ""
         scored = evaluation.on(sample)
         yield from _states(scored, of)
-        yield from _labels(scored, of)
+        if not several:
+            yield from _details(scored)
+        yield from _by_label("AUPRC", [item for item in scored if item.role != "ceiling"], of)
+        # A replicate's peaks are calls without a ranking.
+        again = {
+            label.name for item in scored if item.role == "ceiling" for label in item.scores.binary
+        }
+        if again:
+            yield from _by_label("F1", scored, of, again)
         yield from _continuous(scored, of)
     matrix = transfer(evaluation)
     if matrix is not None:
@@ -157,7 +168,6 @@ def tables(evaluation: Evaluation) -> Iterator[PlainTable]:
                 for name, row in zip(matrix.models, matrix.values, strict=True)
             ),
         )
-    several = len(evaluation.samples) > 1
     for sample in evaluation.samples:
         tests = [test for test in evaluation.compared if test.sample == sample]
         yield from _paired(tests, f", sample {sample}" if several else "")
@@ -171,66 +181,79 @@ def _states(scored: list[Scored], of: str) -> Iterator[PlainTable]:
     for item in with_states:
         states = item.scores.states
         if states is not None:
-            figures = (states.accuracy, states.macro_f1, states.reliability.error)
-            rows.append((item.name, *map(interval, figures)))
+            # A replicate's states have no probability.
+            error = NONE if item.role == "ceiling" else interval(states.reliability.error)
+            rows.append((item.name, interval(states.accuracy), interval(states.macro_f1), error))
     yield PlainTable(f"chromatin states{of}", ("", "accuracy", "macro-F1", "ECE"), tuple(rows))
-    first = with_states[0]
-    if first.scores.states is None:
-        return
-    labels = first.heads[0].labels
-    known = first.scores.states.sites
-    yield PlainTable(
-        f"each state against the rest: {first.name}{of}",
-        ("", "state", "share", "AUPRC", "AUROC", "F1", "recall at precision 0.5", "0.9"),
-        tuple(
-            (
-                label.name,
-                _title(label.name, labels),
-                f"{label.positives / known:.1%}",
-                *_figures(label),
-            )
-            for label in first.scores.states.labels
-        ),
-    )
 
 
-def _labels(scored: list[Scored], of: str) -> Iterator[PlainTable]:
-    first = next((item for item in scored if item.scores.binary), None)
-    if first is None:
-        return
-    labels = [label for head in first.heads if head.kind == "binary" for label in head.labels]
-    yield PlainTable(
-        f"labels: {first.name}{of}",
-        ("", "positives", "AUPRC", "AUROC", "F1", "recall at precision 0.5", "0.9", "ECE"),
-        tuple(
-            (
-                label.name,
-                f"{label.positives:,}",
-                *_figures(label),
-                _short(label.reliability.error.value),
-            )
-            for label in first.scores.binary
-        ),
-    )
-    others = [item for item in scored if item.scores.binary]
-    if len(others) > 1:
-        by_name = [{label.name: label for label in item.scores.binary} for item in others]
-        known = [label.name for label in labels if any(label.name in of for of in by_name)]
-        prevalence = {
-            label.name: label.positives / label.sites for of in by_name for label in of.values()
-        }
+def _details(scored: list[Scored]) -> Iterator[PlainTable]:
+    """Each state and each label of the first model."""
+    first = scored[0]
+    columns = ("AUPRC", "AUROC", "F1", "recall at precision\n0.5 / 0.9")
+    if first.scores.states is not None:
+        labels, known = first.heads[0].labels, first.scores.states.sites
         yield PlainTable(
-            f"AUPRC of each label{of}",
-            ("", "prevalence", *(item.name for item in others)),
+            f"each state against the rest: {first.name}",
+            ("", "state", "share", *columns),
             tuple(
                 (
-                    name,
-                    _short(prevalence[name]),
-                    *(interval(found[name].auprc) if name in found else NONE for found in by_name),
+                    label.name,
+                    _title(label.name, labels),
+                    f"{label.positives / known:.1%}",
+                    *_figures(label),
                 )
-                for name in known
+                for label in first.scores.states.labels
             ),
         )
+    if first.scores.binary:
+        yield PlainTable(
+            f"labels: {first.name}",
+            ("", "positives", *columns, "ECE"),
+            tuple(
+                (
+                    label.name,
+                    f"{label.positives:,}",
+                    *_figures(label),
+                    _short(label.reliability.error.value),
+                )
+                for label in first.scores.binary
+            ),
+        )
+
+
+def _by_label(
+    figure: Literal["AUPRC", "F1"], scored: list[Scored], of: str, only: set[str] | None = None
+) -> Iterator[PlainTable]:
+    """One figure of each label, side by side; not of the majority class, which ranks nothing."""
+    shown = [item for item in scored if item.scores.binary and item.name != MAJORITY]
+    if len(shown) < 2:
+        return
+    by_name = [{label.name: label for label in item.scores.binary} for item in shown]
+    labels = {
+        label.name: label
+        for found in reversed(by_name)
+        for label in found.values()
+        if only is None or label.name in only
+    }
+    rows = []
+    for head in shown[0].heads:
+        for label in head.labels if head.kind == "binary" else ():
+            if label.name in labels:
+                known = labels[label.name]
+                values = [_value(figure, found.get(label.name)) for found in by_name]
+                rows.append((label.name, _short(known.positives / known.sites), *values))
+    yield PlainTable(
+        f"{figure} of each label{of}",
+        ("", "prevalence", *(item.name for item in shown)),
+        tuple(rows),
+    )
+
+
+def _value(figure: Literal["AUPRC", "F1"], label: BinaryScores | None) -> str:
+    if label is None:
+        return NONE
+    return _short((label.auprc if figure == "AUPRC" else label.f1).value)
 
 
 def _continuous(scored: list[Scored], of: str) -> Iterator[PlainTable]:
@@ -261,8 +284,8 @@ def _paired(tests: list[Compared], of: str) -> Iterator[PlainTable]:
 
 
 def _figures(label: BinaryScores) -> tuple[str, ...]:
-    recalls = (_short(item.value) for item in label.recall_at.values())
-    return (interval(label.auprc), _short(label.auroc.value), _short(label.f1.value), *recalls)
+    recalls = " / ".join(_short(item.value) for item in label.recall_at.values())
+    return (interval(label.auprc), _short(label.auroc.value), _short(label.f1.value), recalls)
 
 
 def interval(value: Estimate, *, signed: bool = False) -> str:

@@ -178,7 +178,9 @@ def _table(table: PlainTable) -> Table:
     shown = Table(title=Text(table.caption), title_justify="left", title_style="bold")
     for place, name in enumerate(table.header):
         figures = place and all(str(row[place])[:1] in "+-–0123456789<" for row in table.rows)
-        shown.add_column(name, justify="right" if figures else "left", no_wrap=bool(figures))
+        shown.add_column(
+            name, justify="right" if figures else "left", no_wrap=not place or bool(figures)
+        )
     for row in table.rows:
         shown.add_row(*map(str, row))
     return shown

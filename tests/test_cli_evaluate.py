@@ -1,0 +1,436 @@
+"""``chromputer evaluate`` on a toy genome and a tiny model whose logits are known exactly."""
+
+import csv
+import dataclasses
+import json
+import re
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from sklearn.metrics import accuracy_score, average_precision_score, confusion_matrix, f1_score
+from tiny_models import tiny_graph, tiny_spec, write_tiny_model
+from toy_genome import toy_genome
+from typer.testing import CliRunner
+
+from chromputer_tracks.analysis.evaluate_models import _check_bins
+from chromputer_tracks.cli.main import app
+from chromputer_tracks.data.features import Features
+from chromputer_tracks.errors import InputError
+from chromputer_tracks.evaluation import baselines
+from chromputer_tracks.evaluation.scores_json import from_json
+from chromputer_tracks.evaluation.sites import load_sites
+from chromputer_tracks.intervals import Interval
+from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.fragment_batch import FragmentOptions
+from chromputer_tracks.io.fragment_store import FragmentStore
+
+SIZES = {"chr1": 60_000, "chr2": 30_100, "chr3": 50_150, "chr4": 30_000}
+SPLITS = {"train": ("chr1",), "validation": ("chr2",), "test": ("chr3",)}
+LABELLED = ("chr1", "chr2", "chr3")
+
+CONFIG = """\
+name = "toy"
+assembly = "toy"
+[data]
+fasta = "toy.fa"
+fragments = "toy.fragments.tsv.gz"
+tss = "genes.bed"
+[splits]
+train = ["chr1"]
+validation = ["chr2"]
+test = ["chr3"]
+[states]
+bed = "states.bed"
+table = "states.tsv"
+[[binary]]
+name = "TF2"
+title = "factor 2"
+peaks = "TF2.bed"
+motif = "MA0363.3"
+[[binary]]
+name = "TF9"
+peaks = "TF9.bed"
+[[binary]]
+name = "TF1"
+peaks = "TF1.bed"
+"""
+
+
+def bed(path, rows):
+    path.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)], env={"COLUMNS": "160"})
+
+
+def rows(path):
+    with path.open() as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    """Folder with genome, fragments, labels, configuration and two models."""
+    folder = tmp_path_factory.mktemp("toy")
+    genome = toy_genome(SIZES)
+    genome.write(folder)
+    rng = np.random.default_rng(3)
+    places = [(c, at) for c in LABELLED for at in range(0, SIZES[c] - 200, 200)]
+    states = rng.integers(0, 3, len(places))
+    for name, share in (("states", 0.0), ("states_again", 0.3)):
+        again = np.where(rng.random(len(places)) < share, rng.integers(0, 3, len(places)), states)
+        bed(
+            folder / f"{name}.bed",
+            [(c, at, at + 200, f"S{k}") for (c, at), k in zip(places, again, strict=True)],
+        )
+    (folder / "states.tsv").write_text(
+        "state\tname\tcolor\n" + "".join(f"S{k}\tstate {k}\t{k},0,0\n" for k in range(3))
+    )
+    for name, share in (("TF1", 0.2), ("TF2", 0.1), ("TF9", 0.1), ("TF1_again", 0.2)):
+        chosen = [place for place in places if rng.random() < share]
+        bed(folder / f"{name}.bed", [(c, at + 60, at + 61, name, 0, "+") for c, at in chosen])
+    genes = [(c, at, at + 400, f"g{at}", "class", "+-"[at // 1000 % 2]) for c, at in places[::13]]
+    bed(folder / "genes.bed", genes)
+    (folder / "toy.toml").write_text(CONFIG)
+    spec = tiny_spec(sizes_digest=genome.sizes.digest(), splits=SPLITS)
+    write_tiny_model(folder / "tiny", spec)
+    other = dataclasses.replace(spec, name="other")
+    write_tiny_model(folder / "second", other)
+    # The second model's weights of the sequence are turned around.
+    graph = tiny_graph(other)
+    (turned,) = (item for item in graph.graph.initializer if item.name == "w_dna")
+    values = onnx.numpy_helper.to_array(turned)[:, ::-1].copy()
+    turned.CopyFrom(onnx.numpy_helper.from_array(values, "w_dna"))
+    onnx.save(graph, folder / "second" / "predict.onnx")
+    return folder
+
+
+def window_logits(folder, model, chrom, centres):
+    """Logits of one window a site, by ONNX Runtime."""
+    spec = tiny_spec()
+    session = ort.InferenceSession(str(folder / model / "predict.onnx"))
+    options = FragmentOptions()
+    with (
+        Fasta(folder / "toy.fa") as fasta,
+        FragmentStore.build(folder / "toy.fragments.tsv.gz", fasta.sizes, options) as store,
+    ):
+        features = Features(spec.inputs, fasta, {"atac": store})
+        windows = [features.arrays(Interval(chrom, int(at) - 150, int(at) + 150)) for at in centres]
+        batch = {name: np.stack([each[name] for each in windows]) for name in windows[0]}
+        return session.run(["logits"], batch)[0][:, :, 0].T
+
+
+def softmax(logits):
+    weights = np.exp(logits.astype(float) - logits.max(axis=0))
+    return weights / weights.sum(axis=0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_forest():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(baselines._FOREST, "n_estimators", 20)
+        yield
+
+
+@pytest.fixture(scope="module")
+def scored(toy):
+    """One run with everything: two models, baselines, replicates."""
+    out = toy / "out"
+    result = run(
+        *(toy / "tiny", toy / "second", "--config", toy / "toy.toml", "--out", out),
+        *("--baselines", "--draws", 50, "--threads", 1),
+        *("--replicate-states", toy / "states_again.bed"),
+        *("--replicate", f"TF1={toy / 'TF1_again.bed'}"),
+    )
+    assert result.exit_code == 0, result.output
+    return out, result
+
+
+def test_what_ships_is_scored_at_the_right_bins(toy, scored):
+    out, _ = scored
+    sites, heads = load_sites(out / "sites-tiny.npz")
+    centres = np.arange(250) * 200 + 100
+    assert sites.contigs == ("chr3",)
+    np.testing.assert_array_equal(sites.centre, centres)
+    logits = window_logits(toy, "tiny", "chr3", centres)
+    # The configuration's order of labels; TF9 is not the model's.
+    np.testing.assert_allclose(sites.logits[[0, 1, 2, 3, 5]], logits[[0, 1, 2, 4, 3]], atol=1e-5)
+    assert np.isnan(sites.logits[4]).all()
+    states = {int(row[1]): int(row[3][1]) for row in read(toy / "states.bed", "chr3")}
+    assert [states.get(at - 100, -1) for at in centres] == sites.states.tolist()
+    bound = {int(row[1]) // 200 for row in read(toy / "TF1.bed", "chr3")}
+    assert [int(at // 200 in bound) for at in centres] == sites.binary[2].tolist()
+    names = [[label.name for label in head.labels] for head in heads]
+    assert names == [["S0", "S1", "S2"], ["TF2", "TF9", "TF1"]]
+    assert heads[1].labels[2].threshold == 0.6
+    assert heads[1].labels[0].bias == 0.5
+
+
+def read(path, contig):
+    lines = [line.split("\t") for line in path.read_text().splitlines()]
+    return [line for line in lines if line[0] == contig]
+
+
+def test_scores_are_those_of_scikit_learn(toy, scored):
+    out, _ = scored
+    record = json.loads((out / "scores.json").read_text())
+    found = {item["name"]: from_json(item["scores"], "scores.json") for item in record["scored"]}
+    sites, _ = load_sites(out / "sites-tiny.npz")
+    calibrated = sites.logits / 64 + np.array([0, 0.1, 0.2, 0, 0, 0])[:, None]
+    shares = softmax(calibrated[:3])
+    known = sites.states >= 0
+    truth, called = sites.states[known], shares[:, known].argmax(axis=0)
+    states = found["tiny"].states
+    assert states.accuracy.value == pytest.approx(accuracy_score(truth, called), rel=1e-3)
+    assert states.macro_f1.value == pytest.approx(
+        f1_score(truth, called, average="macro"), rel=1e-3
+    )
+    assert states.confusion == tuple(map(tuple, confusion_matrix(truth, called).tolist()))
+    assert [label.name for label in found["tiny"].binary] == ["TF2", "TF1"]
+    for label, row in zip(found["tiny"].binary, (3, 5), strict=True):
+        expected = average_precision_score(sites.binary[row - 3], sites.logits[row])
+        assert label.auprc.value == pytest.approx(expected, rel=1e-3)
+    called = 1 / (1 + np.exp(1 - sites.logits[5] / 64)) >= 0.6
+    expected = f1_score(sites.binary[2], called)
+    assert found["tiny"].binary[1].f1.value == pytest.approx(expected, rel=1e-3)
+    majority = np.bincount([int(row[3][1]) for row in read(toy / "states.bed", "chr1")]).argmax()
+    assert found["majority class"].states.accuracy.value == pytest.approx(
+        (truth == majority).mean(), rel=1e-3
+    )
+    assert all(label.f1.value == 0 for label in found["majority class"].binary)
+    assert record["provenance"]["contigs"] == ["chr3"]
+    assert set(record["provenance"]["files"]) >= {"model tiny", "fasta", "states", "TF1", "atac"}
+
+
+def test_the_ceiling_is_the_agreement_of_the_replicates(toy, scored):
+    out, _ = scored
+    states = {row["name"]: row for row in rows(out / "states.tsv")}
+    first, second = (
+        {(row[0], row[1]): row[3] for row in read(toy / f"{name}.bed", "chr3")}
+        for name in ("states", "states_again")
+    )
+    agreed = np.mean([second[place] == state for place, state in first.items()])
+    assert float(states["replicate"]["accuracy"]) == pytest.approx(agreed, rel=1e-3)
+    bound, again = (
+        {int(row[1]) // 200 for row in read(toy / f"{name}.bed", "chr3")}
+        for name in ("TF1", "TF1_again")
+    )
+    f1 = 2 * len(bound & again) / (len(bound) + len(again))
+    (row,) = (
+        row
+        for row in rows(out / "labels.tsv")
+        if (row["name"], row["kind"]) == ("replicate", "binary")
+    )
+    assert row["label"] == "TF1"
+    assert float(row["f1"]) == pytest.approx(f1, rel=1e-3)
+
+
+def test_tables_and_files(scored):
+    out, result = scored
+    assert sorted(path.name for path in out.iterdir()) == [
+        "confusion.tsv",
+        "labels.tsv",
+        "paired.tsv",
+        "report.html",
+        "scores.json",
+        "sites-other.npz",
+        "sites-tiny.npz",
+        "states.tsv",
+    ]
+    names = ["tiny", "other", "majority class", "gene proximity", "random forest", "replicate"]
+    assert [row["name"] for row in rows(out / "states.tsv")] == names
+    pairs = {(row["first"], row["second"]) for row in rows(out / "paired.tsv")}
+    assert pairs == {("tiny", other) for other in [*names[1:-1], "motif scan"]}
+    labels = {(row["name"], row["label"]) for row in rows(out / "labels.tsv")}
+    assert ("motif scan", "TF2") in labels
+    assert ("motif scan", "TF1") not in labels
+    assert ("random forest", "TF9") in labels
+    text = result.stderr
+    assert result.stdout == ""
+    for line in (
+        "note: tiny does not predict TF9: not scored",
+        "chromatin states",
+        "labels: tiny",
+        "AUPRC of each label",
+        "F1 of each label",
+        "tiny minus each other",
+        "250 bins of 200 bp on chr3",
+        "50 resamples of the 3 blocks of 20 kb",
+        f"look at {out / 'report.html'}",
+    ):
+        assert line in text.replace("\n", " "), line
+    (state_row,) = re.findall(r"│ tiny +│ (0\.\d+) \[", text.split("each state")[0])
+    assert float(state_row) == pytest.approx(
+        float(rows(out / "states.tsv")[0]["accuracy"]), abs=6e-4
+    )
+    page = (out / "report.html").read_text()
+    assert "does not predict TF9" in page
+    assert "<svg" in page
+
+
+def test_validation_contigs_are_noted_and_training_contigs_refused(toy, tmp_path):
+    common = (toy / "tiny", "--config", toy / "toy.toml", "--draws", 10, "--out", tmp_path / "out")
+    found = run(*common, "--split", "validation")
+    assert found.exit_code == 0, found.output
+    assert "tiny was tuned and calibrated on chr2" in found.stderr.replace("\n", " ")
+    sites, _ = load_sites(tmp_path / "out" / "sites.npz")
+    assert sites.contigs == ("chr2",)
+    refused = run(*common, "--contigs", "chr3,chr1")
+    assert refused.exit_code == 1
+    assert "model tiny was trained on chr1" in refused.stderr.replace("\n", " ")
+    allowed = run(*common, "--contigs", "chr3,chr1", "--allow-training-contigs")
+    assert allowed.exit_code == 0, allowed.output
+    assert "its figures there are too good" in allowed.stderr.replace("\n", " ")
+    sites, _ = load_sites(tmp_path / "out" / "sites.npz")
+    assert sites.contigs == ("chr3", "chr1")
+
+
+SAMPLES = """
+[[samples]]
+name = "K562"
+assays = { atac = "toy.fragments.tsv.gz" }
+states = "states.bed"
+peaks = { TF1 = ["TF1.bed"], TF2 = ["TF2.bed"] }
+[[samples]]
+name = "HSC"
+use = "test"
+assays = { atac = "toy.fragments.tsv.gz" }
+states = "states_again.bed"
+"""
+
+
+@pytest.fixture(scope="module")
+def two_samples(toy):
+    path = toy / "two.toml"
+    text = re.sub(r'(?m)^(fragments|bed|peaks) = ".*"\n', "", CONFIG)
+    text = re.sub(r'\[\[binary\]\]\nname = "TF9"\n', "", text)
+    path.write_text(text + SAMPLES)
+    return path
+
+
+def test_a_matrix_of_models_by_samples(toy, two_samples, tmp_path):
+    out = tmp_path / "out"
+    found = run(
+        *(toy / "tiny", toy / "second", "--config", two_samples, "--out", out),
+        *("--draws", 20, "--baselines"),
+    )
+    assert found.exit_code == 0, found.output
+    by_place = {(row["name"], row["sample"]): row["accuracy"] for row in rows(out / "states.tsv")}
+    assert set(by_place) >= {(m, s) for m in ("tiny", "other") for s in ("K562", "HSC")}
+    matrix = found.stderr.split("accuracy of each model on each sample")[1]
+    for name in ("tiny", "other", "random forest"):
+        (line,) = re.findall(rf"│ {name} +│(.*)│", matrix.split("minus each other")[0])
+        shown = re.findall(r"(0\.\d{3}) \[", line)
+        assert [float(value) for value in shown] == pytest.approx(
+            [float(by_place[name, sample]) for sample in ("K562", "HSC")], abs=6e-4
+        )
+    # The second sample has no peaks; the first run of states is another there.
+    assert {row["sample"] for row in rows(out / "labels.tsv") if row["kind"] == "binary"} == {
+        "K562"
+    }
+    assert by_place["tiny", "K562"] != by_place["tiny", "HSC"]
+    assert (out / "sites-tiny-HSC.npz").exists()
+    one = run(
+        *(toy / "tiny", "--config", two_samples, "--out", tmp_path / "one"),
+        *("--sample", "HSC", "--draws", 20),
+    )
+    assert one.exit_code == 0, one.output
+    (row,) = rows(tmp_path / "one" / "states.tsv")
+    assert (row["sample"], row["accuracy"]) == ("HSC", by_place["tiny", "HSC"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--contigs", "chr9"), r"chr9.*--contigs stands for splits.test here"),
+        (("--contigs", "chr4"), r"chr4.*--contigs stands for splits.test here"),
+        (("--sample", "HSC"), "--sample HSC: .*toy.toml has no such sample; it has sample"),
+        (("--replicate", "TF7=x.bed"), "--replicate TF7: .*no such binary label; it has TF2, TF9"),
+        (("--replicate-states", "none.bed"), "cannot read none.bed"),
+        (("--baselines", "--tss", "none.bed"), "cannot read none.bed"),
+    ],
+)
+def test_what_cannot_be_scored_is_one_clear_error(toy, tmp_path, arguments, message):
+    found = run(
+        *(toy / "tiny", "--config", toy / "toy.toml", "--out", tmp_path / "out", "--draws", 10),
+        *arguments,
+    )
+    assert found.exit_code == 1
+    assert re.search(message, found.stderr.replace("\n", " ")), found.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_models_that_speak_for_other_bins(toy, tmp_path):
+    config = tmp_path / "wide.toml"
+    config.write_text("label_bin = 400\n" + CONFIG)
+    common = ("--data", toy, "--out", tmp_path / "out")
+    found = run(toy / "tiny", "--config", config, *common)
+    assert found.exit_code == 1
+    message = "speaks for bins of 200 bp, but the configuration's label_bin is 400"
+    assert message in found.stderr.replace("\n", " ")
+    with pytest.raises(InputError, match="stride of 30 bp, which does not divide label_bin"):
+        _check_bins("tiny", tiny_spec(stride=30), 200)
+
+
+def test_models_without_the_labels(toy, tmp_path):
+    spec = tiny_spec(splits=SPLITS)
+    names = {"S0": "A", "S1": "B", "S2": "C", "TF1": "X", "TF2": "Y"}
+    heads = tuple(
+        dataclasses.replace(
+            head,
+            labels=tuple(dataclasses.replace(item, name=names[item.name]) for item in head.labels),
+        )
+        for head in spec.heads
+    )
+    write_tiny_model(tmp_path / "strange", dataclasses.replace(spec, heads=heads))
+    common = ("--config", toy / "toy.toml", "--out", tmp_path / "out", "--draws", 10)
+    found = run(tmp_path / "strange", *common)
+    assert found.exit_code == 1
+    assert "predicts none of the configuration's labels" in found.stderr.replace("\n", " ")
+    # Two of three states are no shares of three; the factors are scored.
+    states, factors = spec.heads
+    renamed = (dataclasses.replace(states.labels[0], name="Q"), *states.labels[1:])
+    heads = (dataclasses.replace(states, labels=renamed), factors)
+    write_tiny_model(tmp_path / "half", dataclasses.replace(spec, heads=heads, assembly="hg"))
+    found = run(tmp_path / "half", *common)
+    assert found.exit_code == 0, found.output
+    text = found.stderr.replace("\n", " ")
+    assert "does not predict S0, S1, S2, TF9: not scored" in text
+    assert "no labels for Q, S1, S2 of tiny: not scored" in text
+    assert "trained on another assembly (hg)" in text
+    assert not (tmp_path / "out" / "states.tsv").exists()
+
+
+def test_names_of_models(toy, tmp_path):
+    spec = tiny_spec(splits=SPLITS)
+    for name in ("a", "b/a", "c"):
+        write_tiny_model(tmp_path / name, spec)
+    common = ("--config", toy / "toy.toml", "--out", tmp_path / "out", "--draws", 10)
+    found = run(tmp_path / "a", tmp_path / "c", *common)
+    assert found.exit_code == 0, found.output
+    assert (tmp_path / "out" / "sites-a.npz").exists()
+    assert (tmp_path / "out" / "sites-c.npz").exists()
+    found = run(tmp_path / "c", tmp_path / "c", *common)
+    assert found.exit_code == 1
+    assert "is given twice" in found.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--contigs", "chr3,,chr2"),
+        ("--contigs", "chr3,chr3"),
+        ("--replicate", "TF1"),
+        ("--replicate", "=x"),
+        ("--replicate", "TF1=a", "--replicate", "TF1=b"),
+        ("--draws", "0"),
+        ("--split", "train"),
+    ],
+)
+def test_a_wrong_command_line(toy, tmp_path, arguments):
+    found = run(toy / "tiny", "--config", toy / "toy.toml", "--out", tmp_path / "out", *arguments)
+    assert found.exit_code == 2
+    assert not (tmp_path / "out").exists()
