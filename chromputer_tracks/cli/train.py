@@ -39,6 +39,7 @@ def train(
     from chromputer_tracks.cli.requirements import TRAINING, require
 
     require("training", TRAINING)
+    from chromputer_tracks.analysis.train_report import write_training_report
     from chromputer_tracks.model.config_file import load_config
     from chromputer_tracks.model.training import train_model
 
@@ -52,7 +53,9 @@ def train(
     trained = train_model(settings, out, console.print, command, resume=resume)
     if trained is None:  # not the first of several training processes
         return
+    report = write_training_report(trained, settings, config.read_text(encoding="utf-8"))
     console.print(
         f"model written to {trained.folder}; ONNX Runtime and PyTorch agree within "
-        f"{trained.parity:.1g}. Its figures are in {trained.folder / 'README.md'}"
+        f"{trained.parity:.1g}. Its figures are in {trained.folder / 'README.md'}, its report in "
+        f"{report}"
     )

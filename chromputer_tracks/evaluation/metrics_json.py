@@ -6,34 +6,27 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from chromputer_tracks.evaluation.scores import Scores
 from chromputer_tracks.evaluation.scores_json import to_json
-from chromputer_tracks.evaluation.scoring import score
-from chromputer_tracks.evaluation.sites import Sites
 from chromputer_tracks.spec import HeadSpec
 
 _CURVES = ("pr", "predicted", "observed")
 
 
-def split_metrics(
-    sites: Sites, heads: tuple[HeadSpec, ...], baselines: Mapping[str, Sites]
-) -> dict[str, Any]:
-    """Scores of a model and of baselines at the same sites.
+def split_metrics(scores: Scores, baselines: Mapping[str, Scores]) -> dict[str, Any]:
+    """What a spec says of one split.
 
     Args:
-        sites: of the model.
-        heads: calibrated.
-        baselines: name to predictions at the same sites, NaN where there are none.
+        scores: of the model.
+        baselines: name to scores at the same sites.
 
     Returns:
-        ``model`` and ``baselines`` (by name): :class:`~chromputer_tracks.evaluation.scores.Scores`
-        as plain values, estimates as ``value``, ``low`` and ``high``, without curves.
+        ``model`` and ``baselines`` (by name): scores as plain values, estimates as ``value``,
+        ``low`` and ``high``, without curves.
     """
-    plain = uncalibrated(heads)
     return {
-        "model": _without_curves(to_json(score(sites, heads))),
-        "baselines": {
-            name: _without_curves(to_json(score(found, plain))) for name, found in baselines.items()
-        },
+        "model": _without_curves(to_json(scores)),
+        "baselines": {name: _without_curves(to_json(of)) for name, of in baselines.items()},
     }
 
 

@@ -18,8 +18,10 @@ import torch
 
 from chromputer_tracks import __version__
 from chromputer_tracks.evaluation.baselines import majority, motif_odds, motif_scans
-from chromputer_tracks.evaluation.metrics_json import split_metrics
+from chromputer_tracks.evaluation.metrics_json import split_metrics, uncalibrated
 from chromputer_tracks.evaluation.motif_scan import jaspar_matrix
+from chromputer_tracks.evaluation.scores import Scores
+from chromputer_tracks.evaluation.scoring import score
 from chromputer_tracks.evaluation.sites import Sites, save_sites
 from chromputer_tracks.io.atomic import atomic_path, check_parent, output_errors
 from chromputer_tracks.model.card import model_card
@@ -40,11 +42,17 @@ class Trained:
         spec: of the exported model, with its figures on the validation and test contigs.
         folder: the model folder.
         parity: largest difference between ONNX Runtime and PyTorch, relative.
+        sites: predictions at the test sites.
+        scores: of the model there.
+        baselines: name to scores of what needs no network, there.
     """
 
     spec: ModelSpec
     folder: Path
     parity: float
+    sites: Sites
+    scores: Scores
+    baselines: dict[str, Scores]
 
 
 def train_model(
@@ -90,7 +98,9 @@ def train_model(
         metrics = {}
         for split, sites in (("validation", validation), ("test", test)):
             save_sites(folder / f"{split}.npz", sites, heads)
-            metrics[split] = split_metrics(sites, heads, _baselines(experiment, sites))
+            scores = score(sites, heads)
+            baselines = _baselines(experiment, sites)
+            metrics[split] = split_metrics(scores, baselines)
         spec = ModelSpec(
             name=config.name,
             window=config.network.window,
@@ -111,7 +121,8 @@ def train_model(
         parity = export_network(network, spec, out)
         with atomic_path(out / "README.md") as path:
             path.write_text(model_card(spec, config.description, notes))
-    return Trained(spec, out, parity)
+    # The test split is the last.
+    return Trained(spec, out, parity, sites, scores, baselines)
 
 
 def prepare_process(config: TrainConfig) -> None:
@@ -127,7 +138,7 @@ def silent(line: str) -> None:
     """Report of the training processes but the first."""
 
 
-def _baselines(experiment: Experiment, sites: Sites) -> dict[str, Sites]:
+def _baselines(experiment: Experiment, sites: Sites) -> dict[str, Scores]:
     """What needs no network: the majority class, and motif matches where labels have a motif."""
     config, train = experiment.config, experiment.training_sites
     found = {"majority class": majority(train, sites)}
@@ -140,7 +151,8 @@ def _baselines(experiment: Experiment, sites: Sites) -> dict[str, Sites]:
         fasta, width = experiment.sources.fasta, config.label_bin
         scores = [motif_scans(of, fasta, matrices, width) for of in (train, sites)]
         found["motif scan"] = motif_odds(train, scores[0], sites, scores[1])
-    return found
+    plain = uncalibrated(experiment.sources.heads)
+    return {name: score(predicted, plain) for name, predicted in found.items()}
 
 
 def fingerprint(config: TrainConfig, provenance: Mapping[str, Any]) -> str:
