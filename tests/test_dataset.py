@@ -1,4 +1,4 @@
-"""Training segments and scored sites: what is drawn, and what an item holds."""
+"""Training segments: what is drawn, and what an item holds."""
 
 import numpy as np
 import pytest
@@ -8,16 +8,18 @@ from hypothesis import strategies as st
 from toy_genome import ToyGenome, toy_genome
 
 from chromputer_tracks.data.features import Features
-from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Mask, PeakLabels, StateLabels
-from chromputer_tracks.intervals import ChromSizes, Grid, Interval
-from chromputer_tracks.model.dataset import (
-    Segment,
-    SegmentConfig,
-    SegmentDataset,
-    SegmentPlan,
-    site_segments,
+from chromputer_tracks.data.labels import (
+    UNKNOWN,
+    LabelSet,
+    Mask,
+    PeakLabels,
+    SignalLabels,
+    StateLabels,
 )
-from chromputer_tracks.spec import DepthNormalisation, InputSpec
+from chromputer_tracks.data.segments import Segment
+from chromputer_tracks.intervals import ChromSizes, Grid, Interval
+from chromputer_tracks.model.dataset import SegmentConfig, SegmentDataset, SegmentPlan
+from chromputer_tracks.spec import InputSpec, Normalisation
 
 SIZES = ChromSizes({"chr1": 6150, "chr2": 4321, "chr3": 2000, "chr4": 333})
 TRAIN = ("chr1", "chr4", "chr2")
@@ -31,9 +33,10 @@ LABELS = LabelSet(None, PEAKS, NO_MASK)
 STRIDE = 50
 
 
-def plan(config=None, seed=1, labels=LABELS, contigs=TRAIN) -> SegmentPlan:
+def plan(config=None, seed=1, labels=LABELS, contigs=TRAIN, balanced=3) -> SegmentPlan:
+    samples = labels if isinstance(labels, list) else [labels]
     return SegmentPlan(
-        SIZES, contigs, labels, STRIDE, config or SegmentConfig(outputs=8, jitter=150), seed
+        SIZES, contigs, samples, balanced, STRIDE, config or SegmentConfig(8, jitter=150), seed
     )
 
 
@@ -110,15 +113,72 @@ def test_both_strands_are_drawn():
     assert 0.4 < np.mean(strands) < 0.6
 
 
+def middles(segments) -> dict[tuple[int, str, int], int]:
+    """Sample, contig and middle of the balanced segments, and how often each was drawn."""
+    found: dict[tuple[int, str, int], int] = {}
+    for segment in segments:
+        if not segment.uniform:
+            key = segment.sample, segment.chrom, segment.first + 8 * STRIDE // 2
+            found[key] = found.get(key, 0) + 1
+    return found
+
+
 def test_no_peak_no_balanced_segments():
     labels = LabelSet(None, PEAKS[2:], NO_MASK)
-    assert all(s.uniform for s in plan(labels=labels).segments(0))
+    assert all(s.uniform for s in plan(labels=labels, balanced=1).segments(0))
+    assert all(s.uniform for s in plan(balanced=0).segments(0))
+
+
+def test_auxiliary_labels_are_not_balanced_over():
+    drawn = middles(plan(SegmentConfig(8, 30.0, 0), balanced=1).segments(0))
+    assert set(drawn) == {(0, "chr1", 500), (0, "chr2", 4000)}
+
+
+def test_peaks_that_are_masked_or_off_the_sites_are_not_balanced_over():
+    config = SegmentConfig(8, 30.0, 0)
+    masked = Mask.from_intervals([Interval("chr1", 400, 501), Interval("chr2", 4001, 4002)])
+    labels = LabelSet(None, PEAKS, masked)
+    assert set(middles(plan(config, labels=labels).segments(0))) == {
+        (0, "chr1", 5000),
+        (0, "chr2", 4000),
+    }
+    sites = Mask.from_intervals([Interval("chr1", 400, 501), Interval("chr2", 4001, 4300)])
+    labels = LabelSet(None, PEAKS, NO_MASK, sites)
+    assert set(middles(plan(config, labels=labels).segments(0))) == {(0, "chr1", 500)}
+
+
+def test_each_sample_has_the_genome_and_its_own_peaks():
+    other = LabelSet(None, (PEAKS[1], None, PEAKS[0]), NO_MASK)
+    few = LabelSet(None, (None, None, None), NO_MASK, Mask.from_intervals([Interval("chr2", 0, 9)]))
+    drawn = plan(SegmentConfig(8, 10.0, 0), labels=[LABELS, other, few])
+    segments = [s for epoch in range(4) for s in drawn.segments(epoch)]
+    span = 8 * STRIDE
+    for sample in (0, 1):
+        for chrom in TRAIN:
+            of = [s for s in segments if s.uniform and (s.sample, s.chrom) == (sample, chrom)]
+            # One more than fit, in each of four epochs.
+            assert len(of) == 4 * (-(-SIZES[chrom] // span) + 1)
+    assert {s.chrom for s in segments if s.sample == 2} == {"chr2"}
+    found = middles(segments)
+    total = sum(found.values())
+    # The label first, each equally often; then one of its peaks in any sample.
+    expected = {
+        (0, "chr1", 500): 1 / 9,
+        (0, "chr2", 4000): 1 / 9,
+        (1, "chr1", 5000): 1 / 9,
+        (0, "chr1", 5000): 1 / 3,
+        (1, "chr1", 500): 1 / 6,
+        (1, "chr2", 4000): 1 / 6,
+    }
+    assert set(found) == set(expected)
+    for key, share in expected.items():
+        assert found[key] / total == pytest.approx(share, rel=0.15)
 
 
 def test_only_segments_with_sites_are_drawn():
     sites = Mask.from_intervals([Interval("chr1", 2000, 2200)])
     labels = LabelSet(None, (), NO_MASK, sites)
-    drawn = plan(labels=labels)
+    drawn = plan(labels=labels, balanced=0)
     span = 8 * STRIDE
     for epoch in range(10):
         segments = drawn.segments(epoch)
@@ -135,20 +195,36 @@ GENOME = toy_genome()
 GRID = Grid(300, 50)
 INPUTS = (
     InputSpec("sequence", "dna"),
-    InputSpec("vplot", "atac", 10, (20, 100, 250), DepthNormalisation(1.0)),
+    InputSpec("vplot", "atac", 10, (20, 100, 250), Normalisation((1.0,)), "atac"),
 )
 
 
-def toy_dataset(genome: ToyGenome = GENOME) -> SegmentDataset:
+def toy_features(genome: ToyGenome = GENOME) -> Features:
+    return Features(INPUTS, genome, {"atac": genome})
+
+
+class Ramp:
+    """A signal that is its position, in hundreds."""
+
+    def means(self, interval, bin_size):
+        starts = np.arange(interval.start, interval.end, bin_size)
+        return (starts + (bin_size - 1) / 2) / 100
+
+
+def toy_dataset() -> SegmentDataset:
+    """Two samples: the second knows one binary label only, and reads other fragments."""
     states = StateLabels.from_segments(
-        [(c, at, at + 130, at // 130 % 3) for c in genome.bases for at in range(0, 6000, 130)]
+        [(c, at, at + 130, at // 130 % 3) for c in GENOME.bases for at in range(0, 6000, 130)]
     )
     peaks = tuple(
-        PeakLabels.from_peaks([(c, p) for c in genome.bases for p in range(at, 6000, 777)], 100, 50)
+        PeakLabels.from_peaks([(c, p) for c in GENOME.bases for p in range(at, 6000, 777)], 100, 50)
         for at in (11, 400)
     )
-    features = Features(INPUTS, genome, genome)
-    return SegmentDataset(features, LabelSet(states, peaks, NO_MASK), genome.sizes, GRID)
+    labels = LabelSet(states, peaks, NO_MASK, None, (SignalLabels(Ramp(), 50),))
+    fewer = LabelSet(None, (None, peaks[0]), NO_MASK, None, (None,))
+    other = toy_genome(seed=6)
+    features = [toy_features(), Features(INPUTS, GENOME, {"atac": other})]
+    return SegmentDataset(features, [labels, fewer], GENOME.sizes, GRID)
 
 
 SEGMENTS = st.builds(
@@ -158,7 +234,13 @@ SEGMENTS = st.builds(
     st.integers(1, 20),
     reverse=st.just(False),
     uniform=st.just(True),
+    sample=st.sampled_from([0, 1]),
 )
+LABELLED = {"states", "binary", "continuous"}
+
+
+def assert_same(found: torch.Tensor, expected: torch.Tensor) -> None:
+    torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
 
 
 @given(SEGMENTS)
@@ -166,23 +248,28 @@ SEGMENTS = st.builds(
 def test_a_reversed_item_is_the_forward_one_backwards(segment):
     dataset = toy_dataset()
     forward, backward = dataset[segment], dataset[segment._replace(reverse=True)]
-    assert backward.keys() == forward.keys() == {"dna", "atac", "states", "binary"}
+    assert backward.keys() == forward.keys() == {"dna", "atac"} | LABELLED
     torch.testing.assert_close(backward["dna"], forward["dna"].flip(0, 1), rtol=0, atol=0)
     torch.testing.assert_close(backward["atac"], forward["atac"].flip(1), rtol=0, atol=0)
     assert backward["states"].tolist() == forward["states"].flip(0).tolist()
     assert backward["binary"].tolist() == forward["binary"].flip(1).tolist()
+    assert_same(backward["continuous"], forward["continuous"].flip(1))
 
 
 @given(SEGMENTS)
 @settings(max_examples=60)
 def test_an_item_s_arrays_and_labels_belong_to_its_centres(segment):
-    item = toy_dataset()[segment]
+    item = toy_dataset()[segment._replace(sample=0)]
     size = GENOME.sizes[segment.chrom]
-    features = Features(INPUTS, GENOME, GENOME)
     assert item["dna"].shape == (4, 300 + 50 * (segment.outputs - 1))
+    assert {name: item[name].dtype for name in LABELLED} == {
+        "states": torch.int64,
+        "binary": torch.int64,
+        "continuous": torch.float32,
+    }
     for index in range(segment.outputs):
         centre = segment.first + 50 * index
-        window = features.arrays(Interval.centred(segment.chrom, centre, 300))
+        window = toy_features().arrays(Interval.centred(segment.chrom, centre, 300))
         assert np.array_equal(item["dna"][:, 50 * index :][:, :300], window["dna"])
         assert np.array_equal(item["atac"][:, 5 * index :][:, :30], window["atac"])
         inside = 0 <= centre < size
@@ -197,40 +284,31 @@ def test_an_item_s_arrays_and_labels_belong_to_its_centres(segment):
             if any(-50 <= d < 50 for d in distances):
                 label = 1
             assert item["binary"][row, index] == (label if inside else UNKNOWN)
+        value = item["continuous"][0, index].item()
+        assert value == pytest.approx((centre - 0.5) / 100, abs=1e-4) if inside else np.isnan(value)
 
 
-def test_a_balanced_segment_teaches_no_states():
+@given(SEGMENTS)
+@settings(max_examples=30)
+def test_a_segment_names_its_sample(segment):
+    first, second = (toy_dataset()[segment._replace(sample=sample)] for sample in (0, 1))
+    assert torch.equal(second["dna"], first["dna"])
+    # What the second sample does not know is unknown, and its labels keep their rows.
+    assert (second["states"] == UNKNOWN).all()
+    assert (second["binary"][0] == UNKNOWN).all()
+    assert torch.equal(second["binary"][1], first["binary"][0])
+    assert second["continuous"].isnan().all()
+    other = Features(INPUTS, GENOME, {"atac": toy_genome(seed=6)})
+    start = segment.first - 150
+    interval = Interval(segment.chrom, start, start + 300 + 50 * (segment.outputs - 1))
+    assert np.array_equal(second["atac"], other.arrays(interval)["atac"])
+
+
+def test_a_balanced_segment_teaches_binary_labels_only():
     segment = Segment("chr1", 400, 6)
     uniform, balanced = (toy_dataset()[segment._replace(uniform=u)] for u in (True, False))
     assert (uniform["states"] != UNKNOWN).all()
     assert (balanced["states"] == UNKNOWN).all()
+    assert not uniform["continuous"].isnan().any()
+    assert balanced["continuous"].isnan().all()
     assert torch.equal(uniform["binary"], balanced["binary"])
-
-
-@given(
-    st.dictionaries(st.sampled_from(["a", "b", "c"]), st.integers(1, 9000), min_size=1, max_size=3),
-    st.sampled_from([(200, 50), (50, 50), (100, 20)]),
-    st.integers(1, 12),
-)
-def test_sites_are_the_centres_of_the_whole_bins_each_once(lengths, sizes, sites):
-    label_bin, stride = sizes
-    step = label_bin // stride
-    found: dict[str, list[int]] = {name: [] for name in lengths}
-    segments = site_segments(ChromSizes(lengths), list(lengths), label_bin, stride, sites)
-    for segment in segments:
-        centres = segment.centres(stride)[::step]
-        assert 1 <= len(centres) <= sites
-        # No output after the last site is computed in vain.
-        assert centres[-1] == segment.centres(stride)[-1]
-        found[segment.chrom] += centres.tolist()
-    for name, size in lengths.items():
-        bins = size // label_bin
-        assert found[name] == [k * label_bin + label_bin // 2 for k in range(bins)]
-
-
-def test_sites_and_genome_outputs_share_their_bins():
-    # With label_bin = stride, site k is what the genome stream computes as output k.
-    grid = Grid(300, 50)
-    (segment,) = site_segments(ChromSizes({"a": 500}), ["a"], 50, 50)
-    for index, centre in enumerate(segment.centres(50)):
-        assert Interval.centred("a", int(centre), 300) == grid.span("a", index, index + 1)

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from chromputer_tracks.data.labels import PeakLabels
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.model.network import StrandMotifs
 from chromputer_tracks.model.seeding import (
     SHAPES,
     alike,
@@ -16,6 +15,7 @@ from chromputer_tracks.model.seeding import (
     enriched_patterns,
     seed_motifs,
 )
+from chromputer_tracks.model.trunks import StrandMotifs
 
 
 def other_strand(text: str) -> str:
@@ -82,6 +82,20 @@ def test_planted_site_seeds_the_first_filter(site):
     inside[[start + i for i in known]] = True
     assert strength[inside].min() > 2 * strength[~inside].max()
     torch.testing.assert_close(layer.weight.detach()[written:], before[written:])
+
+
+def test_filters_that_read_dna_shape_start_from_words_in_their_bases_only():
+    genome = Genome("CGGGTAAC")
+    torch.manual_seed(0)
+    layer = StrandMotifs(8, 21, shape=2)
+    before = layer.weight.detach().clone()
+    labels = [PeakLabels({"c": genome.centres}, 200, 0)]
+    written = seed_motifs(layer, genome, genome.sizes, ["c"], labels, 3)
+    assert written >= 1
+    after = layer.weight.detach()
+    best = "".join("ACGT"[i] for i in after[0, :4, 6:14].argmax(dim=0))
+    assert best in ("CGGGTAAC", "GTTACCCG")
+    torch.testing.assert_close(after[:written, 4:], 0.1 * before[:written, 4:])
 
 
 def test_no_peak_and_runs_of_one_letter_seed_nothing():
