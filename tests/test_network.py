@@ -1,23 +1,30 @@
-"""The sliding network: equal to its windows, strand-symmetric where it says so, masked loss."""
+"""The sliding network: equal to its windows for every choice of inputs and heads, and its sizes."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
-
-from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.errors import ConfigError
-from chromputer_tracks.model.fitting import masked_loss
-from chromputer_tracks.model.network import (
-    Chromputer,
-    NetworkConfig,
-    StrandMotifs,
-    _conv1d_by_matrix_product,
+from network_inputs import (
+    ATAC,
+    CUTS,
+    DNA,
+    DNA_AND_SHAPE,
+    MNASE,
+    SHAPE,
+    VALUES,
+    random_arrays,
+    reverse_complement,
+    shape_table,
 )
+from torch import Tensor
 
-LENGTHS = 7
+from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.model.network import Chromputer
+from chromputer_tracks.model.network_config import NetworkConfig
+from chromputer_tracks.spec import InputSpec
+
 SMALL = NetworkConfig(
     window=1000,
     stride=50,
@@ -28,60 +35,67 @@ SMALL = NetworkConfig(
     local_extent=250,
     local_hidden=4,
     vplot_channels=(3, 4),
+    signal_channels=(3, 2),
     context_channels=8,
     dilations=(1, 2),
     hidden=9,
 )
+BOTH = (DNA, ATAC)
+ALL = (CUTS, ATAC, DNA_AND_SHAPE, MNASE, VALUES)
+TABLE = shape_table()
 
 
 def small(**changes: object) -> NetworkConfig:
     return dataclasses.replace(SMALL, **changes)  # type: ignore[arg-type]
 
 
-def inputs(sequence: bool, lengths: int, batch: int, length: int, seed: int = 0):
-    rng = np.random.default_rng(seed)
-    arrays = []
-    if sequence:
-        codes = rng.integers(0, 5, size=(batch, length))
-        arrays.append((codes[:, None] == np.arange(4)[:, None]).astype(np.float32))
-    if lengths:
-        arrays.append(np.log1p(rng.poisson(0.1, (batch, lengths, length // 10))))
-    return [torch.from_numpy(array.astype(np.float32)) for array in arrays]
-
-
-def network(sequence=True, lengths=LENGTHS, states=3, binary=2, config=SMALL) -> Chromputer:
+def network(
+    inputs: Sequence[InputSpec] = BOTH,
+    states: int = 3,
+    binary: int = 2,
+    continuous: int = 0,
+    config: NetworkConfig = SMALL,
+) -> Chromputer:
     """In evaluation mode, its batch norms with statistics of some data, not the identity."""
     torch.manual_seed(4)
-    made = Chromputer(sequence, lengths, states, binary, config)
+    made = Chromputer(inputs, states, binary, continuous, config, TABLE)
     with torch.no_grad():
         for seed in range(3):
-            length = config.window + 10 * config.stride
-            made(*inputs(sequence, lengths, 4, length, seed))
+            made(*random_arrays(inputs, 4, config.window + 10 * config.stride, seed))
     return made.eval()
 
 
 CASES = {
-    "both inputs, both heads": (True, LENGTHS, 3, 2, SMALL),
-    "sequence only": (True, 0, 3, 2, SMALL),
-    "V-plot only": (False, LENGTHS, 3, 2, SMALL),
-    "states only": (True, LENGTHS, 4, 0, SMALL),
-    "binary only": (True, LENGTHS, 0, 3, SMALL),
-    "V-plot and binary only": (False, LENGTHS, 0, 3, SMALL),
-    "window 2000": (True, LENGTHS, 3, 2, small(window=2000, dilations=(1, 2, 4))),
-    "no arrangement width": (True, LENGTHS, 3, 2, small(motif_context=1)),
+    "both inputs, two heads": (BOTH, 3, 2, 0, SMALL),
+    "all heads": (BOTH, 3, 2, 2, SMALL),
+    "bases only": ((DNA,), 3, 2, 0, SMALL),
+    "shape only": ((SHAPE,), 3, 2, 0, SMALL),
+    "bases and shape": ((DNA_AND_SHAPE,), 3, 2, 0, SMALL),
+    "V-plot only": ((ATAC,), 3, 2, 0, SMALL),
+    "V-plots of two assays": ((MNASE, ATAC), 3, 0, 1, SMALL),
+    "signal only": ((CUTS,), 3, 2, 1, SMALL),
+    "two signals and bases": ((CUTS, DNA, VALUES), 3, 2, 0, SMALL),
+    "all inputs, all heads": (ALL, 2, 2, 1, SMALL),
+    "states only": (BOTH, 4, 0, 0, SMALL),
+    "binary only": (BOTH, 0, 3, 0, SMALL),
+    "continuous only": (BOTH, 0, 0, 2, SMALL),
+    "V-plot and binary only": ((ATAC,), 0, 3, 0, SMALL),
+    "window 2000": (ALL, 3, 2, 1, small(window=2000, dilations=(1, 2, 4))),
+    "no arrangement width": (ALL, 3, 2, 0, small(motif_context=1)),
     "wide arrangement, narrow local": (
-        True,
-        16,
+        (ATAC, DNA_AND_SHAPE),
         3,
         2,
+        0,
         small(motif_context=21, motif_width=21, local_extent=50),
     ),
-    "stride 10": (True, LENGTHS, 2, 1, small(stride=10, motif_width=9, window=600)),
+    "stride 10": (ALL, 2, 1, 1, small(stride=10, motif_width=5, window=600)),
+    "stride 30": (ALL, 2, 1, 1, small(stride=30, window=900, motif_context=7)),
     "stride 100, sequence only": (
-        True,
-        0,
+        (DNA,),
         3,
         2,
+        0,
         small(stride=100, motif_context=21, local_extent=200, window=2000),
     ),
 }
@@ -89,20 +103,20 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_sliding_equals_one_window_at_a_time(case):
-    sequence, lengths, states, binary, config = case
+    inputs, *counts, config = case
     made = network(*case)
     outputs, window, stride = 9, config.window, config.stride
-    arrays = inputs(sequence, lengths, 2, window + (outputs - 1) * stride, seed=9)
+    arrays = random_arrays(inputs, 2, window + (outputs - 1) * stride, seed=9)
     with torch.no_grad():
         logits, embedding = made(*arrays)
-        assert logits.shape == (2, states + binary, outputs)
+        assert logits.shape == (2, sum(counts), outputs)
         assert embedding.shape == (2, config.hidden, outputs)
         for index in range(outputs):
-            windows = []
-            for array in arrays:
-                unit = window // 10 if array.shape[1] == lengths else window
-                at = index * stride * unit // window
-                windows.append(array[:, :, at : at + unit])
+            start, end = index * stride, index * stride + window
+            windows = [
+                array[:, :, start // item.bin : end // item.bin]
+                for item, array in zip(inputs, arrays, strict=True)
+            ]
             one, one_embedding = made(*windows)
             torch.testing.assert_close(one[..., 0], logits[..., index], rtol=1e-5, atol=1e-5)
             torch.testing.assert_close(
@@ -112,84 +126,122 @@ def test_sliding_equals_one_window_at_a_time(case):
     assert logits.std(dim=2).min() > 1e-4
 
 
-def test_an_output_reads_its_window_and_no_more():
-    made = network()
-    length = SMALL.window + 2 * SMALL.stride
-    sequence, vplot = (x.requires_grad_() for x in inputs(True, LENGTHS, 1, length))
-    made(sequence, vplot)[0][0, :, 1].sum().backward()
-    for gradient, unit in ((sequence.grad, 1), (vplot.grad, 10)):
-        touched = np.flatnonzero(gradient[0].abs().sum(0).numpy()) * unit
-        # Of the middle one of three outputs, [stride, stride + window).
-        assert touched.min() >= SMALL.stride
-        assert touched.max() < SMALL.stride + SMALL.window
-        assert touched.max() - touched.min() > SMALL.window * 0.8
+@pytest.mark.parametrize("place", range(len(ALL)), ids=[item.name for item in ALL])
+def test_an_output_reads_its_window_and_no_more(place):
+    made = network(ALL, 3, 2, 1)
+    window, stride, item = SMALL.window, SMALL.stride, ALL[place]
+    arrays = random_arrays(ALL, 30, window + 2 * stride)
+    (other,) = random_arrays((item,), 30, window + 2 * stride, seed=8)
+    first, last = stride // item.bin, (stride + window) // item.bin
 
+    def changed(start: int, end: int) -> Tensor:
+        """Largest change of each of the three outputs when part of one input is another."""
+        altered = [array.clone() for array in arrays]
+        altered[place][..., start:end] = other[..., start:end]
+        difference: Tensor = made(*altered)[0] - made(*arrays)[0]
+        return difference.abs().amax(dim=(0, 1))
 
-def test_motifs_are_the_same_on_both_strands():
-    torch.manual_seed(1)
-    layer = StrandMotifs(6, 11).eval()
-    (sequence,) = inputs(True, 0, 3, 310)
-    flipped = sequence.flip(1, 2)
     with torch.no_grad():
-        torch.testing.assert_close(layer(flipped), layer(sequence).flip(2), rtol=0, atol=1e-6)
+        assert changed(0, first)[1] < 1e-6
+        assert changed(last, other.shape[2])[1] < 1e-6
+        # A tenth of the window at either end and the middle matter.
+        tenth = window // 10 // item.bin
+        for start in (first, first + 4 * tenth, last - tenth):
+            assert changed(start, start + tenth)[1] > 1e-5
 
 
-def test_a_motif_filter_scores_its_own_word_on_either_strand():
-    word = "ACCGTTGACTA"
-    layer = StrandMotifs(1, len(word)).eval()
-    columns = torch.tensor(["ACGT".index(letter) for letter in word])
-    with torch.no_grad():
-        layer.weight[0] = functional.one_hot(columns, 4).t().float()
-        sequence = torch.zeros(1, 4, 40)  # 30 starts, three groups of ten
-        sequence[0, columns, 13 + torch.arange(11)] = 1
-        forward = layer(sequence)
-        backward = layer(sequence.flip(1, 2))
-    # 11 matches, divided by the batch norm's sqrt(1 + eps); start 13 is in the second ten, and
-    # so is 40 - 11 - 13 = 16 on the other strand.
-    assert forward[0, 0, 1].item() == pytest.approx(11, rel=1e-4)
-    assert backward[0, 0, 1].item() == pytest.approx(11, rel=1e-4)
-    assert forward[0, 0, [0, 2]].max() < 11
+@pytest.mark.parametrize("item", [DNA, ATAC, CUTS], ids=lambda item: item.name)
+def test_the_bases_read_lie_around_the_centre(item):
+    """As far to the left as to the right, to a base or bin of the array."""
+    made = network((item,), 3, 0, 0)
+    # So many that the maxima of each window cover all places.
+    (array,) = random_arrays((item,), 100, SMALL.window)
+    array.requires_grad_()
+    made(array)[0].sum().backward()
+    touched = torch.nonzero(array.grad.abs().sum((0, 1))).flatten()
+    left, right = touched.min().item(), array.shape[2] - 1 - touched.max().item()
+    assert left == right
+    assert left * item.bin < SMALL.window * 0.1
 
 
-def test_local_features_are_the_same_on_both_strands():
-    made = network()
-    assert made.sequence is not None
+@pytest.mark.parametrize("extent", [50, 250, 450])
+def test_local_features_read_the_centre(extent):
+    made = network((DNA,), 0, 2, config=small(local_extent=extent, motif_filters=64))
+    (sequence,) = random_arrays((DNA,), 1, SMALL.window)
+    sequence.requires_grad_()
+    made.local(made.trunks[0](sequence)[0]).sum().backward()
+    touched = torch.nonzero(sequence.grad[0].abs().sum(0)).flatten()
+    # The best match of each filter in the extent, half a motif wider on both sides.
+    reach = extent // 2 + SMALL.motif_width // 2
+    centre = SMALL.window // 2
+    assert centre - reach <= touched.min() < centre - reach + 40
+    assert centre + reach - 40 <= touched.max() < centre + reach
+
+
+@pytest.mark.parametrize("item", [DNA, SHAPE, DNA_AND_SHAPE], ids=["bases", "shape", "both"])
+def test_motifs_and_local_features_of_the_other_strand_are_mirrored(item):
+    made = network((item,), 3, 2)
     assert made.local is not None
-    (sequence,) = inputs(True, 0, 2, SMALL.window + 5 * SMALL.stride)
+    (sequence,) = random_arrays((item,), 2, SMALL.window + 5 * SMALL.stride)
     with torch.no_grad():
-        forward = made.local(made.sequence(sequence)[0])
-        backward = made.local(made.sequence(sequence.flip(1, 2))[0])
-    assert forward.shape == (2, SMALL.local_hidden, 6)
-    assert forward.std() > 0
-    torch.testing.assert_close(backward, forward.flip(2), rtol=0, atol=1e-5)
+        forward, backward = (
+            made.trunks[0](strand)[0] for strand in (sequence, reverse_complement(sequence))
+        )
+        assert forward.shape == (2, SMALL.motif_filters, 120)
+        assert forward.std() > 0
+        torch.testing.assert_close(backward, forward.flip(2), rtol=0, atol=1e-5)
+        local = made.local(forward)
+        assert local.shape == (2, SMALL.local_hidden, 6)
+        torch.testing.assert_close(made.local(backward), local.flip(2), rtol=0, atol=1e-5)
 
 
-def test_matrix_product_is_conv1d_with_its_gradients():
-    generator = torch.Generator().manual_seed(3)
-    found, expected = [], []
-    for function, results in (
-        (_conv1d_by_matrix_product, found),
-        (functional.conv1d, expected),
-    ):
-        generator.manual_seed(3)
-        x = torch.randn(3, 4, 50, generator=generator, dtype=torch.float64, requires_grad=True)
-        weight = torch.randn(8, 4, 9, generator=generator, dtype=torch.float64, requires_grad=True)
-        y = function(x, weight)
-        (y * torch.linspace(-1, 2, y.numel()).view_as(y)).sum().backward()
-        results += [y.detach(), x.grad, weight.grad]
-    for one, other in zip(found, expected, strict=True):
-        assert one.shape == other.shape
-        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+def test_the_order_of_heads():
+    made = network(BOTH, 3, 2, 1)
+    with torch.no_grad():
+        for head, value in (
+            (made.states_head, 1),
+            (made.binary_head, 2),
+            (made.continuous_head, 3),
+        ):
+            head.weight.zero_()
+            head.bias.fill_(value)
+        logits, _ = made(*random_arrays(BOTH, 1, SMALL.window))
+    assert logits[0, :, 0].tolist() == [1, 1, 1, 2, 2, 3]
 
 
-def test_training_and_evaluation_use_the_same_convolution():
-    torch.manual_seed(1)
-    layer = StrandMotifs(6, 11)
-    (sequence,) = inputs(True, 0, 2, 160)
-    layer.norm.eval()  # the same statistics, whichever convolution ran
-    in_training = layer(sequence)
-    layer.eval()
-    torch.testing.assert_close(in_training, layer(sequence), rtol=1e-5, atol=1e-5)
+def test_inputs_go_to_their_own_trunks():
+    """The same network with its inputs in another order, as specs and as arrays."""
+    order = (DNA_AND_SHAPE, VALUES, ATAC)
+    turned = (ATAC, DNA_AND_SHAPE, VALUES)
+    one, other = network(order, 3, 2), network(turned, 3, 2)
+    for place, item in enumerate(turned):
+        other.trunks[place].load_state_dict(one.trunks[order.index(item)].state_dict())
+    widths = [one.trunks[order.index(item)].channels for item in turned]
+    starts = [sum(t.channels for t in one.trunks[: order.index(item)]) for item in turned]
+    columns = np.concatenate([np.arange(s, s + w) for s, w in zip(starts, widths, strict=True)])
+    rest = {k: v for k, v in one.state_dict().items() if not k.startswith("trunks.")}
+    rest["fuse.0.weight"] = rest["fuse.0.weight"][:, columns]
+    other.load_state_dict(rest, strict=False)
+    arrays = random_arrays(order, 2, SMALL.window + SMALL.stride)
+    with torch.no_grad():
+        expected = one(*arrays)[0]
+        found = other(*(arrays[order.index(item)] for item in turned))[0]
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_hidden_bases_keep_their_shape():
+    """In training bases are hidden; the shape is that of the whole sequence."""
+    made = Chromputer((DNA_AND_SHAPE,), 3, 0, 0, small(base_dropout=0.999), TABLE).trunks[0]
+    seen: list[Tensor] = []
+    made.motifs.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    (sequence,) = random_arrays((DNA,), 1, SMALL.window)
+    for training in (True, False):
+        made.train(training)(sequence)
+    margin = (SMALL.window - seen[0].shape[2]) // 2
+    assert torch.equal(seen[1][:, :4], sequence[..., margin:-margin])
+    assert seen[0][:, :4].sum() < 20 < seen[1][:, :4].sum()
+    assert torch.equal(seen[0][:, 4:], seen[1][:, 4:])
+    assert (seen[0][:, 4:] != 0).any()
 
 
 @pytest.mark.parametrize(
@@ -205,97 +257,63 @@ def test_training_and_evaluation_use_the_same_convolution():
         ({"local_extent": 0}, "local_extent 0 must be an odd number of 10 bp"),
         ({"local_extent": 1010}, "too short"),
         ({"dilations": (4, 8)}, r"window 1000 is too short for dilations \(4, 8\)"),
-        ({"stride": 100, "window": 2000, "motif_context": 21}, "stride 100 does not fit"),
+        (
+            {"stride": 100, "window": 2000, "motif_context": 21},
+            "stride 100 does not fit the V-plot trunk; 50 and 30 do",
+        ),
     ],
 )
 def test_sizes_that_do_not_fit(changes, message):
     with pytest.raises(ConfigError, match=message):
-        Chromputer(True, LENGTHS, 3, 2, small(**changes))
+        Chromputer(BOTH, 3, 2, 0, small(**changes))
+
+
+def test_the_shape_needs_room_beside_the_motif():
+    Chromputer((DNA_AND_SHAPE,), 1, 0, 0, small(motif_width=45), TABLE)
+    with pytest.raises(ConfigError, match="motif_width 47 leaves no room .* at most 45"):
+        Chromputer((DNA_AND_SHAPE,), 1, 0, 0, small(motif_width=47), TABLE)
 
 
 def test_the_local_extent_s_parity_follows_the_stride():
     config = small(stride=100, window=2000, motif_context=21)
     with pytest.raises(ConfigError, match="local_extent 250 must be an even number of 10 bp"):
-        Chromputer(True, 0, 3, 2, config)
+        Chromputer((DNA,), 3, 2, 0, config)
+
+
+def test_a_signal_s_stride():
+    config = small(stride=100, window=2000, motif_context=21)
+    with pytest.raises(ConfigError, match="stride 100 does not fit the signal trunk"):
+        Chromputer((CUTS,), 3, 0, 0, config)
+
+
+@pytest.mark.parametrize("item", [ATAC, CUTS], ids=["vplot", "signal"])
+def test_bins_of_10_bp(item):
+    with pytest.raises(ConfigError, match=f"{item.name!r}: bin 25; .* {item.kind}s in bins of 10"):
+        Chromputer((dataclasses.replace(item, bin=25),), 3, 0, 0, SMALL)
 
 
 def test_a_network_needs_an_input_and_a_head():
     with pytest.raises(ConfigError, match="at least one input"):
-        Chromputer(False, 0, 3, 2, SMALL)
+        Chromputer((), 3, 2, 0, SMALL)
     with pytest.raises(ConfigError, match="at least one head"):
-        Chromputer(True, 0, 0, 0, SMALL)
+        Chromputer(BOTH, 0, 0, 0, SMALL)
+
+
+def test_one_sequence_with_its_table():
+    with pytest.raises(ConfigError, match="one input of sequence"):
+        Chromputer((DNA, dataclasses.replace(SHAPE, name="shape")), 3, 2, 0, SMALL, TABLE)
+    with pytest.raises(ConfigError, match="DNA shape needs a table"):
+        Chromputer((SHAPE,), 3, 2, 0, SMALL)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 2, 5])
-def test_keep_binary_keeps_the_first_logits(kept):
-    made = network(binary=5)
-    arrays = inputs(True, LENGTHS, 2, SMALL.window + 3 * SMALL.stride)
+def test_keep_binary_keeps_the_first_labels(kept):
+    made = network(binary=5, continuous=1)
+    arrays = random_arrays(BOTH, 2, SMALL.window + 3 * SMALL.stride)
     with torch.no_grad():
         before, _ = made(*arrays)
         made.keep_binary(kept)
         after, _ = made(*arrays)
-    assert after.shape == (2, 3 + kept, 4)
-    torch.testing.assert_close(after, before[:, : 3 + kept], rtol=0, atol=1e-6)
-
-
-def batch(n=2, states=3, labels=2, positions=5, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    logits = torch.randn(n, states + labels, positions, generator=generator)
-    truth = torch.randint(-1, states, (n, positions), generator=generator)
-    binary = torch.randint(-1, 2, (n, labels, positions), generator=generator)
-    return logits.requires_grad_(), truth, binary
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_masked_loss_against_a_loop(seed):
-    logits, truth, binary = batch(seed=seed)
-    weights = torch.tensor([1.0, 0.25])
-    found = masked_loss(logits, truth, binary, 3, weights)
-    x = logits.detach().double().numpy()
-    cross = [
-        np.log(np.exp(x[i, :3, p]).sum()) - x[i, truth[i, p], p]
-        for i in range(2)
-        for p in range(5)
-        if truth[i, p] != UNKNOWN
-    ]
-    expected = np.mean(cross)
-    for label, weight in enumerate((1.0, 0.25)):
-        losses = [
-            np.log1p(np.exp(-z if binary[i, label, p] == 1 else z))
-            for i in range(2)
-            for p in range(5)
-            for z in [x[i, 3 + label, p]]
-            if binary[i, label, p] != UNKNOWN
-        ]
-        expected += weight * np.mean(losses)
-    assert found.item() == pytest.approx(expected, rel=1e-5)
-
-
-def test_unknown_labels_give_no_gradient():
-    logits, truth, binary = batch()
-    masked_loss(logits, truth, binary, 3, torch.ones(2)).backward()
-    assert logits.grad is not None
-    assert not logits.grad[:, :3].permute(0, 2, 1)[truth == UNKNOWN].any()
-    assert not logits.grad[:, 3:][binary == UNKNOWN].any()
-    assert logits.grad[:, 3:][binary != UNKNOWN].all()
-    assert logits.grad[:, :3].permute(0, 2, 1)[truth != UNKNOWN].all()
-
-
-def test_the_loss_is_0_where_nothing_is_known():
-    logits, truth, binary = batch()
-    unknown = torch.full_like(truth, UNKNOWN), torch.full_like(binary, UNKNOWN)
-    loss = masked_loss(logits, *unknown, 3, torch.ones(2))
-    loss.backward()
-    assert loss.item() == 0
-    assert logits.grad is not None
-    assert not logits.grad.any()
-
-
-def test_the_loss_of_one_head_alone():
-    logits, truth, binary = batch()
-    states_only = masked_loss(logits[:, :3], truth, binary[:, :0], 3, torch.ones(0))
-    expected = functional.cross_entropy(logits[:, :3], truth, ignore_index=UNKNOWN)
-    assert states_only.item() == pytest.approx(expected.item(), rel=1e-6)
-    binary_only = masked_loss(logits[:, 3:], truth, binary, 0, torch.ones(2))
-    both = masked_loss(logits, truth, binary, 3, torch.ones(2))
-    assert binary_only.item() == pytest.approx(both.item() - states_only.item(), rel=1e-4)
+    assert after.shape == (2, 3 + kept + 1, 4)
+    torch.testing.assert_close(after[:, :-1], before[:, : 3 + kept], rtol=0, atol=1e-6)
+    torch.testing.assert_close(after[:, -1], before[:, -1], rtol=0, atol=1e-6)

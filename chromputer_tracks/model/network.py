@@ -78,6 +78,10 @@ class Chromputer(nn.Module):
             )
         if not inputs:
             raise ConfigError("the network needs at least one input")
+        if sum(item.kind == "sequence" for item in inputs) > 1:
+            raise ConfigError(
+                "the network takes one input of sequence; it may have bases and shape"
+            )
         if not (states or binary or continuous):
             raise ConfigError("the network needs at least one head")
         trunks = [_trunk(item, config, shape_table) for item in inputs]
