@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,39 +156,64 @@ def _baselines(experiment: Experiment, sites: Sites) -> dict[str, Scores]:
 
 
 def fingerprint(config: TrainConfig, provenance: Mapping[str, Any]) -> str:
-    """What a resumed run must share with the one that it goes on from, a line each."""
-    lines = [f"{name} = {item['sha256']}" for name, item in provenance["inputs"].items()]
-    settings = dataclasses.asdict(config)
-    # Files count by what they hold, not by where they lie; the fit is compared by itself.
-    for key in ("data", "samples", "auxiliary", "sites", "fit", "notes", "description", "name"):
-        del settings[key]
-    lines += [f"{key} = {json.dumps(value, default=str)}" for key, value in settings.items()]
+    """What a resumed run must share with the one that it goes on from, a line each.
+
+    Files count by what they hold, not by where they lie; the fit is compared by itself.
+    """
+    lines = [f"SHA-256 of {name} = {item['sha256']}" for name, item in provenance["inputs"].items()]
+    for item in dataclasses.fields(config):
+        if item.name not in ("fit", "notes", "description", "name"):
+            lines += _settings(getattr(config, item.name), item.name)
     return "\n".join(lines)
+
+
+def _settings(value: Any, place: str) -> Iterator[str]:
+    """A line for each setting inside, as the configuration names it; none for files."""
+    if dataclasses.is_dataclass(value):
+        value = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _settings(item, f"{place}.{key}")
+    elif isinstance(value, tuple) and any(map(dataclasses.is_dataclass, value)):
+        for row, item in enumerate(value):
+            yield from _settings(item, f"{place}[{row}]")
+    elif value is not None:
+        items = value if isinstance(value, tuple) else (value,)
+        if not any(isinstance(item, Path) for item in items):
+            yield f"{place} = {json.dumps(value)}"
 
 
 def run_provenance(config: TrainConfig, sources: Sources, command: str) -> dict[str, Any]:
     """Versions, seed, command, and the SHA-256 of every input file."""
-    files = {"fasta": config.data.fasta}
+    files = [("fasta", config.data.fasta)]
     if config.data.blacklist is not None:
-        files["blacklist"] = config.data.blacklist
+        files.append(("blacklist", config.data.blacklist))
     if config.states is not None:
-        files["state table"] = config.states.table
+        files.append(("state table", config.states.table))
     if config.sites.peaks is not None:
-        files["sites"] = config.sites.peaks
+        files.append(("sites", config.sites.peaks))
     if config.sites.matched is not None and config.sites.matched.peaks is not None:
-        files["accessible peaks"] = config.sites.matched.peaks
+        files.append(("accessible peaks", config.sites.matched.peaks))
     if sources.shape_table is not None and config.inputs.shape_table is not None:
-        files["DNA shape"] = config.inputs.shape_table
+        files.append(("DNA shape", config.inputs.shape_table))
     for sample in config.all_samples():
-        files |= _sample_files(config, sample)
-    files |= {f"auxiliary {path.name.split('.')[0]}": path for path in sources.auxiliary}
+        files += _sample_files(config, sample)
+    files += [(f"auxiliary {path.name.split('.')[0]}", path) for path in sources.auxiliary]
+    named: dict[str, Path] = {}
+    for name, path in files:
+        # A label may be called as an assay is, or as another label.
+        free, number = name, 1
+        while free in named:
+            number += 1
+            free = f"{name} ({number})"
+        named[free] = path
     return {
         **versions(),
         "date": datetime.now(UTC).date().isoformat(),
         "seed": config.seed,
         "command": command,
         "inputs": {
-            name: {"file": path.name, "sha256": _sha256(path)} for name, path in files.items()
+            name: {"file": path.name, "sha256": _sha256(path)} for name, path in named.items()
         },
     }
 
@@ -203,16 +228,16 @@ def versions() -> dict[str, str]:
     }
 
 
-def _sample_files(config: TrainConfig, sample: SampleConfig) -> dict[str, Path]:
+def _sample_files(config: TrainConfig, sample: SampleConfig) -> list[tuple[str, Path]]:
     """A sample's files by what they are; with the sample's name where there are several."""
-    files = {name: sample.assays[name] for name in config.inputs.assays}
+    files = [(name, sample.assays[name]) for name in config.inputs.assays]
     if sample.states is not None:
-        files["states"] = sample.states
+        files.append(("states", sample.states))
     for name, paths in sample.peaks.items():
         single = len(paths) == 1
-        files |= {name if single else f"{name} {n}": path for n, path in enumerate(paths, 1)}
-    files |= sample.signals
-    return {f"{sample.name} {k}": v for k, v in files.items()} if config.samples else files
+        files += [(name if single else f"{name} {n}", path) for n, path in enumerate(paths, 1)]
+    files += sample.signals.items()
+    return [(f"{sample.name} {name}", path) for name, path in files] if config.samples else files
 
 
 def _sha256(path: Path) -> str:
