@@ -105,7 +105,7 @@ def run_baselines(
         seen, new = run.features(_fragments)
         yield run.result(FOREST, random_forest(run.known, seen, run.asked, new, seed, jobs))
     if motifs:
-        report(f"motif scan: {len(motifs)} motifs")
+        report(f"motif scan: {len(motifs)} motif{'s' if len(motifs) > 1 else ''}")
         seen, new = run.features(
             lambda place: motif_scans(place.sites, sequence, motifs, label_bin).T
         )
