@@ -123,8 +123,8 @@ def _provenance(provenance: dict[str, Any]) -> str:
     auxiliary = sum(name.startswith("auxiliary ") for name in files)
     if auxiliary:
         lines.append(
-            f"- learnt beside the labels and then forgotten: {auxiliary} auxiliary peak sets, "
-            "listed below"
+            f"- learnt beside the labels and then forgotten: {auxiliary} auxiliary peak "
+            f"set{'s' if auxiliary != 1 else ''}, listed below"
         )
     table = [
         "",

@@ -69,19 +69,21 @@ class Experiment:
         known = (sites.states != UNKNOWN) | (sites.binary != UNKNOWN).any(axis=0)
         known |= ~np.isnan(sites.continuous).all(axis=0)
         parts = [
-            f"{number} {what}"
+            f"{number} {what}{'s' if number != 1 else ''}"
             for number, what in (
-                (self._states, "states"),
-                (len(self._binary), "binary labels"),
-                (len(self._continuous), "continuous labels"),
-                (len(self.sources.auxiliary), "auxiliary labels"),
+                (self._states, "state"),
+                (len(self._binary), "binary label"),
+                (len(self._continuous), "continuous label"),
+                (len(self.sources.auxiliary), "auxiliary label"),
             )
             if number
         ]
         samples = self.sources.training_samples
         of = f" of {len(samples)} samples" if len(samples) > 1 else ""
+        contigs = len(self.config.splits.train)
         return (
-            f"training on {len(self.config.splits.train)} contigs{of}: {int(known.sum()):,} sites, "
+            f"training on {contigs} contig{'s' if contigs != 1 else ''}{of}: "
+            f"{int(known.sum()):,} sites, "
             f"{len(self._plan):,} segments an epoch; {', '.join(parts)}"
         )
 

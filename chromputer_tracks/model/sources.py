@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +15,10 @@ from chromputer_tracks.data.features import Assay, Features
 from chromputer_tracks.data.labels import LabelSet, Mask, PeakLabels, SignalLabels, StateLabels
 from chromputer_tracks.data.negatives import MatchedConfig, MatchedSites, matched_sites
 from chromputer_tracks.data.peaks import reproducible_peaks
-from chromputer_tracks.errors import ConfigError, FormatError, InputError
-from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.errors import ConfigError, InputError
+from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.assays import open_assay
-from chromputer_tracks.io.bed import BedRecord, read_bed
+from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.bigwig_source import BigWigSource
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_batch import FragmentOptions
@@ -32,10 +32,14 @@ from chromputer_tracks.model.config import (
     SampleConfig,
     TrainConfig,
 )
+from chromputer_tracks.model.label_files import (
+    Centres,
+    read_auxiliary,
+    read_mask,
+    read_states,
+    site_bins,
+)
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label
-
-Centres = list[tuple[str, int]]
-"""Contig and position (bp, 0-based) of peak centres."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,8 @@ class Sample:
         assays: its open files by assay.
         features: makes the input arrays.
         learnt: labels to learn from, ambiguous flanks masked; the auxiliary binary ones last.
-        scored: labels to score against; nothing masked but the blacklist.
+        scored: labels to score against; nothing masked but the blacklist. Signals of the Poisson
+            loss are in the unit in which the model tells them: the training samples' mean.
         matched: the sites that both are limited to, where the configuration has them matched.
     """
 
@@ -115,15 +120,24 @@ def open_sources(config: TrainConfig) -> Iterator[Sources]:
         assays = [reader.assays(sample) for sample in config.all_samples()]
         profiles = _profiles(config, assays) if config.inputs.per_length else None
         inputs = config.inputs.specs(profiles)
+        means = [float(np.mean(reader.densities[c.name])) for c in config.continuous_labels()]
         samples = tuple(
             Sample(
                 sample.name,
                 sample.use == "train",
                 opened,
                 Features(inputs, fasta, opened),
-                *labels,
+                learnt,
+                replace(
+                    scored,
+                    continuous=tuple(
+                        map(_in_units_of, scored.continuous, config.continuous_labels(), means)
+                    ),
+                ),
             )
-            for sample, opened, labels in zip(config.all_samples(), assays, read, strict=True)
+            for sample, opened, (learnt, scored) in zip(
+                config.all_samples(), assays, read, strict=True
+            )
         )
         if config.sites.kind == "matched":
             samples = tuple(_with_matched_sites(config, fasta, sample) for sample in samples)
@@ -132,14 +146,14 @@ def open_sources(config: TrainConfig) -> Iterator[Sources]:
             sizes,
             inputs,
             samples,
-            _heads(config, states, reader.densities),
+            _heads(config, states, means),
             tuple(reader.auxiliary),
             shape_table,
         )
 
 
 def _heads(
-    config: TrainConfig, states: tuple[Label, ...], densities: Mapping[str, list[float]]
+    config: TrainConfig, states: tuple[Label, ...], means: list[float]
 ) -> tuple[HeadSpec, ...]:
     heads = [HeadSpec("states", "states", states)] if states else []
     for name, binary in config.binary_heads().items():
@@ -149,9 +163,9 @@ def _heads(
             heads.append(HeadSpec("continuous", name, tuple(map(_label, continuous)), "log1p"))
             continue
         # Learnt in units of each sample's mean, told in those of the training samples' mean.
+        known = dict(zip(config.continuous_labels(), means, strict=True))
         labels = tuple(
-            replace(_label(item), bias=round(math.log(np.mean(densities[item.name])), 5))
-            for item in continuous
+            replace(_label(item), bias=round(math.log(known[item]), 5)) for item in continuous
         )
         heads.append(HeadSpec("continuous", name, labels, "log"))
     return tuple(heads)
@@ -164,18 +178,19 @@ def _label(item: BinaryConfig | ContinuousConfig) -> Label:
 def _profiles(config: TrainConfig, assays: list[dict[str, Assay]]) -> dict[str, tuple[float, ...]]:
     """Assay to the mean share of each length class over the training samples."""
     inputs: InputsConfig = config.inputs
-    train = [
-        opened
-        for sample, opened in zip(config.all_samples(), assays, strict=True)
-        if sample.use == "train"
-    ]
     profiles = {}
     for assay in inputs.vplots:
         shares = []
-        for opened in train:
+        for sample, opened in zip(config.all_samples(), assays, strict=True):
             store = opened[assay]
-            if isinstance(store, FragmentStore):
+            if sample.use == "train" and isinstance(store, FragmentStore):
                 density = store.length_density(inputs.length_edges)
+                if not density.any():
+                    raise ConfigError(
+                        f"{sample.assays[assay]} has hardly any fragment of "
+                        f"{inputs.length_edges[0]} to {inputs.length_edges[-1] - 1} bp, so that "
+                        f"none can be scaled by length: change inputs.length_edges"
+                    )
                 shares.append(density / density.sum())
         mean = np.mean(shares, axis=0) if shares else np.ones(1)
         # A class without fragments stays without: any share above 0 is right for it.
@@ -190,11 +205,11 @@ class _Reader:
         self, stack: ExitStack, config: TrainConfig, sizes: ChromSizes, states: tuple[Label, ...]
     ) -> None:
         self._stack, self._config, self._sizes, self._states = stack, config, sizes, states
-        self._masked = _read_mask(config.data.blacklist, sizes)
+        self._masked = read_mask(config.data.blacklist, sizes)
         self._sites: Mask | None = None
         if config.sites.peaks is not None:
-            self._sites = _site_bins(read_bed(config.sites.peaks, sizes), config.label_bin, sizes)
-        self.auxiliary = _read_auxiliary(config, sizes)
+            self._sites = site_bins(read_bed(config.sites.peaks, sizes), config.label_bin, sizes)
+        self.auxiliary = read_auxiliary(config, sizes)
         self.densities: dict[str, list[float]] = {item.name: [] for item in config.continuous}
 
     def assays(self, sample: SampleConfig) -> dict[str, Assay]:
@@ -210,10 +225,13 @@ class _Reader:
         config = self._config
         states = None
         if sample.states is not None:
-            states = _read_states(sample.states, self._states, self._sizes)
+            states = read_states(sample.states, self._states, self._sizes)
         centres = [self._centres(sample, item) for item in config.binary_labels()]
         scored = tuple(self._signal(sample, item) for item in config.continuous_labels())
-        learnt = tuple(map(_in_units_of_mean, scored, config.continuous_labels()))
+        learnt = tuple(
+            _in_units_of(item, label, 1.0)
+            for item, label in zip(scored, config.continuous_labels(), strict=True)
+        )
         _check_labels(config, sample, states, centres)
         # Auxiliary sets are of the only sample, or of every training sample alike.
         extra = list(self.auxiliary.values()) if sample.use == "train" else []
@@ -298,11 +316,13 @@ def _matched_sites(
     )
 
 
-def _in_units_of_mean(labels: SignalLabels | None, item: ContinuousConfig) -> SignalLabels | None:
-    """For the Poisson loss, whose gradient would otherwise hang on the file's units."""
+def _in_units_of(
+    labels: SignalLabels | None, item: ContinuousConfig, mean: float
+) -> SignalLabels | None:
+    """With a mean for the Poisson loss, whose gradient would otherwise hang on the file's units."""
     if labels is None or item.loss != "poisson" or not isinstance(labels.source, BigWigSource):
         return labels
-    return replace(labels, scale=1 / labels.source.density)
+    return replace(labels, scale=mean / labels.source.density)
 
 
 def _check_labels(
@@ -313,6 +333,7 @@ def _check_labels(
 ) -> None:
     """A contig without a label in any file has its labels withheld: it is not all negative."""
     with_peaks = {chrom for rows in centres for chrom, _ in rows or ()}
+    of = f" of sample {sample.name!r}" if config.samples else ""
     if sample.use == "train" and states is None and not with_peaks and not sample.signals:
         raise ConfigError(f"sample {sample.name!r} has no labels; give some, or use = 'test'")
     for use in ("train", "validation", "test"):
@@ -324,66 +345,6 @@ def _check_labels(
                 )
             if with_peaks and contig not in with_peaks:
                 raise ConfigError(
-                    f"splits.{use}: no peak of any label lies on {contig}; leave the contig out "
-                    f"of the splits, as nothing says that its bins are negative"
+                    f"splits.{use}: no peak of any label{of} lies on {contig}; leave the contig "
+                    f"out of the splits, as nothing says that its bins are negative"
                 )
-
-
-def _read_mask(path: Path | None, sizes: ChromSizes) -> Mask:
-    if path is None:
-        return Mask({}, {})
-    return Mask.from_intervals(record.interval for record in read_bed(path, sizes))
-
-
-def _site_bins(records: Iterable[BedRecord], width: int, sizes: ChromSizes) -> Mask:
-    """The ``width`` bins that touch the sites, whole."""
-    bins = []
-    for record in records:
-        start = record.start // width * width
-        end = min(-(-record.end // width) * width, sizes[record.chrom])
-        bins.append(Interval(record.chrom, start, end))
-    return Mask.from_intervals(bins)
-
-
-def _read_auxiliary(config: TrainConfig, sizes: ChromSizes) -> dict[Path, Centres]:
-    """The peak sets of the auxiliary folder with enough peaks, in order of file name."""
-    if config.auxiliary is None:
-        return {}
-    taken = {
-        path.resolve()
-        for sample in config.all_samples()
-        for paths in sample.peaks.values()
-        for path in paths
-    }
-    train = set(config.splits.train)
-    found = {}
-    for path in sorted(config.auxiliary.folder.glob("*")):
-        if path.resolve() in taken or not path.name.endswith((".bed", ".narrowPeak", ".gz")):
-            continue
-        if path.stat().st_size == 0:  # a set without a peak, the least of all
-            continue
-        centres = [(record.chrom, record.centre) for record in read_bed(path, sizes)]
-        if sum(chrom in train for chrom, _ in centres) >= config.auxiliary.minimum:
-            found[path] = centres
-    if not found:
-        raise ConfigError(
-            f"{config.auxiliary.folder} holds no peak set with {config.auxiliary.minimum} peaks on "
-            f"the training contigs: lower auxiliary.minimum or leave [auxiliary] out"
-        )
-    return found
-
-
-def _read_states(path: Path, labels: tuple[Label, ...], sizes: ChromSizes) -> StateLabels:
-    codes = {label.name: index for index, label in enumerate(labels)}
-    segments = []
-    for record in read_bed(path, sizes):
-        if record.name not in codes:
-            raise ConfigError(
-                f"{path}: state {record.name!r} at {record.interval} is not in the table of states "
-                f"({', '.join(codes)})"
-            )
-        segments.append((record.chrom, record.start, record.end, codes[record.name]))
-    try:
-        return StateLabels.from_segments(segments)
-    except InputError as error:
-        raise FormatError(f"{path}: {error}") from error

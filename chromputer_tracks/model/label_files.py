@@ -1,0 +1,83 @@
+"""Files of labels that training reads, as sets of positions, segments and peak centres."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from chromputer_tracks.data.labels import Mask, StateLabels
+from chromputer_tracks.errors import ConfigError, FormatError, InputError
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.bed import BedRecord, read_bed
+from chromputer_tracks.model.config import TrainConfig
+from chromputer_tracks.spec import Label
+
+Centres = list[tuple[str, int]]
+"""Contig and position (bp, 0-based) of peak centres."""
+
+
+def read_mask(path: Path | None, sizes: ChromSizes) -> Mask:
+    """The positions inside the intervals of a BED; none without one."""
+    if path is None:
+        return Mask({}, {})
+    return Mask.from_intervals(record.interval for record in read_bed(path, sizes))
+
+
+def site_bins(records: Iterable[BedRecord], width: int, sizes: ChromSizes) -> Mask:
+    """The ``width`` bins that touch the sites, whole."""
+    bins = []
+    for record in records:
+        start = record.start // width * width
+        end = min(-(-record.end // width) * width, sizes[record.chrom])
+        bins.append(Interval(record.chrom, start, end))
+    return Mask.from_intervals(bins)
+
+
+def read_auxiliary(config: TrainConfig, sizes: ChromSizes) -> dict[Path, Centres]:
+    """The peak sets of the auxiliary folder with enough peaks, in order of file name."""
+    if config.auxiliary is None:
+        return {}
+    taken = {
+        path.resolve()
+        for sample in config.all_samples()
+        for paths in sample.peaks.values()
+        for path in paths
+    }
+    train = set(config.splits.train)
+    found = {}
+    for path in sorted(config.auxiliary.folder.glob("*")):
+        if path.resolve() in taken or not path.name.endswith((".bed", ".narrowPeak", ".gz")):
+            continue
+        if path.stat().st_size == 0:  # a set without a peak, the least of all
+            continue
+        centres = [(record.chrom, record.centre) for record in read_bed(path, sizes)]
+        if sum(chrom in train for chrom, _ in centres) >= config.auxiliary.minimum:
+            found[path] = centres
+    if not found:
+        raise ConfigError(
+            f"{config.auxiliary.folder} holds no peak set with {config.auxiliary.minimum} peaks on "
+            f"the training contigs: lower auxiliary.minimum or leave [auxiliary] out"
+        )
+    return found
+
+
+def read_states(path: Path, labels: tuple[Label, ...], sizes: ChromSizes) -> StateLabels:
+    """The segments of a BED whose names are states.
+
+    Raises:
+        ConfigError: a state that is not among the labels.
+        FormatError: segments overlap.
+    """
+    codes = {label.name: index for index, label in enumerate(labels)}
+    segments = []
+    for record in read_bed(path, sizes):
+        if record.name not in codes:
+            raise ConfigError(
+                f"{path}: state {record.name!r} at {record.interval} is not in the table of states "
+                f"({', '.join(codes)})"
+            )
+        segments.append((record.chrom, record.start, record.end, codes[record.name]))
+    try:
+        return StateLabels.from_segments(segments)
+    except InputError as error:
+        raise FormatError(f"{path}: {error}") from error
