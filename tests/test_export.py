@@ -1,24 +1,28 @@
 """Export: ONNX Runtime gives what PyTorch gives, or nothing is written."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from network_inputs import ATAC, CUTS, DNA_AND_SHAPE, MNASE, SHAPE, VALUES, shape_table
 from torch import nn
 
 from chromputer_tracks.errors import ExportError
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.model import export
 from chromputer_tracks.model.export import TOLERANCE, check_parity, export_network, random_inputs
-from chromputer_tracks.model.network import Chromputer, NetworkConfig
+from chromputer_tracks.model.network import Chromputer
+from chromputer_tracks.model.network_config import NetworkConfig
 from chromputer_tracks.spec import (
     METADATA_KEY,
-    DepthNormalisation,
     HeadSpec,
     InputSpec,
     Label,
     ModelSpec,
+    Normalisation,
 )
 
 EDGES = (20, 100, 180, 300, 500)
@@ -32,15 +36,22 @@ CONFIG = NetworkConfig(
     local_extent=150,
     local_hidden=3,
     vplot_channels=(2, 3),
+    signal_channels=(2, 3),
     context_channels=5,
     dilations=(1,),
     hidden=6,
 )
 SEQUENCE = InputSpec("sequence", "sequence")
-VPLOT = InputSpec("vplot", "vplot", 10, EDGES, DepthNormalisation(25.0))
+VPLOT = InputSpec("vplot", "vplot", 10, EDGES, Normalisation((25.0,)), "atac")
+ONE_CLASS = InputSpec("vplot", "short", 10, (20, 120), Normalisation((25.0,)), "atac")
 
 
-def make_spec(*inputs: InputSpec, states: int = 2, binary: int = 2) -> ModelSpec:
+ALL = (CUTS, ATAC, DNA_AND_SHAPE, MNASE, VALUES)
+
+
+def make_spec(
+    *inputs: InputSpec, states: int = 2, binary: int = 2, continuous: int = 0
+) -> ModelSpec:
     def labels(prefix: str, count: int) -> tuple[Label, ...]:
         return tuple(Label(f"{prefix}{k}", f"label {k}", (k, 0, 0)) for k in range(count))
 
@@ -49,6 +60,8 @@ def make_spec(*inputs: InputSpec, states: int = 2, binary: int = 2) -> ModelSpec
         heads += (HeadSpec("states", "states", labels("S", states)),)
     if binary:
         heads += (HeadSpec("binary", "binary", labels("B", binary)),)
+    if continuous:
+        heads += (HeadSpec("continuous", "signal", labels("C", continuous), "log"),)
     return ModelSpec(
         name="toy",
         window=CONFIG.window,
@@ -63,21 +76,25 @@ def make_spec(*inputs: InputSpec, states: int = 2, binary: int = 2) -> ModelSpec
     )
 
 
-def make_network(spec: ModelSpec, states: int = 2, binary: int = 2) -> Chromputer:
+def make_network(spec: ModelSpec) -> Chromputer:
     torch.manual_seed(0)
-    kinds = {item.kind: item for item in spec.inputs}
-    lengths = kinds["vplot"].channels if "vplot" in kinds else 0
-    network = Chromputer("sequence" in kinds, lengths, states, binary, CONFIG)
+    sizes = {head.kind: len(head.labels) for head in spec.heads}
+    counts = [sizes.get(kind, 0) for kind in ("states", "binary", "continuous")]
+    network = Chromputer(spec.inputs, *counts, CONFIG, shape_table())
     with torch.no_grad():
         for seed in range(2):
             network(*random_inputs(spec, 4, 5, seed))  # statistics for the batch norms
     return network
 
 
+def feed_of(spec: ModelSpec, inputs: list[torch.Tensor]) -> dict[str, np.ndarray]:
+    return {item.name: x.numpy() for item, x in zip(spec.inputs, inputs, strict=True)}
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
-    spec = make_spec()
+    spec = make_spec(*ALL, continuous=1)
     network = make_network(spec).train()
     return folder, spec, network, export_network(network, spec, folder)
 
@@ -95,11 +112,11 @@ def test_the_graph_gives_what_the_network_gives(exported):
     )
     for batch, outputs in ((1, 1), (2, 40), (5, 3)):
         inputs = random_inputs(spec, batch, outputs, seed=77)
-        feed = {"sequence": inputs[0].numpy(), "vplot": inputs[1].numpy()}
+        feed = feed_of(spec, inputs)
         with torch.no_grad():
             expected = network(*inputs)
         found = session.run(["logits", "embedding"], feed)
-        assert found[0].shape == (batch, 4, outputs)
+        assert found[0].shape == (batch, 5, outputs)
         assert found[1].shape == (batch, CONFIG.hidden, outputs)
         for ours, reference in zip(found, expected, strict=True):
             np.testing.assert_allclose(ours, reference.numpy(), rtol=1e-4, atol=1e-4)
@@ -123,22 +140,53 @@ def test_dimensions_are_named(exported):
         return [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
 
     assert {value.name: shape(value) for value in graph.input} == {
-        "sequence": ["batch", 4, "length/1"],
-        "vplot": ["batch", len(EDGES) - 1, "length/10"],
+        "cuts": ["batch", 1, "length/10"],
+        "atac": ["batch", 7, "length/10"],
+        "dna": ["batch", 4, "length/1"],
+        "mnase": ["batch", 4, "length/10"],
+        "h3": ["batch", 1, "length/10"],
     }
+    assert [value.name for value in graph.input] == [item.name for item in ALL]
     assert {value.name: shape(value) for value in graph.output} == {
-        "logits": ["batch", 4, "outputs"],
+        "logits": ["batch", 5, "outputs"],
         "embedding": ["batch", CONFIG.hidden, "outputs"],
     }
 
 
+def check_sliding(path: Path, spec: ModelSpec) -> None:
+    """The graph over a stretch against the graph one window at a time."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    arrays = feed_of(spec, random_inputs(spec, 2, 6, seed=31))
+    (sliding,) = session.run(["logits"], arrays)
+    assert sliding.shape == (2, spec.outputs, 6)
+    assert sliding.std(axis=2).min() > 1e-5
+    for index in range(6):
+        start, end = index * spec.stride, index * spec.stride + spec.window
+        window = {
+            item.name: arrays[item.name][:1, :, start // item.bin : end // item.bin]
+            for item in spec.inputs
+        }
+        (one,) = session.run(["logits"], window)
+        np.testing.assert_allclose(one[0, :, 0], sliding[0, :, index], rtol=1e-5, atol=1e-5)
+
+
+def test_the_graph_slides(exported):
+    folder, spec, _, _ = exported
+    check_sliding(folder / "predict.onnx", spec)
+
+
 @pytest.mark.parametrize(
-    ("inputs", "states", "binary"), [((SEQUENCE,), 0, 1), ((VPLOT,), 3, 0)], ids=["DNA", "V-plot"]
+    ("inputs", "sizes"),
+    [((SHAPE,), (3, 2, 2)), ((ONE_CLASS,), (0, 0, 1))],
+    ids=["shape, all heads", "V-plot of one class, continuous"],
 )
-def test_networks_with_one_input_and_one_head(tmp_path, inputs, states, binary):
-    spec = make_spec(*inputs, states=states, binary=binary)
-    assert export_network(make_network(spec, states, binary), spec, tmp_path) < TOLERANCE
-    assert load_model(tmp_path).spec.outputs == states + binary
+def test_networks_of_one_input(tmp_path, inputs, sizes):
+    states, binary, continuous = sizes
+    spec = make_spec(*inputs, states=states, binary=binary, continuous=continuous)
+    assert export_network(make_network(spec), spec, tmp_path) < TOLERANCE
+    model = load_model(tmp_path)
+    assert (model.spec.inputs, model.spec.heads) == (inputs, spec.heads)
+    check_sliding(model.path, spec)
 
 
 class Linear(nn.Module):

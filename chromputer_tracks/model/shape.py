@@ -58,12 +58,12 @@ class DnaShape(nn.Module):
         # Sums and products of small whole numbers, not a convolution: exact at any precision.
         code = (sequence[:, 1] + 2 * sequence[:, 2] + 3 * sequence[:, 3]).long()
         known = sequence.sum(1)
-        size = code.shape[1] - 4
-        index = code[:, :size] * 0
-        complete = known[:, :size] * 0 + 1
-        for offset in range(5):
-            index = index * 4 + code[:, offset : offset + size]
-            complete = complete * known[:, offset : offset + size]
+        index, complete = code[:, :-4], known[:, :-4]
+        for offset in range(1, 5):
+            # Ends counted from the right: the exporter cannot tell the length of others.
+            end = offset - 4 or None
+            index = index * 4 + code[:, offset:end]
+            complete = complete * known[:, offset:end]
         found = self.table[index] * complete.unsqueeze(2)  # (n, L - 4, 3 * features)
         n, length, _ = found.shape
         parts = found.view(n, length, -1, 3)
