@@ -1,18 +1,15 @@
-"""V-plots and depth normalisation against a loop over fragments and numbers worked by hand."""
+"""V-plots against a loop over fragments and numbers worked by hand."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chromputer_tracks.data.vplot import (
     DEFAULT_BIN,
     DEFAULT_LENGTH_EDGES,
-    normalise_depth,
     vplot,
 )
 from chromputer_tracks.intervals import Interval
-from chromputer_tracks.spec import DepthNormalisation
 
 EDGES = (20, 50, 51, 100, 180)
 
@@ -112,33 +109,3 @@ def test_default_classes_resolve_nucleosomes():
     sub, mono, di = (int(np.searchsorted(edges, x, side="right")) for x in (60, 170, 340))
     assert len({sub, mono, di}) == 3
     assert (np.diff(edges) > 0).all()
-
-
-def test_depth_by_hand():
-    # 4 fragments per kb in the sample, 10 in the reference: a count is worth 2.5.
-    counts = np.array([[0, 1, 3]], dtype=np.float32)
-    scaled = normalise_depth(counts, 4.0, DepthNormalisation(10.0, "none"))
-    assert scaled.tolist() == [[0.0, 2.5, 7.5]]
-    logged = normalise_depth(counts, 4.0, DepthNormalisation(10.0, "log1p"))
-    assert logged.dtype == np.float32
-    # ln 3.5 and ln 8.5
-    assert logged[0].tolist() == pytest.approx([0.0, 1.252762968, 2.140066163], rel=1e-6)
-
-
-@given(st.integers(1, 20), st.floats(0.5, 200))
-def test_depth_of_a_pixel_does_not_depend_on_its_neighbours(count, density):
-    normalisation = DepthNormalisation(25.0)
-    alone = np.array([[count]], dtype=np.float32)
-    among = np.array([[900, count, 0, 7]], dtype=np.float32)
-    one = normalise_depth(alone, density, normalisation)[0, 0]
-    assert one == normalise_depth(among, density, normalisation)[0, 1]
-
-
-def test_a_sample_sequenced_twice_as_deep_looks_the_same():
-    counts = np.array([[0, 2, 5]], dtype=np.float32)
-    normalisation = DepthNormalisation(25.0)
-    np.testing.assert_allclose(
-        normalise_depth(counts, 12.0, normalisation),
-        normalise_depth(2 * counts, 24.0, normalisation),
-        rtol=1e-6,
-    )
