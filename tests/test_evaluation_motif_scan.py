@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chromputer_tracks.errors import ConfigError
-from chromputer_tracks.intervals import Interval
 from chromputer_tracks.evaluation.motif_scan import jaspar_matrix, motif_scan
+from chromputer_tracks.intervals import Interval
 
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
 
