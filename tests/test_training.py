@@ -4,184 +4,39 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import pysam
 import pytest
 import torch
 from sklearn.metrics import average_precision_score
+from toy_training import BIN, LENGTHS, Run, Toy, make_toy, shorter, train
 
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.probabilities import probabilities
-from chromputer_tracks.errors import ConfigError, FormatError, InputError, OutputError
+from chromputer_tracks.errors import ConfigError, OutputError
+from chromputer_tracks.evaluation.sites import load_sites
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.model import training
-from chromputer_tracks.model.config_file import load_config
-from chromputer_tracks.model.dataset import SegmentDataset, SegmentPlan
-from chromputer_tracks.model.network import Chromputer
+from chromputer_tracks.model.config import AuxiliaryConfig
+from chromputer_tracks.model.dataset import SegmentDataset
+from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.sources import open_sources
-from chromputer_tracks.model.training import Trained, train_model
-
-LENGTHS = {"chr1": 36_000, "chr2": 12_000, "chr3": 12_100}
-BIN = 200
-# The core of JASPAR's Reb1 matrix, so that the motif scan has something to find.
-WORD = "TTACCCGG"
-COMPLEMENT = str.maketrans("ACGT", "TGCA")
-
-CONFIG = """
-name = "toy"
-assembly = "toy1"
-seed = 3
-description = "A toy."
-[data]
-fasta = "toy.fa"
-fragments = "toy.fragments.tsv"
-blacklist = "blacklist.bed"
-[splits]
-train = ["chr1"]
-validation = ["chr2"]
-test = ["chr3"]
-[states]
-bed = "states.bed"
-table = "states.tsv"
-[[binary]]
-name = "TF"
-title = "the planted factor"
-peaks = "peaks/TF.bed"
-motif = "MA0363.3"
-[auxiliary]
-folder = "peaks"
-minimum = 10
-[inputs]
-length_edges = [20, 100, 200, 400]
-reference = 10
-[network]
-window = 600
-motif_filters = 16
-motif_width = 11
-motif_context = 1
-sequence_channels = 8
-local_extent = 250
-local_hidden = 16
-vplot_channels = [4, 8]
-context_channels = 16
-dilations = [1]
-hidden = 16
-dropout = 0.1
-[segments]
-outputs = 20
-jitter = 300
-[fit]
-epochs = 10
-batch = 8
-learning_rate = 0.02
-precision = "32-true"
-threads = 1
-"""
-
-
-@dataclass(frozen=True)
-class Toy:
-    """The toy's files and what was planted: contig to positions, bp, 0-based."""
-
-    folder: Path
-    planted: dict[str, list[int]]
-
-    def centres(self, chrom: str) -> np.ndarray:
-        return np.arange(BIN // 2, LENGTHS[chrom] // BIN * BIN, BIN)
-
-    def truth(self, chrom: str) -> np.ndarray:
-        """1 for the whole bins that hold a planted word."""
-        bins = {at // BIN for at in self.planted[chrom]}
-        return np.array([int(k in bins) for k in range(LENGTHS[chrom] // BIN)])
+from chromputer_tracks.model.training import train_model
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory) -> Toy:
-    folder = tmp_path_factory.mktemp("toy")
-    rng = np.random.default_rng(12)
-    planted, bases, fragments, states = {}, {}, [], []
-    for chrom, length in LENGTHS.items():
-        letters = rng.choice(list("ACGT"), length)
-        places = rng.choice(np.arange(1, length // 500 - 1), length // 1100, replace=False)
-        planted[chrom] = sorted(int(k) * 500 + int(rng.integers(300)) for k in places)
-        for at in planted[chrom]:
-            word = WORD if rng.integers(2) else WORD.translate(COMPLEMENT)[::-1]
-            letters[at - 4 : at + 4] = list(word)
-            for _ in range(12):
-                middle, size = at + int(rng.integers(-60, 61)), int(rng.integers(30, 90))
-                fragments.append((chrom, middle - size // 2, middle - size // 2 + size))
-        for _ in range(length // 50):
-            size = int(rng.integers(30, 390))
-            start = int(rng.integers(0, length - size))
-            fragments.append((chrom, start, start + size))
-        bases[chrom] = "".join(letters)
-        for start in range(0, length // BIN * BIN, BIN):
-            near = any(start - BIN <= at < start + 2 * BIN for at in planted[chrom])
-            states.append(f"{chrom}\t{start}\t{start + BIN}\t{'open' if near else 'closed'}\n")
-    (folder / "toy.fa").write_text("".join(f">{name}\n{row}\n" for name, row in bases.items()))
-    pysam.faidx(str(folder / "toy.fa"))
-    rows = sorted(fragments)
-    (folder / "toy.fragments.tsv").write_text("".join(f"{c}\t{s}\t{e}\n" for c, s, e in rows))
-    (folder / "states.bed").write_text("".join(states))
-    (folder / "states.tsv").write_text(
-        "state\tname\tcolor\nopen\topen chromatin\t255,0,0\nclosed\tclosed\t90,90,90\n"
-    )
-    (folder / "blacklist.bed").write_text("chr3\t0\t1000\n")
-    (folder / "peaks").mkdir()
-    every = [(c, at) for c in LENGTHS for at in planted[c]]
-    for name, peaks in {"TF": every, "Half": every[::2], "Few": every[:5]}.items():
-        (folder / "peaks" / f"{name}.bed").write_text(
-            "".join(f"{c}\t{at}\t{at + 1}\n" for c, at in peaks)
-        )
-    (folder / "toy.toml").write_text(CONFIG)
-    return Toy(folder, planted)
-
-
-@dataclass
-class Run:
-    """What a training run left behind."""
-
-    trained: Trained
-    network: Chromputer
-    lines: list[str]
-    epochs: list[int]
-
-
-def train(toy: Toy, out: Path, *, write: bool, **changes: object) -> Run:
-    """Train; without ``write`` the export is left out, as it takes longer than the training."""
-    config = dataclasses.replace(load_config(toy.folder / "toy.toml"), **changes)
-    networks: list[Chromputer] = []
-    lines: list[str] = []
-    epochs: list[int] = []
-    export, set_epoch = training.export_network, SegmentPlan.set_epoch
-
-    def keep(network, spec, folder):
-        networks.append(network)
-        return export(network, spec, folder) if write else 0.0
-
-    def record(plan, epoch):
-        epochs.append(epoch)
-        set_epoch(plan, epoch)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "export_network", keep)
-        patch.setattr(SegmentPlan, "set_epoch", record)
-        trained = train_model(config, out, lines.append, "chromputer train toy.toml")
-    torch.use_deterministic_algorithms(False)
-    return Run(trained, networks[0].eval(), lines, epochs)
+    return make_toy(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture(scope="module")
 def run(toy, tmp_path_factory) -> Run:
-    return train(toy, tmp_path_factory.mktemp("models") / "toy", write=True)
+    return train(toy.config(), tmp_path_factory.mktemp("models") / "toy", write=True)
 
 
 @pytest.fixture(scope="module")
@@ -190,31 +45,46 @@ def features(toy, run) -> Iterator[Features]:
         Fasta(toy.folder / "toy.fa") as fasta,
         FragmentStore.build(toy.folder / "toy.fragments.tsv", fasta.sizes) as store,
     ):
-        yield Features(run.trained.spec.inputs, fasta, store)
+        yield Features(run.spec.inputs, fasta, {"atac": store})
 
 
 def contig_arrays(features: Features, run: Run, chrom: str) -> dict[str, np.ndarray]:
     """Inputs whose outputs are all whole strides of a contig, as the genome stream makes them."""
-    grid = run.trained.spec.grid
-    return {
-        name: array[None]
-        for name, array in features.arrays(
-            grid.span(chrom, 0, LENGTHS[chrom] // grid.stride)
-        ).items()
-    }
+    grid = run.spec.grid
+    interval = grid.span(chrom, 0, LENGTHS[chrom] // grid.stride)
+    return {name: array[None] for name, array in features.arrays(interval).items()}
+
+
+@pytest.fixture(scope="module")
+def exported(run, features) -> np.ndarray:
+    """What the exported model says about each stride of the test contig, (outputs, strides)."""
+    session = onnxruntime.InferenceSession(
+        load_model(run.trained.folder).path, providers=["CPUExecutionProvider"]
+    )
+    (logits,) = session.run(["logits"], contig_arrays(features, run, "chr3"))
+    return probabilities(logits, run.spec.heads)[0]
 
 
 def test_the_model_folder_loads(run):
     folder = run.trained.folder
     model = load_model(folder)
-    assert model.spec.to_json() == run.trained.spec.to_json()
+    assert model.spec.to_json() == run.spec.to_json()
     names = {path.name for path in folder.iterdir()}
-    assert names == {"predict.onnx", "model.json", "README.md", "training"}
+    assert names >= {"predict.onnx", "model.json", "README.md", "training"}
     assert 0 < run.trained.parity < 1e-4
+    assert run.lines[0] == (
+        "training on 1 contig: 180 sites, 65 segments an epoch; 2 states, 2 binary labels, "
+        "1 continuous label, 1 auxiliary label"
+    )
     # The auxiliary labels are learnt and then forgotten.
-    assert "1 binary labels, 1 auxiliary ones" in run.lines[0]
-    names = [label.name for head in model.spec.heads for label in head.labels]
-    assert names == ["open", "closed", "TF"]
+    assert [
+        (head.kind, head.name, [label.name for label in head.labels]) for head in model.spec.heads
+    ] == [
+        ("states", "states", ["open", "closed"]),
+        ("binary", "binary", ["TF"]),
+        ("binary", "halves", ["Odd"]),
+        ("continuous", "signal", ["Pol2"]),
+    ]
 
 
 def test_every_epoch_draws_its_own_segments(run):
@@ -222,39 +92,55 @@ def test_every_epoch_draws_its_own_segments(run):
     assert sum(line.startswith("epoch ") for line in run.lines) == 10
 
 
-def test_the_exported_model_finds_the_planted_motif(toy, run, features):
-    spec = run.trained.spec
-    session = onnxruntime.InferenceSession(
-        load_model(run.trained.folder).path, providers=["CPUExecutionProvider"]
-    )
-    (logits,) = session.run(["logits"], contig_arrays(features, run, "chr3"))
+def test_the_exported_model_finds_the_planted_motif(toy, exported):
     # Label bin k is centred between stride bins 4 k + 1 and 4 k + 2; the larger one speaks for it.
-    called = probabilities(logits, spec.heads)[0, 2]
-    score = np.array([called[4 * k + 1 : 4 * k + 3].max() for k in range(60)])
+    score = np.array([exported[2, 4 * k + 1 : 4 * k + 3].max() for k in range(60)])
     truth = toy.truth("chr3")
     assert 0.05 < truth.mean() < 0.3
-    assert average_precision_score(truth, score) > 0.9
+    assert average_precision_score(truth, score) > 0.8
     # Calibrated: the mean probability is near the share of positives.
-    assert score.mean() == pytest.approx(truth.mean(), abs=0.1)
+    assert score.mean() == pytest.approx(truth.mean(), abs=0.12)
+
+
+def test_the_continuous_head_follows_the_signal_in_its_own_units(toy, run, exported):
+    values = np.full(LENGTHS["chr3"], 400.0)
+    for at in toy.planted["chr3"]:
+        values[max(at - 150, 0) : at + 150] = 4000.0
+    # The mean over 200 bp around the middle of each stride, but for the ends of the contig.
+    middles = np.arange(25, LENGTHS["chr3"] // 50 * 50, 50)[4:-4]
+    observed = np.array([values[at - 100 : at + 100].mean() for at in middles])
+    predicted = exported[4, 4:-4]
+    assert np.corrcoef(np.log1p(observed), np.log1p(predicted))[0, 1] > 0.8
+    assert predicted.mean() == pytest.approx(observed.mean(), rel=0.3)
 
 
 def test_the_figures_are_those_of_the_test_contig(toy, run):
-    spec = run.trained.spec
-    assert set(spec.metrics) == {"validation", "test"}
-    binary = spec.metrics["test"]["binary"]["TF"]
+    assert set(run.spec.metrics) == {"validation", "test"}
+    model, baselines = (run.spec.metrics["test"][key] for key in ("model", "baselines"))
+    factor, odd = model["binary"]
+    assert (factor["name"], odd["name"]) == ("TF", "Odd")
     scored = toy.truth("chr3")[5:]  # the blacklist hides the first five bins
-    assert binary["positives"] == scored.sum()
-    assert binary["prevalence"] == pytest.approx(scored.mean(), abs=1e-5)
-    value, low, high = binary["auprc"]
-    assert value > 0.9
-    assert low <= value <= high
-    assert binary["motif_scan_auprc"][0] > 0.6
-    states = spec.metrics["test"]["states"]
-    assert states["accuracy"][0] > states["majority_accuracy"] + 0.1
-    assert states["macro_f1"][0] > states["majority_macro_f1"] + 0.2
-    card = (run.trained.folder / "README.md").read_text()
-    assert card.startswith("# toy\n\nA toy.\n")
-    assert f"| TF | {value:.3f} [{low:.3f}, {high:.3f}] |" in card
+    assert (factor["positives"], factor["sites"]) == (scored.sum(), len(scored))
+    assert 0.8 < factor["auprc"]["value"] <= 1
+    assert factor["auprc"]["low"] <= factor["auprc"]["value"] <= factor["auprc"]["high"]
+    assert model["states"]["accuracy"]["value"] > 0.8
+    assert model["continuous"][0]["pearson"]["value"] > 0.8
+    assert model["continuous"][0]["explained"]["value"] > 0.5
+    assert set(baselines) == {"majority class", "motif scan"}
+    majority = baselines["majority class"]
+    assert model["states"]["accuracy"]["value"] > majority["states"]["accuracy"]["value"] + 0.1
+    assert model["states"]["macro_f1"]["value"] > majority["states"]["macro_f1"]["value"] + 0.2
+    assert majority["binary"][0]["auprc"]["value"] == pytest.approx(scored.mean(), abs=1e-5)
+    (scan,) = baselines["motif scan"]["binary"]  # Odd has no motif
+    assert scan["name"] == "TF"
+    assert scan["auprc"]["value"] > 0.6
+    sites, heads = load_sites(run.trained.folder / "training" / "test.npz")
+    assert heads == run.spec.heads
+    np.testing.assert_array_equal(sites.binary[0, 5:], scored)
+    assert (sites.binary[:, :5] == UNKNOWN).all()
+    assert average_precision_score(scored, sites.logits[2, 5:]) == pytest.approx(
+        factor["auprc"]["value"], abs=1e-4
+    )
 
 
 def test_the_spec_says_where_the_model_comes_from(toy, run):
@@ -262,12 +148,10 @@ def test_the_spec_says_where_the_model_comes_from(toy, run):
     assert spec["splits"] == {"train": ["chr1"], "validation": ["chr2"], "test": ["chr3"]}
     assert spec["provenance"]["seed"] == 3
     assert spec["provenance"]["command"] == "chromputer train toy.toml"
-    files = spec["provenance"]["inputs"]
-    known = {"fasta", "fragments", "blacklist", "states", "state table", "TF"}
-    auxiliary = set(files) - known
-    assert known < set(files)
-    assert len(auxiliary) == 1
-    assert auxiliary.pop().startswith("auxiliary ")
+    assert list(spec["provenance"]["inputs"]) == [
+        *("fasta", "blacklist", "state table", "atac", "states", "TF", "Odd", "Pol2"),
+        "auxiliary Even",
+    ]
     with Fasta(toy.folder / "toy.fa") as fasta:
         assert spec["sizes_digest"] == fasta.sizes.digest()
 
@@ -278,129 +162,151 @@ def network_logits(run: Run, features: Features) -> torch.Tensor:
         return run.network(*(torch.from_numpy(array) for array in arrays.values()))[0]
 
 
+def without_dates(run: Run) -> dict[str, object]:
+    spec = json.loads(run.spec.to_json())
+    del spec["provenance"]["date"]
+    return spec
+
+
+def without_times(run: Run) -> list[str]:
+    return [line.split("), ")[0] for line in run.lines]
+
+
 def test_the_same_seed_gives_the_same_model(toy, run, features, tmp_path):
     # An earlier run's logs and checkpoint lie there and change nothing.
     logs = tmp_path / "again" / "training"
     logs.mkdir(parents=True)
-    for name in ("best.ckpt", "metrics.csv"):
+    for name in ("last.ckpt", "best.ckpt", "metrics.csv"):
         (logs / name).write_text("earlier")
-    again = train(toy, tmp_path / "again", write=False)
+    again = train(toy.config(), tmp_path / "again", write=False)
     assert torch.equal(network_logits(again, features), network_logits(run, features))
-    assert again.trained.spec.to_json() == run.trained.spec.to_json()
-    assert again.lines == run.lines
+    assert without_dates(again) == without_dates(run)
+    assert without_times(again) == without_times(run)
 
 
 def test_another_seed_gives_another_model(toy, run, features, tmp_path):
-    other = train(toy, tmp_path / "other", write=False, seed=4)
-    difference = network_logits(other, features) - network_logits(run, features)
+    config = shorter(toy.config(), 1)
+    one, other = (train(config, tmp_path / str(seed), write=False, seed=seed) for seed in (3, 4))
+    difference = network_logits(other, features) - network_logits(one, features)
     assert difference.abs().max() > 0.01
 
 
+def test_a_finished_run_that_is_resumed_gives_the_same_model(toy, run, features, tmp_path):
+    shutil.copytree(run.trained.folder / "training", tmp_path / "again" / "training")
+    # The files may lie elsewhere, if they hold the same.
+    moved = Toy(tmp_path / "moved", toy.planted)
+    shutil.copytree(toy.folder, moved.folder)
+    again = train(moved.config(), tmp_path / "again", write=False, resume=True)
+    assert again.epochs == []
+    assert "resuming after epoch 10 of 10, which was the last" in again.lines
+    assert torch.equal(network_logits(again, features), network_logits(run, features))
+    assert without_dates(again) == without_dates(run)
+
+
+def test_a_resumed_run_must_be_of_the_same_settings_and_files(toy, run, tmp_path):
+    shutil.copytree(run.trained.folder / "training", tmp_path / "m" / "training")
+    config = toy.config()
+    (tmp_path / "TF.bed").write_text(
+        (toy.folder / "peaks" / "TF.bed").read_text() + "chr3\t9\t10\n"
+    )
+    factor = dataclasses.replace(config.binary[0], peaks=(tmp_path / "TF.bed",))
+    folder = toy.folder / "peaks"
+    for changes, message in (
+        ({"seed": 4}, r"seed was 3, now 4"),
+        ({"label_bin": 100}, r"label_bin was 200, now 100"),
+        (
+            {"network": dataclasses.replace(config.network, hidden=8)},
+            "network.hidden was 16, now 8",
+        ),
+        ({"data": dataclasses.replace(config.data, min_mapq=9)}, "data.min_mapq was 30, now 9"),
+        ({"data": dataclasses.replace(config.data, blacklist=None)}, "SHA-256 of blacklist was"),
+        ({"fit": dataclasses.replace(config.fit, batch=4)}, "batch was 8, now 4"),
+        ({"auxiliary": AuxiliaryConfig(folder, 10, 0.5)}, "auxiliary.weight was 0.03, now 0.5"),
+        ({"auxiliary": None}, "SHA-256 of auxiliary Even was .*, now not there"),
+        (
+            {"binary": (factor, config.binary[1])},
+            "SHA-256 of TF was [0-9a-f]{64}, now [0-9a-f]{64}",
+        ),
+    ):
+        changed = dataclasses.replace(config, **changes)
+        with pytest.raises(ConfigError, match=f"cannot resume: .*last.ckpt.*{message}"):
+            train_model(changed, tmp_path / "m", lambda line: None, resume=True)
+
+
 def test_prior_shifts_are_those_of_what_training_sees(toy):
-    config = load_config(toy.folder / "toy.toml")
+    config = toy.config()
     with open_sources(config) as sources:
-        started = training._Run(config, sources)
+        experiment = Experiment(config, sources)
+        (sample,) = sources.training_samples
         dataset = SegmentDataset(
-            sources.features, sources.learnt, sources.sizes, config.network.grid
+            [sample.features], [sample.learnt], sources.sizes, config.network.grid
         )
-        plan = started._plan
-        seen = np.concatenate([dataset[s]["binary"][0].numpy() for s in plan.segments(0)])
-        (shift,) = started.prior_shifts()
+        segments = experiment._plan.segments(0)
+        seen = np.concatenate([dataset[s]["binary"].numpy() for s in segments], axis=1)
+        shifts = experiment._prior_shifts()
 
     def log_odds(positives: int, known: int) -> float:
         share = (positives + 0.5) / (known + 1)
         return np.log(share / (1 - share))
 
-    truth = toy.truth("chr1")
-    expected = log_odds(truth.sum(), len(truth))
-    expected -= log_odds((seen == 1).sum(), (seen != UNKNOWN).sum())
-    assert shift == pytest.approx(expected)
-    assert shift < -0.5
+    odd = {at // BIN for at in toy.planted["chr1"][1::2]}
+    truths = [toy.truth("chr1"), np.array([int(k in odd) for k in range(180)])]
+    assert len(shifts) == 2  # none of the auxiliary label
+    for truth, drawn, shift in zip(truths, seen, shifts, strict=False):
+        expected = log_odds(truth.sum(), len(truth))
+        expected -= log_odds((drawn == 1).sum(), (drawn != UNKNOWN).sum())
+        assert shift == pytest.approx(expected)
+    assert shifts[0] < -0.5
+
+
+def test_sites_leave_the_auxiliary_outputs_out(toy):
+    config = toy.config()
+    with open_sources(config) as sources:
+        experiment = Experiment(config, sources)
+        network = experiment.network()
+        heads = (network.states_head, network.binary_head, network.continuous_head)
+        with torch.no_grad():
+            for head, values in zip(heads, ([1, 2], [3, 4, 5], [6]), strict=True):
+                head.weight.zero_()
+                head.bias.copy_(torch.tensor(values))
+        network.train()
+        sites = experiment.sites(network, ["chr3"])
+        assert not network.training
+        network.keep_binary(2)
+        kept = experiment.sites(network, ["chr3"])
+        labels = experiment.labels(["chr3"])
+    for found in (sites, kept):
+        assert found.logits.shape == (5, 60)
+        assert found.logits[:, 0].tolist() == [1, 2, 3, 4, 6]
+        assert (found.number_of_states, len(found.binary), len(found.continuous)) == (2, 2, 1)
+    assert labels.logits.shape == (5, 60)
+    np.testing.assert_array_equal(labels.binary, sites.binary)
+
+
+def test_the_epoch_is_picked_by_all_labels_alike(toy):
+    config = toy.config()
+    with open_sources(config) as sources:
+        experiment = Experiment(config, sources)
+        network = experiment.network()
+        figures = experiment._validate(network)
+        sites = experiment.sites(network, ["chr2"])
+    parts = []
+    shifted = torch.softmax(torch.from_numpy(sites.logits[:2]), 0).numpy()
+    for row in range(2):
+        parts.append(average_precision_score(sites.states == row, shifted[row]))
+    for row, name in ((0, "TF"), (1, "Odd")):
+        value = average_precision_score(sites.binary[row], sites.logits[2 + row])
+        assert figures[name] == pytest.approx(value)
+        parts.append(value)
+    correlation = np.corrcoef(np.log1p(sites.continuous[0]), sites.logits[4])[0, 1]
+    assert figures["Pol2"] == pytest.approx(correlation)
+    assert figures["score"] == pytest.approx(np.mean([*parts, correlation]))
 
 
 def test_a_missing_parent_is_found_before_training(toy, tmp_path):
-    config = load_config(toy.folder / "toy.toml")
+    config = toy.config()
     with pytest.raises(OutputError, match="does not exist; make it"):
         train_model(config, tmp_path / "none" / "toy", print)
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot write .*file: File exists"):
+    with pytest.raises(OutputError, match="cannot write .*file: Not a directory"):
         train_model(config, tmp_path / "file", print)
-
-
-def changed(toy: Toy, tmp_path: Path, **files: str) -> Path:
-    """The toy's folder with other files; ``a__b`` names ``a.b``."""
-    for path in toy.folder.iterdir():
-        if path.is_file() and path.name not in {name.replace("__", ".") for name in files}:
-            (tmp_path / path.name).symlink_to(path)
-    (tmp_path / "peaks").symlink_to(toy.folder / "peaks")
-    for name, text in files.items():
-        (tmp_path / name.replace("__", ".")).write_text(text)
-    return tmp_path / "toy.toml"
-
-
-@pytest.mark.parametrize(
-    ("files", "error", "message"),
-    [
-        ({"states__tsv": "state\tname\n"}, FormatError, "states.tsv: the header must name"),
-        (
-            {"toy__toml": CONFIG.replace('table = "states.tsv"', 'table = "peaks"')},
-            FormatError,
-            "cannot read .*peaks as a table: .*Is a directory",
-        ),
-        (
-            {"states__tsv": "state\tname\tcolor\nopen\to\tred\n"},
-            FormatError,
-            r"states.tsv line 2: color 'red' is not R,G,B",
-        ),
-        (
-            {"states__tsv": "state\tname\tcolor\nopen\to\t1,2,3\nopen\tp\t1,2,4\n"},
-            FormatError,
-            r"states.tsv line 3: state 'open' is there twice",
-        ),
-        (
-            {"states__tsv": "state\tname\tcolor\nopen\to\t1,2,3\na b\tp\t1,2,4\n"},
-            FormatError,
-            r"states.tsv line 3: label name 'a b'",
-        ),
-        ({"states__tsv": "state\tname\tcolor\nopen\to\t1,2,3\n"}, FormatError, "at least two"),
-        (
-            {"states__bed": "chr1\t0\t200\tajar\n"},
-            ConfigError,
-            r"states.bed: state 'ajar' at chr1:0-200 is not in .*states.tsv \(open, closed\)",
-        ),
-        (
-            {"states__bed": "chr1\t0\t200\topen\nchr1\t100\t300\topen\n"},
-            FormatError,
-            r"states.bed: segments chr1:0-200 and chr1:100-300 overlap",
-        ),
-        (
-            {"states__bed": "chr1\t0\t200\topen\nchr2\t0\t200\topen\n"},
-            ConfigError,
-            r"splits.test: no state in .*states.bed lies on chr3",
-        ),
-        (
-            {"toy__toml": CONFIG.replace('["chr3"]', '["3"]')},
-            InputError,
-            r"splits.test: contig '3' is not in .*which calls it 'chr3'",
-        ),
-        (
-            {"toy__toml": CONFIG.replace("batch = 8", "batch = 800")},
-            ConfigError,
-            "do not fill one batch of 800",
-        ),
-    ],
-)
-def test_wrong_files(toy, tmp_path, files, error, message):
-    config = load_config(changed(toy, tmp_path, **files))
-    with pytest.raises(error, match=message):
-        train_model(config, tmp_path / "out", lambda line: None)
-
-
-def test_a_contig_whose_peaks_are_withheld_is_no_contig_without_peaks(toy, tmp_path):
-    text = CONFIG.replace('[states]\nbed = "states.bed"\ntable = "states.tsv"\n', "")
-    text = text.replace('peaks = "peaks/TF.bed"', 'peaks = "TF.bed"')
-    lines = (toy.folder / "peaks" / "TF.bed").read_text().splitlines(keepends=True)
-    peaks = "".join(line for line in lines if not line.startswith("chr3"))
-    config = load_config(changed(toy, tmp_path, toy__toml=text, TF__bed=peaks))
-    with pytest.raises(ConfigError, match=r"splits.test: no peak of any label lies on chr3"):
-        train_model(config, tmp_path / "out", lambda line: None)
