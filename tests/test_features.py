@@ -16,26 +16,21 @@ from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.spec import DepthNormalisation, InputSpec
+from chromputer_tracks.spec import InputSpec, Normalisation
 
 SEQUENCE = InputSpec("sequence", "dna")
-VPLOT = InputSpec("vplot", "atac", 10, (20, 100, 250), DepthNormalisation(25.0))
+VPLOT = InputSpec("vplot", "atac", 10, (20, 100, 250), Normalisation((25.0,)), "atac")
 GENOME = toy_genome()
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
 
 
-def test_a_needed_source_must_be_given():
-    with pytest.raises(InputError, match="give a genome FASTA"):
-        Features((SEQUENCE, VPLOT), None, GENOME)
-    with pytest.raises(InputError, match="give a fragment file or BAM"):
-        Features((SEQUENCE, VPLOT), GENOME, None)
-    assert set(Features((SEQUENCE,), GENOME).arrays(Interval("chr1", 0, 50))) == {"dna"}
-    assert set(Features((VPLOT,), None, GENOME).arrays(Interval("chr1", 0, 50))) == {"atac"}
+def toy_features(*inputs: InputSpec) -> Features:
+    return Features(inputs, GENOME, {"atac": GENOME})
 
 
 def test_an_interval_must_be_whole_bins():
     with pytest.raises(InputError, match=r"chr1:0-55 is 55 bp.*'atac'.*10 bp"):
-        Features((VPLOT,), None, GENOME).arrays(Interval("chr1", 0, 55))
+        toy_features(VPLOT).arrays(Interval("chr1", 0, 55))
 
 
 def sequence_oracle(bases: str, interval: Interval) -> np.ndarray:
@@ -60,7 +55,7 @@ def vplot_oracle(fragments, interval, bin_size, edges) -> np.ndarray:
 @given(st.sampled_from(["chr2", "chr1", "tiny"]), st.integers(-400, 6300), st.integers(1, 40))
 def test_arrays_of_the_toy_genome(chrom, start, bins):
     interval = Interval(chrom, start, start + 10 * bins)
-    arrays = Features((SEQUENCE, VPLOT), GENOME, GENOME).arrays(interval)
+    arrays = toy_features(SEQUENCE, VPLOT).arrays(interval)
     bases = GENOME.bases[chrom].tobytes().decode()
     np.testing.assert_array_equal(arrays["dna"], sequence_oracle(bases, interval))
     fragments = list(zip(GENOME.starts[chrom], GENOME.ends[chrom], strict=True))
@@ -71,7 +66,7 @@ def test_arrays_of_the_toy_genome(chrom, start, bins):
 
 def test_reverse_strand():
     interval = Interval("chr1", 300, 500)
-    features = Features((SEQUENCE, VPLOT), GENOME, GENOME)
+    features = toy_features(SEQUENCE, VPLOT)
     arrays = features.arrays(interval)
     reversed_arrays = reverse_strand(features.inputs, arrays)
     bases = GENOME.bases["chr1"][300:500].tobytes().decode()
@@ -84,6 +79,43 @@ def test_reverse_strand():
     again = reverse_strand(features.inputs, reversed_arrays)
     for name, array in arrays.items():
         np.testing.assert_array_equal(again[name], array)
+
+
+@given(st.sampled_from(["chr2", "chr1", "tiny"]), st.integers(-600, 6400), st.integers(1, 12))
+def test_normalisation_by_length_class_and_background(chrom, start, bins):
+    """A count becomes asinh(count * reference / density / local), each as its text says."""
+    how = Normalisation((5.0, 2.0), "asinh", background=700, prior=300)
+    item = InputSpec("vplot", "atac", 10, (20, 100, 250), how, "atac")
+    interval = Interval(chrom, start, start + 10 * bins)
+    source = ByClass(GENOME)
+    found = Features((item,), GENOME, {"atac": source}).arrays(interval)["atac"]
+    fragments = list(zip(GENOME.starts[chrom], GENOME.ends[chrom], strict=True))
+    counts = vplot_oracle(fragments, interval, 10, item.length_edges)
+    expected = np.zeros_like(counts)
+    size = len(GENOME.bases[chrom])
+    for column in range(bins):
+        centre = start + 10 * column + 5
+        low, high = max(centre - 350, 0), min(centre + 350, size)
+        local = 1.0
+        if low < high:
+            inside = sum(low <= (s + e) // 2 < high for s, e in fragments)
+            local = (inside / 0.02 + 300) / (high - low + 300)
+        for row, (reference, density) in enumerate(((5.0, 8.0), (2.0, 3.0))):
+            expected[row, column] = np.arcsinh(counts[row, column] * reference / density / local)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+class ByClass:
+    """The toy genome's fragments, as if 8 and 3 per kb in two classes and 20 in all."""
+
+    density, per_bp = 20.0, 0.02
+
+    def __init__(self, genome) -> None:
+        self.midpoints, self.cumulative = genome.midpoints, genome.cumulative
+
+    def length_density(self, edges):
+        assert edges == (20, 100, 250)
+        return np.array([8.0, 3.0])
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +144,12 @@ def test_arrays_of_the_yeast_genome(shared_yeast: Path, yeast_text):
     inputs = (
         SEQUENCE,
         InputSpec(
-            "vplot", "atac", DEFAULT_BIN, DEFAULT_LENGTH_EDGES, DepthNormalisation(25.0, "none")
+            "vplot",
+            "atac",
+            DEFAULT_BIN,
+            DEFAULT_LENGTH_EDGES,
+            Normalisation((25.0,), "none"),
+            "atac",
         ),
     )
     rng = np.random.default_rng(8)
@@ -127,7 +164,7 @@ def test_arrays_of_the_yeast_genome(shared_yeast: Path, yeast_text):
         total = sum(size for _, size in rows)
         density = min(d for d, _ in rows if sum(size for e, size in rows if e <= d) >= total / 2)
         assert store.density == pytest.approx(density, rel=1e-12)
-        features = Features(inputs, fasta, store)
+        features = Features(inputs, fasta, {"atac": store})
         counted = 0.0
         for chrom, text in bases.items():
             size = len(text)
