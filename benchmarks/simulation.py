@@ -33,7 +33,7 @@ from chromputer_tracks.evaluation.bootstrap import bootstrap
 from chromputer_tracks.evaluation.site_features import fragment_features
 from chromputer_tracks.evaluation.sites import Sites
 from chromputer_tracks.io.atomic import atomic_path
-from chromputer_tracks.model.config import InputsConfig, TrainConfig
+from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.sources import Sample, open_sources
@@ -42,11 +42,12 @@ from chromputer_tracks.simulation.files import CONFIG, TRUTH, simulate
 from chromputer_tracks.simulation.genome import Plan, equal_contigs, first_cell, second_cell
 
 DEPTHS = (2.0, 5.0, 10.0, 25.0, 100.0, 400.0)
-CROSS_DEPTHS = (100.0, 50.0)
+CROSS_DEPTHS = (100.0, 60.0)
 CONTIGS, STATES = 8, 6
 SEED = 1
 DRAWS = 1000
 BACKGROUND = 10_000
+THINNING = 0.5
 Right = NDArray[np.bool_]
 """Whether each test bin's state was called right, in the order of the sites."""
 
@@ -65,7 +66,7 @@ class Results:
         self.values[name] = value
         with atomic_path(self._path) as path:
             path.write_text(json.dumps(self.values, indent=1) + "\n")
-        print(f"{name}: {json.dumps(value)}", flush=True)
+        print(f"{name}: {value['accuracy']['value']:.4f}", flush=True)
 
 
 def plan_at(size: int, depth: float) -> Plan:
@@ -136,6 +137,8 @@ def figures(sites: Sites, right: Right, best: Right) -> dict[str, Any]:
     """Accuracy, and how far it is below the best possible, paired, with block bootstrap."""
     blocks = sites.blocks
     return {
+        "right": np.packbits(right).tobytes().hex(),
+        "bins_by_block": np.bincount(blocks).tolist(),
         "accuracy": asdict(bootstrap(blocks, lambda i: float(right[i].mean()), DRAWS)),
         "below_best": asdict(
             bootstrap(blocks, lambda i: float(best[i].mean() - right[i].mean()), DRAWS)
@@ -169,16 +172,23 @@ def depth_study(results: Results, work: Path, size: int) -> None:
             results.add(name, {**found, "seconds": round(seconds)})
 
 
-def normalisations(inputs: InputsConfig) -> dict[str, InputsConfig]:
-    local = replace(inputs, background=BACKGROUND, per_length=True)
-    return {"depth": inputs, "local": local}
+def conditions(config: TrainConfig) -> dict[str, TrainConfig]:
+    """Depth or local normalisation, each as it is and with training V-plots thinned."""
+    local = replace(config.inputs, background=BACKGROUND, per_length=True)
+    thinned = replace(config.network, pixel_dropout=THINNING)
+    return {
+        "depth": config,
+        "depth, thinned": replace(config, network=thinned),
+        "local": replace(config, inputs=local),
+        "local, thinned": replace(config, inputs=local, network=thinned),
+    }
 
 
 def cross_study(results: Results, work: Path, size: int) -> None:
     plan = cross_plan(size)
     config = vplot_only(simulated(plan, work / "cross"))
     best: dict[str, Right] = {}
-    for kind, inputs in normalisations(config.inputs).items():
+    for kind, changed in conditions(config).items():
         for source in ("A", "B"):
             names = {item.name: f"{kind}: {source} on {item.name}" for item in config.samples}
             if all(name in results for name in names.values()):
@@ -187,7 +197,7 @@ def cross_study(results: Results, work: Path, size: int) -> None:
                 replace(item, use="train" if item.name == source else "test")
                 for item in config.samples
             )
-            settings = replace(config, inputs=inputs, samples=samples)
+            settings = replace(changed, samples=samples)
             with fitted(settings, work / "training") as (experiment, network, seconds):
                 for sample in experiment.sources.samples:
                     if sample.name not in best:
@@ -204,7 +214,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="for genomes and results.json")
     parser.add_argument("--out", type=Path, help="page to write the tables into")
-    parser.add_argument("--size", type=int, default=8_000_000, help="bp of each genome")
+    parser.add_argument("--size", type=int, default=4_000_000, help="bp of each genome")
     args = parser.parse_args()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning")

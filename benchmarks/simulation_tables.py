@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from chromputer_tracks.analysis.figures_curves import Line, depth_curves
 from chromputer_tracks.analysis.figures_matrices import accuracy_matrix
+from chromputer_tracks.evaluation.bootstrap import DRAWS, bootstrap
 from chromputer_tracks.evaluation.scores import Estimate
 from chromputer_tracks.io.atomic import atomic_path
 
@@ -19,6 +23,7 @@ CURVES = (
     "V-plot",
     "random forest",
 )
+CONDITIONS = ("depth", "depth, thinned", "local", "local, thinned")
 TITLES = {
     "best both": "best, fragments + sequence",
     "V-plot + sequence": "network, V-plot + sequence",
@@ -32,6 +37,20 @@ Values = dict[str, Any]
 
 def estimate(values: Values, name: str, key: str = "accuracy") -> Estimate:
     return Estimate(**values[name][key])
+
+
+def rights(values: Values, name: str) -> NDArray[np.bool_]:
+    """Whether each bin was called right."""
+    packed = np.frombuffer(bytes.fromhex(values[name]["right"]), dtype=np.uint8)
+    return np.unpackbits(packed, count=sum(values[name]["bins_by_block"])).astype(np.bool_)
+
+
+def difference(values: Values, one: str, other: str) -> Estimate:
+    """Accuracy of the first minus that of the second on the same bins, paired."""
+    sizes = values[one]["bins_by_block"]
+    blocks = np.repeat(np.arange(len(sizes)), sizes)
+    first, second = rights(values, one), rights(values, other)
+    return bootstrap(blocks, lambda i: float(first[i].mean() - second[i].mean()), DRAWS)
 
 
 def shown(figure: Estimate) -> str:
@@ -77,14 +96,11 @@ def cross_table(values: Values) -> str:
     """Trained on, scored on, by normalisation, and the loss against training on the same."""
     header = ["normalisation", "trained on", "on A", "on B", "loss on the other, points"]
     body = []
-    for kind in ("depth", "local"):
+    for kind in CONDITIONS:
         for source, other in (("A", "B"), ("B", "A")):
-            loss = (
-                estimate(values, f"{kind}: {other} on {other}").value
-                - estimate(values, f"{kind}: {source} on {other}").value
-            )
+            loss = difference(values, f"{kind}: {other} on {other}", f"{kind}: {source} on {other}")
             cells = [shown(estimate(values, f"{kind}: {source} on {cell}")) for cell in "AB"]
-            body.append([kind, source, *cells, f"{100 * loss:.1f}"])
+            body.append([kind, source, *cells, points(loss)])
     best = [shown(estimate(values, f"best on {cell}")) for cell in "AB"]
     return rows(header, [*body, ["best possible", "", *best, ""]])
 
@@ -102,8 +118,8 @@ def write_tables(values: Values, page: Path) -> None:
     for name, content in (("depth", depth_table(values)), ("cells", cross_table(values))):
         text = replace_between(text, name, content)
     pictures = {"depth": depth_picture(values)}
-    for kind in ("depth", "local"):
-        pictures[f"cells-{kind}"] = cross_picture(values, kind)
+    for kind in CONDITIONS:
+        pictures[f"cells-{kind.replace(', ', '-')}"] = cross_picture(values, kind)
     for name, picture in pictures.items():
         with atomic_path(page.with_name(f"simulation-{name}.svg")) as path:
             path.write_text(picture)

@@ -237,7 +237,7 @@ def first_cell(depth: float) -> CellType:
 
 def second_cell(depth: float) -> CellType:
     """Another one: over-digested, with more background and regional bias."""
-    return CellType("B", depth, background=0.2, tilt=0.25, domains=0.7)
+    return CellType("B", depth, background=0.15, tilt=0.25, domains=0.5)
 
 
 def equal_contigs(size: int, contigs: int) -> dict[str, int]:
