@@ -11,7 +11,7 @@ import numpy as np
 
 from chromputer_tracks.analysis.ablate import Ablation, AblationRow, figures
 from chromputer_tracks.analysis.report import write_report
-from chromputer_tracks.analysis.report_data import ModelReport, PairedTest, ReportData
+from chromputer_tracks.analysis.report_data import ModelReport, PairedTest, PlainTable, ReportData
 from chromputer_tracks.evaluation.scores import Scores
 from chromputer_tracks.evaluation.scores_json import to_json
 from chromputer_tracks.io.atomic import atomic_path
@@ -23,11 +23,11 @@ _COLUMNS = 8
 """Labels in one table of the terminal."""
 
 
-def terminal_tables(found: Ablation) -> Iterator[tuple[str, list[str], list[list[str]]]]:
-    """Caption, columns and rows of narrow tables: the headlines, then the labels' AUPRC alone."""
+def terminal_tables(found: Ablation) -> Iterator[PlainTable]:
+    """Narrow tables: the headlines, then the labels' AUPRC alone."""
     caption = "means over the seeds, 95 % intervals of one run"
-    rows = [[row.name, *_headlines(row.scores)] for row in found.rows]
-    yield caption, ["inputs", "accuracy", "macro-F1", "mean AUPRC"], rows
+    rows = tuple((row.name, *_headlines(row.scores)) for row in found.rows)
+    yield PlainTable(caption, ("inputs", "accuracy", "macro-F1", "mean AUPRC"), rows)
     names = [item.name for row in found.rows for item in row.scores.binary]
     columns = list(dict.fromkeys(names))
     for first in range(0, len(columns), _COLUMNS):
@@ -35,8 +35,8 @@ def terminal_tables(found: Ablation) -> Iterator[tuple[str, list[str], list[list
         lines = []
         for row in found.rows:
             values = {item.name: f"{item.auprc.value:.3f}" for item in row.scores.binary}
-            lines.append([row.name, *(values.get(name, NONE) for name in shown)])
-        yield "AUPRC", ["inputs", *shown], lines
+            lines.append((row.name, *(values.get(name, NONE) for name in shown)))
+        yield PlainTable("AUPRC", ("inputs", *shown), tuple(lines))
 
 
 def _headlines(scores: Scores) -> list[str]:

@@ -8,30 +8,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from chromputer_tracks.analysis.evaluate_models import (
     Entrant,
     Note,
     checked_models,
     open_entrant,
 )
+from chromputer_tracks.analysis.references import ceiling_sites, sample_baselines
 from chromputer_tracks.analysis.vplots import VplotSet, state_vplots
-from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import ChromputerError, InputError
-from chromputer_tracks.evaluation.baseline_run import Place, run_baselines
 from chromputer_tracks.evaluation.bootstrap import DRAWS
 from chromputer_tracks.evaluation.metrics_json import uncalibrated
-from chromputer_tracks.evaluation.motif_scan import jaspar_matrix
 from chromputer_tracks.evaluation.paired import Difference, paired
-from chromputer_tracks.evaluation.predict import label_sites
 from chromputer_tracks.evaluation.scores import Scores
 from chromputer_tracks.evaluation.scoring import score
 from chromputer_tracks.evaluation.sites import Sites
 from chromputer_tracks.inference.session import ProviderChoice, available_cpus
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.tss import read_tss
-from chromputer_tracks.model.config import InputsConfig, SampleConfig, SplitConfig, TrainConfig
+from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.sources import Sample, Sources, open_sources
 from chromputer_tracks.spec import HeadSpec
@@ -40,9 +35,6 @@ Role = Literal["model", "baseline", "ceiling"]
 
 CEILING = "replicate"
 """Name of the second label files among models and baselines."""
-
-_SURE = 8.0
-"""Logit of a label that is given, not predicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,30 +252,16 @@ class _Run:
 
     def baselines(self, samples: Sequence[Sample]) -> list[Scored]:
         """Baselines, learnt on the training contigs of the training samples."""
-        config, sources = self._config, self._sources
-        train = sources.training_samples
-        path = self._options.tss or config.data.tss
-        if path is None:
-            self._note("no gene proximity, which needs start sites: --tss, or data.tss")
-        places = [self._place(sample, config.splits.test) for sample in samples]
-        if not places[0].fragments:
-            self._note("no random forest, as the configuration reads no fragments")
-        found = run_baselines(
-            [self._place(sample, config.splits.train) for sample in train],
-            [self._place(sample, config.splits.validation) for sample in train],
-            places,
-            sources.heads,
-            config.label_bin,
-            sources.fasta,
-            {
-                row: jaspar_matrix(item.motif)
-                for row, item in enumerate(config.binary_labels())
-                if item.motif
-            },
-            None if path is None else read_tss(path, sources.sizes),
+        path = self._options.tss or self._config.data.tss
+        found = sample_baselines(
+            self._config,
+            self._sources,
+            samples,
+            None if path is None else read_tss(path, self._sources.sizes),
             self._options.seed,
             self._options.threads or available_cpus(),
             self._report,
+            self._note,
         )
         return [
             self._score(baseline.name, "baseline", sample.name, baseline.heads, sites)
@@ -293,24 +271,10 @@ class _Run:
 
     def ceiling(self, sample: Sample) -> Scored:
         """Second label files as a prediction of the first ones: what agreement can be had."""
-        options, config = self._options, self._config
-        second = SampleConfig(
-            sample.name,
-            states=options.replicate_states,
-            peaks={name: (path,) for name, path in options.replicates.items()},
-            use="test",
+        options = self._options
+        sites = ceiling_sites(
+            self._config, self._sources, sample, options.replicate_states, options.replicates
         )
-        # Opened as a sample without assays, so that its files are checked like all others.
-        only_labels = replace(
-            config,
-            samples=(second,),
-            continuous=(),
-            inputs=InputsConfig(vplots=()),
-            splits=SplitConfig((), (), config.splits.test),
-        )
-        with open_sources(only_labels) as sources:
-            replicate = self._labels(sources.samples[0], config.splits.test)
-        sites = as_prediction(replicate, self._labels(sample, config.splits.test))
         heads = uncalibrated(self._sources.heads)
         return self._score(CEILING, "ceiling", sample.name, heads, sites)
 
@@ -331,42 +295,11 @@ class _Run:
             pairs.append(Compared(sample, first.name, other.name, differences))
         return pairs
 
-    def _place(self, sample: Sample, contigs: Sequence[str]) -> Place:
-        stores = [sample.assays[name] for name in self._config.inputs.assays]
-        fragments = tuple(store for store in stores if isinstance(store, FragmentStore))
-        return Place(self._labels(sample, contigs), fragments)
-
-    def _labels(self, sample: Sample, contigs: Sequence[str]) -> Sites:
-        config = self._config
-        return label_sites(
-            sample.scored,
-            self._sources.sizes,
-            contigs,
-            config.network.grid,
-            config.label_bin,
-            self._sources.number("states"),
-        )
-
     def _score(
         self, name: str, role: Role, sample: str, heads: tuple[HeadSpec, ...], sites: Sites
     ) -> Scored:
         scores = score(sites, heads, self._options.draws, self._options.seed)
         return Scored(name, role, sample, heads, sites, scores)
-
-
-def as_prediction(second: Sites, first: Sites) -> Sites:
-    """The labels of ``second`` as logits at the sites of ``first``, NaN where unknown.
-
-    Continuous labels are not predicted. Both are of the same bins.
-    """
-    logits = np.full(first.logits.shape, np.nan, dtype=np.float32)
-    n = first.number_of_states
-    known = second.states != UNKNOWN
-    states = _SURE * (second.states == np.arange(n)[:, None])
-    logits[:n, known] = states[:, known]
-    binary = np.where(second.binary == UNKNOWN, np.nan, _SURE * (2 * second.binary - 1))
-    logits[n : n + len(binary)] = binary
-    return replace(first, logits=logits)
 
 
 def _vplots(sources: Sources, sample: Sample, scored: Sequence[Scored]) -> list[VplotSet]:

@@ -55,11 +55,9 @@ def ablate(
     """
     from dataclasses import replace
 
-    from rich.table import Table
-    from rich.text import Text
-
     from chromputer_tracks.cli.console import stderr_console
     from chromputer_tracks.cli.requirements import TRAINING, named_files, require
+    from chromputer_tracks.cli.tables import terminal_table
 
     require("an ablation", TRAINING)
     from chromputer_tracks.analysis import ablate as study
@@ -87,13 +85,8 @@ def ablate(
         return
     provenance = {**versions(), "seeds": list(options.seeds), "command": command}
     paths = write_ablation(found, out, settings.name, config.read_text(), provenance)
-    for caption, header, rows in terminal_tables(found):
-        shown = Table(title=Text(caption), title_justify="left", title_style="bold")
-        for place, name in enumerate(header):
-            shown.add_column(name, justify="right" if place else "left", no_wrap=True)
-        for row in rows:
-            shown.add_row(*row)
-        console.print(shown)
+    for table in terminal_tables(found):
+        console.print(terminal_table(table))
     for note in found.notes:
         console.print(f"note: {note}")
     console.print(f"all figures in {', '.join(str(path) for path in paths)}")

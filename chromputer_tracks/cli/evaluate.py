@@ -6,18 +6,11 @@ import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from chromputer_tracks.cli.predict import ProviderName
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from chromputer_tracks.analysis.report_data import PlainTable
-
-_NEEDED = ("torch", "scipy", "sklearn", "matplotlib", "jinja2")
 
 
 class SplitName(StrEnum):
@@ -100,17 +93,11 @@ def evaluate(
     ] = None,
 ) -> None:
     """Score models on held-out contigs, with intervals, paired tests and baselines."""
-    from importlib.util import find_spec
-
     from chromputer_tracks.cli.console import stderr_console
-    from chromputer_tracks.errors import DependencyError
+    from chromputer_tracks.cli.requirements import TRAINING, named_files, require
+    from chromputer_tracks.cli.tables import terminal_table
 
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise DependencyError(
-            f"evaluating needs {', '.join(missing)}: "
-            "pip install 'chromputer-tracks[train,analysis]'"
-        )
+    require("evaluating", TRAINING)
     from chromputer_tracks.analysis.evaluate import EvaluateOptions
     from chromputer_tracks.analysis.evaluate import evaluate as score
     from chromputer_tracks.analysis.evaluate_files import REPORT, summary, write_evaluation
@@ -127,7 +114,7 @@ def evaluate(
         baselines=baselines,
         tss=tss,
         replicate_states=replicate_states,
-        replicates=_replicates(replicate or []),
+        replicates=named_files("--replicate", replicate or []),
         allow_training_contigs=allow_training_contigs,
         provider=provider.value,
         threads=threads,
@@ -141,7 +128,7 @@ def evaluate(
     command = shlex.join(["chromputer", *sys.argv[1:]])
     files = write_evaluation(found, options, out, command)
     for table in tables(found):
-        console.print(_table(table))
+        console.print(terminal_table(table))
     console.print(summary(found, options))
     console.print(f"{len(files)} files in {out}; look at {out / REPORT}")
 
@@ -156,31 +143,3 @@ def _names(text: str | None) -> tuple[str, ...]:
             param_hint="--contigs",
         )
     return names
-
-
-def _replicates(given: list[str]) -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    for text in given:
-        name, equals, path = text.partition("=")
-        if not (name and equals and path):
-            raise typer.BadParameter(f"{text!r} is not NAME=BED", param_hint="--replicate")
-        if name in files:
-            raise typer.BadParameter(f"{name} is given twice", param_hint="--replicate")
-        files[name] = Path(path)
-    return files
-
-
-def _table(table: PlainTable) -> Table:
-    """The first column names the row; the others are figures, but for columns of words."""
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(title=Text(table.caption), title_justify="left", title_style="bold")
-    for place, name in enumerate(table.header):
-        figures = place and all(str(row[place])[:1] in "+-–0123456789<" for row in table.rows)
-        shown.add_column(
-            name, justify="right" if figures else "left", no_wrap=not place or bool(figures)
-        )
-    for row in table.rows:
-        shown.add_row(*map(str, row))
-    return shown

@@ -85,6 +85,7 @@ def predict(
     """Predict tracks of a genome: chromatin states and binding probabilities for every base."""
     import sys
 
+    from chromputer_tracks.cli.requirements import named_files
     from chromputer_tracks.inference.genome import DEFAULT_BATCH, DEFAULT_TILE
     from chromputer_tracks.io.fragments import FragmentOptions
     from chromputer_tracks.tracks.predict import PredictOptions
@@ -94,7 +95,7 @@ def predict(
         fasta=fasta,
         out=out,
         fragments=fragments,
-        assays=_assays(assay or []),
+        assays=named_files("--assay", assay or []),
         regions=regions,
         chroms=tuple(chrom or ()),
         provider=provider.value,
@@ -113,18 +114,6 @@ def predict(
         command=("chromputer", *sys.argv[1:]),
     )
     run_predict(options)
-
-
-def _assays(given: list[str]) -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    for text in given:
-        name, equals, path = text.partition("=")
-        if not (name and equals and path):
-            raise typer.BadParameter(f"{text!r} is not NAME=FILE", param_hint="--assay")
-        if name in files:
-            raise typer.BadParameter(f"{name} is given twice", param_hint="--assay")
-        files[name] = Path(path)
-    return files
 
 
 def run_predict(options: PredictOptions) -> None:
