@@ -66,37 +66,50 @@ def tiny_spec(**changes: object) -> ModelSpec:
     return dataclasses.replace(spec, **changes)  # type: ignore[arg-type]
 
 
-def weights() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Integer weights -2..2 of the sequence (outputs, 4, window) and V-plot (..., 3, bins)."""
+def weights(spec: ModelSpec | None = None) -> list[NDArray[np.float32]]:
+    """Integer weights -2..2 of each input, (outputs, channels, window / bin)."""
+    spec = tiny_spec() if spec is None else spec
     rng = np.random.default_rng(11)
-    outputs = STATES + BINARY
-    sequence = rng.integers(-2, 3, (outputs, 4, WINDOW)).astype(np.float32)
-    vplot = rng.integers(-2, 3, (outputs, len(EDGES) - 1, WINDOW // BIN)).astype(np.float32)
-    return sequence, vplot
+    return [
+        rng.integers(-2, 3, (spec.outputs, item.channels, spec.window // item.bin)).astype("f4")
+        for item in spec.inputs
+    ]
 
 
 def tiny_graph(spec: ModelSpec, metadata: str | None = None) -> onnx.ModelProto:
-    """logits = strided convolution of the sequence + strided convolution of the V-plot."""
-    sequence, vplot = weights()
+    """The graph of :func:`tiny_spec`, whatever ``spec`` says of itself in the metadata."""
+    return linear_graph(tiny_spec(), spec.to_json() if metadata is None else metadata)
+
+
+def linear_graph(spec: ModelSpec, metadata: str | None = None) -> onnx.ModelProto:
+    """logits = the sum of a strided convolution of each input."""
     nodes = [
-        helper.make_node("Conv", ["dna", "w_dna"], ["a"], strides=[STRIDE]),
-        helper.make_node("Conv", ["atac", "w_atac"], ["b"], strides=[STRIDE // BIN]),
-        helper.make_node("Add", ["a", "b"], ["logits"]),
+        helper.make_node(
+            "Conv", [item.name, f"w_{item.name}"], [f"c_{item.name}"], strides=[STRIDE // item.bin]
+        )
+        for item in spec.inputs
+    ]
+    nodes += [
+        helper.make_node("Sum", [f"c_{item.name}" for item in spec.inputs], ["logits"]),
         helper.make_node("Identity", ["logits"], ["embedding"]),
     ]
-    outputs = STATES + BINARY
     graph = helper.make_graph(
         nodes,
-        "tiny",
+        spec.name,
         [
-            helper.make_tensor_value_info("dna", TensorProto.FLOAT, ["n", 4, "L"]),
-            helper.make_tensor_value_info("atac", TensorProto.FLOAT, ["n", len(EDGES) - 1, "B"]),
+            helper.make_tensor_value_info(
+                item.name, TensorProto.FLOAT, ["n", item.channels, f"L/{item.bin}"]
+            )
+            for item in spec.inputs
         ],
         [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", outputs, "P"])
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", spec.outputs, "P"])
             for name in ("logits", "embedding")
         ],
-        [numpy_helper.from_array(sequence, "w_dna"), numpy_helper.from_array(vplot, "w_atac")],
+        [
+            numpy_helper.from_array(array, f"w_{item.name}")
+            for item, array in zip(spec.inputs, weights(spec), strict=True)
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     helper.set_model_props(model, {METADATA_KEY: spec.to_json() if metadata is None else metadata})
@@ -108,5 +121,13 @@ def write_tiny_model(folder: Path, spec: ModelSpec | None = None) -> Path:
     spec = tiny_spec() if spec is None else spec
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(tiny_graph(spec), folder / "predict.onnx")
+    (folder / "model.json").write_text(spec.to_json())
+    return folder
+
+
+def write_linear_model(folder: Path, spec: ModelSpec) -> Path:
+    """Write the model whose graph is :func:`linear_graph`; returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(linear_graph(spec), folder / "predict.onnx")
     (folder / "model.json").write_text(spec.to_json())
     return folder
