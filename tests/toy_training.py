@@ -95,6 +95,52 @@ minimum = 10
 {NETWORK}"""
 
 
+SAMPLES = f"""
+name = "samples"
+assembly = "toy1"
+seed = 3
+[data]
+fasta = "toy.fa"
+[splits]
+train = ["chr1"]
+validation = ["chr2"]
+test = ["chr3"]
+[states]
+table = "states.tsv"
+[[binary]]
+name = "TF"
+[[binary]]
+name = "Odd"
+[[continuous]]
+name = "Pol2"
+bin = 200
+[[continuous]]
+name = "RNA"
+loss = "mse"
+[[samples]]
+name = "A"
+assays = {{ atac = "toy.fragments.tsv" }}
+states = "states.bed"
+peaks = {{ TF = "peaks/TF.bed", Odd = "peaks/Odd.bed" }}
+signals = {{ Pol2 = "pol2.bw", RNA = "a.bw" }}
+[[samples]]
+name = "B"
+assays = {{ atac = "b.fragments.tsv" }}
+peaks = {{ TF = "peaks/Even.bed" }}
+signals = {{ Pol2 = "b.bw", RNA = "b.bw" }}
+[[samples]]
+name = "C"
+use = "test"
+assays = {{ atac = "c.fragments.tsv" }}
+peaks = {{ TF = "peaks/Odd.bed" }}
+signals = {{ Pol2 = "c.bw" }}
+[[inputs.signals]]
+name = "cuts"
+assay = "atac"
+smooth = 50
+{NETWORK.replace("[network]", "per_length = true" + chr(10) + "[network]")}"""
+
+
 @dataclass(frozen=True)
 class Toy:
     """The toy's files and what was planted: contig to positions, bp, 0-based."""
@@ -182,6 +228,25 @@ def make_toy(folder: Path) -> Toy:
     write_peaks(folder / "peaks" / "Few.bed", every[:5])
     (folder / "toy.toml").write_text(CONFIG)
     return Toy(folder, planted)
+
+
+def make_samples(toy: Toy) -> Path:
+    """Write further samples beside the toy's; their configuration.
+
+    All words are bound in sample A, every other one in B, whose fragments are fewer and shorter,
+    and the remaining ones in C. B's signal is a hundredth of A's.
+    """
+    rng = np.random.default_rng(13)
+    every = [(c, at) for c in LENGTHS for at in toy.planted[c]]
+    for name, bound in (("b", every[::2]), ("c", every[1::2])):
+        planted = {c: [at for chrom, at in bound if chrom == c] for c in LENGTHS}
+        path = toy.folder / f"{name}.fragments.tsv"
+        write_fragments(path, planted, rng, at_sites=8, every=120, lengths=(30, 190))
+        write_signal(toy.folder / f"{name}.bw", planted, 40.0)
+    write_signal(toy.folder / "a.bw", toy.planted, 40.0)
+    path = toy.folder / "samples.toml"
+    path.write_text(SAMPLES)
+    return path
 
 
 @dataclass
