@@ -17,9 +17,14 @@ _OPTIONAL = {
     "onnxscript": "train",
     "pyjaspar": "train",
     "scikit-learn": "train,analysis",
+    "scipy": "train",
+    "matplotlib": "train",
+    "jinja2": "train",
+    "pybedtools": "train",
+    "tensorboard": "train",
 }
 _BINARIES = {
-    "bedtools": "the tests",
+    "bedtools": "labels from replicates (pybedtools), the tests",
     "samtools": "indexing a FASTA (samtools faidx), sorting BAM",
     "bgzip": "compressing a FASTA so that it can be indexed",
 }
