@@ -12,6 +12,7 @@ from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import InputError, ProviderError
 from chromputer_tracks.inference import session as module
 from chromputer_tracks.inference.session import available_cpus, open_session, probe
+from chromputer_tracks.spec import HeadSpec, Label
 
 HAS_GPU = Path("/proc/driver/nvidia/version").exists()
 no_gpu = pytest.mark.skipif(HAS_GPU, reason="this machine has an NVIDIA GPU")
@@ -115,6 +116,29 @@ def test_cpus_follow_affinity_and_quota(tmp_path: Path) -> None:
     assert module._cgroup_quota(tmp_path) == 4
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert module._cgroup_quota(tmp_path) is None
+
+
+def test_values_of_continuous_heads_against_float64() -> None:
+    """exp of the calibrated logit, or expm1 of it but at least 0; beside a sigmoid."""
+    heads = (
+        HeadSpec("continuous", "a", (Label("x", "x", (0, 0, 0), 0.5, 0.25),), "log"),
+        HeadSpec("binary", "b", (Label("y", "y", (0, 0, 0), 2.0, -1.0),)),
+        HeadSpec("continuous", "c", (Label("z", "z", (0, 0, 0), 1.5, 0.1),), "log1p"),
+    )
+    logits = np.random.default_rng(2).normal(0, 5, (2, 3, 40)).astype(np.float32)
+    got = probabilities(logits, heads)
+    assert got.dtype == np.float32
+    z = logits.astype(float) * np.array([[0.5], [2], [1.5]]) + np.array([[0.25], [-1], [0.1]])
+    np.testing.assert_allclose(got[:, 0], np.exp(z[:, 0]), rtol=1e-5)
+    np.testing.assert_allclose(got[:, 1], 1 / (1 + np.exp(-z[:, 1])), atol=1e-6)
+    np.testing.assert_allclose(got[:, 2], np.maximum(np.expm1(z[:, 2]), 0), rtol=1e-5, atol=1e-6)
+    assert (got[:, 2] == 0).any()
+    # What is too large for a float32 is infinite, which the tracks refuse, and no warning.
+    assert probabilities(np.full((3, 1), 1e3, np.float32), heads)[:, 0].tolist() == [
+        np.inf,
+        1,
+        np.inf,
+    ]
 
 
 def test_probabilities_against_float64() -> None:
