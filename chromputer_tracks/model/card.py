@@ -50,7 +50,8 @@ def _input_line(item: InputSpec) -> str:
     if item.kind == "vplot":
         what = (
             f"V-plot of {item.assay} fragments, midpoints in {item.bin}-bp bins by {item.channels} "
-            f"length classes (edges {', '.join(map(str, item.length_edges))} bp)"
+            f"length class{'es' if item.channels != 1 else ''} "
+            f"(edges {', '.join(map(str, item.length_edges))} bp)"
         )
     else:
         of = "" if item.measure == "values" else f"{item.measure} of "
@@ -77,38 +78,24 @@ def _normalised(item: InputSpec) -> str:
 
 
 def _head_table(head: HeadSpec) -> str:
+    labels = head.labels
     if head.kind == "states":
-        rows = [
-            f"| {label.name} | {label.title} | {','.join(map(str, label.color))} |"
-            for label in head.labels
-        ]
-        return "\n".join(
-            [f"Head `{head.name}` (softmax):", "", "| state | name | colour |", "|---|---|---|"]
-            + rows
-        )
-    if head.kind == "continuous":
+        what, columns = "softmax", ["state", "name", "colour"]
+        rows = [[item.name, item.title, ",".join(map(str, item.color))] for item in labels]
+    elif head.kind == "continuous":
         value = "exp(logit + bias)" if head.transform == "log" else "expm1(logit), at least 0"
-        rows = [f"| {label.name} | {label.title} | {label.bias:+.3f} |" for label in head.labels]
-        return "\n".join(
-            [f"Head `{head.name}` (a value per label, {value}):", ""]
-            + ["| label | name | bias |", "|---|---|---|"]
-            + rows
-        )
-    rows = [
-        f"| {label.name} | {label.title} | {label.threshold:.3f} | {label.scale:.3f} | "
-        f"{label.bias:+.3f} |"
-        for label in head.labels
-    ]
-    return "\n".join(
-        [
-            f"Head `{head.name}` (sigmoid per label; calibrated probability = "
-            "sigmoid(scale x logit + bias)):",
-            "",
-            "| label | name | calling threshold | scale | bias |",
-            "|---|---|---|---|---|",
+        what, columns = f"a value per label, {value}", ["label", "name", "bias"]
+        rows = [[item.name, item.title, f"{item.bias:+.3f}"] for item in labels]
+    else:
+        what = "sigmoid per label; calibrated probability = sigmoid(scale x logit + bias)"
+        columns = ["label", "name", "calling threshold", "scale", "bias"]
+        rows = [
+            # Digits that count: a rare label's threshold is small.
+            [item.name, item.title, f"{item.threshold:.3g}", f"{item.scale:.3f}"]
+            + [f"{item.bias:+.3f}"]
+            for item in labels
         ]
-        + rows
-    )
+    return f"Head `{head.name}` ({what}):\n\n{_table(columns, rows)}"
 
 
 def _provenance(provenance: dict[str, Any]) -> str:
@@ -130,9 +117,10 @@ def _provenance(provenance: dict[str, Any]) -> str:
         "",
         "<details><summary>Input files (SHA-256)</summary>",
         "",
-        "| input | file | SHA-256 |",
-        "|---|---|---|",
-        *(f"| {name} | {item['file']} | `{item['sha256']}` |" for name, item in files.items()),
+        _table(
+            ["input", "file", "SHA-256"],
+            [[name, item["file"], f"`{item['sha256']}`"] for name, item in files.items()],
+        ),
         "",
         "</details>",
     ]
@@ -144,7 +132,8 @@ def _accuracy(spec: ModelSpec, split: str) -> list[str]:
     model, baselines = metrics["model"], metrics["baselines"]
     parts = []
     if model["states"]:
-        titles = {label.name: label.title for head in spec.heads for label in head.labels}
+        states = [head for head in spec.heads if head.kind == "states"]
+        titles = {label.name: label.title for head in states for label in head.labels}
         others = {name: of["states"] for name, of in baselines.items() if of["states"]}
         rows = [
             [what, *(_estimate(of[key]) for of in (model["states"], *others.values()))]
@@ -196,8 +185,10 @@ def _accuracy(spec: ModelSpec, split: str) -> list[str]:
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    lines = []
+    for cells in (columns, ["---"] * len(columns), *rows):
+        lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
+    return "\n".join(lines)
 
 
 def _estimate(values: dict[str, float | None] | None) -> str:
