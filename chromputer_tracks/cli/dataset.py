@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-
 _MOST_ROWS = 40
 """Rows of a table that the terminal shows; the files have all."""
 
