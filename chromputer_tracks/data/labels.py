@@ -94,13 +94,21 @@ class PeakLabels:
 
     def at(self, chrom: str, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """1, 0 or ``UNKNOWN`` at each position; int64 (n,)."""
-        centres = self.centres.get(chrom, np.empty(0, dtype=np.int64))
         half = self.width // 2
+        centres = self.centres.get(chrom)
+        if centres is None or not len(positions):
+            return np.zeros(len(positions), dtype=np.int64)
+        furthest = half + self.flank
+        around = (positions.min() - furthest, positions.max() + furthest)
+        first, last = np.searchsorted(centres, around)
+        # Most stretches hold no peak of most labels.
+        if first == last:
+            return np.zeros(len(positions), dtype=np.int64)
+        near = centres[first:last]
 
         def within(reach: int) -> NDArray[np.bool_]:
-            first = np.searchsorted(centres, positions - reach, side="left")
-            last = np.searchsorted(centres, positions + reach, side="left")
-            return first < last
+            begin = np.searchsorted(near, positions - reach, side="left")
+            return begin < np.searchsorted(near, positions + reach, side="left")
 
         found = within(half)
         if not self.flank:
