@@ -40,7 +40,9 @@ def predict(
     out: Annotated[Path, typer.Option(help="Folder for the tracks; its parent must exist.")],
     fragments: Annotated[
         Path | None,
-        typer.Option(help="Paired-end BAM, fragments.tsv.gz or BEDPE; needed by V-plot models."),
+        typer.Option(
+            help="Paired-end BAM, fragments.tsv.gz or BEDPE, for models of one assay of fragments."
+        ),
     ] = None,
     assay: Annotated[
         list[str] | None,

@@ -56,7 +56,7 @@ class LogitSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Probabilities of consecutive bins.
+    """Probabilities, and values of continuous labels, of consecutive bins.
 
     Attributes:
         chrom: contig.
@@ -197,8 +197,8 @@ def predict_regions(
         tile: outputs per tile.
         batch: tiles per run of the session.
         average_strands: also run the reverse complement and take the mean of the two strands'
-            probabilities (not of their logits: each strand is calibrated as it is, and the
-            states still sum to 1).
+            probabilities and values (not of their logits: each strand is calibrated as it is, and
+            the states still sum to 1).
         stages: collects the time of arrays, session and waiting.
 
     Raises:
