@@ -15,6 +15,7 @@ from chromputer_tracks.evaluation.sites import load_sites
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
+from chromputer_tracks.model.dataset import SegmentDataset
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.sources import open_sources
 
@@ -103,6 +104,26 @@ def test_a_sample_that_is_only_scored_is_predicted_as_well(config, run):
     assert sites.logits.shape == (6, 60)
     np.testing.assert_array_equal(labels.binary, sites.binary)
     assert average_precision_score(sites.binary[0], sites.logits[2]) > 0.7
+
+
+def test_prior_shifts_count_each_sample_s_own_segments(config):
+    with open_sources(config) as sources:
+        experiment = Experiment(config, sources)
+        dataset = SegmentDataset(
+            [sample.features for sample in sources.training_samples],
+            [sample.learnt for sample in sources.training_samples],
+            sources.sizes,
+            config.network.grid,
+        )
+        segments = experiment._plan.segments(0)
+        drawn = np.concatenate([dataset[s]["binary"].numpy() for s in segments], axis=1)
+        known = experiment.training_sites.binary
+        shifts = experiment._prior_shifts()
+    for shift, seen, every in zip(shifts, drawn, known, strict=True):
+        odds = [((row == 1).sum() + 0.5) / ((row == 0).sum() + 0.5) for row in (every, seen)]
+        assert shift == pytest.approx(np.log(odds[0] / odds[1]))
+    # Both samples know TF, one of them Odd.
+    assert (known != UNKNOWN).sum(axis=1).tolist() == [360, 180]
 
 
 def test_the_same_seed_gives_the_same_model_of_several_samples(config, tmp_path):
