@@ -161,6 +161,12 @@ class InputSpec:
         return len(self.length_edges) - 1 if self.kind == "vplot" else 1
 
 
+def _check_file_name(what: str, name: str) -> None:
+    """Names of labels and heads are names of files and folders, too."""
+    if name in ("", ".", "..") or not all(c.isalnum() or c in "._-" for c in name):
+        raise SpecError(f"{what} name {name!r}: use letters, digits, '.', '_' and '-'")
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """One output row.
@@ -182,8 +188,7 @@ class Label:
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        if not self.name or not all(c.isalnum() or c in "._-" for c in self.name):
-            raise SpecError(f"label name {self.name!r}: use letters, digits, '.', '_' and '-'")
+        _check_file_name("label", self.name)
         rgb = self.color
         if len(rgb) != 3 or not all(isinstance(c, int) and 0 <= c <= 255 for c in rgb):
             raise SpecError(f"label {self.name!r}: colour {rgb} is not RGB 0-255, whole numbers")
@@ -219,8 +224,7 @@ class HeadSpec:
             raise SpecError(f"head {self.name!r}: unknown kind {self.kind!r}")
         if (self.kind == "continuous") != (self.transform in ("log", "log1p")):
             raise SpecError(f"head {self.name!r}: transform {self.transform!r} of a {self.kind}")
-        if not self.name or not all(c.isalnum() or c in "._-" for c in self.name):
-            raise SpecError(f"head name {self.name!r}: use letters, digits, '.', '_' and '-'")
+        _check_file_name("head", self.name)
         names = [label.name for label in self.labels]
         if not names or len(set(names)) != len(names):
             raise SpecError(f"head {self.name!r}: labels must be distinct and at least one")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chromputer_tracks.errors import SpecError
 from chromputer_tracks.spec import SHAPES, HeadSpec, InputSpec, Label, ModelSpec, Normalisation
 
-names = st.from_regex(r"[A-Za-z0-9._-]{1,8}", fullmatch=True)
+names = st.from_regex(r"[A-Za-z0-9._-]{1,8}", fullmatch=True).filter(lambda n: n not in (".", ".."))
 finite = st.floats(allow_nan=False, allow_infinity=False)
 labels = st.builds(
     Label,
@@ -185,6 +185,7 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("heads/0/transform", "log", "head 's': transform 'log' of a states"),
         ("heads/2/transform", "exp", "head 'c': transform 'exp' of a continuous"),
         ("heads/0/name", "a/b", "head name 'a/b': use letters"),
+        ("heads/0/name", "..", r"head name '\.\.': use letters"),
         ("heads/1/kind", "states", "at most one states head"),
         ("heads/1/name", "s", "head names must be distinct"),
         ("heads/0/labels", [], "labels must be distinct and at least one"),
