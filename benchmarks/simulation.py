@@ -42,6 +42,9 @@ from chromputer_tracks.simulation.files import CONFIG, TRUTH, simulate
 from chromputer_tracks.simulation.genome import Plan, equal_contigs, first_cell, second_cell
 
 DEPTHS = (2.0, 5.0, 10.0, 25.0, 100.0, 400.0)
+SEQUENCE_DEPTHS = (2.0, 10.0, 100.0)
+LARGE, LARGE_DEPTH = 4, 5.0
+"""How many times more genome is trained on, at one depth, to see what is lacking."""
 CROSS_DEPTHS = (100.0, 60.0)
 CONTIGS, STATES = 8, 6
 SEED = 1
@@ -85,10 +88,15 @@ def simulated(plan: Plan, folder: Path) -> TrainConfig:
 
 
 def vplot_only(config: TrainConfig) -> TrainConfig:
-    """Without sequence and the labels that only sequence can tell."""
-    samples = tuple(replace(sample, peaks={}) for sample in config.samples)
-    inputs = replace(config.inputs, sequence=False)
-    return replace(config, inputs=inputs, samples=samples, binary=())
+    """Without sequence and the labels that only sequence can tell; no motifs, less to overfit."""
+    return replace(
+        config,
+        inputs=replace(config.inputs, sequence=False),
+        samples=tuple(replace(sample, peaks={}) for sample in config.samples),
+        binary=(),
+        network=replace(config.network, dropout=0.1, cell_dropout=0.1),
+        fit=replace(config.fit, epochs=8, weight_decay=0.01),
+    )
 
 
 @contextmanager
@@ -148,28 +156,35 @@ def figures(sites: Sites, right: Right, best: Right) -> dict[str, Any]:
 
 def depth_study(results: Results, work: Path, size: int) -> None:
     for depth in DEPTHS:
-        names = [f"depth {depth:g}: {what}" for what in ("V-plot", "V-plot + sequence")]
-        if all(name in results for name in names):
-            continue
-        plan = plan_at(size, depth)
-        config = simulated(plan, work / f"depth-{depth:g}")
-        best = best_right(plan, "A", config.splits.test)
-        for name, settings in zip(names, (vplot_only(config), config), strict=True):
-            if name in results:
-                continue
-            both = settings.inputs.sequence
-            with fitted(settings, work / "training") as (experiment, network, seconds):
-                sample = experiment.sources.samples[0]
-                sites, right = network_right(experiment, network, sample)
-                if not both:
-                    forest = forest_right(experiment, network, sample, sites)
-                    results.add(
-                        f"depth {depth:g}: random forest", figures(sites, forest, best["fragments"])
-                    )
-            for key in ("both",) if both else ("fragments", "sequence"):
-                results.add(f"depth {depth:g}: best {key}", figures(sites, best[key], best[key]))
-            found = figures(sites, right, best["both" if both else "fragments"])
-            results.add(name, {**found, "seconds": round(seconds)})
+        study_point(results, work, size, depth, f"depth {depth:g}", sequence=False)
+    for depth in SEQUENCE_DEPTHS:
+        study_point(results, work, size, depth, f"depth {depth:g}", sequence=True)
+    for sequence in (False, True):
+        name = f"large, depth {LARGE_DEPTH:g}"
+        study_point(results, work, LARGE * size, LARGE_DEPTH, name, sequence=sequence)
+
+
+def study_point(
+    results: Results, work: Path, size: int, depth: float, name: str, *, sequence: bool
+) -> None:
+    """One network at one depth; without sequence also the forest and the best possible."""
+    model = f"{name}: V-plot" + " + sequence" * sequence
+    if model in results:
+        return
+    plan = plan_at(size, depth)
+    config = simulated(plan, work / name.replace(", ", "-").replace(" ", "-"))
+    best = best_right(plan, "A", config.splits.test)
+    settings = config if sequence else vplot_only(config)
+    with fitted(settings, work / "training") as (experiment, network, seconds):
+        sample = experiment.sources.samples[0]
+        sites, right = network_right(experiment, network, sample)
+        if not sequence:
+            forest = forest_right(experiment, network, sample, sites)
+            results.add(f"{name}: random forest", figures(sites, forest, best["fragments"]))
+    for key, value in best.items():
+        results.add(f"{name}: best {key}", figures(sites, value, value))
+    found = figures(sites, right, best["both" if sequence else "fragments"])
+    results.add(model, {**found, "seconds": round(seconds)})
 
 
 def conditions(config: TrainConfig) -> dict[str, TrainConfig]:

@@ -66,30 +66,45 @@ def rows(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def depths(values: Values) -> list[float]:
-    return sorted({float(name.split()[1][:-1]) for name in values if name.startswith("depth ")})
+def depths(values: Values, what: str) -> list[float]:
+    """Depths, ascending, at which there is a figure of this."""
+    names = [name.split(": ") for name in values if name.startswith("depth ")]
+    return sorted(float(at.split()[1]) for at, found in names if found == what)
+
+
+def depth_row(values: Values, at: str) -> list[str]:
+    cells = []
+    for best, model in (("best fragments", "V-plot"), ("best both", "V-plot + sequence")):
+        cells.append(shown(estimate(values, f"{at}: {best}")))
+        name = f"{at}: {model}"
+        there = name in values
+        cells.append(shown(estimate(values, name)) if there else "")
+        cells.append(points(estimate(values, name, "below_best")) if there else "")
+        if model == "V-plot":
+            cells.append(shown(estimate(values, f"{at}: random forest")))
+    return cells
+
+
+HEADER = (
+    *("best, fragments", "network, V-plot", "short by, points", "random forest"),
+    *("best, both", "network, V-plot + sequence", "short by, points"),
+)
 
 
 def depth_table(values: Values) -> str:
     """Accuracy by depth: best, network and what it is short of, forest."""
-    header = ["fragments per kb", "best, fragments", "network, V-plot", "short by, points"]
-    header += ["random forest", "best, both", "network, V-plot + sequence", "short by, points"]
-    body = []
-    for depth in depths(values):
-        at = f"depth {depth:g}: "
-        body.append(
-            [
-                f"{depth:g}",
-                shown(estimate(values, at + "best fragments")),
-                shown(estimate(values, at + "V-plot")),
-                points(estimate(values, at + "V-plot", "below_best")),
-                shown(estimate(values, at + "random forest")),
-                shown(estimate(values, at + "best both")),
-                shown(estimate(values, at + "V-plot + sequence")),
-                points(estimate(values, at + "V-plot + sequence", "below_best")),
-            ]
-        )
-    return rows(header, body)
+    body = [
+        [f"{depth:g}", *depth_row(values, f"depth {depth:g}")] for depth in depths(values, "V-plot")
+    ]
+    return rows(["fragments per kb", *HEADER], body)
+
+
+def size_table(values: Values) -> str:
+    """The same at one depth with more genome to train on."""
+    large = next(name.split(": ")[0] for name in values if name.startswith("large, "))
+    small = large.removeprefix("large, ")
+    body = [["as above", *depth_row(values, small)], ["four times", *depth_row(values, large)]]
+    return rows(["genome", *HEADER], body)
 
 
 def cross_table(values: Values) -> str:
@@ -115,7 +130,11 @@ def replace_between(text: str, name: str, content: str) -> str:
 def write_tables(values: Values, page: Path) -> None:
     """Put the tables into the page and the pictures beside it."""
     text = page.read_text()
-    for name, content in (("depth", depth_table(values)), ("cells", cross_table(values))):
+    for name, content in (
+        ("depth", depth_table(values)),
+        ("size", size_table(values)),
+        ("cells", cross_table(values)),
+    ):
         text = replace_between(text, name, content)
     pictures = {"depth": depth_picture(values)}
     for kind in CONDITIONS:
@@ -128,15 +147,11 @@ def write_tables(values: Values, page: Path) -> None:
 
 
 def depth_picture(values: Values) -> str:
-    at = depths(values)
-    lines = [
-        Line(
-            TITLES[name],
-            tuple(at),
-            tuple(estimate(values, f"depth {depth:g}: {name}") for depth in at),
-        )
-        for name in CURVES
-    ]
+    lines = []
+    for name in CURVES:
+        at = depths(values, name)
+        figures = (estimate(values, f"depth {depth:g}: {name}") for depth in at)
+        lines.append(Line(TITLES[name], tuple(at), tuple(figures)))
     return depth_curves(lines, "fragments per kb", "accuracy")
 
 
