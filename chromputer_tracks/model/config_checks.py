@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from chromputer_tracks.errors import ConfigError, InputError, SpecError
+from chromputer_tracks.evaluation.motif_scan import jaspar_matrix
 from chromputer_tracks.intervals import Grid
 from chromputer_tracks.model.config import (
     BinaryConfig,
@@ -47,6 +48,7 @@ class _Checks:
         self._labels()
         self._sites()
         self._samples()
+        self._replicates()
         self._inputs()
         self._network()
 
@@ -59,10 +61,10 @@ class _Checks:
                 raise self._error(place, f"{place} names no contig")
             for contig in contigs:
                 if contig in uses:
+                    both = f"in splits.{uses[contig]} and in {place}; a contig has one use"
+                    twice = f"twice in {place}"
                     raise self._error(
-                        place,
-                        f"{contig} is in splits.{uses[contig]} and in {place}; a contig has one "
-                        f"use",
+                        place, f"{contig} is {twice if uses[contig] == use else both}"
                     )
                 uses[contig] = use
 
@@ -91,6 +93,8 @@ class _Checks:
                 raise self._error(f"binary[{row}].idr", f"idr {item.idr} must be in 0 to 1")
             if item.within < 0:
                 raise self._error(f"binary[{row}].within", f"within {item.within} must be >= 0 bp")
+            if item.motif:
+                self._own_check(f"binary[{row}].motif", partial(jaspar_matrix, item.motif))
         for row, item in enumerate(config.continuous):
             place = f"continuous[{row}]"
             self._spec(place, item, partial(_label_spec, "signal", item))
@@ -111,6 +115,12 @@ class _Checks:
 
     def _sites(self) -> None:
         config = self._config
+        if config.sites.kind == "matched" and config.sites.peaks is not None:
+            raise self._error(
+                "sites.peaks",
+                "sites.peaks goes with sites.kind 'peaks'; accessible regions of the kind "
+                "'matched' are sites.matched.peaks",
+            )
         if (config.sites.kind == "peaks") != (config.sites.peaks is not None):
             raise self._error(
                 "sites",
@@ -127,7 +137,7 @@ class _Checks:
         if config.sites.kind == "matched" and not config.binary:
             raise self._error("sites.kind", "sites.kind 'matched' needs [[binary]] labels")
 
-    def _own_check(self, place: str, check: Callable[[], None]) -> None:
+    def _own_check(self, place: str, check: Callable[[], object]) -> None:
         """A table's own check, whose messages begin with the key."""
         try:
             check()
@@ -187,6 +197,31 @@ class _Checks:
                         f"{table}[{row}]",
                         f"label {item.name!r} has no {key} in any [[samples]] table to train on: "
                         f"give {key}.{item.name} there",
+                    )
+
+    def _replicates(self) -> None:
+        """What replicates are to agree on needs two files of one sample that differ."""
+        config = self._config
+        of = {
+            item.name: [sample.peaks.get(item.name, ()) for sample in config.all_samples()]
+            for item in config.binary
+        }
+        for row, item in enumerate(config.binary):
+            if item.agreement != "union" and all(len(files) < 2 for files in of[item.name]):
+                raise self._error(
+                    f"binary[{row}].agreement",
+                    f"agreement {item.agreement!r} of label {item.name!r} needs the peaks of two "
+                    f"replicates, but no sample has more than one file: give another, or leave "
+                    f"agreement out",
+                )
+            for number, files in enumerate(of[item.name]):
+                twice = [path for path in files if files.count(path) > 1]
+                if twice:
+                    sample = f"samples[{number}].peaks.{item.name}"
+                    raise self._error(
+                        sample if config.samples else f"binary[{row}].peaks",
+                        f"label {item.name!r} has the file {twice[0]} twice; replicates are "
+                        f"different files",
                     )
 
     def _no_files_beside_samples(self) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -51,6 +52,9 @@ class _Source:
         return ConfigError(f"{self.path}{'' if line is None else f' line {line}'}: {message}")
 
 
+_TYPES = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true or false"}
+
+
 class _Builder:
     """TOML tables to dataclasses, by their type hints."""
 
@@ -65,7 +69,7 @@ class _Builder:
         for key in raw:
             if key not in fields:
                 where = _dotted(place, key)
-                raise self._error(where, f"unknown key {where!r}; known: {', '.join(fields)}")
+                raise self._error(where, f"unknown key {where!r}; {_meant(key, list(fields))}")
         hints = get_type_hints(kind)
         values = {}
         for name, item in fields.items():
@@ -101,7 +105,7 @@ class _Builder:
         if hint is float and isinstance(raw, int) and not isinstance(raw, bool):
             return float(raw)
         if not isinstance(raw, hint) or (isinstance(raw, bool) and hint is not bool):
-            raise self._error(place, f"{place} must be of type {hint.__name__}, got {raw!r}")
+            raise self._error(place, f"{place} must be {_TYPES[hint]}, got {raw!r}")
         return raw
 
     def _tuple(self, options: tuple[Any, ...], raw: Any, place: str) -> tuple[Any, ...]:
@@ -122,6 +126,8 @@ class _Builder:
         if not isinstance(raw, str):
             raise self._error(place, f"{place} must be a path, got {raw!r}")
         for folder in (self._root, self._path.parent):
+            if (folder / raw).is_dir() and not place.endswith("folder"):
+                raise self._error(place, f"{place}: {folder / raw} is a folder; name a file")
             if (folder / raw).exists():
                 return folder / raw
         raise self._error(
@@ -129,6 +135,22 @@ class _Builder:
             f"{place}: no such file: {self._root / raw}; relative paths start from --data, or from "
             f"the configuration's folder",
         )
+
+
+def _meant(key: str, known: Sequence[str]) -> str:
+    """What a wrong key may stand for: one spelt alike, else any of these, or of another table."""
+    close = get_close_matches(key, known, 1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    homes = [
+        name
+        for name, hint in get_type_hints(TrainConfig).items()
+        for kind in (hint, *get_args(hint))
+        if dataclasses.is_dataclass(kind)
+        and key in {item.name for item in dataclasses.fields(kind)}
+    ]
+    elsewhere = f"; a key of this name belongs into [{'] or ['.join(homes)}]" if homes else ""
+    return f"known: {', '.join(known)}{elsewhere}"
 
 
 def _dotted(place: str, key: str) -> str:
