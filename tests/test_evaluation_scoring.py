@@ -249,3 +249,17 @@ def test_states_that_do_not_occur_are_in_the_table_only():
     assert found.confusion == ((2, 0, 1), (1, 2, 0), (0, 0, 0))
     assert [label.name for label in found.labels] == ["S", "T"]
     assert found.macro_f1.value == pytest.approx((2 / 3 + 4 / 5) / 2)
+
+
+@pytest.mark.parametrize("name", ["pearson", "spearman", "variance_explained", "poisson_explained"])
+def test_a_resample_without_a_known_site_has_no_correlation(name):
+    # The label is known in the first of four blocks alone.
+    blocks = np.repeat(np.arange(4), 5)
+    everywhere = Resamples.draw(blocks, 200)
+    known = blocks == 0
+    rng = np.random.default_rng(0)
+    values = getattr(correlation, name)(rng.random(5), rng.random(5), everywhere.select(known))
+    drawn = everywhere.counts[:, 0] > 0
+    assert 0 < (~drawn).sum() < 200
+    assert np.isnan(values[~drawn]).all()
+    assert np.isfinite(values[drawn]).all()

@@ -16,9 +16,9 @@ def pearson(
     one, other = one - one.mean(), other - other.mean()
     sites = resamples.total(np.ones(len(one)))
     sums = {name: resamples.total(row) for name, row in (("one", one), ("other", other))}
-    shared = resamples.total(one * other) - sums["one"] * sums["other"] / sites
-    first = resamples.total(one**2) - sums["one"] ** 2 / sites
-    second = resamples.total(other**2) - sums["other"] ** 2 / sites
+    shared = resamples.total(one * other) - ratio(sums["one"] * sums["other"], sites)
+    first = resamples.total(one**2) - ratio(sums["one"] ** 2, sites)
+    second = resamples.total(other**2) - ratio(sums["other"] ** 2, sites)
     return ratio(shared, np.sqrt(np.maximum(first * second, 0)))
 
 
@@ -32,7 +32,7 @@ def variance_explained(
     """
     centred = observed - observed.mean()
     sites = resamples.total(np.ones(len(observed)))
-    around_mean = resamples.total(centred**2) - resamples.total(centred) ** 2 / sites
+    around_mean = resamples.total(centred**2) - ratio(resamples.total(centred) ** 2, sites)
     return 1 - ratio(resamples.total((observed - predicted) ** 2), around_mean)
 
 
@@ -49,7 +49,7 @@ def poisson_explained(
     own = xlogy(observed, observed)
     left = resamples.total(own - xlogy(observed, predicted) - observed + predicted)
     total, sites = resamples.total(observed), resamples.total(np.ones(len(observed)))
-    return 1 - ratio(left, resamples.total(own) - xlogy(total, total / sites))
+    return 1 - ratio(left, resamples.total(own) - xlogy(total, ratio(total, sites)))
 
 
 def spearman(
@@ -90,8 +90,8 @@ def _correlation(
 ) -> NDArray[np.float64]:
     """Pearson's correlation of each row, weighted."""
     total = weights.sum(axis=1)
-    one = one - (np.einsum("ij,ij->i", one, weights) / total)[:, None]
-    other = other - (np.einsum("ij,ij->i", other, weights) / total)[:, None]
+    one = one - ratio(np.einsum("ij,ij->i", one, weights), total)[:, None]
+    other = other - ratio(np.einsum("ij,ij->i", other, weights), total)[:, None]
     shared = np.einsum("ij,ij,ij->i", one, other, weights)
     spread = np.einsum("ij,ij,ij->i", one, one, weights) * np.einsum(
         "ij,ij,ij->i", other, other, weights

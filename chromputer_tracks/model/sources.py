@@ -336,7 +336,8 @@ def _check_labels(
     of = f" of sample {sample.name!r}" if config.samples else ""
     if sample.use == "train" and states is None and not with_peaks and not sample.signals:
         raise ConfigError(f"sample {sample.name!r} has no labels; give some, or use = 'test'")
-    for use in ("train", "validation", "test"):
+    # Of a sample that is only scored, the test contigs alone are asked for.
+    for use in ("train", "validation", "test") if sample.use == "train" else ("test",):
         for contig in getattr(config.splits, use):
             if states is not None and contig not in states.starts:
                 raise ConfigError(
