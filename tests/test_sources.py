@@ -277,8 +277,8 @@ def test_wrong_files(toy, tmp_path, files, error, message):
         (
             'table = "states.tsv"',
             'table = "peaks"',
-            InputError,
-            "cannot read .*peaks: Is a directory",
+            ConfigError,
+            "states.table.*peaks is a folder",
         ),
         (
             '["chr3"]',
