@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from pathlib import Path
+from typing import Any, Literal
 
-from chromputer_tracks.analysis.references import ceiling_sites, sample_baselines
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.analysis.references import (
+    CEILING,
+    ceiling_sites,
+    check_replicates,
+    sample_baselines,
+)
+from chromputer_tracks.analysis.subsets import (
+    default_subsets,
+    named_subsets,
+    with_inputs,
+    with_subset,
+)
+from chromputer_tracks.errors import ChromputerError, InputError
 from chromputer_tracks.evaluation.bootstrap import DRAWS
 from chromputer_tracks.evaluation.metrics_json import uncalibrated
 from chromputer_tracks.evaluation.paired import Difference, paired_runs
@@ -17,20 +28,26 @@ from chromputer_tracks.evaluation.scores import Scores
 from chromputer_tracks.evaluation.scoring import score
 from chromputer_tracks.evaluation.seeds import mean_scores
 from chromputer_tracks.evaluation.sites import Sites, save_sites
-from chromputer_tracks.io.atomic import check_parent, output_errors
+from chromputer_tracks.io.atomic import check_folder, output_errors
 from chromputer_tracks.io.tss import read_tss
-from chromputer_tracks.model.config import InputsConfig, TrainConfig
+from chromputer_tracks.model.checkpoints import LAST
+from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.processes import process_rank
-from chromputer_tracks.model.sources import open_sources
-from chromputer_tracks.model.training import fingerprint, prepare_process, run_provenance, silent
-from chromputer_tracks.spec import HeadSpec
+from chromputer_tracks.model.sources import Sources, open_sources
+from chromputer_tracks.model.training import (
+    file_record,
+    fingerprint,
+    model_spec,
+    prepare_process,
+    run_provenance,
+    silent,
+)
+from chromputer_tracks.spec import HeadSpec, ModelSpec
 
 Report = Callable[[str], None]
+Role = Literal["baseline", "network", "ceiling"]
 Run = tuple[Sites, tuple[HeadSpec, ...]]
-
-_ALL_COMBINATIONS = 3
-"""Most inputs of which every combination is trained unless subsets are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +57,8 @@ class AblateOptions:
     Attributes:
         config: of the full model, checked.
         out: folder of the runs; made if its parent exists. Finished runs in it are not repeated.
-        subsets: inputs to train with, each joined by ``+``; empty: see :func:`default_subsets`.
+        subsets: inputs to train with, each joined by ``+``; empty: see
+            :func:`~chromputer_tracks.analysis.subsets.default_subsets`.
         seeds: of the runs of each subset.
         tss: BED of genes or start sites; None: the configuration's.
         replicate_states: second states BED, for the ceiling.
@@ -66,13 +84,13 @@ class AblationRow:
 
     Attributes:
         name: inputs, or the baseline's name.
-        role: ``baseline``, ``network`` or ``ceiling``.
+        role: what it is.
         scores: mean over the runs.
-        runs: scores of each run; one for a baseline.
+        runs: scores of each run, of networks in the order of the seeds; one for others.
     """
 
     name: str
-    role: str
+    role: Role
     scores: Scores
     runs: tuple[Scores, ...]
 
@@ -86,7 +104,9 @@ class Ablation:
         paired: name of another row to the last subset's gains over it, averaged over the seeds.
         full: name of the last subset.
         sites: of the last subset's first run.
-        heads: of the same.
+        spec: of the same network, without figures.
+        seeds: of the networks' runs.
+        files: what was read, by what it is: ``file`` and ``sha256``.
         notes: what the reader must know.
     """
 
@@ -94,58 +114,21 @@ class Ablation:
     paired: tuple[tuple[str, tuple[Difference, ...]], ...]
     full: str
     sites: Sites
-    heads: tuple[HeadSpec, ...]
+    spec: ModelSpec
+    seeds: tuple[int, ...]
+    files: Mapping[str, Mapping[str, str]]
     notes: tuple[str, ...]
-
-
-def input_names(inputs: InputsConfig) -> tuple[str, ...]:
-    """Names of the inputs that can be left out, as subsets are written."""
-    vplots = [item.name for item in inputs.specs() if item.kind == "vplot"]
-    signals = [item.name for item in inputs.signals]
-    sequence = ["sequence"] if inputs.sequence else []
-    return (*vplots, *signals, *sequence, *(["shape"] if inputs.shape else []))
-
-
-def default_subsets(inputs: InputsConfig) -> tuple[str, ...]:
-    """Every combination of up to three inputs; of more, each alone, all but each, and all."""
-    names = input_names(inputs)
-    if len(names) <= _ALL_COMBINATIONS:
-        sizes = range(1, len(names) + 1)
-        return tuple("+".join(found) for size in sizes for found in combinations(names, size))
-    without = ["+".join(other for other in names if other != name) for name in names]
-    return (*names, *without, "+".join(names))
-
-
-def with_inputs(inputs: InputsConfig, subset: str) -> InputsConfig:
-    """The inputs that a subset names.
-
-    Raises:
-        InputError: it names one that is not there, or one twice.
-    """
-    chosen = [name.strip() for name in subset.split("+")]
-    known = input_names(inputs)
-    for name in chosen:
-        if name not in known:
-            raise InputError(f"subset {subset!r}: no input {name!r}; known: {', '.join(known)}")
-    if len(set(chosen)) < len(chosen):
-        raise InputError(f"subset {subset!r} names an input twice")
-    vplots = {item.name: item.assay for item in inputs.specs() if item.kind == "vplot"}
-    return replace(
-        inputs,
-        sequence="sequence" in chosen,
-        shape=inputs.shape if "shape" in chosen else (),
-        vplots=tuple(assay for name, assay in vplots.items() if name in chosen),
-        signals=tuple(item for item in inputs.signals if item.name in chosen),
-    )
 
 
 def ablate(options: AblateOptions, report: Report, command: str = "") -> Ablation | None:
     """Train every subset from every seed and score all on the test contigs.
 
+    Baselines come first, so that a file that cannot be used is found before any training.
+
     Args:
         options: what to train.
         report: told what happens, a line at a time.
-        command: for the fingerprint of the runs.
+        command: for the provenance.
 
     Returns:
         What was found; None in all training processes but the first.
@@ -154,62 +137,82 @@ def ablate(options: AblateOptions, report: Report, command: str = "") -> Ablatio
         ChromputerError: an input cannot be used, or a run in ``out`` is of other settings.
     """
     config = options.config
-    subsets = options.subsets or default_subsets(config.inputs)
-    chosen = {subset: with_inputs(config.inputs, subset) for subset in subsets}
-    check_parent(options.out)
-    if process_rank(config.fit) != 0:
+    subsets = named_subsets(config.inputs, options.subsets or default_subsets(config.inputs))
+    _check_replicates(options)
+    check_folder(options.out)
+    first_process = process_rank(config.fit) == 0
+    if not first_process:
         report = silent
-    trained: dict[str, list[Run]] = {subset: [] for subset in subsets}
-    # Seed by seed, so that a study that is stopped has whole tables.
-    for seed in options.seeds:
-        for subset, inputs in chosen.items():
-            report(f"{subset}, seed {seed}")
-            folder = options.out / "runs" / subset / f"seed{seed}"
-            settings = replace(config, inputs=inputs, seed=seed)
-            trained[subset].append(_train(settings, folder, report, command))
-    if process_rank(config.fit) != 0:
-        return None
-    report("scoring")
-    notes: list[str] = []
-    references, ceiling = _references(options, report, notes.append)
-    runs = {**references, **trained}
-    rows = [
-        _row(name, "network" if name in trained else "baseline", found, options)
-        for name, found in runs.items()
-    ]
-    full = subsets[-1]
-    pairs = tuple(
-        (name, _gains(trained[full], found, options))
-        for name, found in runs.items()
-        if name != full
-    )
-    if ceiling is not None:
-        rows.append(_row("replicate", "ceiling", [ceiling], options))
-    return Ablation(tuple(rows), pairs, full, *trained[full][0], tuple(notes))
-
-
-def _train(config: TrainConfig, folder: Path, report: Report, command: str) -> Run:
-    """Predictions of a trained subset; a run that is there is taken up or read."""
     prepare_process(config)
     with open_sources(config) as sources:
-        with output_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        experiment = Experiment(config, sources)
-        identity = fingerprint(config, run_provenance(config, sources, command))
-        network = experiment.fit(folder, report, resume=True, fingerprint=identity)
-        heads = experiment.calibrated(experiment.sites(network, config.splits.validation))
-        sites = experiment.sites(network, config.splits.test)
-        if process_rank(config.fit) == 0:
-            save_sites(folder / "test.npz", sites, heads)
-    return sites, heads
+        study = _Study(options, sources, report, command)
+        references, ceiling = study.references() if first_process else ({}, None)
+        trained = study.train(subsets)
+    if not first_process:
+        return None
+    report("scoring")
+    full = subsets[-1]
+    runs = {**references, **{name: [run for run, _ in found] for name, found in trained.items()}}
+    rows = [
+        _row(name, "network" if name in trained else "baseline", found, options.draws)
+        for name, found in runs.items()
+    ]
+    if ceiling is not None:
+        rows.append(_row(CEILING, "ceiling", [ceiling], options.draws))
+    (sites, _), spec = trained[full][0]
+    return Ablation(
+        # Baselines know nothing of continuous labels.
+        tuple(row for row in rows if row.scores != Scores(None, (), ())),
+        tuple(
+            (name, _gains(runs[full], found, options.draws))
+            for name, found in runs.items()
+            if name != full
+        ),
+        full,
+        sites,
+        spec,
+        options.seeds,
+        study.files,
+        tuple(study.notes),
+    )
 
 
-def _references(
-    options: AblateOptions, report: Report, note: Report
-) -> tuple[dict[str, list[Run]], Run | None]:
-    """Baselines and, where there are second label files, the ceiling, on the same sites."""
-    config = replace(options.config, auxiliary=None)
-    with open_sources(config) as sources:
+def _check_replicates(options: AblateOptions) -> None:
+    config = options.config
+    check_replicates(config, options.replicate_states, dict(options.replicates))
+    train = [sample.name for sample in config.all_samples() if sample.use == "train"]
+    if len(train) > 1 and (options.replicate_states is not None or options.replicates):
+        raise InputError(
+            f"second label files are of one sample, but the configuration trains on "
+            f"{', '.join(train)}: leave --replicate-states and --replicate away"
+        )
+
+
+class _Study:
+    """All runs on the same open files.
+
+    Attributes:
+        files: what is read, by what it is.
+        notes: what the reader must know.
+    """
+
+    def __init__(
+        self, options: AblateOptions, sources: Sources, report: Report, command: str
+    ) -> None:
+        self._options, self._sources, self._report = options, sources, report
+        self._command = command
+        self.notes: list[str] = []
+        tss = options.tss or options.config.data.tss
+        beside = {} if tss is None else {"start sites": tss}
+        if options.replicate_states is not None:
+            beside["replicate states"] = options.replicate_states
+        beside |= {f"replicate {name}": path for name, path in options.replicates}
+        inputs = run_provenance(options.config, sources, command)["inputs"]
+        self.files = {**inputs, **{name: file_record(path) for name, path in beside.items()}}
+
+    def references(self) -> tuple[dict[str, list[Run]], Run | None]:
+        """Baselines and, where there are second label files, the ceiling, on the same sites."""
+        options, config, sources = self._options, self._options.config, self._sources
         samples = sources.training_samples
         tss = options.tss or config.data.tss
         found = sample_baselines(
@@ -219,46 +222,85 @@ def _references(
             None if tss is None else read_tss(tss, sources.sizes),
             config.seed,
             options.jobs,
-            report,
-            note,
+            self._report,
+            self.notes.append,
         )
         names = [sample.name for sample in samples] if len(samples) > 1 else None
         baselines: dict[str, list[Run]] = {
             item.name: [(pool_sites(item.sites, names), item.heads)] for item in found
         }
-        ceiling = None
-        if options.replicate_states is not None or options.replicates:
-            sites = ceiling_sites(
-                config, sources, samples[0], options.replicate_states, dict(options.replicates)
+        if options.replicate_states is None and not options.replicates:
+            self.notes.append(
+                "no ceiling: it needs second label files (--replicate-states, --replicate)"
             )
-            ceiling = (sites, uncalibrated(sources.heads))
-        else:
-            note("no ceiling: it needs second label files (--replicate-states, --replicate)")
-    return baselines, ceiling
+            return baselines, None
+        sites = ceiling_sites(
+            config, sources, samples[0], options.replicate_states, dict(options.replicates)
+        )
+        return baselines, (sites, uncalibrated(sources.heads))
+
+    def train(self, subsets: Sequence[str]) -> dict[str, list[tuple[Run, ModelSpec]]]:
+        """Runs of each subset, in the order of the seeds."""
+        trained: dict[str, list[tuple[Run, ModelSpec]]] = {subset: [] for subset in subsets}
+        seeds = self._options.seeds
+        number = 0
+        # Seed by seed: a study that is stopped has all subsets of the seeds that it did.
+        for seed in seeds:
+            for subset in subsets:
+                number += 1
+                self._report(f"{subset}, seed {seed} (run {number} of {len(seeds) * len(subsets)})")
+                folder = self._options.out / "runs" / subset / f"seed{seed}"
+                try:
+                    trained[subset].append(self._run(subset, seed, folder))
+                except ChromputerError as error:
+                    error.add_note(
+                        f"{subset}, seed {seed}: to train it from the beginning, remove {folder} "
+                        f"or name another folder with --out"
+                    )
+                    raise
+        return trained
+
+    def _run(self, subset: str, seed: int, folder: Path) -> tuple[Run, ModelSpec]:
+        """Test predictions of a subset; a run that is there is taken up or read."""
+        inputs = with_inputs(self._options.config.inputs, subset)
+        config = replace(self._options.config, inputs=inputs, seed=seed)
+        sources = with_subset(self._sources, inputs)
+        prepare_process(config)
+        with output_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        experiment = Experiment(config, sources)
+        provenance = run_provenance(config, sources, self._command)
+        network = experiment.fit(
+            folder,
+            self._report,
+            resume=(folder / LAST).exists(),
+            fingerprint=self._identity(config, provenance),
+        )
+        heads = experiment.calibrated(experiment.sites(network, config.splits.validation))
+        sites = experiment.sites(network, config.splits.test)
+        if process_rank(config.fit) == 0:
+            save_sites(folder / "test.npz", sites, heads)
+        return (sites, heads), model_spec(config, sources, heads, {}, provenance)
+
+    def _identity(self, config: TrainConfig, provenance: Mapping[str, Any]) -> str:
+        lines = [fingerprint(config, provenance)]
+        if config.sites.kind == "matched":
+            # By the fragments and the seed of the whole configuration, whatever is read.
+            lines.append(f"seed of the sites = {self._options.config.seed}")
+            lines += [
+                f"SHA-256 of {name} = {record['sha256']}"
+                for name, record in self.files.items()
+                if name not in provenance["inputs"]
+            ]
+        return "\n".join(lines)
 
 
-def _row(name: str, role: str, runs: Sequence[Run], options: AblateOptions) -> AblationRow:
-    scores = tuple(score(sites, heads, options.draws) for sites, heads in runs)
+def _row(name: str, role: Role, runs: Sequence[Run], draws: int) -> AblationRow:
+    scores = tuple(score(sites, heads, draws) for sites, heads in runs)
     return AblationRow(name, role, mean_scores(scores), scores)
 
 
-def _gains(
-    full: Sequence[Run], other: Sequence[Run], options: AblateOptions
-) -> tuple[Difference, ...]:
+def _gains(full: Sequence[Run], other: Sequence[Run], draws: int) -> tuple[Difference, ...]:
     """A baseline has one run, which stands against that of every seed."""
     others = other if len(other) == len(full) else [other[0]] * len(full)
-    return paired_runs(full, others, options.draws)
-
-
-def figures(scores: Scores) -> Iterator[tuple[str, float, float, float]]:
-    """Name, value and interval of the figures that a table shows: states, then AUPRC by label."""
-    if scores.states is not None:
-        for name, found in (
-            ("accuracy", scores.states.accuracy),
-            ("macro-F1", scores.states.macro_f1),
-        ):
-            yield name, found.value, found.low, found.high
-    for item in scores.binary:
-        yield item.name, item.auprc.value, item.auprc.low, item.auprc.high
-    for label in scores.continuous:
-        yield label.name, label.pearson.value, label.pearson.low, label.pearson.high
+    return paired_runs(full, others, draws)

@@ -9,16 +9,26 @@ from pathlib import Path
 import numpy as np
 
 from chromputer_tracks.data.labels import UNKNOWN
+from chromputer_tracks.errors import InputError
 from chromputer_tracks.evaluation.baseline_run import Baseline, Place, run_baselines
-from chromputer_tracks.evaluation.motif_scan import jaspar_matrix
 from chromputer_tracks.evaluation.predict import label_sites
 from chromputer_tracks.evaluation.sites import Sites
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.tss import TssTable
-from chromputer_tracks.model.config import InputsConfig, SampleConfig, SplitConfig, TrainConfig
+from chromputer_tracks.model.config import (
+    InputsConfig,
+    SampleConfig,
+    SitesConfig,
+    SplitConfig,
+    TrainConfig,
+)
 from chromputer_tracks.model.sources import Sample, Sources, open_sources
+from chromputer_tracks.model.training import motif_matrices
 
 Note = Callable[[str], None]
+
+CEILING = "replicate"
+"""Name of the second label files among models and baselines."""
 
 _SURE = 8.0
 """Logit of a label that is given, not predicted."""
@@ -66,17 +76,35 @@ def sample_baselines(
             sources.heads,
             config.label_bin,
             sources.fasta,
-            {
-                row: jaspar_matrix(item.motif)
-                for row, item in enumerate(config.binary_labels())
-                if item.motif
-            },
+            motif_matrices(config),
             tss,
             seed,
             jobs,
             report,
         )
     )
+
+
+def check_replicates(config: TrainConfig, states: Path | None, peaks: Mapping[str, Path]) -> None:
+    """Check that second label files are of the configuration's labels.
+
+    Args:
+        config: of the first ones.
+        states: second states BED, or nothing.
+        peaks: second peak file by binary label.
+
+    Raises:
+        InputError: they are not.
+    """
+    labels = [item.name for item in config.binary_labels()]
+    for name in peaks:
+        if name not in labels:
+            raise InputError(
+                f"--replicate {name}: the configuration has no such binary label; it has "
+                f"{', '.join(labels) or 'none'}"
+            )
+    if states is not None and config.states is None:
+        raise InputError("--replicate-states: the configuration has no [states]")
 
 
 def ceiling_sites(
@@ -101,11 +129,14 @@ def ceiling_sites(
         peaks={name: (path,) for name, path in peaks.items()},
         use="test",
     )
-    # Opened as a sample without assays, so that its files are checked like all others.
+    # Opened as a sample without assays, so that its files are checked like all others; the sites
+    # are those of the first labels.
     only_labels = replace(
         config,
         samples=(second,),
         continuous=(),
+        auxiliary=None,
+        sites=SitesConfig(),
         inputs=InputsConfig(vplots=()),
         splits=SplitConfig((), (), config.splits.test),
     )

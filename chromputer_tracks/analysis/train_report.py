@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from chromputer_tracks.analysis.report import write_report
 from chromputer_tracks.analysis.report_data import ModelReport, ReportData, read_history
 from chromputer_tracks.analysis.vplots import VplotSet, state_vplots
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.model.config import TrainConfig
+from chromputer_tracks.model.checkpoints import METRICS
+from chromputer_tracks.model.config import SitesConfig, TrainConfig
 from chromputer_tracks.model.sources import open_sources
 from chromputer_tracks.model.training import Trained
 
@@ -23,10 +27,12 @@ def write_training_report(trained: Trained, config: TrainConfig, text: str) -> P
 
     Returns:
         The file.
+
+    Raises:
+        ChromputerError: the logs or the fragments cannot be read, or the file not be written.
     """
     spec = trained.spec
-    history = read_history(trained.folder / "training" / "metrics.csv")
-    best = max(history, key=lambda row: row["validation_score"])
+    history = read_history(trained.folder / "training" / METRICS)
     path = trained.folder / "training" / "report.html"
     write_report(
         path,
@@ -37,7 +43,7 @@ def write_training_report(trained: Trained, config: TrainConfig, text: str) -> P
             models=(ModelReport("network", trained.scores, spec, trained.sites),),
             baselines=tuple(trained.baselines.items()),
             history=history,
-            best_epoch=int(best["epoch"]),
+            best_epoch=int(max(history, key=_validation_score)["epoch"]),
             vplots=tuple(_vplots(trained, config)),
             config=text,
             provenance=spec.provenance,
@@ -46,14 +52,24 @@ def write_training_report(trained: Trained, config: TrainConfig, text: str) -> P
     return path
 
 
+def _validation_score(row: Mapping[str, float]) -> float:
+    """As training compares epochs: the first of the best, and not a number is the worst."""
+    score = row["validation_score"]
+    return -math.inf if math.isnan(score) else score
+
+
 def _vplots(trained: Trained, config: TrainConfig) -> list[VplotSet]:
-    """By true and predicted state, of the fragments of the only sample."""
-    if trained.scores.states is None or config.samples:
+    """By true and predicted state, of the fragments of the only sample that is learnt from."""
+    train = [sample for sample in config.all_samples() if sample.use == "train"]
+    if trained.scores.states is None or len(train) > 1:
         return []
     labels = next(head.labels for head in trained.spec.heads if head.kind == "states")
-    with open_sources(config) as sources:
+    # Only the fragments are looked at.
+    fragments = replace(config, auxiliary=None, sites=SitesConfig())
+    with open_sources(fragments) as sources:
+        (sample,) = sources.training_samples
         return [
             state_vplots(assay, store, sources.sizes, trained.sites, labels)
-            for assay, store in sources.samples[0].assays.items()
+            for assay, store in sample.assays.items()
             if isinstance(store, FragmentStore)
         ]

@@ -9,34 +9,28 @@ from typing import Annotated
 
 import typer
 
+from chromputer_tracks.cli.config_flags import Config, Data, Epochs
+
 
 def ablate(
-    config: Annotated[Path, typer.Argument(help="Training configuration (TOML).")],
+    config: Config,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for runs, tables and report.")],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            help="Folder that relative paths in the configuration start from; "
-            "default: the configuration's own folder.",
-        ),
-    ] = None,
+    data: Data = None,
     inputs: Annotated[
         list[str] | None,
         typer.Option(
             "--inputs",
             metavar="A+B",
             help="Inputs to train with, joined by +; may be repeated, the full set last. "
-            "Default: every combination of up to three inputs.",
+            "Default: every combination of up to three inputs; of more, each alone, all but "
+            "each, and all.",
         ),
     ] = None,
     seed: Annotated[
         list[int] | None,
         typer.Option("--seed", min=0, help="A run from each; may be repeated. Default: 1, 2, 3."),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="Instead of the configuration's.")
-    ] = None,
+    epochs: Epochs = None,
     tss: Annotated[
         Path | None, typer.Option(help="BED of genes or start sites; default: data.tss.")
     ] = None,
@@ -84,7 +78,8 @@ def ablate(
     if found is None:  # not the first of several training processes
         return
     provenance = {**versions(), "seeds": list(options.seeds), "command": command}
-    paths = write_ablation(found, out, settings.name, config.read_text(), provenance)
+    text = config.read_text(encoding="utf-8")
+    paths = write_ablation(found, out, settings.name, text, provenance)
     for table in terminal_tables(found):
         console.print(terminal_table(table))
     for note in found.notes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import typer
@@ -28,7 +28,7 @@ _PACKAGES = {"sklearn": "scikit-learn"}
 
 
 def require(what: str, modules: Sequence[str]) -> None:
-    """Whether the modules are there, before minutes are spent on what then fails.
+    """Check that modules are there, before minutes are spent on what then fails.
 
     Args:
         what: needs them, as the message begins.
@@ -37,7 +37,9 @@ def require(what: str, modules: Sequence[str]) -> None:
     Raises:
         DependencyError: names the packages that are missing and how to install them.
     """
-    missing = [_PACKAGES.get(name, name) for name in modules if find_spec(name) is None]
+    missing = [
+        _PACKAGES.get(name, name) for name in modules if importlib.util.find_spec(name) is None
+    ]
     if missing:
         raise DependencyError(
             f"{what} needs {', '.join(missing)}: pip install 'chromputer-tracks[train]'"

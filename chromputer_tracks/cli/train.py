@@ -9,21 +9,14 @@ from typing import Annotated
 
 import typer
 
+from chromputer_tracks.cli.config_flags import Config, Data, Epochs
+
 
 def train(
-    config: Annotated[Path, typer.Argument(help="Training configuration (TOML).")],
+    config: Config,
     out: Annotated[Path, typer.Option("--out", "-o", help="Model folder to write.")],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            help="Folder that relative paths in the configuration start from; "
-            "default: the configuration's own folder.",
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="Instead of the configuration's.")
-    ] = None,
+    data: Data = None,
+    epochs: Epochs = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on where a run into the same folder was stopped."),
@@ -53,9 +46,10 @@ def train(
     trained = train_model(settings, out, console.print, command, resume=resume)
     if trained is None:  # not the first of several training processes
         return
-    report = write_training_report(trained, settings, config.read_text(encoding="utf-8"))
+    # Said before the report is made, which the model does not need.
     console.print(
-        f"model written to {trained.folder}; ONNX Runtime and PyTorch agree within "
-        f"{trained.parity:.1g}. Its figures are in {trained.folder / 'README.md'}, its report in "
-        f"{report}"
+        f"model written to {trained.folder}, its figures to {trained.folder / 'README.md'}; ONNX "
+        f"Runtime and PyTorch agree within {trained.parity:.1g}"
     )
+    report = write_training_report(trained, settings, config.read_text(encoding="utf-8"))
+    console.print(f"report written to {report}")

@@ -75,7 +75,8 @@ def paired_runs(
 ) -> tuple[Difference, ...]:
     """Mean differences over pairs of runs, such as trainings from several seeds.
 
-    All pairs are scored on the same resamples, of which each gives one mean over the pairs.
+    All pairs are scored on the same resamples, of which each gives one mean over the pairs. Sites
+    of one block cannot be resampled: there is no interval then, and p is 1.
 
     Args:
         ones: predictions and heads of each run of the first kind.
@@ -104,7 +105,8 @@ def _gains(
 ) -> dict[tuple[str, str], NDArray[np.float64]]:
     """Figure and label to the differences, float64 (1 + draws,)."""
     one, other = common(one, other)
-    resamples = Resamples.draw(one.blocks, draws, seed)
+    blocks = one.blocks
+    resamples = Resamples.draw(blocks, draws if blocks.any() else 0, seed)
     first = probabilities(one.logits, in_order(one_heads))
     second = probabilities(other.logits, in_order(other_heads))
     found: dict[tuple[str, str], NDArray[np.float64]] = {}

@@ -7,19 +7,23 @@ import hashlib
 import json
 import logging
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from chromputer_tracks import __version__
-from chromputer_tracks.evaluation.baselines import majority, motif_odds, motif_scans
-from chromputer_tracks.evaluation.metrics_json import split_metrics, uncalibrated
+from chromputer_tracks.errors import InputError
+from chromputer_tracks.evaluation.baseline_run import Place, run_baselines
+from chromputer_tracks.evaluation.metrics_json import split_metrics
 from chromputer_tracks.evaluation.motif_scan import jaspar_matrix
+from chromputer_tracks.evaluation.predict import pool_sites
 from chromputer_tracks.evaluation.scores import Scores
 from chromputer_tracks.evaluation.scoring import score
 from chromputer_tracks.evaluation.sites import Sites, save_sites
@@ -31,7 +35,7 @@ from chromputer_tracks.model.export import export_network
 from chromputer_tracks.model.fitting import Report
 from chromputer_tracks.model.processes import process_rank
 from chromputer_tracks.model.sources import Sources, open_sources
-from chromputer_tracks.spec import ModelSpec
+from chromputer_tracks.spec import HeadSpec, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def train_model(
         ChromputerError: a file, a setting or the export is not right.
     """
     check_parent(out)
-    notes = config.notes.read_text() if config.notes else ""
+    notes = config.notes.read_text(encoding="utf-8") if config.notes else ""
     prepare_process(config)
     if process_rank(config.fit) != 0:
         report = silent
@@ -99,30 +103,45 @@ def train_model(
         for split, sites in (("validation", validation), ("test", test)):
             save_sites(folder / f"{split}.npz", sites, heads)
             scores = score(sites, heads)
-            baselines = _baselines(experiment, sites)
+            baselines = _baselines(experiment, getattr(config.splits, split))
             metrics[split] = split_metrics(scores, baselines)
-        spec = ModelSpec(
-            name=config.name,
-            window=config.network.window,
-            stride=config.network.stride,
-            label_bin=config.label_bin,
-            inputs=sources.inputs,
-            heads=heads,
-            assembly=config.assembly,
-            sizes_digest=sources.sizes.digest(),
-            splits={
-                "train": config.splits.train,
-                "validation": config.splits.validation,
-                "test": config.splits.test,
-            },
-            metrics=metrics,
-            provenance=provenance,
-        )
+        spec = model_spec(config, sources, heads, metrics, provenance)
         parity = export_network(network, spec, out)
         with atomic_path(out / "README.md") as path:
-            path.write_text(model_card(spec, config.description, notes))
+            path.write_text(model_card(spec, config.description, notes), encoding="utf-8")
     # The test split is the last.
     return Trained(spec, out, parity, sites, scores, baselines)
+
+
+def model_spec(
+    config: TrainConfig,
+    sources: Sources,
+    heads: tuple[HeadSpec, ...],
+    metrics: dict[str, Any],
+    provenance: dict[str, Any],
+) -> ModelSpec:
+    """What describes a network.
+
+    Args:
+        config: of its training.
+        sources: its files; their inputs are the network's.
+        heads: calibrated.
+        metrics: figures by split.
+        provenance: from :func:`run_provenance`.
+    """
+    return ModelSpec(
+        name=config.name,
+        window=config.network.window,
+        stride=config.network.stride,
+        label_bin=config.label_bin,
+        inputs=sources.inputs,
+        heads=heads,
+        assembly=config.assembly,
+        sizes_digest=sources.sizes.digest(),
+        splits=dataclasses.asdict(config.splits),
+        metrics=metrics,
+        provenance=provenance,
+    )
 
 
 def prepare_process(config: TrainConfig) -> None:
@@ -138,21 +157,35 @@ def silent(line: str) -> None:
     """Report of the training processes but the first."""
 
 
-def _baselines(experiment: Experiment, sites: Sites) -> dict[str, Scores]:
+def _baselines(experiment: Experiment, contigs: Sequence[str]) -> dict[str, Scores]:
     """What needs no network: the majority class, and motif matches where labels have a motif."""
-    config, train = experiment.config, experiment.training_sites
-    found = {"majority class": majority(train, sites)}
-    matrices = {
+    config, sources = experiment.config, experiment.sources
+    samples = sources.training_samples
+
+    def places(contigs: Sequence[str]) -> list[Place]:
+        return [Place(experiment.labels(contigs, [sample])) for sample in samples]
+
+    found = run_baselines(
+        places(config.splits.train),
+        places(config.splits.validation),
+        places(contigs),
+        sources.heads,
+        config.label_bin,
+        sources.fasta,
+        motif_matrices(config),
+        tss=None,
+    )
+    names = [sample.name for sample in samples] if len(samples) > 1 else None
+    return {item.name: score(pool_sites(item.sites, names), item.heads) for item in found}
+
+
+def motif_matrices(config: TrainConfig) -> dict[int, NDArray[np.float32]]:
+    """Row of each binary label that has a motif, to its matrix, float32 (4, width)."""
+    return {
         row: jaspar_matrix(item.motif)
         for row, item in enumerate(config.binary_labels())
         if item.motif
     }
-    if matrices and not config.samples:
-        fasta, width = experiment.sources.fasta, config.label_bin
-        scores = [motif_scans(of, fasta, matrices, width) for of in (train, sites)]
-        found["motif scan"] = motif_odds(train, scores[0], sites, scores[1])
-    plain = uncalibrated(experiment.sources.heads)
-    return {name: score(predicted, plain) for name, predicted in found.items()}
 
 
 def fingerprint(config: TrainConfig, provenance: Mapping[str, Any]) -> str:
@@ -212,9 +245,7 @@ def run_provenance(config: TrainConfig, sources: Sources, command: str) -> dict[
         "date": datetime.now(UTC).date().isoformat(),
         "seed": config.seed,
         "command": command,
-        "inputs": {
-            name: {"file": path.name, "sha256": _sha256(path)} for name, path in named.items()
-        },
+        "inputs": {name: file_record(path) for name, path in named.items()},
     }
 
 
@@ -240,6 +271,15 @@ def _sample_files(config: TrainConfig, sample: SampleConfig) -> list[tuple[str, 
     return [(f"{sample.name} {name}", path) for name, path in files] if config.samples else files
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def file_record(path: Path) -> dict[str, str]:
+    """Name and SHA-256 of a file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    return {"file": path.name, "sha256": digest}
