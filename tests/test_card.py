@@ -273,3 +273,14 @@ def test_a_figure_without_an_interval_is_shown_alone():
     metrics["test"]["model"] = {"states": None, "binary": [], "continuous": [lone]}
     card = model_card(dataclasses.replace(SPEC, metrics=metrics), "", "")
     assert "| C | 0.500 |  |" in card
+
+
+def test_the_card_says_which_bins_are_sites():
+    every, matched = (
+        model_card(
+            dataclasses.replace(described(), provenance={"sites": kind, "inputs": {}}), "", ""
+        )
+        for kind in ("bins", "matched")
+    )
+    assert "outside the blacklist. Areas" in every
+    assert "outside the blacklist that hold a positive or are a chosen negative" in matched

@@ -6,6 +6,14 @@ from typing import Any
 
 from chromputer_tracks.spec import HeadSpec, InputSpec, ModelSpec
 
+_WHICH = {
+    "bins": "",
+    "peaks": " that touch one of the chosen regions",
+    "matched": " that hold a positive or are a chosen negative: another accessible region, a "
+    "flank, or a random bin of like GC and accessibility",
+}
+"""Kind of ``[sites]`` to what narrows the bins."""
+
 
 def model_card(spec: ModelSpec, description: str, notes: str) -> str:
     """Markdown for ``README.md`` of a model folder.
@@ -27,7 +35,8 @@ def model_card(spec: ModelSpec, description: str, notes: str) -> str:
         "\n".join(f"- {use}: {', '.join(contigs)}" for use, contigs in spec.splits.items()),
         _provenance(spec.provenance),
         "## Accuracy",
-        f"Sites are the {spec.label_bin}-bp bins of the contigs outside the blacklist. Areas under "
+        f"Sites are the {spec.label_bin}-bp bins of the contigs outside the blacklist"
+        f"{_WHICH[spec.provenance.get('sites', 'bins')]}. Areas under "
         "the precision-recall curve (AUPRC, average precision) stand beside the prevalence, which "
         "a random ranking would reach. Brackets: 95 % intervals from a bootstrap over 20-kb "
         "blocks. A prediction one bin beside a peak counts as wrong. Calibration error: the mean "

@@ -244,6 +244,7 @@ def run_provenance(config: TrainConfig, sources: Sources, command: str) -> dict[
         **versions(),
         "date": datetime.now(UTC).date().isoformat(),
         "seed": config.seed,
+        "sites": config.sites.kind,
         "command": command,
         "inputs": {name: file_record(path) for name, path in named.items()},
     }
