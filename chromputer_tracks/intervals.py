@@ -95,7 +95,7 @@ class ChromSizes(Mapping[str, int]):
     def _hint(self, chrom: str) -> str:
         other = _other_name(chrom)
         if other in self._sizes:
-            return f", which calls it {other!r}: rename the contigs of one of the two files"
+            return f", which calls it {other!r}: use one name for it"
         shown = ", ".join(list(self._sizes)[:5])
         return f" (its contigs: {shown}{', ...' if len(self._sizes) > 5 else ''})"
 

@@ -63,7 +63,7 @@ def test_unknown_contig_names_both_files_and_hints() -> None:
         SIZES.require("I", "f.bed")
     with pytest.raises(ContigError, match=r"its contigs: 1, 2\)"):
         ChromSizes({"1": 5, "2": 5}).require("chr3", "f.bed")
-    with pytest.raises(ContigError, match=r"calls it '1': rename"):
+    with pytest.raises(ContigError, match=r"calls it '1': use one name"):
         ChromSizes({"1": 5}).require("chr1", "f.bed")
     assert SIZES.require("chrII", "f.bed") == 1000
 

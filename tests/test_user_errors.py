@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyBigWig
+import pysam
 import pytest
 
-from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.errors import ChromputerError, ConfigError, InputError
 from chromputer_tracks.model.config_file import load_config
+from chromputer_tracks.model.experiment import Experiment
+from chromputer_tracks.model.sources import open_sources
 
 CONFIG = """
 name = "lab"
@@ -99,3 +103,144 @@ def test_peaks_of_matched_sites_go_into_their_table(tmp_path):
     said = config_error(tmp_path, filled("[sites]\nkind = 'matched'\npeaks = 'one.bed'"))
     assert said.endswith("accessible regions of the kind 'matched' are sites.matched.peaks")
     assert "line 6: " in said
+
+
+def test_a_data_folder_that_is_not_there(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(filled())
+    with pytest.raises(ConfigError, match="--data .*gone is not a folder"):
+        load_config(path, tmp_path / "gone")
+
+
+def write_lab(folder: Path, **files: str) -> Path:
+    """A lab's files: three contigs, two replicates of one label, fragments; some of them changed.
+
+    Args:
+        folder: to write into.
+        files: name (``one`` for ``one.bed``, ...) to content.
+
+    Returns:
+        the configuration.
+    """
+    contigs = ("chr1", "chr2", "chr3")
+    bases = "ACGT" * 1500
+    (folder / "genome.fa").write_text("".join(f">{name}\n{bases}\n" for name in contigs))
+    pysam.faidx(str(folder / "genome.fa"))
+    peaks = [(name, at) for name in contigs for at in range(100, 5800, 100)]
+    rows = [f"{name}\t{at}\t{at + 50}\tp\t{at % 1000}\t.\n" for name, at in peaks]
+    atac = [f"{name}\t{at}\t{at + 50}\n" for name, at in peaks]
+    texts = {"one": "".join(rows), "two": "".join(rows), "atac": "".join(atac)} | files
+    for name, text in texts.items():
+        (folder / f"{name}.bed").write_text(text)
+    path = folder / "config.toml"
+    text = filled(label="agreement = 'rank'").replace("one.bed", 'one.bed", "two.bed')
+    text = text.replace('"genome.fa"', '"genome.fa"\nfragments = "atac.bed"')
+    path.write_text(text.replace("vplots = []", ""))
+    return path
+
+
+def lab_error(folder: Path, **files: str) -> str:
+    """What opening the files says, notes included."""
+    config = load_config(write_lab(folder, **files))
+    with pytest.raises(ChromputerError) as caught, open_sources(config):
+        pass
+    return " ".join([str(caught.value), *getattr(caught.value, "__notes__", [])])
+
+
+def test_the_lab_is_right(tmp_path):
+    with open_sources(load_config(write_lab(tmp_path))) as sources:
+        assert sources.samples[0].assays["atac"].total == 171
+
+
+def test_an_empty_replicate_is_told_with_its_label(tmp_path):
+    said = lab_error(tmp_path, two="")
+    assert f"{tmp_path / 'two.bed'} is empty" in said
+    assert "label Reb1, replicates " in said
+
+
+def test_a_header_line(tmp_path):
+    said = lab_error(tmp_path, one="chrom\tstart\tend\nchr1\t5\t9\n")
+    assert f"{tmp_path / 'one.bed'} line 1: column 2 is 'start', not an integer" in said
+    assert "a line of column names must begin with #" in said
+
+
+def test_windows_line_ends_are_taken(tmp_path):
+    plain = load_config(write_lab(tmp_path))
+    with open_sources(plain) as sources:
+        expected = sources.samples[0].scored.binary[0].centres
+    for name in ("one", "two", "atac"):
+        path = tmp_path / f"{name}.bed"
+        path.write_text(path.read_text().replace("\n", "\r\n"), newline="")
+    with open_sources(plain) as sources:
+        found = sources.samples[0].scored.binary[0].centres
+        assert sources.samples[0].assays["atac"].total == 171
+    assert {name: row.tolist() for name, row in found.items()} == {
+        name: row.tolist() for name, row in expected.items()
+    }
+
+
+def test_ranks_need_scores_and_name_the_files(tmp_path):
+    rows = [f"chr1\t{at}\t{at + 50}\tp\t0\t.\t0\t-1\t-1\t10\n" for at in range(0, 5000, 100)]
+    said = lab_error(tmp_path, one="".join(rows))
+    assert "all peaks of replicate 1 have the score 0; rank agreement needs scores" in said
+    assert f"label Reb1, replicates {tmp_path / 'one.bed'}, {tmp_path / 'two.bed'}" in said
+    said = lab_error(tmp_path, one="".join(rows), two="".join(rows))
+    assert "all peaks of replicate 1 have the signalValue 0, the p-value -1, the score 0" in said
+
+
+def test_replicates_that_agree_on_nothing(tmp_path):
+    config = write_lab(tmp_path, one="chr1\t5\t9\n", two="chr2\t5\t9\nchr3\t5\t9\n")
+    config.write_text(config.read_text().replace("'rank'", "'intersection'"))
+    with (
+        pytest.raises(InputError, match="agree on no peak .agreement 'intersection', within 100"),
+        open_sources(load_config(config)),
+    ):
+        pass
+
+
+def test_fragments_of_one_contig_only(tmp_path):
+    rows = [f"chr2\t{at}\t{at + 50}\n" for at in range(0, 5000, 100)]
+    said = lab_error(tmp_path, atac="".join(rows))
+    assert said.startswith(f"splits.train: no fragment of {tmp_path / 'atac.bed'} lies on chr1: ")
+    assert "leave the contig out of the splits" in said
+
+
+@pytest.mark.parametrize("use", ["input", "label"])
+def test_a_bigwig_of_some_contigs(tmp_path, use):
+    path = write_lab(tmp_path)
+    with pyBigWig.open(str(tmp_path / "signal.bw"), "w") as file:
+        file.addHeader([("chr1", 6000), ("chr2", 6000)])
+        file.addEntries(["chr1", "chr2"], [0, 0], ends=[6000, 6000], values=[1.0, 2.0])
+    text = path.read_text()
+    if use == "input":
+        signal = '[[inputs.signals]]\nname = "s"\nassay = "s"\nmeasure = "values"\n'
+        text = text.replace("[[binary]]", f"{signal}[[binary]]")
+        text = text.replace("[splits]", 'assays = { s = "signal.bw" }\n[splits]')
+    else:
+        text += '[[continuous]]\nname = "s"\nbigwig = "signal.bw"\n'
+    path.write_text(text)
+    message = f"splits.test: no value above 0 of {tmp_path / 'signal.bw'} lies on chr3"
+    with pytest.raises(ConfigError, match=message), open_sources(load_config(path)):
+        pass
+
+
+def test_a_label_without_training_peaks(tmp_path):
+    rows = [f"chr{n}\t{at}\t{at + 50}\n" for n in (2, 3) for at in range(0, 5000, 100)]
+    path = write_lab(tmp_path, other="".join(rows))
+    path.write_text(path.read_text() + '[[binary]]\nname = "Abf1"\npeaks = "other.bed"\n')
+    config = load_config(path)
+    message = r"label 'Abf1' has no peak in any training bin \(chr1\)"
+    with open_sources(config) as sources, pytest.raises(ConfigError, match=message):
+        Experiment(config, sources)
+
+
+def test_a_blacklist_of_everything(tmp_path):
+    rows = "".join(f"chr{n}\t0\t6000\ta\n" for n in (1, 2, 3))
+    path = write_lab(tmp_path, black="chr1\t0\t6000\n", states=rows)
+    text = path.read_text().replace("[splits]", 'blacklist = "black.bed"\n[splits]')
+    (tmp_path / "states.tsv").write_text("state\tname\tcolor\na\tA\t1,2,3\nb\tB\t4,5,6\n")
+    path.write_text(text + '[states]\nbed = "states.bed"\ntable = "states.tsv"\n')
+    config = load_config(path)
+    message = r"no training bin has a known state \(chr1\): is all of it in the blacklist"
+    with open_sources(config) as sources, pytest.raises(ConfigError, match=message):
+        Experiment(config, sources)

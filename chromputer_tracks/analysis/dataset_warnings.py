@@ -30,7 +30,9 @@ def dataset_warnings(data: Dataset) -> tuple[str, ...]:
 
 def _few(data: Dataset) -> Iterator[str]:
     for item, count in zip(data.labels, data.counts("train"), strict=True):
-        if count.positives < FEW_POSITIVES:
+        if not count.positives:
+            yield f"{_name(item)} has no positive bin in train: it cannot be learnt"
+        elif count.positives < FEW_POSITIVES:
             yield (
                 f"{_name(item)} has {count.positives} positive bins in train, fewer than "
                 f"{FEW_POSITIVES}: it will hardly be learnt"

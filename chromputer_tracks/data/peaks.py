@@ -27,6 +27,9 @@ How = Literal["union", "intersection", "rank"]
 
 Int64 = NDArray[np.int64]
 
+_RANKED_BY = {"signal": "signalValue", "p_value": "p-value", "score": "score"}
+"""What peaks may be ranked by, in order of preference: attribute to name."""
+
 
 def reproducible_peaks(
     replicates: Sequence[Sequence[BedRecord]], how: How, within: int, keep: float = 0.05
@@ -173,7 +176,7 @@ def _mean(positions: Sequence[int]) -> int:
 
 def _ranked(replicates: Sequence[Sequence[BedRecord]]) -> list[list[BedRecord]]:
     """The peaks with what they are ranked by as their score; see :func:`reproducible_peaks`."""
-    for key in ("signal", "p_value", "score"):
+    for key in _RANKED_BY:
         values = [{getattr(record, key) for record in records} for records in replicates]
         if all(None not in found and len(found) > 1 for found in values):
             return [
@@ -184,13 +187,21 @@ def _ranked(replicates: Sequence[Sequence[BedRecord]]) -> list[list[BedRecord]]:
         "rank agreement needs scores that differ: give narrowPeak or BED files with a score in "
         "column 5, or take the intersection"
     )
-    for number, found in enumerate(values, 1):
-        if None in found:
+    for number, records in enumerate(replicates, 1):
+        if any(record.score is None for record in records):
             raise InputError(f"the peaks of replicate {number} have no score; {remedy}")
-        if len(found) == 1:
-            raise InputError(
-                f"all peaks of replicate {number} have the score {found.pop():g}; {remedy}"
-            )
+    everywhere = {
+        key: name
+        for key, name in _RANKED_BY.items()
+        if all(getattr(record, key) is not None for records in replicates for record in records)
+    }
+    for number, records in enumerate(replicates, 1):
+        found = {
+            name: {getattr(record, key) for record in records} for key, name in everywhere.items()
+        }
+        if all(len(values) == 1 for values in found.values()):
+            same = ", ".join(f"the {name} {values.pop():g}" for name, values in found.items())
+            raise InputError(f"all peaks of replicate {number} have {same}; {remedy}")
     raise InputError(f"the replicates' peaks have no score in common; {remedy}")
 
 

@@ -313,8 +313,10 @@ def _line_error(
     integers = (2, 3, 10) if columns == 10 else (2, 3, 7, 8)
     for column in integers:
         if column <= columns and parse_int32(fields[column - 1].strip()) is None:
+            header = column == 2 and parse_int32(fields[2].strip()) is None
+            hint = "; a line of column names must begin with #" if header else ""
             return FormatError(
-                f"{where}: column {column} is {fields[column - 1]!r}, not an integer"
+                f"{where}: column {column} is {fields[column - 1]!r}, not an integer{hint}"
             )
     chrom, start, end = fields[0], int(fields[1]), int(fields[2])
     span = f"{chrom}:{start:,}-{end:,}"

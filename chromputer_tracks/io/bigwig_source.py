@@ -205,7 +205,8 @@ class BigWigSource:
             if not 0 <= value < np.inf
         )
         raise FormatError(
-            f"{self.path}: {place} has the value {value:g}; values must be finite and at least 0"
+            f"{self.path}: {place} has the value {value:g}; values must be finite and at least 0: "
+            f"give counts, coverage or fold change, no log ratio or difference"
         )
 
     def _density(self, totals: Mapping[str, float]) -> float:

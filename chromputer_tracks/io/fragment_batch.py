@@ -210,7 +210,8 @@ class FragmentReader(ABC):
                 check_contigs(new, str(self.path), self._sizes)
             except ContigError as error:
                 raise ContigError(
-                    f"{error}; leave out contigs that are not wanted with --exclude-contig"
+                    f"{error}; leave out contigs that are not wanted with --exclude-contig, of "
+                    f"predict or of chromputer fragments"
                 ) from error
         used[: len(self._checked)] |= self._checked
         self._checked = used

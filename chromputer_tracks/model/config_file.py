@@ -33,6 +33,8 @@ def load_config(path: Path, root: Path | None = None) -> TrainConfig:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from error
+    if root is not None and not root.is_dir():
+        raise ConfigError(f"--data {root} is not a folder; {path}'s relative paths start from it")
     source = _Source(path, KeyLines(text))
     config: TrainConfig = _Builder(source, root or path.parent).table(TrainConfig, raw, "")
     check_config(config, source.error)

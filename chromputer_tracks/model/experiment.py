@@ -40,6 +40,9 @@ class Experiment:
         config: checked.
         sources: its files.
 
+    Raises:
+        ConfigError: a label that is to be learnt is nowhere on the training contigs.
+
     Attributes:
         training_sites: labels at the sites of the training contigs, with nothing predicted.
     """
@@ -53,6 +56,7 @@ class Experiment:
         self._continuous = [item.name for item in config.continuous_labels()]
         train = sources.training_samples
         self.training_sites = self.labels(config.splits.train)
+        self._check_positives()
         self._plan = SegmentPlan(
             sources.sizes,
             config.splits.train,
@@ -62,6 +66,21 @@ class Experiment:
             config.segments,
             config.seed,
         )
+
+    def _check_positives(self) -> None:
+        """Nothing can be learnt of what is nowhere."""
+        sites, contigs = self.training_sites, ", ".join(self.config.splits.train)
+        if self._states and not (sites.states != UNKNOWN).any():
+            raise ConfigError(
+                f"no training bin has a known state ({contigs}): is all of it in the blacklist?"
+            )
+        for name, row in zip(self._binary, sites.binary, strict=True):
+            if not (row == 1).any():
+                raise ConfigError(
+                    f"label {name!r} has no peak in any training bin ({contigs}): train on contigs "
+                    f"where it has some, or leave the label out; chromputer dataset shows where "
+                    f"peaks lie"
+                )
 
     def summary(self) -> str:
         """What will be trained, in a line."""

@@ -74,7 +74,7 @@ def read_states(path: Path, labels: tuple[Label, ...], sizes: ChromSizes) -> Sta
         if record.name not in codes:
             raise ConfigError(
                 f"{path}: state {record.name!r} at {record.interval} is not in the table of states "
-                f"({', '.join(codes)})"
+                f"({', '.join(codes)}): add a row for it to states.table"
             )
         segments.append((record.chrom, record.start, record.end, codes[record.name]))
     try:

@@ -118,6 +118,12 @@ def open_sources(config: TrainConfig) -> Iterator[Sources]:
         # Labels first: they are quickly read, and most mistakes are in them.
         read = [reader.labels(sample) for sample in config.all_samples()]
         assays = [reader.assays(sample) for sample in config.all_samples()]
+        for sample, opened, (_, scored) in zip(config.all_samples(), assays, read, strict=True):
+            for name, source in opened.items():
+                _check_depth(config, sample.assays[name], source, sizes)
+            for label in scored.continuous:
+                if label is not None and isinstance(label.source, BigWigSource):
+                    _check_depth(config, label.source.path, label.source, sizes)
         profiles = _profiles(config, assays) if config.inputs.per_length else None
         inputs = config.inputs.specs(profiles)
         means = [float(np.mean(reader.densities[c.name])) for c in config.continuous_labels()]
@@ -255,13 +261,22 @@ class _Reader:
         files = sample.peaks.get(item.name, ())
         if not files:
             return None
-        replicates = [list(read_bed(path, self._sizes)) for path in files]
-        if len(replicates) == 1:
-            return [(record.chrom, record.centre) for record in replicates[0]]
         try:
-            return reproducible_peaks(replicates, item.agreement, item.within, item.idr)
+            replicates = [list(read_bed(path, self._sizes)) for path in files]
+            if len(replicates) == 1:
+                return [(record.chrom, record.centre) for record in replicates[0]]
+            agreed = reproducible_peaks(replicates, item.agreement, item.within, item.idr)
+            if not agreed:
+                raise InputError(
+                    f"the replicates agree on no peak (agreement {item.agreement!r}, within "
+                    f"{item.within} bp): are they of one genome? Else use 'union', or raise within "
+                    f"or idr"
+                )
+            return agreed
         except InputError as error:
-            error.add_note(f"label {item.name} of sample {sample.name}")
+            of = f" of sample {sample.name}" if self._config.samples else ""
+            several = f", replicates {', '.join(map(str, files))}" if len(files) > 1 else ""
+            error.add_note(f"label {item.name}{of}{several}")
             raise
 
     def _signal(self, sample: SampleConfig, item: ContinuousConfig) -> SignalLabels | None:
@@ -323,6 +338,18 @@ def _in_units_of(
     if labels is None or item.loss != "poisson" or not isinstance(labels.source, BigWigSource):
         return labels
     return replace(labels, scale=mean / labels.source.density)
+
+
+def _check_depth(config: TrainConfig, path: Path, source: Assay, sizes: ChromSizes) -> None:
+    """A contig without a fragment or value is one that the file was not made for."""
+    what = "fragment" if isinstance(source, FragmentStore) else "value above 0"
+    for use in ("train", "validation", "test"):
+        for contig in getattr(config.splits, use):
+            if not source.cumulative(contig, np.array([sizes[contig]]))[0]:
+                raise ConfigError(
+                    f"splits.{use}: no {what} of {path} lies on {contig}: give the file of the "
+                    f"whole genome, or leave the contig out of the splits"
+                )
 
 
 def _check_labels(
