@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.analysis.figures_curves import Line, depth_curves
-from chromputer_tracks.analysis.figures_matrices import accuracy_matrix
 from chromputer_tracks.evaluation.bootstrap import DRAWS, bootstrap
 from chromputer_tracks.evaluation.scores import Estimate
 from chromputer_tracks.io.atomic import atomic_path
@@ -18,7 +17,6 @@ from chromputer_tracks.io.atomic import atomic_path
 BEGIN, END = "<!-- {}: written by benchmarks/simulation.py -->", "<!-- end of {} -->"
 CURVES = (
     "best both",
-    "V-plot + sequence",
     "best fragments",
     "V-plot",
     "random forest",
@@ -26,7 +24,6 @@ CURVES = (
 CONDITIONS = ("depth", "depth, thinned", "local", "local, thinned")
 TITLES = {
     "best both": "best, fragments + sequence",
-    "V-plot + sequence": "network, V-plot + sequence",
     "best fragments": "best, fragments",
     "V-plot": "network, V-plot",
     "random forest": "random forest",
@@ -103,8 +100,8 @@ def size_table(values: Values) -> str:
     """The same at one depth with more genome to train on."""
     large = next(name.split(": ")[0] for name in values if name.startswith("large, "))
     small = large.removeprefix("large, ")
-    body = [["as above", *depth_row(values, small)], ["four times", *depth_row(values, large)]]
-    return rows(["genome", *HEADER], body)
+    named = (("as above", small), ("four times", large))
+    return rows(["genome", *HEADER[:4]], [[name, *depth_row(values, at)[:4]] for name, at in named])
 
 
 def cross_table(values: Values) -> str:
@@ -136,12 +133,8 @@ def write_tables(values: Values, page: Path) -> None:
         ("cells", cross_table(values)),
     ):
         text = replace_between(text, name, content)
-    pictures = {"depth": depth_picture(values)}
-    for kind in CONDITIONS:
-        pictures[f"cells-{kind.replace(', ', '-')}"] = cross_picture(values, kind)
-    for name, picture in pictures.items():
-        with atomic_path(page.with_name(f"simulation-{name}.svg")) as path:
-            path.write_text(picture)
+    with atomic_path(page.with_name("simulation-depth.svg")) as path:
+        path.write_text(depth_picture(values))
     with atomic_path(page) as path:
         path.write_text(text)
 
@@ -153,8 +146,3 @@ def depth_picture(values: Values) -> str:
         figures = (estimate(values, f"depth {depth:g}: {name}") for depth in at)
         lines.append(Line(TITLES[name], tuple(at), tuple(figures)))
     return depth_curves(lines, "fragments per kb", "accuracy")
-
-
-def cross_picture(values: Values, kind: str) -> str:
-    cells = [[estimate(values, f"{kind}: {a} on {b}") for b in "AB"] for a in "AB"]
-    return accuracy_matrix(cells, ["A", "B"], ["A", "B"], "accuracy")
