@@ -1,0 +1,512 @@
+"""An ablation on the toy genome: figures against scikit-learn and loops, runs taken up again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score
+from toy_training import BIN, LENGTHS, Toy, make_samples, make_toy, shorter
+
+from chromputer_tracks.analysis import ablate as study
+from chromputer_tracks.analysis.ablate import AblateOptions, Ablation, ablate
+from chromputer_tracks.analysis.ablate_files import table, terminal_tables, write_ablation
+from chromputer_tracks.data.probabilities import probabilities
+from chromputer_tracks.errors import ChromputerError, InputError, OutputError
+from chromputer_tracks.evaluation import baselines, sites
+from chromputer_tracks.evaluation.bootstrap import bootstrap
+from chromputer_tracks.evaluation.scores_json import to_json
+from chromputer_tracks.evaluation.sites import Sites, load_sites
+from chromputer_tracks.io.atomic import PARTIAL
+from chromputer_tracks.model.config import SitesConfig, TrainConfig
+from chromputer_tracks.model.config_file import load_config
+from chromputer_tracks.model.experiment import Experiment
+
+DRAWS = 40
+SUBSETS = ("vplot", "vplot+sequence")
+SEEDS = (1, 5)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Iterator[None]:
+    """Few trees, and blocks of which the test contig has several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(baselines._FOREST, "n_estimators", 10)
+        patch.setattr(sites, "BLOCK", 2000)
+        yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory) -> Toy:
+    toy = make_toy(tmp_path_factory.mktemp("toy"))
+    rows = [(c, at, at + 300, "+-"[n % 2]) for c in LENGTHS for n, at in enumerate(toy.planted[c])]
+    (toy.folder / "genes.bed").write_text(
+        "".join(f"{c}\t{start}\t{end}\tg\t0\t{strand}\n" for c, start, end, strand in rows)
+    )
+    lines = (toy.folder / "states.bed").read_text().splitlines()
+    # Every fifth bin is called open in the second experiment.
+    again = [re.sub(r"\w+$", "open", row) if n % 5 == 0 else row for n, row in enumerate(lines)]
+    (toy.folder / "again.bed").write_text("\n".join(again) + "\n")
+    return toy
+
+
+@pytest.fixture(scope="module")
+def config(toy) -> TrainConfig:
+    return shorter(toy.config(), 1, auxiliary=None)
+
+
+@dataclass(frozen=True)
+class Done:
+    """An ablation that was stopped in its third run and done again."""
+
+    options: AblateOptions
+    found: Ablation
+    lines: list[str]
+    stopped: list[str]
+    times: dict[Path, int]
+    left: list[str]
+
+
+def times(folder: Path) -> dict[Path, int]:
+    """Every checkpoint and when it was written."""
+    return {path: path.stat().st_mtime_ns for path in folder.glob("runs/*/*/last.ckpt")}
+
+
+@pytest.fixture(scope="module")
+def done(toy, config, tmp_path_factory) -> Done:
+    options = AblateOptions(
+        config,
+        tmp_path_factory.mktemp("ablation") / "out",
+        ("vplot", " sequence + vplot"),
+        SEEDS,
+        tss=toy.folder / "genes.bed",
+        replicate_states=toy.folder / "again.bed",
+        replicates=(("TF", toy.folder / "peaks" / "Even.bed"),),
+        draws=DRAWS,
+    )
+    validate, asked = Experiment._validate, []
+
+    def interrupted(experiment, network):
+        asked.append(0)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return validate(experiment, network)
+
+    stopped: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Experiment, "_validate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ablate(options, stopped.append)
+    before = times(options.out)
+    left = [str(path.relative_to(options.out / "runs")) for path in options.out.rglob("*.*")]
+    lines: list[str] = []
+    found = ablate(options, lines.append, "chromputer ablate toy.toml")
+    assert found is not None
+    return Done(options, found, lines, stopped, before, left)
+
+
+def run_sites(done: Done, subset: str, seed: int) -> tuple[Sites, np.ndarray]:
+    """What a run left: its test sites and calibrated probabilities (outputs, sites)."""
+    found, heads = load_sites(done.options.out / "runs" / subset / f"seed{seed}" / "test.npz")
+    return found, probabilities(found.logits, heads)
+
+
+def test_a_stopped_ablation_leaves_whole_runs_and_goes_on(done):
+    out = done.options.out
+    first = [out / "runs" / subset / "seed1" / "last.ckpt" for subset in SUBSETS]
+    assert sorted(done.times) == sorted(first)
+    assert not [name for name in done.left if PARTIAL in name]
+    assert sorted(name for name in done.left if name.endswith(".npz")) == [
+        "vplot+sequence/seed1/test.npz",
+        "vplot/seed1/test.npz",
+    ]
+    now = times(out)
+    assert {path: now[path] for path in first} == done.times
+    assert len(now) == 4
+    said = [line for line in done.lines if re.search(r"\(run|resuming|epoch 1 of", line)]
+    assert [line.split(":")[0] for line in said] == [
+        "vplot, seed 1 (run 1 of 4)",
+        "resuming after epoch 1 of 1, which was the last",
+        "vplot+sequence, seed 1 (run 2 of 4)",
+        "resuming after epoch 1 of 1, which was the last",
+        "vplot, seed 5 (run 3 of 4)",
+        "epoch 1 of 1",
+        "vplot+sequence, seed 5 (run 4 of 4)",
+        "epoch 1 of 1",
+    ]
+    assert done.stopped[-1] == "training on the CPU, 1 thread, precision 32-true"
+    # Baselines come first, so that their files are looked at before any training.
+    learnt = [n for n, line in enumerate(done.lines) if "learning from" in line]
+    assert learnt == [0, 1]
+
+
+def test_a_second_call_trains_nothing_and_finds_the_same(done):
+    before, lines = times(done.options.out), []
+    again = ablate(done.options, lines.append)
+    assert times(done.options.out) == before
+    assert sum("which was the last" in line for line in lines) == 4
+    assert not any(line.startswith("training on") for line in lines)
+    assert again is not None
+    assert repr(again.rows) == repr(done.found.rows)
+    assert repr(again.paired) == repr(done.found.paired)
+
+
+def test_rows(done):
+    assert [(row.name, row.role, len(row.runs)) for row in done.found.rows] == [
+        ("majority class", "baseline", 1),
+        ("gene proximity", "baseline", 1),
+        ("random forest", "baseline", 1),
+        ("motif scan", "baseline", 1),
+        ("vplot", "network", 2),
+        ("vplot+sequence", "network", 2),
+        ("replicate", "ceiling", 1),
+    ]
+    assert done.found.full == "vplot+sequence"
+    assert done.found.seeds == SEEDS
+    assert done.found.notes == ()
+
+
+def accuracy(found: Sites, shares: np.ndarray, index: np.ndarray) -> float:
+    index = index[found.states[index] >= 0]
+    return accuracy_score(found.states[index], shares[:2, index].argmax(axis=0))
+
+
+def auprc(found: Sites, shares: np.ndarray, index: np.ndarray) -> float:
+    index = index[found.binary[0, index] >= 0]
+    return average_precision_score(found.binary[0, index], shares[2, index])
+
+
+@pytest.mark.parametrize("subset", SUBSETS)
+def test_figures_and_intervals_are_means_over_the_seeds(done, subset):
+    (row,) = (row for row in done.found.rows if row.name == subset)
+    for figure, estimate, single in (
+        (accuracy, row.scores.states.accuracy, [run.states.accuracy for run in row.runs]),
+        (auprc, row.scores.binary[0].auprc, [run.binary[0].auprc for run in row.runs]),
+    ):
+        slow = []
+        for seed in SEEDS:
+            found, shares = run_sites(done, subset, seed)
+            assert len(np.unique(found.blocks)) == 6
+            slow.append(
+                bootstrap(
+                    found.blocks,
+                    lambda index, f=figure, s=found, p=shares: f(s, p, index),
+                    DRAWS,
+                )
+            )
+        for bound in ("value", "low", "high"):
+            expected = [getattr(item, bound) for item in slow]
+            assert [getattr(item, bound) for item in single] == pytest.approx(expected)
+            assert getattr(estimate, bound) == pytest.approx(np.mean(expected))
+    values = [run.binary[0].auprc.value for run in row.runs]
+    assert values[0] != values[1]
+
+
+def gain(done: Done, name: str, figure: str, label: str = ""):
+    gains = dict(done.found.paired)[name]
+    (item,) = (item for item in gains if (item.figure, item.label) == (figure, label))
+    return item
+
+
+@pytest.mark.parametrize(("key", "figure"), [("accuracy", accuracy), ("auprc", auprc)])
+def test_gains_average_the_seeds_within_each_resample(done, key, figure):
+    runs = {subset: [run_sites(done, subset, seed) for seed in SEEDS] for subset in SUBSETS}
+
+    def difference(index):
+        full, other = ([figure(*run, index) for run in runs[subset]] for subset in SUBSETS[::-1])
+        return np.mean(np.subtract(full, other))
+
+    slow = bootstrap(runs["vplot"][0][0].blocks, difference, DRAWS)
+    found = gain(done, "vplot", key, "TF" if key == "auprc" else "").difference
+    assert (found.value, found.low, found.high) == pytest.approx((slow.value, slow.low, slow.high))
+
+
+def test_a_baseline_stands_against_every_seed(toy, done):
+    (majority,) = (row for row in done.found.rows if row.name == "majority class")
+    share = majority.scores.states.accuracy.value
+    truth = run_sites(done, "vplot", 1)[0].states
+    # closed is the more frequent one on the training contig.
+    assert share == pytest.approx((truth[truth >= 0] == 1).mean())
+    (full,) = (row for row in done.found.rows if row.name == done.found.full)
+    expected = np.mean([run.states.accuracy.value for run in full.runs]) - share
+    assert gain(done, "majority class", "accuracy").difference.value == pytest.approx(expected)
+    names = [name for name, _ in done.found.paired]
+    assert names == ["majority class", "gene proximity", "random forest", "motif scan", "vplot"]
+
+
+def test_the_ceiling_is_the_agreement_of_the_second_labels(toy, done):
+    (ceiling,) = (row for row in done.found.rows if row.role == "ceiling")
+    known = run_sites(done, "vplot", 1)[0]
+    read = {
+        name: [
+            line.split("\t")[3] == "closed"
+            for line in (toy.folder / f"{name}.bed").read_text().splitlines()
+            if line.startswith("chr3")
+        ]
+        for name in ("states", "again")
+    }
+    scored = known.states >= 0
+    first, second = (np.array(read[name])[scored] for name in ("states", "again"))
+    assert 0.5 < np.mean(first == second) < 1
+    assert ceiling.scores.states.accuracy.value == pytest.approx(np.mean(first == second))
+    every = [(c, at) for c in LENGTHS for at in toy.planted[c]]
+    even = {at // BIN for chrom, at in every[::2] if chrom == "chr3"}
+    (label,) = ceiling.scores.binary
+    expected = f1_score(toy.truth("chr3")[scored], np.array([k in even for k in range(60)])[scored])
+    assert (label.name, label.f1.value) == ("TF", pytest.approx(expected))
+
+
+def test_files(done, tmp_path):
+    paths = write_ablation(done.found, tmp_path, "A <toy>", 'name = "toy"', {"torch": "9"})
+    assert [path.name for path in paths] == [f"ablation.{k}" for k in ("tsv", "md", "json", "html")]
+    with paths[0].open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    by_key = {
+        (r["inputs"], r["seed"], r["figure"], r["label"]): [r["value"], r["low"], r["high"]]
+        for r in rows
+    }
+    assert len(by_key) == len(rows)
+    for row in done.found.rows:
+        for seed, run in zip(SEEDS if row.role == "network" else ("",), row.runs, strict=True):
+            for item in run.binary:
+                key = (row.name, str(seed), "auprc", item.name)
+                if row.role == "ceiling":
+                    assert key not in by_key
+                    continue
+                numbers = [item.auprc.value, item.auprc.low, item.auprc.high]
+                assert [float(cell) for cell in by_key[key]] == pytest.approx(numbers, rel=1e-3)
+            assert ((row.name, str(seed), "accuracy", "") in by_key) == (run.states is not None)
+    record = json.loads(paths[2].read_text())
+    assert [len(row["runs"]) for row in record["rows"].values()] == [1, 1, 1, 1, 2, 2, 1]
+    assert record["rows"]["vplot"]["mean"] == to_json(done.found.rows[4].scores)
+    assert list(record["gains"])[-1] == "vplot+sequence over vplot"
+    assert record["seeds"] == [1, 5]
+    inputs = record["provenance"].pop("inputs")
+    assert record["provenance"] == {"torch": "9"}
+    assert [name for name in inputs if name.startswith(("start", "replicate"))] == [
+        *("start sites", "replicate states", "replicate TF"),
+    ]
+    assert inputs["atac"]["file"] == "toy.fragments.tsv"
+    page = paths[3].read_text(encoding="utf-8")
+    for text in ("A &lt;toy&gt;", "means over 2 seeds", "vplot+sequence against vplot"):
+        assert text in page, text
+    assert page.count("<svg") > 5
+    # The states' own titles, from the model's spec.
+    assert "open chromatin" in page
+    sections = paths[1].read_text(encoding="utf-8").split(":\n\n")
+    assert [part.splitlines()[-1] for part in sections[:-1]] == [
+        "AUPRC of each label",
+        "F1",
+        "Pearson correlation (log1p)",
+        "vplot+sequence minus each other, paired on the same resamples",
+    ]
+
+
+def test_cells_tell_the_mean_the_interval_and_the_spread(done):
+    header, rows = table(done.found, ("accuracy", "macro_f1", "auprc"))
+    assert header == ["inputs", "accuracy", "macro-F1", "TF", "Odd"]
+    cells = {row[0]: row[1:] for row in rows}
+    assert list(cells) == [row.name for row in done.found.rows]
+    (row,) = (row for row in done.found.rows if row.name == "vplot")
+    mean, values = row.scores.binary[0].auprc, [run.binary[0].auprc.value for run in row.runs]
+    assert cells["vplot"][2] == (
+        f"{mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}] ({min(values):.3f}-{max(values):.3f})"
+    )
+    assert cells["motif scan"][0] == "–"
+    assert cells["motif scan"][3] == "–"  # Odd has no motif
+    assert "(" not in cells["random forest"][0]
+    assert cells["replicate"][2:] == ["–", "–"]
+
+
+def test_terminal_tables(done):
+    tables = {item.caption: item for item in terminal_tables(done.found)}
+    assert list(tables) == [
+        "means over the seeds, 95 % intervals of one run",
+        "AUPRC",
+        "F1",
+        "Pearson correlation (log1p)",
+        "vplot+sequence minus each other, paired on the same resamples",
+    ]
+    head, ranked, called, signal, gains = tables.values()
+    assert head.header == ("inputs", "accuracy", "macro-F1", "mean AUPRC")
+    means = {row[0]: row[3] for row in head.rows}
+    (row,) = (row for row in done.found.rows if row.name == "vplot")
+    assert means["vplot"] == f"{np.mean([b.auprc.value for b in row.scores.binary]):.3f}"
+    # Of one label only, it would not be comparable.
+    assert means["motif scan"] == means["replicate"] == "–"
+    assert [row[0] for row in ranked.rows] == [row.name for row in done.found.rows[:-1]]
+    assert called.rows[-1][0] == "replicate"
+    assert [row[0] for row in signal.rows] == ["vplot", "vplot+sequence"]
+    cells = {(row[0], row[1]): row[2] for row in gains.rows}
+    found = gain(done, "vplot", "accuracy").difference
+    assert cells["vplot", "accuracy"].startswith(f"{found.value:+.3f} [{found.low:+.3f},")
+    assert ("motif scan", "accuracy") not in cells
+
+
+def test_a_run_of_other_settings_is_not_taken_up(done):
+    before = times(done.options.out)
+    config = done.options.config
+    network = replace(config.network, hidden=8)
+    changed = replace(
+        done.options, config=replace(config, network=network), tss=None, subsets=("vplot",)
+    )
+    with pytest.raises(ChromputerError, match=r"network.hidden was 16, now 8") as caught:
+        ablate(changed, lambda line: None)
+    (note,) = caught.value.__notes__
+    folder = done.options.out / "runs" / "vplot" / "seed1"
+    assert note == (
+        f"vplot, seed 1: to train it from the beginning, remove {folder} or name another folder "
+        f"with --out"
+    )
+    assert times(done.options.out) == before
+
+
+@pytest.fixture
+def untrained(monkeypatch) -> list[tuple[int, tuple[str, ...]]]:
+    """Networks are taken as they begin; seeds and inputs that were asked for."""
+    asked: list[tuple[int, tuple[str, ...]]] = []
+
+    def fit(experiment, folder, report, **options):
+        asked.append((experiment.config.seed, tuple(i.name for i in experiment.sources.inputs)))
+        network = experiment.network()
+        network.keep_binary(len(experiment.config.binary))
+        return network
+
+    monkeypatch.setattr(Experiment, "fit", fit)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"subsets": ("mnase",)}, "no input 'mnase'; the configuration has vplot, sequence"),
+        ({"replicates": (("Fox", Path("a")),)}, "--replicate Fox: .* it has TF, Odd"),
+        ({"tss": Path("none.bed")}, "cannot read none.bed"),
+        ({"replicate_states": Path("none.bed")}, "cannot read none.bed"),
+        ({"replicates": (("TF", Path("none.bed")),)}, "cannot read none.bed"),
+    ],
+)
+def test_what_cannot_be_used_is_found_before_training(
+    config, untrained, tmp_path, changes, message
+):
+    options = replace(AblateOptions(config, tmp_path / "out"), **changes)
+    with pytest.raises(InputError, match=message):
+        ablate(options, lambda line: None)
+    assert untrained == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_folders_that_cannot_be_written(config, untrained, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file: it is a file; name a folder"):
+        ablate(AblateOptions(config, tmp_path / "file"), lambda line: None)
+    with pytest.raises(OutputError, match="does not exist; make it first"):
+        ablate(AblateOptions(config, tmp_path / "none" / "out"), lambda line: None)
+    assert untrained == []
+
+
+def test_states_that_are_not_there_have_no_replicate(toy, config, untrained, tmp_path):
+    options = AblateOptions(
+        replace(config, states=None), tmp_path / "out", replicate_states=toy.folder / "again.bed"
+    )
+    with pytest.raises(InputError, match=r"--replicate-states: the configuration has no \[states]"):
+        ablate(options, lambda line: None)
+
+
+def test_several_samples_are_scored_together(toy, untrained, tmp_path):
+    config = load_config(make_samples(toy))
+    options = AblateOptions(config, tmp_path / "out", ("vplot", "cuts"), (4,), draws=5)
+    found = ablate(options, lambda line: None)
+    assert found is not None
+    assert untrained == [(4, ("vplot",)), (4, ("cuts",))]
+    assert found.sites.contigs == ("chr3 (A)", "chr3 (B)")
+    by_name = {row.name: row.scores for row in found.rows}
+    assert list(by_name) == ["majority class", "random forest", "vplot", "cuts"]
+    for scores in by_name.values():
+        # Both samples have peaks of TF, A alone states and Odd.
+        assert [label.sites for label in scores.binary] == [120, 60]
+        assert scores.states.sites == 60
+    (tf, _) = by_name["vplot"].binary
+    assert tf.positives == (found.sites.binary[0] == 1).sum()
+    given = replace(options, replicates=(("TF", toy.folder / "peaks" / "Odd.bed"),))
+    with pytest.raises(InputError, match="of one sample, but the configuration trains on A, B"):
+        ablate(given, lambda line: None)
+
+
+def test_continuous_labels_alone(config, untrained, tmp_path):
+    found = ablate(
+        AblateOptions(
+            replace(config, states=None, binary=()), tmp_path / "out", ("sequence",), draws=5
+        ),
+        lambda line: None,
+    )
+    assert found is not None
+    # No baseline knows anything of signals.
+    assert [row.name for row in found.rows] == ["sequence"]
+    (signals,) = terminal_tables(found)
+    assert signals.caption == "Pearson correlation (log1p)"
+    pearson = found.rows[0].scores.continuous[0].pearson.value
+    assert signals.rows == (("sequence", f"{pearson:.3f}"),)
+    out = tmp_path / "files"
+    out.mkdir()
+    paths = write_ablation(found, out, "signals", "", {})
+    with paths[0].open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert {row["figure"] for row in rows} == {"pearson", "spearman", "explained"}
+    assert "Pol2" in paths[3].read_text()
+
+
+def test_binary_labels_alone(config, untrained, tmp_path):
+    options = AblateOptions(
+        replace(config, states=None, continuous=()), tmp_path / "out", ("sequence", "vplot"), (1,)
+    )
+    found = ablate(replace(options, draws=5), lambda line: None)
+    assert found is not None
+    assert [row.name for row in found.rows] == [
+        *("majority class", "random forest", "motif scan", "sequence", "vplot")
+    ]
+    head, ranked, gains = terminal_tables(found)
+    assert head.header == ("inputs", "mean AUPRC")
+    assert ranked.header == ("inputs", "TF", "Odd")
+    assert {row[1] for row in gains.rows} == {"mean AUPRC"}
+    assert found.notes == (
+        "no gene proximity, which needs start sites: --tss, or data.tss",
+        "no ceiling: it needs second label files (--replicate-states, --replicate)",
+    )
+
+
+def test_matched_sites_are_the_same_for_all_subsets_and_seeds(config, untrained, tmp_path):
+    matched = replace(config, sites=SitesConfig("matched"))
+    options = AblateOptions(matched, tmp_path / "out", SUBSETS[::-1] + ("sequence",), (1, 2))
+    found = ablate(replace(options, draws=5), lambda line: None)
+    assert found is not None
+    files = sorted((tmp_path / "out").glob("runs/*/*/test.npz"))
+    assert len(files) == 6
+    first, *others = (load_sites(path)[0] for path in files)
+    chosen = (first.binary[0] >= 0).sum()
+    assert 10 < chosen < 50
+    for other in others:
+        np.testing.assert_array_equal(other.binary, first.binary)
+        np.testing.assert_array_equal(other.states, first.states)
+    for row in found.rows:
+        for label in row.scores.binary:
+            assert label.sites == chosen
+
+
+def test_all_training_processes_but_the_first_only_train(config, untrained, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "process_rank", lambda fit: 1)
+    monkeypatch.setattr(study, "sample_baselines", lambda *given: pytest.fail("not for these"))
+    told: list[str] = []
+    options = AblateOptions(config, tmp_path / "out", seeds=(1, 2))
+    assert ablate(options, told.append) is None
+    assert [seed for seed, _ in untrained] == [1, 1, 1, 2, 2, 2]
+    assert told == []
+    assert not list(tmp_path.rglob("*.npz"))

@@ -1,0 +1,78 @@
+"""What commands ask of their surroundings: packages, and files given by name."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from chromputer_tracks.cli.main import app
+from chromputer_tracks.cli.requirements import TRAINING, named_files, require
+from chromputer_tracks.errors import DependencyError
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """As if modules were not installed."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in names else find(name)
+    )
+
+
+def test_all_is_there():
+    require("training", TRAINING)
+
+
+def test_missing_packages_are_named_as_pip_calls_them(monkeypatch):
+    without(monkeypatch, "sklearn", "onnx")
+    with pytest.raises(DependencyError) as caught:
+        require("training", TRAINING)
+    assert str(caught.value) == (
+        "training needs onnx, scikit-learn: pip install 'chromputer-tracks[train]'"
+    )
+    require("training", ["torch"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["train", "no.toml", "--out", "no"], "training"),
+        (["ablate", "no.toml", "--out", "no"], "an ablation"),
+        (["evaluate", "no", "--config", "no.toml", "--out", "no"], "evaluating"),
+        (["dataset", "no.toml", "--out", "no"], "showing a dataset"),
+    ],
+)
+def test_commands_say_so_before_they_read_anything(monkeypatch, arguments, what):
+    without(monkeypatch, "lightning")
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 1
+    assert done.stderr == (
+        f"error: {what} needs lightning: pip install 'chromputer-tracks[train]'\n"
+    )
+
+
+def test_files_by_name():
+    assert named_files("--replicate", []) == {}
+    assert named_files("--replicate", ["TF=a.bed", "Odd=b=c.bed"]) == {
+        "TF": Path("a.bed"),
+        "Odd": Path("b=c.bed"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["TF"], "'TF' is not NAME=FILE"),
+        (["TF="], "'TF=' is not NAME=FILE"),
+        (["=a.bed"], "'=a.bed' is not NAME=FILE"),
+        (["TF=a", "TF=b"], "TF is given twice"),
+    ],
+)
+def test_files_by_name_that_are_none(given, message):
+    with pytest.raises(typer.BadParameter) as caught:
+        named_files("--replicate", given)
+    assert caught.value.message == message
+    assert caught.value.param_hint == "--replicate"
