@@ -10,8 +10,6 @@ from chromputer_tracks.evaluation.scores import Scores
 from chromputer_tracks.evaluation.scores_json import to_json
 from chromputer_tracks.spec import HeadSpec
 
-_CURVES = ("pr", "predicted", "observed")
-
 
 def split_metrics(scores: Scores, baselines: Mapping[str, Scores]) -> dict[str, Any]:
     """What a spec says of one split.
@@ -42,8 +40,13 @@ def uncalibrated(heads: tuple[HeadSpec, ...]) -> tuple[HeadSpec, ...]:
 
 
 def _without_curves(value: Any) -> Any:
+    """The same without what only figures show: curves, and all of reliability but its error."""
     if isinstance(value, dict):
-        return {key: _without_curves(item) for key, item in value.items() if key not in _CURVES}
+        return {
+            key: {"error": item["error"]} if key == "reliability" else _without_curves(item)
+            for key, item in value.items()
+            if key != "pr"
+        }
     if isinstance(value, list):
         return [_without_curves(item) for item in value]
     return value
