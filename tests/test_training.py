@@ -178,6 +178,7 @@ def test_the_same_seed_gives_the_same_model(toy, run, features, tmp_path):
     logs.mkdir(parents=True)
     for name in ("last.ckpt", "best.ckpt", "metrics.csv"):
         (logs / name).write_text("earlier")
+    (tmp_path / "again" / "predict.onnx").write_text("earlier")
     again = train(toy.config(), tmp_path / "again", write=False)
     assert torch.equal(network_logits(again, features), network_logits(run, features))
     assert without_dates(again) == without_dates(run)
@@ -308,5 +309,5 @@ def test_a_missing_parent_is_found_before_training(toy, tmp_path):
     with pytest.raises(OutputError, match="does not exist; make it"):
         train_model(config, tmp_path / "none" / "toy", print)
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot write .*file: Not a directory"):
+    with pytest.raises(OutputError, match="cannot write .*file: it is a file"):
         train_model(config, tmp_path / "file", print)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import os
 from pathlib import Path
 
 import pyBigWig
 import pysam
 import pytest
+from rich.console import Console
+from typer.testing import CliRunner
 
+from chromputer_tracks.analysis.report_data import PlainTable
+from chromputer_tracks.cli.main import app
+from chromputer_tracks.cli.tables import terminal_table
 from chromputer_tracks.errors import ChromputerError, ConfigError, InputError
+from chromputer_tracks.model.checkpoints import check_stopped
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.sources import open_sources
+from chromputer_tracks.model.training import train_model
 
 CONFIG = """
 name = "lab"
@@ -244,3 +253,44 @@ def test_a_blacklist_of_everything(tmp_path):
     message = r"no training bin has a known state \(chr1\): is all of it in the blacklist"
     with open_sources(config) as sources, pytest.raises(ConfigError, match=message):
         Experiment(config, sources)
+
+
+def test_a_stopped_run_is_not_removed_unasked(tmp_path):
+    path = write_lab(tmp_path)
+    folder = tmp_path / "model" / "training"
+    folder.mkdir(parents=True)
+    (folder / "last.ckpt").write_text("of a run")
+    with pytest.raises(ConfigError, match="go on with --resume, or start .* with --force"):
+        train_model(load_config(path), tmp_path / "model", print)
+    assert (folder / "last.ckpt").read_text() == "of a run"
+    # A model that came of it ends it.
+    (tmp_path / "model" / "predict.onnx").touch()
+    check_stopped(folder, tmp_path / "model" / "predict.onnx")
+    os.utime(tmp_path / "model" / "predict.onnx", (1, 1))
+    with pytest.raises(ConfigError, match="was stopped before its end"):
+        check_stopped(folder, tmp_path / "model" / "predict.onnx")
+    result = CliRunner().invoke(app, ["train", str(path), "--out", "m", "--resume", "--force"])
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["accelerator = 'gpu'", "batch = 4000"])
+def test_what_cannot_be_trained_leaves_no_folder(tmp_path, monkeypatch, text):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    path = write_lab(tmp_path)
+    path.write_text(f"{path.read_text()}[fit]\n{text}\nwords_per_label = 0\n")
+    with pytest.raises(ConfigError, match="fit.accelerator is 'gpu'|do not fill one batch of 4000"):
+        train_model(load_config(path), tmp_path / "model", lambda line: None)
+    assert not (tmp_path / "model").exists()
+
+
+def test_wide_tables_lose_their_frame_before_their_words():
+    table = PlainTable("t", ("model", "accuracy"), (("gene proximity", "0.5 [0.4, 0.6]"),))
+    for width, lines in ((35, 5), (34, 3), (26, 4)):
+        console = Console(width=width, file=io.StringIO())
+        console.print(terminal_table(table, width))
+        shown = console.file.getvalue().splitlines()[1:]
+        assert len(shown) == lines
+        assert max(map(len, shown)) <= width
+        text = "".join(shown)
+        assert "0.5 [0.4, 0.6]" in text
+        assert "…" not in text

@@ -21,6 +21,10 @@ def train(
         bool,
         typer.Option("--resume", help="Go on where a run into the same folder was stopped."),
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Start from the beginning where a run was stopped."),
+    ] = False,
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Instead of the configuration's.")
     ] = None,
@@ -43,7 +47,9 @@ def train(
         settings = replace(settings, seed=seed)
     console = stderr_console()
     command = shlex.join(["chromputer", *sys.argv[1:]])
-    trained = train_model(settings, out, console.print, command, resume=resume)
+    if resume and force:
+        raise typer.BadParameter("goes on with what --force removes", param_hint="--resume")
+    trained = train_model(settings, out, console.print, command, resume=resume, force=force)
     if trained is None:  # not the first of several training processes
         return
     # Said before the report is made, which the model does not need.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from secrets import token_hex
@@ -47,6 +47,25 @@ def check_folder(out: Path) -> None:
         raise OutputError(f"cannot write {out}: it is a file; name a folder")
     if out.exists() and not os.access(out, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write {out}: no permission to write into this folder")
+
+
+@contextmanager
+def made_folder(out: Path) -> Iterator[None]:
+    """A folder to write into, made with its parents; gone again if the block leaves it empty.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    made = not out.exists()
+    with output_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        if made:
+            # It stays when anything was written.
+            with suppress(OSError):
+                out.rmdir()
 
 
 @contextmanager

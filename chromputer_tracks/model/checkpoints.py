@@ -181,6 +181,24 @@ def open_run(folder: Path, identity: str, *, resume: bool) -> Progress | None:
     return progress
 
 
+def check_stopped(folder: Path, model: Path) -> None:
+    """Check that a folder holds no run that was stopped, which a new one would remove.
+
+    Args:
+        folder: of the run's files, or not there.
+        model: what a run ends with.
+
+    Raises:
+        ConfigError: there is a checkpoint, and no model that came of it.
+    """
+    last = folder / LAST
+    if last.exists() and not (model.exists() and model.stat().st_mtime >= last.stat().st_mtime):
+        raise ConfigError(
+            f"{folder} holds a run that was stopped before its end: go on with --resume, or start "
+            f"from the beginning with --force, which removes it"
+        )
+
+
 def clear_run(folder: Path, *, keep: bool) -> None:
     """Make the folder of a run ready.
 

@@ -17,6 +17,7 @@ from chromputer_tracks.errors import DependencyError, ExportError
 from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.spec import METADATA_KEY, ModelSpec
 
+PREDICT = "predict.onnx"
 OPSET = 18
 TOLERANCE = 1e-4
 """Largest difference between ONNX Runtime and PyTorch, relative to 1 + |logit|."""
@@ -47,7 +48,7 @@ def export_network(network: nn.Module, spec: ModelSpec, folder: Path) -> float:
             "the export needs onnx: pip install 'chromputer-tracks[train]'"
         ) from error
     network = network.cpu().eval()
-    with atomic_path(folder / "predict.onnx") as path, atomic_path(folder / "model.json") as text:
+    with atomic_path(folder / PREDICT) as path, atomic_path(folder / "model.json") as text:
         _trace(network, spec, path)
         model = onnx.load(path)
         _name_dimensions(model, spec)

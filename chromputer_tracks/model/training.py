@@ -27,13 +27,14 @@ from chromputer_tracks.evaluation.predict import pool_sites
 from chromputer_tracks.evaluation.scores import Scores
 from chromputer_tracks.evaluation.scoring import score
 from chromputer_tracks.evaluation.sites import Sites, save_sites
-from chromputer_tracks.io.atomic import atomic_path, check_parent, output_errors
+from chromputer_tracks.io.atomic import atomic_path, check_folder, made_folder
 from chromputer_tracks.model.card import model_card
+from chromputer_tracks.model.checkpoints import check_stopped
 from chromputer_tracks.model.config import SampleConfig, TrainConfig
 from chromputer_tracks.model.experiment import Experiment
-from chromputer_tracks.model.export import export_network
+from chromputer_tracks.model.export import PREDICT, export_network
 from chromputer_tracks.model.fitting import Report
-from chromputer_tracks.model.processes import process_rank
+from chromputer_tracks.model.processes import find_accelerator, process_rank
 from chromputer_tracks.model.sources import Sources, open_sources
 from chromputer_tracks.spec import HeadSpec, ModelSpec
 
@@ -60,7 +61,13 @@ class Trained:
 
 
 def train_model(
-    config: TrainConfig, out: Path, report: Report, command: str = "", *, resume: bool = False
+    config: TrainConfig,
+    out: Path,
+    report: Report,
+    command: str = "",
+    *,
+    resume: bool = False,
+    force: bool = False,
 ) -> Trained | None:
     """Train, calibrate, score on the test contigs, export.
 
@@ -71,6 +78,7 @@ def train_model(
         report: told what happens, a line at a time.
         command: recorded in the model's provenance.
         resume: go on from the last checkpoint in ``out/training``, if there is one.
+        force: start from the beginning also where ``out`` holds a run that was stopped.
 
     Returns:
         What was trained; None in all training processes but the first, which writes the model.
@@ -78,21 +86,23 @@ def train_model(
     Raises:
         ChromputerError: a file, a setting or the export is not right.
     """
-    check_parent(out)
+    check_folder(out)
+    find_accelerator(config.fit)
     notes = config.notes.read_text(encoding="utf-8") if config.notes else ""
     prepare_process(config)
+    folder = out / "training"
     if process_rank(config.fit) != 0:
         report = silent
+    elif not resume and not force:
+        check_stopped(folder, out / PREDICT)
     with open_sources(config) as sources:
-        folder = out / "training"
-        with output_errors(out):
-            folder.mkdir(parents=True, exist_ok=True)
         experiment = Experiment(config, sources)
         report(experiment.summary())
         provenance = run_provenance(config, sources, command)
-        network = experiment.fit(
-            folder, report, resume=resume, fingerprint=fingerprint(config, provenance)
-        )
+        with made_folder(out):
+            network = experiment.fit(
+                folder, report, resume=resume, fingerprint=fingerprint(config, provenance)
+            )
         if process_rank(config.fit) != 0:
             return None
         validation = experiment.sites(network, config.splits.validation)
