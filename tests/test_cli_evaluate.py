@@ -360,6 +360,7 @@ def test_what_cannot_be_scored_is_one_clear_error(toy, tmp_path, arguments, mess
     )
     assert found.exit_code == 1
     assert re.search(message, found.stderr.replace("\n", " ")), found.stderr
+    assert "predicting" not in found.stderr  # it is found before
     assert not (tmp_path / "out").exists()
 
 

@@ -25,7 +25,7 @@ from chromputer_tracks.evaluation.scoring import score
 from chromputer_tracks.evaluation.sites import Sites
 from chromputer_tracks.inference.session import ProviderChoice, available_cpus
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.tss import read_tss
+from chromputer_tracks.io.tss import TssTable, read_tss
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.sources import Sample, Sources, open_sources
@@ -180,14 +180,18 @@ def evaluate(options: EvaluateOptions, report: Note) -> Evaluation:
             for name, model in models.items()
         ]
         run = _Run(options, config, sources, report, note)
-        scored: list[Scored] = []
         opened = [sample for sample in sources.samples if sample.name in samples]
-        for sample in opened:
-            scored += [run.model(entrant, sample) for entrant in entrants]
+        # First all that reads further files: a wrong one is not to be found after predicting.
+        for entrant in entrants:
+            for sample in opened:
+                entrant.features(sources, sample)
+        tss = run.start_sites() if options.baselines else None
+        second = options.replicate_states is not None or options.replicates
+        ceiling = [run.ceiling(opened[0])] if second else []
+        scored = [run.model(entrant, sample) for sample in opened for entrant in entrants]
         if options.baselines:
-            scored += run.baselines(opened)
-        if options.replicate_states is not None or options.replicates:
-            scored.append(run.ceiling(opened[0]))
+            scored += run.baselines(opened, tss)
+        scored += ceiling
         compared = [item for name in samples for item in run.compare(scored, name)]
         vplots = [item for sample in opened for item in _vplots(sources, sample, scored)]
     return Evaluation(
@@ -250,14 +254,18 @@ class _Run:
         )
         return self._score(entrant.name, "model", sample.name, entrant.heads, sites)
 
-    def baselines(self, samples: Sequence[Sample]) -> list[Scored]:
-        """Baselines, learnt on the training contigs of the training samples."""
+    def start_sites(self) -> TssTable | None:
+        """For gene proximity, if a file of them is named."""
         path = self._options.tss or self._config.data.tss
+        return None if path is None else read_tss(path, self._sources.sizes)
+
+    def baselines(self, samples: Sequence[Sample], tss: TssTable | None) -> list[Scored]:
+        """Baselines, learnt on the training contigs of the training samples."""
         found = sample_baselines(
             self._config,
             self._sources,
             samples,
-            None if path is None else read_tss(path, self._sources.sizes),
+            tss,
             self._options.seed,
             self._options.threads or available_cpus(),
             self._report,

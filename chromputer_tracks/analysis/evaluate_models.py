@@ -40,6 +40,18 @@ class Entrant:
     heads: tuple[HeadSpec, ...]
     rows: NDArray[np.int64]
 
+    def features(self, sources: Sources, sample: Sample) -> Features:
+        """What makes the model's inputs of a sample.
+
+        Raises:
+            InputError: the configuration reads no file of an assay that the model reads.
+        """
+        try:
+            return Features(self.model.spec.inputs, sources.fasta, sample.assays)
+        except InputError as error:
+            error.add_note(f"model {self.name}, sample {sample.name}")
+            raise
+
     def predict(
         self, sources: Sources, sample: Sample, contigs: Sequence[str], label_bin: int
     ) -> Sites:
@@ -54,12 +66,7 @@ class Entrant:
         Raises:
             InputError: the configuration reads no file of an assay that the model reads.
         """
-        spec = self.model.spec
-        try:
-            features = Features(spec.inputs, sources.fasta, sample.assays)
-        except InputError as error:
-            error.add_note(f"model {self.name}, sample {sample.name}")
-            raise
+        features, spec = self.features(sources, sample), self.model.spec
 
         def run(arrays: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
             logits = self.session.run(arrays)[0]
