@@ -81,7 +81,7 @@ def ablate(
     text = config.read_text(encoding="utf-8")
     paths = write_ablation(found, out, settings.name, text, provenance)
     for table in terminal_tables(found):
-        console.print(terminal_table(table))
+        console.print(terminal_table(table, console.width))
     for note in found.notes:
         console.print(f"note: {note}")
     console.print(f"all figures in {', '.join(str(path) for path in paths)}")

@@ -39,7 +39,7 @@ def dataset(
     shown = write_dataset(config, data, out, command)
     console = stderr_console()
     for table in shown.tables:
-        console.print(terminal_table(table, _MOST_ROWS))
+        console.print(terminal_table(table, console.width, _MOST_ROWS))
         if len(table.rows) > _MOST_ROWS:
             console.print(f"... and {len(table.rows) - _MOST_ROWS:,} more rows in {shown.page}")
     for warning in shown.warnings:

@@ -128,7 +128,7 @@ def evaluate(
     command = shlex.join(["chromputer", *sys.argv[1:]])
     files = write_evaluation(found, options, out, command)
     for table in tables(found):
-        console.print(terminal_table(table))
+        console.print(terminal_table(table, console.width))
     console.print(summary(found, options))
     console.print(f"{len(files)} files in {out}; look at {out / REPORT}")
 

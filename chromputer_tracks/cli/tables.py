@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -12,20 +12,33 @@ if TYPE_CHECKING:
 _NUMBER_STARTS = "+-–0123456789<"
 
 
-def terminal_table(table: PlainTable, rows: int | None = None) -> Table:
+def terminal_table(table: PlainTable, width: int, rows: int | None = None) -> Table:
     """A table whose first column names the row and whose columns of numbers stand to the right.
+
+    One that is too wide has no frame around it; what then is too long goes on in the next line.
 
     Args:
         table: caption, header and cells.
+        width: of the terminal, in characters.
         rows: most rows to show; None: all.
     """
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(title=Text(table.caption), title_justify="left", title_style="bold")
+    cells = [table.header, *table.rows[:rows]]
+    columns = [max(len(str(cell)) for cell in column) for column in zip(*cells, strict=True)]
+    fits = sum(columns) + len(" ┃ ") * len(columns) + 1 <= width
+    shown = Table(
+        title=Text(table.caption),
+        title_justify="left",
+        title_style="bold",
+        show_edge=fits,
+        pad_edge=fits,
+    )
     for place, name in enumerate(table.header):
         numbers = place and all(str(row[place])[:1] in _NUMBER_STARTS for row in table.rows)
-        shown.add_column(name, justify="right" if numbers else "left", no_wrap=bool(numbers))
+        side: Literal["left", "right"] = "right" if numbers else "left"
+        shown.add_column(name, justify=side, no_wrap=bool(numbers), overflow="fold")
     for row in table.rows[:rows]:
         shown.add_row(*map(str, row))
     return shown
