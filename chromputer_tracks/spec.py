@@ -324,9 +324,11 @@ class ModelSpec:
             raise SpecError(f"{source}: not JSON ({error})") from error
         version = raw.get("version") if isinstance(raw, dict) else None
         if version != SPEC_VERSION:
+            later = isinstance(version, int) and version > SPEC_VERSION
             raise SpecError(
                 f"{source}: model spec version {version!r} is unknown; this release reads "
-                f"version {SPEC_VERSION}. Upgrade chromputer-tracks or export the model again"
+                f"version {SPEC_VERSION}: "
+                + ("upgrade chromputer-tracks" if later else "train the model again")
             )
         try:
             raw["inputs"] = tuple(_input(item) for item in raw["inputs"])

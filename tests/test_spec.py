@@ -143,7 +143,8 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("version", 1, r"model spec version 1 is unknown; this release reads version 2\. Upgrade"),
+        ("version", 1, "version 1 is unknown; this release reads version 2: train"),
+        ("version", 3, "version 3 is unknown; this release reads version 2: upgrade"),
         ("version", None, "version None is unknown"),
         ("colour", 1, "unexpected keyword argument 'colour'"),
         ("window", None, "missing 1 required positional argument: 'window'"),
