@@ -120,10 +120,10 @@ def open_sources(config: TrainConfig) -> Iterator[Sources]:
         assays = [reader.assays(sample) for sample in config.all_samples()]
         for sample, opened, (_, scored) in zip(config.all_samples(), assays, read, strict=True):
             for name, source in opened.items():
-                _check_depth(config, sample.assays[name], source, sizes)
+                _check_depth(config, sample, sample.assays[name], source, sizes)
             for label in scored.continuous:
                 if label is not None and isinstance(label.source, BigWigSource):
-                    _check_depth(config, label.source.path, label.source, sizes)
+                    _check_depth(config, sample, label.source.path, label.source, sizes)
         profiles = _profiles(config, assays) if config.inputs.per_length else None
         inputs = config.inputs.specs(profiles)
         means = [float(np.mean(reader.densities[c.name])) for c in config.continuous_labels()]
@@ -340,10 +340,17 @@ def _in_units_of(
     return replace(labels, scale=mean / labels.source.density)
 
 
-def _check_depth(config: TrainConfig, path: Path, source: Assay, sizes: ChromSizes) -> None:
+def _uses(sample: SampleConfig) -> tuple[str, ...]:
+    """The splits whose contigs are asked of a sample: of one that is only scored, the test ones."""
+    return ("train", "validation", "test") if sample.use == "train" else ("test",)
+
+
+def _check_depth(
+    config: TrainConfig, sample: SampleConfig, path: Path, source: Assay, sizes: ChromSizes
+) -> None:
     """A contig without a fragment or value is one that the file was not made for."""
     what = "fragment" if isinstance(source, FragmentStore) else "value above 0"
-    for use in ("train", "validation", "test"):
+    for use in _uses(sample):
         for contig in getattr(config.splits, use):
             if not source.cumulative(contig, np.array([sizes[contig]]))[0]:
                 raise ConfigError(
@@ -363,8 +370,7 @@ def _check_labels(
     of = f" of sample {sample.name!r}" if config.samples else ""
     if sample.use == "train" and states is None and not with_peaks and not sample.signals:
         raise ConfigError(f"sample {sample.name!r} has no labels; give some, or use = 'test'")
-    # Of a sample that is only scored, the test contigs alone are asked for.
-    for use in ("train", "validation", "test") if sample.use == "train" else ("test",):
+    for use in _uses(sample):
         for contig in getattr(config.splits, use):
             if states is not None and contig not in states.starts:
                 raise ConfigError(
