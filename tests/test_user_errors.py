@@ -283,14 +283,34 @@ def test_what_cannot_be_trained_leaves_no_folder(tmp_path, monkeypatch, text):
     assert not (tmp_path / "model").exists()
 
 
-def test_wide_tables_lose_their_frame_before_their_words():
-    table = PlainTable("t", ("model", "accuracy"), (("gene proximity", "0.5 [0.4, 0.6]"),))
-    for width, lines in ((35, 5), (34, 3), (26, 4)):
-        console = Console(width=width, file=io.StringIO())
-        console.print(terminal_table(table, width))
-        shown = console.file.getvalue().splitlines()[1:]
-        assert len(shown) == lines
-        assert max(map(len, shown)) <= width
-        text = "".join(shown)
-        assert "0.5 [0.4, 0.6]" in text
-        assert "…" not in text
+WIDE = PlainTable(
+    "sites",
+    ("label", "name", "train", "validation", "test"),
+    (
+        ("S1", "Weak transcription / cohesin", "1,913 (58.0%)", "492 (61.7%)", "785 (57.8%)"),
+        ("S2", "Quiescent", "525 (15.9%)", "134 (16.8%)", "–"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("width", "tables", "lines"), [(84, 1, 7), (83, 1, 5), (65, 1, 7), (64, 2, 11), (40, 3, 19)]
+)
+def test_tables_that_are_too_wide(width, tables, lines):
+    """Frame, then names in several lines, then several tables; no figure is ever cut."""
+    console = Console(width=width, file=io.StringIO())
+    console.print(terminal_table(WIDE, width))
+    shown = console.file.getvalue().splitlines()
+    assert [line.strip() for line in shown if line.startswith("sites")] == [
+        "sites",
+        *["sites, continued"] * (tables - 1),
+    ]
+    assert len(shown) == lines
+    assert max(len(line.rstrip()) for line in shown) <= width
+    text = "\n".join(shown)
+    for row in (WIDE.header, *WIDE.rows):
+        for cell in row[2:]:
+            assert cell in text
+        assert text.count(row[0]) >= tables
+    assert "transcription" in text
+    assert "…" not in text

@@ -2,43 +2,94 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
 
     from chromputer_tracks.analysis.report_data import PlainTable
 
 _NUMBER_STARTS = "+-–0123456789<"
+_GAP = len(" ┃ ")
 
 
-def terminal_table(table: PlainTable, width: int, rows: int | None = None) -> Table:
-    """A table whose first column names the row and whose columns of numbers stand to the right.
+def terminal_table(table: PlainTable, width: int, rows: int | None = None) -> Group:
+    """A table whose first columns name the row and whose columns of numbers stand to the right.
 
-    One that is too wide has no frame around it; what then is too long goes on in the next line.
+    One that is too wide has no frame around it, and its text breaks between words. Where that does
+    not do, further columns follow below, beside the names again: numbers are never cut.
 
     Args:
         table: caption, header and cells.
         width: of the terminal, in characters.
         rows: most rows to show; None: all.
     """
+    from rich.console import Group
+
+    cells = [[str(cell) for cell in row] for row in (table.header, *table.rows[:rows])]
+    numbers = [
+        place > 0 and all(str(row[place])[:1] in _NUMBER_STARTS for row in table.rows)
+        for place in range(len(table.header))
+    ]
+    columns = list(zip(*cells, strict=True))
+    whole = [max(map(len, column)) for column in columns]
+    if sum(whole) + _GAP * len(whole) + 1 <= width:
+        return Group(_table(table.caption, columns, numbers, whole, frame=True))
+    least = [
+        size if number else max(len(word) for cell in column for word in cell.split() or [""])
+        for column, number, size in zip(columns, numbers, whole, strict=True)
+    ]
+    names = numbers.index(True) if True in numbers else len(numbers)
+    return Group(
+        *(
+            _table(
+                f"{table.caption}, continued" if part else table.caption,
+                [columns[place] for place in places],
+                [numbers[place] for place in places],
+                [least[place] for place in places],
+                frame=False,
+            )
+            for part, places in enumerate(_parts(least, names, width))
+        )
+    )
+
+
+def _parts(sizes: Sequence[int], names: int, width: int) -> list[list[int]]:
+    """Which columns to show together: the first ``names``, and as many others as there is room."""
+    parts: list[list[int]] = [[]]
+    for place in range(names, len(sizes)):
+        shown = [*range(names), *parts[-1], place]
+        if parts[-1] and sum(sizes[other] + _GAP for other in shown) - _GAP > width:
+            parts.append([])
+        parts[-1].append(place)
+    return [[*range(names), *part] for part in parts]
+
+
+def _table(
+    caption: str,
+    columns: Sequence[Sequence[str]],
+    numbers: Sequence[bool],
+    least: Sequence[int],
+    *,
+    frame: bool,
+) -> Table:
+    """One table; each column is its header and cells, at least so wide."""
     from rich.table import Table
     from rich.text import Text
 
-    cells = [table.header, *table.rows[:rows]]
-    columns = [max(len(str(cell)) for cell in column) for column in zip(*cells, strict=True)]
-    fits = sum(columns) + len(" ┃ ") * len(columns) + 1 <= width
     shown = Table(
-        title=Text(table.caption),
+        title=Text(caption),
         title_justify="left",
         title_style="bold",
-        show_edge=fits,
-        pad_edge=fits,
+        show_edge=frame,
+        pad_edge=frame,
     )
-    for place, name in enumerate(table.header):
-        numbers = place and all(str(row[place])[:1] in _NUMBER_STARTS for row in table.rows)
-        side: Literal["left", "right"] = "right" if numbers else "left"
-        shown.add_column(name, justify=side, no_wrap=bool(numbers), overflow="fold")
-    for row in table.rows[:rows]:
-        shown.add_row(*map(str, row))
+    for (name, *_), number, size in zip(columns, numbers, least, strict=True):
+        shown.add_column(
+            name, justify="right" if number else "left", no_wrap=number, min_width=size
+        )
+    for row in list(zip(*columns, strict=True))[1:]:
+        shown.add_row(*row)
     return shown
