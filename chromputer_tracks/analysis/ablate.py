@@ -28,12 +28,12 @@ from chromputer_tracks.evaluation.scores import Scores
 from chromputer_tracks.evaluation.scoring import score
 from chromputer_tracks.evaluation.seeds import mean_scores
 from chromputer_tracks.evaluation.sites import Sites, save_sites
-from chromputer_tracks.io.atomic import check_folder, output_errors
+from chromputer_tracks.io.atomic import check_folder, made_folder
 from chromputer_tracks.io.tss import read_tss
 from chromputer_tracks.model.checkpoints import LAST
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.experiment import Experiment
-from chromputer_tracks.model.processes import process_rank
+from chromputer_tracks.model.processes import find_accelerator, process_rank
 from chromputer_tracks.model.sources import Sources, open_sources
 from chromputer_tracks.model.training import (
     file_record,
@@ -140,6 +140,7 @@ def ablate(options: AblateOptions, report: Report, command: str = "") -> Ablatio
     subsets = named_subsets(config.inputs, options.subsets or default_subsets(config.inputs))
     _check_replicates(options)
     check_folder(options.out)
+    find_accelerator(config.fit)
     first_process = process_rank(config.fit) == 0
     if not first_process:
         report = silent
@@ -266,20 +267,19 @@ class _Study:
         config = replace(self._options.config, inputs=inputs, seed=seed)
         sources = with_subset(self._sources, inputs)
         prepare_process(config)
-        with output_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
         experiment = Experiment(config, sources)
         provenance = run_provenance(config, sources, self._command)
-        network = experiment.fit(
-            folder,
-            self._report,
-            resume=(folder / LAST).exists(),
-            fingerprint=self._identity(config, provenance),
-        )
-        heads = experiment.calibrated(experiment.sites(network, config.splits.validation))
-        sites = experiment.sites(network, config.splits.test)
-        if process_rank(config.fit) == 0:
-            save_sites(folder / "test.npz", sites, heads)
+        with made_folder(folder):
+            network = experiment.fit(
+                folder,
+                self._report,
+                resume=(folder / LAST).exists(),
+                fingerprint=self._identity(config, provenance),
+            )
+            heads = experiment.calibrated(experiment.sites(network, config.splits.validation))
+            sites = experiment.sites(network, config.splits.test)
+            if process_rank(config.fit) == 0:
+                save_sites(folder / "test.npz", sites, heads)
         return (sites, heads), model_spec(config, sources, heads, {}, provenance)
 
     def _identity(self, config: TrainConfig, provenance: Mapping[str, Any]) -> str:
