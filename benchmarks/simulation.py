@@ -7,7 +7,8 @@ posterior? And what is lost when a network is used on another cell type, with de
 alone and with local normalisation? Every figure is of all 200-bp bins of the test contigs, which
 nothing was fitted, stopped or chosen on. Results go to FOLDER/results.json as they come, and what
 is there is not computed again, so that a stopped study goes on; ``--out`` writes the tables into
-docs/simulation.md and the pictures beside it. One thread; about half an hour.
+docs/simulation.md and the pictures beside it. One thread; about half an hour on
+a quiet machine.
 """
 
 from __future__ import annotations
