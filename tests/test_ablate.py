@@ -18,6 +18,7 @@ from toy_training import BIN, LENGTHS, Toy, make_samples, make_toy, shorter
 from chromputer_tracks.analysis import ablate as study
 from chromputer_tracks.analysis.ablate import AblateOptions, Ablation, ablate
 from chromputer_tracks.analysis.ablate_files import table, terminal_tables, write_ablation
+from chromputer_tracks.analysis.references import ceiling_sites
 from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import ChromputerError, InputError, OutputError
 from chromputer_tracks.evaluation import baselines, sites
@@ -28,6 +29,7 @@ from chromputer_tracks.io.atomic import PARTIAL
 from chromputer_tracks.model.config import SitesConfig, TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
+from chromputer_tracks.model.sources import open_sources
 
 DRAWS = 40
 SUBSETS = ("vplot", "vplot+sequence")
@@ -499,6 +501,26 @@ def test_matched_sites_are_the_same_for_all_subsets_and_seeds(config, untrained,
     for row in found.rows:
         for label in row.scores.binary:
             assert label.sites == chosen
+
+
+def test_a_ceiling_stands_at_the_sites_of_the_first_labels(toy, config):
+    """Not at those that would match the second ones, where the two would agree too well."""
+    matched = replace(config, sites=SitesConfig("matched"))
+    with open_sources(matched) as sources:
+        (sample,) = sources.samples
+        found = ceiling_sites(
+            matched, sources, sample, None, {"TF": toy.folder / "peaks" / "Even.bed"}
+        )
+    known = found.binary[0] >= 0
+    assert 10 < known.sum() < 50
+    assert np.isfinite(found.logits[2, known]).all()
+    every = [(c, at) for c in LENGTHS for at in toy.planted[c]]
+    even = {at // BIN for chrom, at in every[::2] if chrom == "chr3"}
+    called = np.array([k in even for k in range(60)])
+    np.testing.assert_array_equal(found.logits[2, known] > 0, called[known])
+    # Every other positive is not in the second file.
+    assert (found.logits[2, found.binary[0] == 1] < 0).any()
+    assert np.isnan(found.logits[[0, 1, 3]]).all()
 
 
 def test_all_training_processes_but_the_first_only_train(config, untrained, tmp_path, monkeypatch):
