@@ -248,10 +248,10 @@ def test_a_checkpoint_that_cannot_be_read(tmp_path, content):
     if content is None:
         content = last.read_bytes()[: last.stat().st_size // 2]
     last.write_bytes(content)
-    with pytest.raises(InputError, match="cannot read .*last.ckpt: .* train without resuming"):
+    with pytest.raises(InputError, match="cannot read .*last.ckpt: .* start from the beginning"):
         fit(tmp_path, replace(FIT, epochs=1), resume=True)
     torch.save({"state_dict": {}}, last)
-    with pytest.raises(InputError, match="cannot read .*last.ckpt: .* train without resuming"):
+    with pytest.raises(InputError, match="cannot read .*last.ckpt: .* start from the beginning"):
         fit(tmp_path, replace(FIT, epochs=1), resume=True)
 
 

@@ -134,7 +134,7 @@ def test_refused_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (tmp_path / "locked").mkdir()
     # Permissions do not bind root, so the answer is simulated.
     monkeypatch.setattr(os, "access", lambda *_: False)
-    refuse(tmp_path / "locked", "no permission to write into this folder")
+    refuse(tmp_path / "locked", "no permission to write into the folder")
     monkeypatch.undo()
 
     def denied(*_: object, **__: object) -> str:

@@ -9,14 +9,17 @@ from pathlib import Path
 import pyBigWig
 import pysam
 import pytest
+import torch
 from rich.console import Console
 from typer.testing import CliRunner
 
 from chromputer_tracks.analysis.report_data import PlainTable
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.cli.tables import terminal_table
-from chromputer_tracks.errors import ChromputerError, ConfigError, InputError
-from chromputer_tracks.model.checkpoints import check_stopped
+from chromputer_tracks.errors import ChromputerError, ConfigError, InputError, OutputError
+from chromputer_tracks.io.atomic import check_folder
+from chromputer_tracks.model import training
+from chromputer_tracks.model.checkpoints import LAST, Progress, check_stopped, open_run
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.sources import open_sources
@@ -314,3 +317,41 @@ def test_tables_that_are_too_wide(width, tables, lines):
         assert text.count(row[0]) >= tables
     assert "transcription" in text
     assert "…" not in text
+
+
+def test_a_parent_that_may_not_be_written_into(tmp_path, monkeypatch):
+    """Also on a read-only disk, where permissions say nothing."""
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    message = f"cannot write {tmp_path / 'new'}: no permission to write into the folder {tmp_path},"
+    with pytest.raises(OutputError, match=message):
+        check_folder(tmp_path / "new")
+    (tmp_path / "there").mkdir()
+    check_folder(tmp_path / "there")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_stopped_training_says_how_to_go_on(tmp_path, monkeypatch, there):
+    out = tmp_path / "model"
+
+    def stopped(*_: object, **__: object) -> None:
+        if there:
+            (out / "training").mkdir(parents=True)
+            (out / "training" / LAST).touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train_model", stopped)
+    result = CliRunner().invoke(app, ["train", str(write_lab(tmp_path)), "--out", str(out)])
+    assert result.exit_code == 130
+    said = "The same command with --resume goes on after the last whole epoch" in result.stderr
+    assert said == there
+
+
+def test_a_run_of_other_settings_is_told_in_short(tmp_path):
+    identity = "\n".join(f"label{row} = 1" for row in range(6))
+    torch.save({"callbacks": {"progress": Progress(identity).state()}}, tmp_path / LAST)
+    changed = identity.replace("= 1", "= 2")
+    message = (
+        "label3 was 1, now 2; and 2 more. Train as it was, or from the beginning, with --force"
+    )
+    with pytest.raises(ConfigError, match=message):
+        open_run(tmp_path, changed, resume=True)

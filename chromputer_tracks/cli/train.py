@@ -37,6 +37,7 @@ def train(
 
     require("training", TRAINING)
     from chromputer_tracks.analysis.train_report import write_training_report
+    from chromputer_tracks.model.checkpoints import LAST
     from chromputer_tracks.model.config_file import load_config
     from chromputer_tracks.model.training import train_model
 
@@ -49,7 +50,12 @@ def train(
     command = shlex.join(["chromputer", *sys.argv[1:]])
     if resume and force:
         raise typer.BadParameter("goes on with what --force removes", param_hint="--resume")
-    trained = train_model(settings, out, console.print, command, resume=resume, force=force)
+    try:
+        trained = train_model(settings, out, console.print, command, resume=resume, force=force)
+    except (KeyboardInterrupt, SystemExit):
+        if (out / "training" / LAST).exists():
+            console.print("\nThe same command with --resume goes on after the last whole epoch")
+        raise
     if trained is None:  # not the first of several training processes
         return
     # Said before the report is made, which the model does not need.

@@ -45,8 +45,12 @@ def check_folder(out: Path) -> None:
     check_parent(out)
     if out.exists() and not out.is_dir():
         raise OutputError(f"cannot write {out}: it is a file; name a folder")
-    if out.exists() and not os.access(out, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write {out}: no permission to write into this folder")
+    folder = out if out.exists() else out.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"cannot write {out}: no permission to write into the folder {folder}, or its disk is "
+            f"read-only"
+        )
 
 
 @contextmanager

@@ -28,6 +28,8 @@ from chromputer_tracks.model.fit_config import FitConfig
 LAST, BEST, METRICS = "last.ckpt", "best.ckpt", "metrics.csv"
 _EVENTS = "events.out.tfevents.*"
 _KEY = "progress"
+_SHOWN = 4
+"""Differences from another run that a message names."""
 Row = dict[str, float]
 
 
@@ -170,13 +172,16 @@ def open_run(folder: Path, identity: str, *, resume: bool) -> Progress | None:
     except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no checkpoint of a run"
         raise InputError(
-            f"cannot read {last}: {reason}; train without resuming to start from the beginning"
+            f"cannot read {last}: {reason}; start from the beginning, with --force in place of "
+            f"--resume"
         ) from error
     different = _differences(progress.identity, identity)
     if different:
+        if len(different) > _SHOWN:
+            different[_SHOWN:] = [f"and {len(different) - _SHOWN} more"]
         raise ConfigError(
-            f"cannot resume: {last} is of another run: {'; '.join(different)}. Train as it was, "
-            f"or without resuming, which starts from the beginning"
+            f"cannot resume: {last} is of another run: {'; '.join(different)}. Train as it was, or "
+            f"from the beginning, with --force in place of --resume"
         )
     return progress
 

@@ -124,7 +124,7 @@ def fit_network(
         on_terminal = sys.stderr.isatty()
         callbacks: list[Callback] = [_Epochs(progress, fit, validate, folder, report)]
         if on_terminal:
-            callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
+            callbacks.append(_Bar(console_kwargs={"stderr": True}))
         several = fit.processes > 1 or fit.strategy == "ddp"
         trainer = lightning.Trainer(
             max_epochs=fit.epochs,
@@ -157,6 +157,13 @@ def fit_network(
     network.load_state_dict(progress.best)
     report(f"best epoch: {progress.best_epoch}, validation score {progress.best_score:.3f}")
     return network.cpu()
+
+
+class _Bar(RichProgressBar):
+    """Lightning's progress bar, which counts epochs from 0, as the lines beside it count them."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return f"epoch {current_epoch + 1} of {self.trainer.max_epochs}"
 
 
 def _run(trainer: lightning.Trainer, module: FitModule, checkpoint: Path | None) -> None:
