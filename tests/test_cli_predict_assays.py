@@ -150,6 +150,7 @@ def test_run_json_tells_of_each_assay(files) -> None:
         assert f"h3.bw: mean {source.density:.3g} per bp" in result.stderr
     assert record["assays"]["atac"]["format"] == "fragments"
     assert record["assays"]["atac"]["kept"] > 0
+    assert f"{files['atac'].name}: {record['assays']['atac']['kept']:,} fragments" in result.stderr
     assert {"reading atac", "reading h3"} <= set(record["stages"]["phases"])
 
 

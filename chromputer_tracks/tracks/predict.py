@@ -136,7 +136,7 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
         assays = {}
         for name, path in files.items():
             with stages.phase(f"reading {name}"):
-                assays[name] = _open(stack, path, sizes, options, report)
+                assays[name] = _open(stack, path, sizes, options, report, named=len(files) > 1)
         total = covered_bases(bins, sizes, model.spec.grid)
         writing = stack.enter_context(ExitStack())
         writer = writing.enter_context(
@@ -196,7 +196,13 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
 
 
 def _open(
-    stack: ExitStack, path: Path, sizes: ChromSizes, options: PredictOptions, report: Report
+    stack: ExitStack,
+    path: Path,
+    sizes: ChromSizes,
+    options: PredictOptions,
+    report: Report,
+    *,
+    named: bool,
 ) -> Assay:
     source = open_assay(
         stack,
@@ -207,7 +213,7 @@ def _open(
         options.scratch,
     )
     if isinstance(source, FragmentStore):
-        report.note(_fragment_note(source))
+        report.note(f"{path.name}: " * named + _fragment_note(source))
     else:
         report.note(f"{path.name}: mean {source.density:.3g} per bp")
     return source
