@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def terminal_table(table: PlainTable, width: int, rows: int | None = None) -> Gr
     """A table whose first columns name the row and whose columns of numbers stand to the right.
 
     One that is too wide has no frame around it, and its text breaks between words. Where that does
-    not do, further columns follow below, beside the names again: numbers are never cut.
+    not do, further columns follow below, beside the names again: figures are never cut.
 
     Args:
         table: caption, header and cells.
@@ -38,8 +39,8 @@ def terminal_table(table: PlainTable, width: int, rows: int | None = None) -> Gr
     if sum(whole) + _GAP * len(whole) + 1 <= width:
         return Group(_table(table.caption, columns, numbers, whole, frame=True))
     least = [
-        size if number else max(len(word) for cell in column for word in cell.split() or [""])
-        for column, number, size in zip(columns, numbers, whole, strict=True)
+        max(map(len, (*_words(name), *(rest if number else _words(*rest)))))
+        for (name, *rest), number in zip(columns, numbers, strict=True)
     ]
     names = numbers.index(True) if True in numbers else len(numbers)
     return Group(
@@ -54,6 +55,10 @@ def terminal_table(table: PlainTable, width: int, rows: int | None = None) -> Gr
             for part, places in enumerate(_parts(least, names, width))
         )
     )
+
+
+def _words(*texts: str) -> list[str]:
+    return " ".join(texts).split() or [""]
 
 
 def _parts(sizes: Sequence[int], names: int, width: int) -> list[list[int]]:
@@ -87,8 +92,9 @@ def _table(
         pad_edge=frame,
     )
     for (name, *_), number, size in zip(columns, numbers, least, strict=True):
+        header = "\n".join(wrap(name, size)) if number else name
         shown.add_column(
-            name, justify="right" if number else "left", no_wrap=number, min_width=size
+            header, justify="right" if number else "left", no_wrap=number, min_width=size
         )
     for row in list(zip(*columns, strict=True))[1:]:
         shown.add_row(*row)
