@@ -142,8 +142,8 @@ def test_calibration_is_that_of_the_validation_sites(found, name):
 
 def test_what_is_learnt_is_said(found):
     assert found[-1] == [
-        "gene proximity: learning from 1,500 sites and 600 genes",
-        "random forest: learning from 1,500 sites",
+        "gene proximity: learning from 1,494 sites and 600 genes",
+        "random forest: learning from 1,494 sites",
         "motif scan: 1 motif",
     ]
 

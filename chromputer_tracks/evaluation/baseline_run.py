@@ -96,12 +96,13 @@ def run_baselines(
     run = _Run(train, [*validation, *places], len(validation), heads)
     # Its frequencies are calibrated; the best threshold for F1 would call every site.
     yield run.result(MAJORITY, majority(run.known, run.asked), calibrated=False)
+    learnt = f"{int(run.known.labelled.sum()):,}"
     if tss is not None:
-        report(f"gene proximity: learning from {len(run.known):,} sites and {len(tss):,} genes")
+        report(f"gene proximity: learning from {learnt} sites and {len(tss):,} genes")
         seen, new = run.features(lambda place: gene_features(place.sites, tss))
         yield run.result(GENES, gene_proximity(run.known, seen, run.asked, new, seed))
     if train[0].fragments:
-        report(f"random forest: learning from {len(run.known):,} sites")
+        report(f"random forest: learning from {learnt} sites")
         seen, new = run.features(_fragments)
         yield run.result(FOREST, random_forest(run.known, seen, run.asked, new, seed, jobs))
     if motifs:

@@ -12,6 +12,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import FormatError, InputError, SpecError
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.atomic import atomic_path
@@ -57,6 +58,12 @@ class Sites:
         block = self.contig * (int(self.centre.max(initial=0)) // BLOCK + 1) + self.centre // BLOCK
         index: NDArray[np.int64] = np.unique(block, return_inverse=True)[1].astype(np.int64)
         return index
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Whether any label of each site is known, bool (n,)."""
+        known: NDArray[np.bool_] = (self.states != UNKNOWN) | (self.binary != UNKNOWN).any(axis=0)
+        return known | ~np.isnan(self.continuous).all(axis=0)
 
     def select(self, keep: NDArray[np.bool_] | NDArray[np.intp]) -> Sites:
         """The sites that a mask or an index array picks."""

@@ -84,9 +84,6 @@ class Experiment:
 
     def summary(self) -> str:
         """What will be trained, in a line."""
-        sites = self.training_sites
-        known = (sites.states != UNKNOWN) | (sites.binary != UNKNOWN).any(axis=0)
-        known |= ~np.isnan(sites.continuous).all(axis=0)
         parts = [
             f"{number} {what}{'s' if number != 1 else ''}"
             for number, what in (
@@ -102,7 +99,7 @@ class Experiment:
         contigs = len(self.config.splits.train)
         return (
             f"training on {contigs} contig{'s' if contigs != 1 else ''}{of}: "
-            f"{int(known.sum()):,} sites, "
+            f"{int(self.training_sites.labelled.sum()):,} sites, "
             f"{len(self._plan):,} segments an epoch; {', '.join(parts)}"
         )
 
