@@ -376,3 +376,22 @@ def test_sites_without_a_label_are_not_counted():
     )
     assert sites.labelled.tolist() == [True, True, True, False]
     assert not replace(sites, continuous=sites.continuous[:0]).labelled[2:].any()
+
+
+def test_a_folder_of_other_things_is_not_trained_into(tmp_path):
+    path = write_lab(tmp_path)
+    (tmp_path / "README.md").write_text("my project")
+    with pytest.raises(OutputError, match="holds files that are not of a model .*pass --force"):
+        train_model(load_config(path), tmp_path, print)
+    assert (tmp_path / "README.md").read_text() == "my project"
+    assert not (tmp_path / "training").exists()
+
+
+def test_a_configuration_from_windows(tmp_path):
+    path = write_lab(tmp_path)
+    plain = load_config(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert load_config(path) == plain
+    path.write_bytes(path.read_bytes() + b"[fti]\r\nepochs = 2\r\n")
+    with pytest.raises(ConfigError, match=r"line 18: unknown key 'fti'; did you mean 'fit'\?"):
+        load_config(path)

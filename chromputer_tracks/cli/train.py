@@ -23,7 +23,11 @@ def train(
     ] = False,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Start from the beginning where a run was stopped."),
+        typer.Option(
+            "--force",
+            help="Start from the beginning where a run was stopped; write into a folder that "
+            "holds other files.",
+        ),
     ] = False,
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Instead of the configuration's.")

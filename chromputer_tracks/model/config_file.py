@@ -27,7 +27,7 @@ def load_config(path: Path, root: Path | None = None) -> TrainConfig:
         ConfigError: names the file, the line, the key, the value and what would be right.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows' editors write the mark
         raw = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from chromputer_tracks import __version__
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.evaluation.baseline_run import Place, run_baselines
 from chromputer_tracks.evaluation.metrics_json import split_metrics
 from chromputer_tracks.evaluation.motif_scan import jaspar_matrix
@@ -78,7 +78,7 @@ def train_model(
         report: told what happens, a line at a time.
         command: recorded in the model's provenance.
         resume: go on from the last checkpoint in ``out/training``, if there is one.
-        force: start from the beginning also where ``out`` holds a run that was stopped.
+        force: also where ``out`` holds other files, or a run that was stopped, which is removed.
 
     Returns:
         What was trained; None in all training processes but the first, which writes the model.
@@ -93,8 +93,10 @@ def train_model(
     folder = out / "training"
     if process_rank(config.fit) != 0:
         report = silent
-    elif not resume and not force:
-        check_stopped(folder, out / PREDICT)
+    elif not force:
+        _check_free(out)
+        if not resume:
+            check_stopped(folder, out / PREDICT)
     with open_sources(config) as sources:
         experiment = Experiment(config, sources)
         report(experiment.summary())
@@ -121,6 +123,16 @@ def train_model(
             path.write_text(model_card(spec, config.description, notes), encoding="utf-8")
     # The test split is the last.
     return Trained(spec, out, parity, sites, scores, baselines)
+
+
+def _check_free(out: Path) -> None:
+    """A folder of other things may hold a README.md, too, that is not to be replaced unasked."""
+    names = {path.name for path in out.iterdir()} if out.exists() else set()
+    if names and not names & {PREDICT, "model.json", "training"}:
+        raise OutputError(
+            f"{out} holds files that are not of a model ({min(names)}, for one): name another "
+            f"folder, or pass --force"
+        )
 
 
 def model_spec(
