@@ -81,6 +81,8 @@ def test_lines(done):
         r"epoch 2 of 2: loss .*",
         r"best epoch: [12], validation score 0\.\d{3}",
         r"scoring the validation and test contigs",
+        r"on the test contigs: accuracy 0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\], macro-F1 0\.\d{3} "
+        r"\[0\.\d{3}, [01]\.\d{3}\], mean AUPRC of 2 labels 0\.\d{3}, Pearson -?0\.\d{3}",
         rf"model written to {out}, its figures to {out / 'README.md'}; ONNX Runtime and PyTorch "
         rf"agree within 2e-06",
         rf"report written to {out / 'training' / 'report.html'}",

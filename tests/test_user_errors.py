@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pyBigWig
 import pysam
 import pytest
 import torch
-from rich.console import Console
 from typer.testing import CliRunner
 
-from chromputer_tracks.analysis.report_data import PlainTable
 from chromputer_tracks.cli.main import app
-from chromputer_tracks.cli.tables import terminal_table
-from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import ChromputerError, ConfigError, InputError, OutputError
-from chromputer_tracks.evaluation.sites import Sites
 from chromputer_tracks.io.atomic import check_folder
 from chromputer_tracks.model import training
 from chromputer_tracks.model.checkpoints import LAST, Progress, check_stopped, open_run
@@ -290,41 +282,6 @@ def test_what_cannot_be_trained_leaves_no_folder(tmp_path, monkeypatch, text):
     assert not (tmp_path / "model").exists()
 
 
-WIDE = PlainTable(
-    "sites",
-    ("label", "name", "bins to train on", "validation", "test"),
-    (
-        ("S1", "Weak transcription / cohesin", "1,913 (58.0%)", "492 (61.7%)", "785 (57.8%)"),
-        ("S2", "Quiescent", "525 (15.9%)", "134 (16.8%)", "–"),
-    ),
-)
-
-
-@pytest.mark.parametrize(
-    ("width", "tables", "lines"), [(87, 1, 7), (86, 1, 6), (65, 1, 8), (64, 2, 12), (40, 3, 20)]
-)
-def test_tables_that_are_too_wide(width, tables, lines):
-    """Frame, then names in several lines, then several tables; no figure is ever cut."""
-    console = Console(width=width, file=io.StringIO())
-    console.print(terminal_table(WIDE, width))
-    shown = console.file.getvalue().splitlines()
-    assert [line.strip() for line in shown if line.startswith("sites")] == [
-        "sites",
-        *["sites, continued"] * (tables - 1),
-    ]
-    assert len(shown) == lines
-    assert max(len(line.rstrip()) for line in shown) <= width
-    text = "\n".join(shown)
-    for row in WIDE.rows:
-        for cell in row[2:]:
-            assert cell in text
-        assert text.count(row[0]) >= tables
-    for word in " ".join(WIDE.header).split():
-        assert word in text
-    assert "transcription" in text
-    assert "…" not in text
-
-
 def test_a_parent_that_may_not_be_written_into(tmp_path, monkeypatch):
     """Also on a read-only disk, where permissions say nothing."""
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
@@ -361,21 +318,6 @@ def test_a_run_of_other_settings_is_told_in_short(tmp_path):
     )
     with pytest.raises(ConfigError, match=message):
         open_run(tmp_path, changed, resume=True)
-
-
-def test_sites_without_a_label_are_not_counted():
-    sites = Sites(
-        ("chr1",),
-        np.zeros(4, dtype=np.int64),
-        np.arange(4) * 200 + 100,
-        np.zeros((4, 4), dtype=np.float32),
-        np.array([0, UNKNOWN, UNKNOWN, UNKNOWN]),
-        np.array([[UNKNOWN, 0, UNKNOWN, UNKNOWN]]),
-        np.array([[np.nan, np.nan, 0, np.nan]], dtype=np.float32),
-        2,
-    )
-    assert sites.labelled.tolist() == [True, True, True, False]
-    assert not replace(sites, continuous=sites.continuous[:0]).labelled[2:].any()
 
 
 def test_a_folder_of_other_things_is_not_trained_into(tmp_path):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chromputer_tracks.cli.config_flags import Config, Data, Epochs
+
+if TYPE_CHECKING:
+    from chromputer_tracks.evaluation.scores import Scores
 
 
 def train(
@@ -62,6 +65,7 @@ def train(
         raise
     if trained is None:  # not the first of several training processes
         return
+    console.print(f"on the test contigs: {_headline(trained.scores)}")
     # Said before the report is made, which the model does not need.
     console.print(
         f"model written to {trained.folder}, its figures to {trained.folder / 'README.md'}; ONNX "
@@ -69,3 +73,22 @@ def train(
     )
     report = write_training_report(trained, settings, config.read_text(encoding="utf-8"))
     console.print(f"report written to {report}")
+
+
+def _headline(scores: Scores) -> str:
+    """The figures of each kind of head."""
+    parts = []
+    if scores.states is not None:
+        for name, item in (
+            ("accuracy", scores.states.accuracy),
+            ("macro-F1", scores.states.macro_f1),
+        ):
+            parts.append(f"{name} {item.value:.3f} [{item.low:.3f}, {item.high:.3f}]")
+    for name, values, of in (
+        ("AUPRC", [item.auprc.value for item in scores.binary], "label"),
+        ("Pearson", [item.pearson.value for item in scores.continuous], "signal"),
+    ):
+        if values:
+            many = f"mean {name} of {len(values)} {of}s" if len(values) > 1 else f"{name}"
+            parts.append(f"{many} {sum(values) / len(values):.3f}")
+    return ", ".join(parts) or "no label can be scored"
