@@ -324,6 +324,13 @@ def test_a_sound_dataset_has_no_warnings():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
+        (
+            made(
+                [(100, 900)],
+                samples=(SampleSummary("s", True, (AssayDepth("atac", 10, 0.84),)),),
+            ),
+            r"^atac has 0\.84 fragments per kb, fewer than 1: .* right file",
+        ),
         (made([(49, 9000)], [(60, 9000)]), "label A has 49 positive bins in train, fewer than 50"),
         (made([(60, 60)], [(0, 9)]), "label A has no positive bin in validation: .* calibrated"),
         (made([(60, 60)], None, [(0, 9)]), "label A has no positive bin in test: .* scored"),

@@ -11,8 +11,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from chromputer_tracks.analysis.dataset_report import write_dataset
 from chromputer_tracks.cli.main import app
-from chromputer_tracks.errors import ChromputerError, ConfigError, InputError, OutputError
+from chromputer_tracks.errors import (
+    ChromputerError,
+    ConfigError,
+    ContigError,
+    InputError,
+    OutputError,
+)
 from chromputer_tracks.io.atomic import check_folder
 from chromputer_tracks.model import training
 from chromputer_tracks.model.checkpoints import LAST, Progress, check_stopped, open_run
@@ -337,3 +344,12 @@ def test_a_configuration_from_windows(tmp_path):
     path.write_bytes(path.read_bytes() + b"[fti]\r\nepochs = 2\r\n")
     with pytest.raises(ConfigError, match=r"line 18: unknown key 'fti'; did you mean 'fit'\?"):
         load_config(path)
+
+
+def test_start_sites_are_checked_with_the_dataset(tmp_path):
+    path = write_lab(tmp_path, genes="1\t5\t6\ta\t0\t+\n")
+    text = path.read_text().replace("[splits]", 'tss = "genes.bed"\n[splits]')
+    path.write_text(text.replace("agreement = 'rank'", ""))
+    with pytest.raises(ContigError, match="genes.bed: '1' not in .*has 'chr1'"):
+        write_dataset(path, None, tmp_path / "out", "")
+    assert not (tmp_path / "out").exists()

@@ -22,6 +22,7 @@ from chromputer_tracks.analysis.report import (
     write_report,
 )
 from chromputer_tracks.io.atomic import atomic_path, check_folder, output_errors
+from chromputer_tracks.io.tss import read_tss
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.sources import open_sources
 
@@ -69,6 +70,8 @@ def write_dataset(config: Path, data: Path | None, out: Path, command: str) -> S
     check_folder(out)
     settings = load_config(config, data)
     with open_sources(settings) as sources:
+        if settings.data.tss is not None:
+            read_tss(settings.data.tss, sources.sizes)  # not shown, but checked as all files are
         counts = count_dataset(settings, sources)
         vplots = tuple(dataset_vplots(settings, sources))
     tables, warnings = dataset_tables(counts), dataset_warnings(counts)

@@ -18,14 +18,31 @@ UNBALANCED = 0.25
 LOST_PEAKS = 0.05
 """Share of a label's peaks in the blacklist above which it is named."""
 
+SHALLOW = 1.0
+"""Fragments per kb below which a V-plot of a window is nearly empty."""
+
 _LEAST_EXPECTED = 10.0
 """Positives expected at the overall prevalence, below which chance alone makes numbers differ."""
 
 
 def dataset_warnings(data: Dataset) -> tuple[str, ...]:
     """One sentence for each thing that may spoil the training or its evaluation."""
-    checks = (_few, _absent, _bare_contigs, _uneven, _alike, _lost_peaks, _badly_matched, _unused)
+    checks = (
+        *(_shallow, _few, _absent, _bare_contigs, _uneven, _alike),
+        *(_lost_peaks, _badly_matched, _unused),
+    )
     return tuple(warning for check in checks for warning in check(data))
+
+
+def _shallow(data: Dataset) -> Iterator[str]:
+    for sample in data.samples:
+        for assay in sample.assays:
+            if assay.fragments is not None and assay.density < SHALLOW:
+                of = "" if len(data.samples) == 1 else f" of {sample.name}"
+                yield (
+                    f"{assay.name}{of} has {assay.density:.3g} fragments per kb, fewer than "
+                    f"{SHALLOW:g}: little can be learnt from it; is it the right file?"
+                )
 
 
 def _few(data: Dataset) -> Iterator[str]:
