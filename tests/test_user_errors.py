@@ -9,6 +9,7 @@ import pyBigWig
 import pysam
 import pytest
 import torch
+from tiny_models import write_tiny_model
 from typer.testing import CliRunner
 
 from chromputer_tracks.analysis.dataset_report import write_dataset
@@ -19,7 +20,9 @@ from chromputer_tracks.errors import (
     ContigError,
     InputError,
     OutputError,
+    SpecError,
 )
+from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.io.atomic import check_folder
 from chromputer_tracks.model import training
 from chromputer_tracks.model.checkpoints import LAST, Progress, check_stopped, open_run
@@ -353,3 +356,21 @@ def test_start_sites_are_checked_with_the_dataset(tmp_path):
     with pytest.raises(ContigError, match="genes.bed: '1' not in .*has 'chr1'"):
         write_dataset(path, None, tmp_path / "out", "")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", [None, "{"])
+def test_a_graph_stands_in_for_its_spec(tmp_path, text):
+    folder = write_tiny_model(tmp_path / "tiny")
+    (folder / "model.json").unlink()
+    if text is not None:
+        (folder / "model.json").write_text(text)
+    with pytest.raises(SpecError, match="model.json: ") as caught:
+        load_model(folder)
+    (note,) = caught.value.__notes__
+    assert note.startswith(f"{folder / 'predict.onnx'} carries the spec")
+    assert load_model(folder / "predict.onnx").name == "tiny"
+    # Not where it is of no help.
+    (folder / "predict.onnx").write_text("no graph")
+    with pytest.raises(SpecError, match="model.json: ") as caught:
+        load_model(folder)
+    assert not hasattr(caught.value, "__notes__")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,13 +80,19 @@ def load_model(name_or_path: str | Path) -> Model:
         graph = path / PREDICT
         if not graph.is_file():
             raise SpecError(f"{path}: no {PREDICT} in this folder; it is not a model folder")
-        spec = read_spec(path)
+        try:
+            spec = read_spec(path)
+        except SpecError as error:
+            with suppress(SpecError):
+                _check_graph(graph)
+                error.add_note(f"{graph} carries the spec, too, and can be used alone: name it")
+            raise
         embedded = _check_graph(graph)
         # As text: a metric may be NaN, which is not equal to itself.
         if spec.to_json() != embedded.to_json():
             raise SpecError(
                 f"{path / SPEC} differs from the spec inside {PREDICT}"
-                f"{_first_difference(spec, embedded)}: export the model again"
+                f"{_first_difference(spec, embedded)}: copy the folder again, or name {graph} alone"
             )
         return Model(spec, graph)
     return Model(_check_graph(path), path)
@@ -122,7 +129,7 @@ def _check_graph(path: Path) -> ModelSpec:
     try:
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except ORT_ERRORS as error:
-        raise SpecError(f"{path}: not a readable ONNX model: {error}") from error
+        raise SpecError(f"{path}: not a readable ONNX model, copy it again: {error}") from error
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise SpecError(
