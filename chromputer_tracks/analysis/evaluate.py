@@ -14,7 +14,7 @@ from chromputer_tracks.analysis.evaluate_models import (
     checked_models,
     open_entrant,
 )
-from chromputer_tracks.analysis.references import ceiling_sites, sample_baselines
+from chromputer_tracks.analysis.references import CEILING, ceiling_sites, sample_baselines
 from chromputer_tracks.analysis.vplots import VplotSet, state_vplots
 from chromputer_tracks.errors import ChromputerError, InputError
 from chromputer_tracks.evaluation.bootstrap import DRAWS
@@ -32,9 +32,6 @@ from chromputer_tracks.model.sources import Sample, Sources, open_sources
 from chromputer_tracks.spec import HeadSpec
 
 Role = Literal["model", "baseline", "ceiling"]
-
-CEILING = "replicate"
-"""Name of the second label files among models and baselines."""
 
 
 @dataclass(frozen=True, slots=True)
