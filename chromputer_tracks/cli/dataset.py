@@ -9,23 +9,18 @@ from typing import Annotated
 
 import typer
 
+from chromputer_tracks.cli.config_flags import Config, Data
+
 _MOST_ROWS = 40
 """Rows of a table that the terminal shows; the files have all."""
 
 
 def dataset(
-    config: Annotated[Path, typer.Argument(help="Training configuration (TOML).")],
+    config: Config,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for dataset.html and dataset.tsv.")
     ],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            help="Folder that relative paths in the configuration start from; "
-            "default: the configuration's own folder.",
-        ),
-    ] = None,
+    data: Data = None,
 ) -> None:
     """Show what a configuration trains and scores: sites by class, contig and split."""
     from chromputer_tracks.cli.console import stderr_console
