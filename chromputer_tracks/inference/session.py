@@ -207,16 +207,33 @@ class Session:
         Raises:
             ProviderError: ONNX Runtime failed, for instance for want of memory.
         """
+        (logits,) = self.fetch(["logits"], inputs)
+        return logits
+
+    def fetch(
+        self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]
+    ) -> list[NDArray[np.float32]]:
+        """Any of the graph's outputs for a batch.
+
+        Args:
+            outputs: their names; ``predict.onnx`` has ``logits`` and ``embedding``.
+            inputs: input name to array.
+
+        Returns:
+            the arrays, in the order of ``outputs``.
+
+        Raises:
+            ProviderError: ONNX Runtime failed, for instance for want of memory.
+        """
         try:
-            (logits,) = self._session.run(["logits"], dict(inputs))
+            found: list[NDArray[np.float32]] = self._session.run(list(outputs), dict(inputs))
         except ORT_ERRORS as error:
             shapes = ", ".join(f"{name} {array.shape}" for name, array in inputs.items())
             raise ProviderError(
                 f"{self._model}: ONNX Runtime failed on {self.provider} with {shapes}; when memory "
                 f"ran out, lower the tile or batch size: {error}"
             ) from error
-        result: NDArray[np.float32] = logits
-        return result
+        return found
 
 
 def open_session(
