@@ -17,14 +17,14 @@ def demo(
 ) -> None:
     """Predict chromatin states and TF binding of the yeast genome from real ATAC-seq that ships."""
     from chromputer_tracks.cli.predict import run_predict
+    from chromputer_tracks.inference.sample import SampleFiles
     from chromputer_tracks.tracks.predict import PredictOptions
 
     example = example_folder()
     run_predict(
         PredictOptions(
             model="yeast-atac",
-            fasta=example / "sacCer3.fa.gz",
-            fragments=example / "atac.fragments.tsv.gz",
+            sample=SampleFiles(example / "sacCer3.fa.gz", example / "atac.fragments.tsv.gz"),
             out=out,
             command=("chromputer", "demo", "--out", str(out)),
         )

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from chromputer_tracks.cli.predict import ProviderName
+from chromputer_tracks.cli.sample_flags import Provider, ProviderName, Threads
 
 
 class SplitName(StrEnum):
@@ -84,13 +84,8 @@ def evaluate(
     ] = False,
     draws: Annotated[int, typer.Option(min=10, help="Bootstrap resamples.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of resampling and baselines.")] = 0,
-    provider: Annotated[
-        ProviderName,
-        typer.Option(help="Where to run; auto takes a GPU when one works, else the CPU."),
-    ] = ProviderName.AUTO,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; default: those this process may use.")
-    ] = None,
+    provider: Provider = ProviderName.AUTO,
+    threads: Threads = None,
 ) -> None:
     """Score models on held-out contigs, with intervals, paired tests and baselines."""
     from chromputer_tracks.cli.console import stderr_console

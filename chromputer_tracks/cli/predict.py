@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,18 @@ from chromputer_tracks.cli.fragment_flags import (
     MinMapq,
     Tn5Shift,
 )
+from chromputer_tracks.cli.sample_flags import (
+    AssayFiles,
+    FastaFile,
+    Force,
+    FragmentsFile,
+    ModelName,
+    Provider,
+    ProviderName,
+    Scratch,
+    Threads,
+    sample_files,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,35 +33,12 @@ if TYPE_CHECKING:
     from chromputer_tracks.tracks.predict import PredictOptions, PredictResult
 
 
-class ProviderName(StrEnum):
-    """Values of ``--provider``."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-    TENSORRT = "tensorrt"
-
-
 def predict(
-    model: Annotated[
-        str,
-        typer.Argument(help="Model folder, .onnx file or shipped model (chromputer models)."),
-    ],
-    fasta: Annotated[Path, typer.Option(help="Genome FASTA, plain or bgzip, with its .fai.")],
+    model: ModelName,
+    fasta: FastaFile,
     out: Annotated[Path, typer.Option(help="Folder for the tracks; its parent must exist.")],
-    fragments: Annotated[
-        Path | None,
-        typer.Option(
-            help="Paired-end BAM, fragments.tsv.gz or BEDPE, for models of one assay of fragments."
-        ),
-    ] = None,
-    assay: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=FILE",
-            help="File of one of the model's assays (fragments or bigWig); may be repeated.",
-        ),
-    ] = None,
+    fragments: FragmentsFile = None,
+    assay: AssayFiles = None,
     regions: Annotated[
         Path | None, typer.Option(help="Predict only the bins that touch the regions of this BED.")
     ] = None,
@@ -60,13 +48,8 @@ def predict(
             help="Predict only this chromosome or region (chrI:1,001-2,000); may be repeated."
         ),
     ] = None,
-    provider: Annotated[
-        ProviderName,
-        typer.Option(help="Where to run; auto takes a GPU when one works, else the CPU."),
-    ] = ProviderName.AUTO,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; default: those this process may use.")
-    ] = None,
+    provider: Provider = ProviderName.AUTO,
+    threads: Threads = None,
     average_strands: Annotated[
         bool,
         typer.Option("--average-strands", help="Average over both strands; twice the time."),
@@ -77,41 +60,35 @@ def predict(
     tn5_shift: Tn5Shift = None,
     tile: Annotated[int | None, typer.Option(min=1, help="Outputs per tile.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Tiles per run of the network.")] = None,
-    scratch: Annotated[
-        Path | None, typer.Option(help="Folder for temporary files; default: the system's.")
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Write into a folder that holds other files.")
-    ] = False,
+    scratch: Scratch = None,
+    force: Force = False,
 ) -> None:
     """Predict tracks of a genome: chromatin states and binding probabilities for every base."""
     import sys
 
-    from chromputer_tracks.cli.requirements import named_files
     from chromputer_tracks.inference.genome import DEFAULT_BATCH, DEFAULT_TILE
-    from chromputer_tracks.io.fragments import FragmentOptions
     from chromputer_tracks.tracks.predict import PredictOptions
 
     options = PredictOptions(
         model=model,
-        fasta=fasta,
+        sample=sample_files(
+            fasta,
+            fragments,
+            assay,
+            scratch,
+            min_mapq,
+            drop_duplicates,
+            exclude_contig,
+            tn5_shift,
+        ),
         out=out,
-        fragments=fragments,
-        assays=named_files("--assay", assay or []),
         regions=regions,
         chroms=tuple(chrom or ()),
         provider=provider.value,
         threads=threads,
         average_strands=average_strands,
-        fragment_options=FragmentOptions(
-            min_mapq=min_mapq,
-            drop_duplicates=drop_duplicates,
-            exclude=tuple(exclude_contig or ()),
-            tn5_shift=tn5_shift,
-        ),
         tile=tile or DEFAULT_TILE,
         batch=batch or DEFAULT_BATCH,
-        scratch=scratch,
         force=force,
         command=("chromputer", *sys.argv[1:]),
     )
