@@ -24,15 +24,23 @@ TRAINING = (
 )
 """Modules of the extra ``train``."""
 
-_PACKAGES = {"sklearn": "scikit-learn"}
+DRAWING = ("jinja2", "matplotlib")
+"""Modules of the extra ``analysis`` that draw figures and pages."""
+MOTIFS = (*DRAWING, "logomaker", "memelite", "modiscolite", "pyjaspar")
+"""Modules of the extra ``analysis`` that find and match motifs."""
+MAPS = (*DRAWING, "sklearn")
+"""Modules of the extra ``analysis`` that lay out sites."""
+
+_PACKAGES = {"sklearn": "scikit-learn", "modiscolite": "modisco-lite"}
 
 
-def require(what: str, modules: Sequence[str]) -> None:
+def require(what: str, modules: Sequence[str], extra: str = "train") -> None:
     """Check that modules are there, before minutes are spent on what then fails.
 
     Args:
         what: needs them, as the message begins.
-        modules: of the extra ``train``.
+        modules: of the extra.
+        extra: that installs them.
 
     Raises:
         DependencyError: names the packages that are missing and how to install them.
@@ -42,7 +50,7 @@ def require(what: str, modules: Sequence[str]) -> None:
     ]
     if missing:
         raise DependencyError(
-            f"{what} needs {', '.join(missing)}: pip install 'chromputer-tracks[train]'"
+            f"{what} needs {', '.join(missing)}: pip install 'chromputer-tracks[{extra}]'"
         )
 
 
