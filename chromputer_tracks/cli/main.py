@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import signal
 import sys
 import traceback
@@ -72,6 +74,10 @@ app.command()(ablate)
 app.command()(evaluate)
 app.command()(simulate)
 app.command()(doctor)
+for _name in ("explain", "motifs", "filters", "embed", "vplot", "quiz"):
+    if importlib.util.find_spec(f"chromputer_tracks.cli.{_name}"):
+        _module = importlib.import_module(f"chromputer_tracks.cli.{_name}")
+        app.command()(getattr(_module, _name))
 
 
 def _print_version(value: bool) -> None:
