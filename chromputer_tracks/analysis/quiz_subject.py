@@ -1,0 +1,146 @@
+"""What a quiz asks: chromatin states, or whether a label is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.data.labels import LabelSet, Mask, PeakLabels, StateLabels
+from chromputer_tracks.data.probabilities import probabilities
+from chromputer_tracks.errors import FormatError, InputError
+from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.io.bed import read_bed
+from chromputer_tracks.io.state_table import read_state_table
+from chromputer_tracks.spec import Label, ModelSpec
+
+_GREY = (150, 150, 150)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is asked.
+
+    Attributes:
+        title: of the question, such as ``chromatin state`` or ``Reb1 binding``.
+        classes: the possible answers.
+        labels: which class a site is of.
+        rows: the model's outputs that speak of it: all states, or one binary label.
+    """
+
+    title: str
+    classes: tuple[Label, ...]
+    labels: LabelSet
+    rows: slice
+
+    @property
+    def binary(self) -> bool:
+        """Whether it is one binary label: the classes are *no* and *yes*."""
+        return bool(self.labels.binary)
+
+    @property
+    def states(self) -> int:
+        """How many states there are; 0 for a binary label."""
+        return 0 if self.binary else len(self.classes)
+
+    def truth(self, sites: Sites) -> NDArray[np.int64]:
+        """Class of each site, ``UNKNOWN`` where it is not known; int64 (n,)."""
+        return sites.binary[0] if self.binary else sites.states
+
+    def probabilities(self, logits: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.float32]:
+        """Calibrated probability of each class, as ``predict`` writes it; float32 (classes, n).
+
+        Args:
+            logits: float32 (outputs, n), in the order of the model's outputs.
+            spec: the model.
+        """
+        rows = probabilities(logits, spec.heads)[self.rows]
+        return np.concatenate([1 - rows, rows]) if self.binary else rows
+
+
+def states_subject(
+    spec: ModelSpec, bed: Path, table: Path | None, sizes: ChromSizes, masked: Mask
+) -> Subject:
+    """The chromatin states of a BED.
+
+    Args:
+        spec: the model.
+        bed: segments whose names are the model's states.
+        table: names and colours of the states; None: the model's own.
+        sizes: the genome's contigs.
+        masked: positions to leave out.
+
+    Raises:
+        InputError: the model has no states, or not those of a file.
+        FormatError: a file is malformed, or segments overlap.
+    """
+    head = next((head for head in spec.heads if head.kind == "states"), None)
+    if head is None:
+        raise InputError(
+            f"model {spec.name} predicts no states; ask for one of its labels with --binary"
+        )
+    codes = {label.name: code for code, label in enumerate(head.labels)}
+    classes = head.labels
+    if table is not None:
+        named = {label.name: label for label in read_state_table(table)}
+        if named.keys() != codes.keys():
+            raise InputError(
+                f"{table} names the states {', '.join(named)}, but model {spec.name} has "
+                f"{', '.join(codes)}"
+            )
+        classes = tuple(named[name] for name in codes)
+    segments = []
+    for record in read_bed(bed, sizes):
+        if record.name not in codes:
+            raise InputError(
+                f"{bed}: {record.interval} is of state {record.name!r}, which model {spec.name} "
+                f"does not have; it has {', '.join(codes)}"
+            )
+        segments.append((record.chrom, record.start, record.end, codes[record.name]))
+    try:
+        states = StateLabels.from_segments(segments)
+    except InputError as error:
+        raise FormatError(f"{bed}: {error}") from error
+    rows = spec.head_slices()[head.name]
+    return Subject("chromatin state", classes, LabelSet(states, (), masked), rows)
+
+
+def binary_subject(
+    spec: ModelSpec, name: str, peaks: Path, sizes: ChromSizes, masked: Mask
+) -> Subject:
+    """Whether a site has a binary label.
+
+    A site is bound where a peak's centre lies in the ``label_bin`` bp around it; one with a centre
+    in the ``label_bin`` bp beyond on either side is not asked.
+
+    Args:
+        spec: the model.
+        name: of the label.
+        peaks: BED or narrowPeak.
+        sizes: the genome's contigs.
+        masked: positions to leave out.
+
+    Raises:
+        InputError: the model has no such label, or the file cannot be used.
+    """
+    rows = {
+        label.name: (row, label)
+        for head in spec.heads
+        if head.kind == "binary"
+        for row, label in enumerate(head.labels, spec.head_slices()[head.name].start)
+    }
+    if name not in rows:
+        raise InputError(
+            f"--binary {name}: model {spec.name} has no such binary label; it has "
+            f"{', '.join(rows) or 'none'}"
+        )
+    row, label = rows[name]
+    centres = ((record.chrom, record.centre) for record in read_bed(peaks, sizes))
+    found = PeakLabels.from_peaks(centres, spec.label_bin, spec.label_bin)
+    classes = (Label(f"no-{name}", f"no {name}", _GREY), Label(name, label.title, label.color))
+    return Subject(
+        f"{name} binding", classes, LabelSet(None, (found,), masked), slice(row, row + 1)
+    )
