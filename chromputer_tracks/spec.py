@@ -18,6 +18,15 @@ from chromputer_tracks.intervals import Grid
 SPEC_VERSION = 2
 METADATA_KEY = "chromputer_model_spec"
 
+PREDICT = "predict.onnx"
+"""A model folder's graph from inputs to logits."""
+EXPLAIN = "explain.onnx"
+"""A model folder's graph from one window to contributions."""
+DEEPLIFT = "explain.deeplift"
+"""Input of the explaining graph, a bool: DeepLIFT, or gradient times input."""
+WEIGHTS = "explain.weights"
+"""Input of the explaining graph, float32 (n, outputs): the logits' weights in what is explained."""
+
 InputKind = Literal["sequence", "vplot", "signal"]
 HeadKind = Literal["states", "binary", "continuous"]
 Transform = Literal["log1p", "asinh", "sqrt", "none"]
@@ -339,6 +348,34 @@ class ModelSpec:
             raise SpecError(f"{source}: {error}") from error
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SpecError(f"{source}: a key is missing, unknown or ill-typed: {error}") from error
+
+
+def reference_name(name: str) -> str:
+    """The explaining graph's input that holds the references of an input."""
+    return f"{name}.reference"
+
+
+def layer_name(name: str, part: str) -> str:
+    """The explaining graph's output with a part of an input's first layer."""
+    return f"layer.{name}.{part}"
+
+
+def explain_outputs(inputs: tuple[InputSpec, ...]) -> list[str]:
+    """The explaining graph's outputs, all float32, in order.
+
+    ``explain.logit`` (n,) and ``explain.difference`` (n,), of the logit from the mean of the
+    references; of each input ``contributions.NAME`` in the shape of the input (of a sequence only
+    of the base that is there, (n, window)), ``hypothetical.NAME`` (n, 4, window) of a sequence's
+    bases, ``shape.NAME`` (n, features, window) of its shape, and ``filters.NAME`` (n, filters).
+    """
+    names = ["explain.logit", "explain.difference"]
+    for item in inputs:
+        if item.bases:
+            names.append(f"contributions.{item.name}")
+            names += [f"hypothetical.{item.name}"] * (item.kind == "sequence")
+        names += [f"shape.{item.name}"] * bool(item.shape)
+        names.append(f"filters.{item.name}")
+    return names
 
 
 def _input(raw: dict[str, Any]) -> InputSpec:

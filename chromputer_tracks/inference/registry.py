@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from chromputer_tracks.errors import SpecError
-from chromputer_tracks.spec import METADATA_KEY, ModelSpec
+from chromputer_tracks.spec import METADATA_KEY, PREDICT, ModelSpec
 
-PREDICT = "predict.onnx"
 SPEC = "model.json"
 
 _PACKAGE = Path(__file__).resolve().parents[1]

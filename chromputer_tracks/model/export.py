@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from chromputer_tracks.errors import DependencyError, ExportError
 from chromputer_tracks.io.atomic import atomic_path
-from chromputer_tracks.spec import METADATA_KEY, ModelSpec
+from chromputer_tracks.spec import METADATA_KEY, PREDICT, ModelSpec
 
-PREDICT = "predict.onnx"
 OPSET = 18
 TOLERANCE = 1e-4
 """Largest difference between ONNX Runtime and PyTorch, relative to 1 + |logit|."""
@@ -126,7 +125,7 @@ def check_parity(network: nn.Module, spec: ModelSpec, path: Path) -> float:
 def _trace(network: nn.Module, spec: ModelSpec, path: Path) -> None:
     dynamic = torch.export.Dim.DYNAMIC
     example = tuple(random_inputs(spec, 2, 4, 0))
-    with _quiet_exporter():
+    with quiet_exporter():
         program = torch.onnx.export(
             network,
             example,
@@ -143,7 +142,7 @@ def _trace(network: nn.Module, spec: ModelSpec, path: Path) -> None:
 
 
 @contextmanager
-def _quiet_exporter() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """The exporter prints its steps, and warns of its own deprecated calls."""
     log = logging.getLogger("torch.onnx")
     level = log.level

@@ -32,11 +32,12 @@ from chromputer_tracks.model.card import model_card
 from chromputer_tracks.model.checkpoints import check_stopped
 from chromputer_tracks.model.config import SampleConfig, TrainConfig
 from chromputer_tracks.model.experiment import Experiment
-from chromputer_tracks.model.export import PREDICT, export_network
+from chromputer_tracks.model.export import export_network
+from chromputer_tracks.model.export_explain import export_explain
 from chromputer_tracks.model.fitting import Report
 from chromputer_tracks.model.processes import find_accelerator, process_rank
 from chromputer_tracks.model.sources import Sources, open_sources
-from chromputer_tracks.spec import HeadSpec, ModelSpec
+from chromputer_tracks.spec import PREDICT, HeadSpec, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,8 @@ def train_model(
             baselines = _baselines(experiment, getattr(config.splits, split))
             metrics[split] = split_metrics(scores, baselines)
         spec = model_spec(config, sources, heads, metrics, provenance)
-        parity = export_network(network, spec, out)
+        # First, so that a model that can be used can also be explained.
+        parity = max(export_explain(network, spec, out), export_network(network, spec, out))
         with atomic_path(out / "README.md") as path:
             path.write_text(model_card(spec, config.description, notes), encoding="utf-8")
     # The test split is the last.

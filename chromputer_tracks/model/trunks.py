@@ -69,14 +69,18 @@ class StrandMotifs(nn.Module):
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
         self.norm = nn.BatchNorm1d(filters)
 
-    def forward(self, sequence: Tensor) -> Tensor:
-        """(n, bases + shape, L) -> (n, filters, (L - width + 1) / 10)."""
+    def both_strands(self) -> Tensor:
+        """The filters as they are, then as they read on the other strand: (2 * filters, ...)."""
         backward = self.weight.flip(2)
         if self.bases:
             # A, C, G, T backwards are their complements.
             complement = backward[:, : self.bases].flip(1)
             backward = torch.cat([complement, backward[:, self.bases :]], 1)
-        both = torch.cat([self.weight, backward])
+        return torch.cat([self.weight, backward])
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """(n, bases + shape, L) -> (n, filters, (L - width + 1) / 10)."""
+        both = self.both_strands()
         if self.training and not sequence.is_cuda:
             found = _conv1d_by_matrix_product(sequence, both)
         else:
