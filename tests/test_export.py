@@ -263,7 +263,7 @@ def test_an_altered_graph_is_found(exported, tmp_path):
 
 def test_a_graph_of_fixed_length_is_found(tmp_path):
     network = Linear()
-    with export._quiet_exporter():
+    with export.quiet_exporter():
         torch.onnx.export(
             network,
             tuple(random_inputs(LINEAR, 1, 1, 0)),
