@@ -18,7 +18,7 @@ from tangermeme.deep_lift_shap import deep_lift_shap, hypothetical_attributions
 from torch import Tensor, nn
 
 Explained = dict[str, Tensor]
-"""Contributions by the names of :attr:`chromputer_tracks.model.explain.Explain.output_names`."""
+"""Contributions by the names of :func:`chromputer_tracks.spec.explain_outputs`."""
 
 
 @contextmanager
@@ -40,26 +40,32 @@ def one_window(case: Case, row: int) -> tuple[Twin, list[Tensor], list[Tensor]]:
     return twin, twin_arrays(case.network, inputs), twin_arrays(case.network, behind)
 
 
-def named(case: Case, arrays: Arrays) -> dict[str, Tensor]:
+def named(case: Case, arrays: Arrays) -> Explained:
     """A twin's arrays by the explaining network's names; shape in the window's length."""
     given, found = iter(arrays), {}
     for item in case.items:
-        if item.kind != "sequence":
-            found[f"contributions.{item.name}"] = next(given)
-            continue
         if item.bases:
-            found["sequence"] = next(given)
+            found[f"contributions.{item.name}"] = next(given)
         if item.shape:
-            found["shape"] = nn.functional.pad(next(given), (3, 3))
+            found[f"shape.{item.name}"] = nn.functional.pad(next(given), (3, 3))
     return found
 
 
-def joined(windows: Sequence[dict[str, Tensor]]) -> Explained:
+def bases_of(case: Case) -> tuple[str, int] | None:
+    """The input whose bases are read, and its place among the twin's inputs."""
+    item = next((item for item in case.items if item.kind == "sequence" and item.bases), None)
+    # Only what precedes it counts, and that has one array an input.
+    return None if item is None else (item.name, case.items.index(item))
+
+
+def joined(case: Case, windows: Sequence[Explained]) -> Explained:
     """Arrays of each window's pairs -> (n, ...): means over the references, bases summed."""
-    found = {name: torch.stack([w[name].mean(0) for w in windows]) for name in windows[0]}
-    if "sequence" in found:
-        found["sequence"] = found["sequence"].sum(1)
-    return {name: values.detach() for name, values in found.items()}
+    found = {name: torch.stack([w[name].mean(0).detach() for w in windows]) for name in windows[0]}
+    bases = bases_of(case)
+    if bases is not None:
+        name = f"contributions.{bases[0]}"
+        found[name] = found[name].sum(1)
+    return found
 
 
 def captum(case: Case) -> Explained:
@@ -69,7 +75,7 @@ def captum(case: Case) -> Explained:
     the batch's *first* pair (github.com/meta-pytorch/captum/issues/1276). Contributions do not
     change by it, as nothing differs there; hypothetical ones do.
     """
-    found = []
+    found, bases = [], bases_of(case)
     with quiet("Setting forward, backward hooks"):
         for row in range(len(case.weights)):
             twin, given, behind = one_window(case, row)
@@ -77,8 +83,8 @@ def captum(case: Case) -> Explained:
             references = tuple(behind)
             explainer = DeepLift(twin)
             window = named(case, explainer.attribute(inputs, references, target=0))
-            if "sequence" in window:
-                place = list(window).index("sequence")
+            if bases is not None:
+                name, place = bases
                 pairs = [
                     explainer.attribute(
                         tuple(x[k : k + 1] for x in inputs),
@@ -88,12 +94,13 @@ def captum(case: Case) -> Explained:
                     )[place]
                     for k in range(len(inputs[0]))
                 ]
-                window["hypothetical"] = hypothetical(torch.cat(pairs), references[place])
+                values = hypothetical(torch.cat(pairs), references[place])
+                window[f"hypothetical.{name}"] = values
             for item, layer in zip(case.items, twin.first_layers(), strict=True):
                 values = LayerDeepLift(twin, layer).attribute(inputs, references, target=0)
                 window[f"filters.{item.name}"] = values.flatten(2).sum(2)
             found.append(window)
-    return joined(found)
+    return joined(case, found)
 
 
 class Packed(nn.Module):
@@ -128,7 +135,7 @@ def pack(arrays: Arrays) -> Tensor:
 
 def tangermeme(case: Case) -> Explained:
     """DeepLIFT by tangermeme, which takes V-plots and signals for odd bases and warns of them."""
-    found = []
+    found, bases = [], bases_of(case)
     with quiet("X must be one-hot", "references must be one-hot"):
         for row in range(len(case.weights)):
             twin, inputs, references = one_window(case, row)
@@ -143,12 +150,12 @@ def tangermeme(case: Case) -> Explained:
             )
             arrays = zip(packed.unpack(slopes[0]), inputs, references, strict=True)
             window = named(case, [slope * (x - r) for slope, x, r in arrays])
-            if "sequence" in window:
-                place = list(window).index("sequence")
+            if bases is not None:
+                name, place = bases
                 slope = packed.unpack(slopes[0])[place]
-                window["hypothetical"] = hypothetical(slope, references[place])
+                window[f"hypothetical.{name}"] = hypothetical(slope, references[place])
             found.append(window)
-    return joined(found)
+    return joined(case, found)
 
 
 def hypothetical(multipliers: Tensor, references: Tensor) -> Tensor:
@@ -160,7 +167,7 @@ def hypothetical(multipliers: Tensor, references: Tensor) -> Tensor:
 
 def autograd(case: Case) -> Explained:
     """Gradient times input by torch; the hypothetical contributions are the gradient."""
-    found = []
+    found, bases = [], bases_of(case)
     for row in range(len(case.weights)):
         twin = Twin(case.network, case.weights[row])
         given = twin_arrays(case.network, [x[row : row + 1] for x in case.windows])
@@ -174,9 +181,10 @@ def autograd(case: Case) -> Explained:
         slopes = torch.autograd.grad(logit, tensors)
         values = [x * slope for x, slope in zip(tensors, slopes, strict=True)]
         window = named(case, values[: len(inputs)])
-        if "sequence" in window:
-            window["hypothetical"] = slopes[list(window).index("sequence")]
+        if bases is not None:
+            name, place = bases
+            window[f"hypothetical.{name}"] = slopes[place]
         for item, filters in zip(case.items, values[len(inputs) :], strict=True):
             window[f"filters.{item.name}"] = filters.flatten(2).sum(2)
         found.append(window)
-    return joined(found)
+    return joined(case, found)

@@ -1,6 +1,6 @@
 """The network as a chain of plain modules, which libraries for DeepLIFT can hook.
 
-An independent reading of the architecture: copies of the trained layers in an order of its own, each
+An independent reading of the architecture: copies of the trained layers in its own order, each
 maximum and each rectifier a module of its own that is used once. DNA shape is an input of its own:
 contributions stop there.
 """
