@@ -105,6 +105,8 @@ class BedTable:
             None for BED.
         signals: float64 (n,), a narrowPeak's signalValue; None for BED.
         p_values: float64 (n,), a narrowPeak's -log10 p-values, -1 where not given; None for BED.
+        thick_starts: int32 (n,), column 7 of BED8 and BED9, bp, 0-based; else None.
+        thick_ends: int32 (n,), column 8, bp, exclusive.
     """
 
     path: Path
@@ -120,6 +122,8 @@ class BedTable:
     summits: NDArray[np.int32] | None
     signals: NDArray[np.float64] | None = None
     p_values: NDArray[np.float64] | None = None
+    thick_starts: NDArray[np.int32] | None = None
+    thick_ends: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -246,6 +250,8 @@ def _checked_table(
         summits,
         arrays["signal"].to_numpy() if columns == 10 else None,
         arrays["p_value"].to_numpy() if columns == 10 else None,
+        arrays["thick_start"].to_numpy() if columns in (8, 9) else None,
+        arrays["thick_end"].to_numpy() if columns in (8, 9) else None,
     )
 
 

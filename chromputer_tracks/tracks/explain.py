@@ -1,0 +1,395 @@
+"""From sites and a model to a folder of contributions: the whole explaining run."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.errors import InputError, OutputError
+from chromputer_tracks.inference.explain import (
+    DEFAULT_REFERENCES,
+    Explainer,
+    Method,
+    explainable,
+    head_weights,
+    mean_baselines,
+    open_explainer,
+)
+from chromputer_tracks.inference.genome import covered_bases, region_bins
+from chromputer_tracks.inference.provenance import (
+    RUN_JSON,
+    Checksums,
+    versions,
+    write_run_json,
+)
+from chromputer_tracks.inference.registry import Model, load_model
+from chromputer_tracks.inference.run_folder import output_folder, remove_stale
+from chromputer_tracks.inference.sample import (
+    Report,
+    Sample,
+    SampleFiles,
+    announce,
+    assay_files,
+    assay_record,
+    open_sample,
+)
+from chromputer_tracks.inference.session import ProviderChoice, open_session
+from chromputer_tracks.inference.stages import Stages
+from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
+from chromputer_tracks.io.atomic import output_errors
+from chromputer_tracks.io.contributions_writer import Site
+from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.spec import EXPLAIN, ModelSpec
+from chromputer_tracks.tracks.explain_label import LabelResult, explain_label
+from chromputer_tracks.tracks.explain_layout import fragment_classes, importance_tracks
+from chromputer_tracks.tracks.explain_merge import MergeRule
+from chromputer_tracks.tracks.explain_sites import (
+    Candidates,
+    called_sites,
+    check_callable,
+    find_label,
+    region_sites,
+)
+from chromputer_tracks.tracks.explain_tally import COMPLETE, COMPLETENESS, LabelSummary
+from chromputer_tracks.tracks.writer import _Staging as Staging
+
+ALL = "all"
+"""Names every label."""
+KIND = "explain"
+"""What ``run.json`` says wrote the folder."""
+IMAGES = "images"
+COMPLETENESS_KEY = "completeness_error"
+"""Where ``run.json`` says how the error is defined."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainOptions:
+    """What to explain, where, and how.
+
+    Attributes:
+        model: a model folder or a shipped model's name.
+        sample: the genome and the sample's files.
+        out: folder of the results; made when only its parent exists.
+        heads: names of labels, or :data:`ALL`.
+        regions: BED or narrowPeak of the sites; None: the calls of each label.
+        chroms: contigs, or regions such as ``chrI:1,001-2,000``: only sites there; empty: all.
+        method: of explaining.
+        references: dinucleotide shuffles a window.
+        seed: of the shuffles, and of which of equally strong sites are taken.
+        baseline: reference of V-plots and signals: nothing, or the genome's mean.
+        merge: what a base of several windows gets.
+        step: bp; windows every so many bases along each region; None: one window a site.
+        max_sites: explain the strongest so many of each label; None: all.
+        images: pictures of so many sites of each label.
+        provider: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
+        threads: CPU threads; None: those that the process may use.
+        force: write into a folder that holds other things than an earlier run.
+        command: the command line, for ``run.json``.
+    """
+
+    model: str | Path
+    sample: SampleFiles
+    out: Path
+    heads: tuple[str, ...]
+    regions: Path | None = None
+    chroms: tuple[str, ...] = ()
+    method: Method = "deeplift"
+    references: int = DEFAULT_REFERENCES
+    seed: int = 0
+    baseline: Literal["zero", "mean"] = "zero"
+    merge: MergeRule = "centre"
+    step: int | None = None
+    max_sites: int | None = None
+    images: int = 0
+    provider: ProviderChoice = "auto"
+    threads: int | None = None
+    force: bool = False
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainResult:
+    """What a run gave.
+
+    Attributes:
+        out: folder of the results.
+        model: the model used.
+        labels: figures of each label.
+        record: what ``run.json`` holds.
+    """
+
+    out: Path
+    model: Model
+    labels: tuple[LabelSummary, ...]
+    record: dict[str, Any]
+
+
+def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
+    """Explain labels at their sites, and write what :mod:`chromputer_tracks.io.contributions` says.
+
+    Everything that can be checked is checked before the fragments are read. A run that fails
+    leaves nothing under a final name, and removes the folder if it made it.
+
+    Raises:
+        SpecError: the model cannot be used or explained.
+        InputError: an input cannot be used or does not fit the genome, a label does not exist, or
+            there is no site.
+        ProviderError: the provider does not work here.
+        OutputError: the results cannot be written.
+    """
+    started = datetime.now(UTC)
+    stages = Stages()
+    with ExitStack() as stack:
+        with stages.phase("checking"):
+            model = load_model(options.model)
+            weights = _label_weights(model.spec, options)
+            importance_tracks(model.spec)
+            fasta = stack.enter_context(Fasta(options.sample.fasta))
+            sizes = fasta.sizes
+            within = [parse_region(text, sizes) for text in dict.fromkeys(options.chroms)]
+            given = None
+            if options.regions is not None:
+                given = region_sites(options.regions, sizes, within, options.step)
+            files = assay_files(model, options.sample)
+            _refuse_other_run(options.out)
+            earlier = stack.enter_context(output_folder(options.out, force=options.force))
+            explainer = open_explainer(
+                model,
+                options.method,
+                references=options.references,
+                seed=options.seed,
+                provider=options.provider,
+                threads=options.threads,
+            )
+        announce(model, explainer.session, sizes, options.sample, report)
+        checksums = stack.enter_context(Checksums(_roles(options, model, files)))
+        sample = open_sample(stack, model, fasta, options.sample, report, stages)
+        if options.baseline == "mean":
+            with stages.phase("baseline"):
+                mean = mean_baselines(model.spec, sample.features, sizes)
+                explainer = explainer.with_baselines(mean)
+        if given is None:
+            found = _calls(options, model, sample, sizes, within, list(weights), stages, report)
+        else:
+            found = dict.fromkeys(weights, given)
+        outputs: list[str] = []
+        labels: dict[str, LabelSummary] = {}
+        with Staging(options.out) as staging:
+            for name, row in weights.items():
+                sites = found[name].strongest(options.max_sites, options.seed)
+                report.note(_sites_note(name, sites, found[name], options))
+                with stages.phase(f"explaining {name}"):
+                    result = _explain(
+                        options, explainer, sample, sites, name, row, sizes, staging.folder, report
+                    )
+                labels[name] = result.summary
+                outputs += [f"{name}/{file}" for file in result.names]
+            staging.publish_when_done(outputs)
+        inputs = checksums.result()
+        record: dict[str, Any] = {
+            "kind": KIND,
+            "command": shlex.join(options.command),
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
+            "versions": versions(),
+            "provider": {
+                "name": explainer.provider,
+                "reason": explainer.session.reason,
+                "threads": explainer.session.threads,
+            },
+            "model": {
+                "name": model.name,
+                **inputs.pop("model"),
+                "explain": inputs.pop("explain"),
+            },
+            "inputs": inputs,
+            "genome": {
+                "contigs": len(sizes),
+                "bases": sizes.total,
+                "digest": sizes.digest(),
+                "model_assembly": model.spec.assembly,
+                "same_as_model": sizes.digest() == model.spec.sizes_digest,
+            },
+            "assays": {name: assay_record(source) for name, source in sample.assays.items()},
+            **_settings(options, model.spec),
+            "labels": {
+                name: {
+                    **asdict(summary),
+                    "candidates": len(found[name].sites),
+                    "weights": _named_weights(model.spec, weights[name]),
+                }
+                for name, summary in labels.items()
+            },
+            "outputs": sorted(outputs),
+            "peak_mb": round(stages.peak_mb(), 1),
+            "stages": stages.report(),
+        }
+        write_run_json(options.out, record)
+    remove_stale(options.out, earlier - set(outputs))
+    return ExplainResult(options.out, model, tuple(labels.values()), record)
+
+
+def _label_weights(spec: ModelSpec, options: ExplainOptions) -> dict[str, NDArray[np.float32]]:
+    """Weights of the logits by label, in the order asked for."""
+    names = list(dict.fromkeys(options.heads))
+    every = explainable(spec)
+    if ALL in names and ALL not in every:
+        names = [
+            label.name if every.count(label.name) == 1 else f"{head.name}.{label.name}"
+            for head in spec.heads
+            for label in head.labels
+        ]
+    if not names:
+        raise InputError(f"no label to explain: name one of {', '.join(every)} with --head")
+    weights = {name: head_weights(spec, name) for name in names}
+    folded = [name.casefold() for name in names]
+    for name in names:
+        if folded.count(name.casefold()) > 1:
+            raise OutputError(
+                f"labels that differ in case alone, such as {name}, cannot share a folder: explain "
+                "them one by one"
+            )
+    if options.regions is None:
+        check_callable(spec, names)
+        if options.step is not None:
+            raise InputError("--step cuts the regions of --regions; it does not go with --calls")
+    return weights
+
+
+def _roles(options: ExplainOptions, model: Model, files: Mapping[str, Path]) -> dict[str, Path]:
+    """The files that a result depends on."""
+    roles = {"model": model.path, "explain": model.path.with_name(EXPLAIN)}
+    roles["fasta"] = options.sample.fasta
+    if options.regions is not None:
+        roles["regions"] = options.regions
+    return roles | {f"assay {name}": path for name, path in files.items()}
+
+
+def _refuse_other_run(out: Path) -> None:
+    """Another command's results would be taken for stale ones and removed."""
+    path = out / RUN_JSON
+    if not path.is_file():
+        return
+    try:
+        kind = json.loads(path.read_text(encoding="utf-8")).get("kind")
+    except (OSError, ValueError, AttributeError):
+        # The folder's own check says what is wrong with the file.
+        return
+    if kind != KIND:
+        raise OutputError(f"{out} holds the results of another command: name another folder")
+
+
+def _calls(
+    options: ExplainOptions,
+    model: Model,
+    sample: Sample,
+    sizes: ChromSizes,
+    within: list[Interval],
+    names: list[str],
+    stages: Stages,
+    report: Report,
+) -> dict[str, Candidates]:
+    """The calls of each label."""
+    bins = region_bins(within or None, sizes, model.spec.grid)
+    total = covered_bases(bins, sizes, model.spec.grid)
+    with stages.phase("predicting"):
+        return called_sites(
+            open_session(model.path, options.provider, options.threads),
+            model.spec,
+            sample,
+            sizes,
+            names,
+            bins,
+            stages,
+            lambda bases: report.progress("predicting", bases, total, "bp"),
+        )
+
+
+def _sites_note(name: str, sites: list[Site], found: Candidates, options: ExplainOptions) -> str:
+    what = "call" if options.regions is None else "site" if options.step is None else "window"
+    if len(sites) == len(found.sites):
+        return f"{name}: {len(sites):,} {what}{'s' * (len(sites) != 1)}"
+    how = "the strongest" if found.strength.any() else "drawn at random, as they have no score"
+    return f"{name}: {len(sites):,} of {len(found.sites):,} {what}s, {how}"
+
+
+def _explain(
+    options: ExplainOptions,
+    explainer: Explainer,
+    sample: Sample,
+    sites: list[Site],
+    name: str,
+    weights: NDArray[np.float32],
+    sizes: ChromSizes,
+    staging: Path,
+    report: Report,
+) -> LabelResult:
+    """One label's folder, with its pictures."""
+    folder = staging / name
+    with output_errors(options.out / name):
+        folder.mkdir()
+    head, row = find_label(explainer.spec, name)
+    label = head.labels[row - explainer.spec.head_slices()[head.name].start]
+    result = explain_label(
+        explainer,
+        sample.features,
+        sites,
+        weights,
+        folder,
+        sizes,
+        rule=options.merge,
+        label=(name, label.title),
+        views=options.images,
+        progress=lambda done: report.progress(f"explaining {name}", done, len(sites), "sites"),
+    )
+    complete = result.summary.completeness
+    if complete is not None and complete.above:
+        report.note(
+            f"warning: {name}: at {complete.above:,} of {len(sites):,} sites the contributions do "
+            f"not add up to the difference in logit within {COMPLETE:g} (worst "
+            f"{complete.maximum:.2g}); see {COMPLETENESS_KEY} in {RUN_JSON}"
+        )
+    if not result.views:
+        return result
+    from chromputer_tracks.analysis.figures_site import write_pictures
+
+    report.note(f"{name}: drawing {len(result.views)} sites")
+    with output_errors(options.out / name / IMAGES):
+        (folder / IMAGES).mkdir()
+        made = write_pictures(result.views, explainer.spec, label, folder / IMAGES)
+    return replace(result, names=(*result.names, *(f"{IMAGES}/{file}" for file in made)))
+
+
+def _settings(options: ExplainOptions, spec: ModelSpec) -> dict[str, Any]:
+    """How it was explained, for ``run.json``."""
+    names = ("method", "references", "seed", "baseline", "merge", "step", "max_sites", "chroms")
+    return {
+        "sites": "calls" if options.regions is None else "regions",
+        **{name: getattr(options, name) for name in names},
+        "fragment_options": asdict(options.sample.fragment_options),
+        "window": spec.window,
+        COMPLETENESS_KEY: COMPLETENESS,
+        "fragment_classes": {
+            item.name: {
+                part.name or "all": [part.shortest, part.longest]
+                for part in fragment_classes(item.length_edges)
+            }
+            for item in spec.inputs
+            if item.kind == "vplot"
+        },
+    }
+
+
+def _named_weights(spec: ModelSpec, weights: NDArray[np.float32]) -> dict[str, float]:
+    """The weights that are not 0, by label."""
+    names = [f"{head.name}.{label.name}" for head in spec.heads for label in head.labels]
+    return {name: float(weight) for name, weight in zip(names, weights, strict=True) if weight != 0}

@@ -1,0 +1,145 @@
+"""Which tracks the contributions of a model's inputs make, and their values base by base."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.errors import OutputError
+from chromputer_tracks.inference.explain import Contributions
+from chromputer_tracks.spec import InputSpec, ModelSpec
+
+NUCLEOSOME = 147
+"""bp of DNA around a nucleosome core (Luger et al. 1997, doi:10.1038/38444): shorter fragments hold
+none."""
+DINUCLEOSOME = 281
+"""bp halfway between the fragments of one nucleosome, up to 247, and of two, from 315 (Buenrostro
+et al. 2013, doi:10.1038/nmeth.2688)."""
+_CUTS = ((NUCLEOSOME, 100, 180), (DINUCLEOSOME, 247, 315))
+"""Each cut and the lengths between which it may lie: between the peaks of Buenrostro et al."""
+_CLASSES = ("subnucleosomal", "mononucleosomal", "dinucleosomal")
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentClass:
+    """Consecutive length classes of a V-plot.
+
+    Attributes:
+        name: ``subnucleosomal`` ...; empty for all lengths.
+        first: row of the V-plot.
+        last: row, exclusive.
+        shortest: bp.
+        longest: bp, exclusive.
+    """
+
+    name: str
+    first: int
+    last: int
+    shortest: int
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportanceTrack:
+    """One bigWig.
+
+    Attributes:
+        name: of the file, without its ending.
+        kind: ``sequence``, ``shape``, or that of an input.
+        source: feature of shape or name of the input; empty for the sequence.
+        first: row of the contributions.
+        last: row, exclusive.
+        bin: bp over which a contribution is spread.
+    """
+
+    name: str
+    kind: str
+    source: str = ""
+    first: int = 0
+    last: int = 1
+    bin: int = 1
+
+
+def fragment_classes(edges: tuple[int, ...]) -> tuple[FragmentClass, ...]:
+    """Sub-, mono- and di-nucleosomal lengths among the length classes of a V-plot.
+
+    Each cut is the edge nearest to :data:`NUCLEOSOME` and :data:`DINUCLEOSOME`; the last class
+    holds all longer fragments, too. Together the classes hold every length.
+
+    Args:
+        edges: bp, ascending.
+
+    Returns:
+        three classes, or one of all lengths where no edge lies between the peaks of the lengths
+        (100 to 180 and 247 to 315 bp).
+    """
+    cuts = []
+    for wanted, low, high in _CUTS:
+        row = min(range(len(edges)), key=lambda i: abs(edges[i] - wanted))
+        if low <= edges[row] <= high and 0 < row < len(edges) - 1:
+            cuts.append(row)
+    if len(cuts) < len(_CUTS):
+        return (FragmentClass("", 0, len(edges) - 1, edges[0], edges[-1]),)
+    rows = (0, *cuts, len(edges) - 1)
+    return tuple(
+        FragmentClass(name, first, last, edges[first], edges[last])
+        for name, first, last in zip(_CLASSES, rows, rows[1:], strict=False)
+    )
+
+
+def importance_tracks(spec: ModelSpec) -> tuple[ImportanceTrack, ...]:
+    """The tracks of a model: ``importance``, each V-plot's classes, signals, features of shape.
+
+    Raises:
+        OutputError: two would have the same name.
+    """
+    tracks: list[ImportanceTrack] = []
+    for item in spec.inputs:
+        if item.kind == "sequence":
+            if item.bases:
+                tracks.append(ImportanceTrack("importance", "sequence"))
+            tracks += [
+                ImportanceTrack(f"shape.{feature}", "shape", feature, row, row + 1)
+                for row, feature in enumerate(item.shape)
+            ]
+        elif item.kind == "vplot":
+            tracks += [_class_track(item, part) for part in fragment_classes(item.length_edges)]
+        else:
+            tracks.append(ImportanceTrack(item.name, "signal", item.name, 0, 1, item.bin))
+    names = [track.name.casefold() for track in tracks]
+    for track in tracks:
+        if names.count(track.name.casefold()) > 1:
+            raise OutputError(
+                f"two tracks of model {spec.name} would be named {track.name}.bw: an input of the "
+                "model needs another name"
+            )
+    return tuple(tracks)
+
+
+def _class_track(item: InputSpec, part: FragmentClass) -> ImportanceTrack:
+    name = f"{item.name}.{part.name}" if part.name else item.name
+    return ImportanceTrack(name, "vplot", item.name, part.first, part.last, item.bin)
+
+
+def track_values(tracks: tuple[ImportanceTrack, ...], found: Contributions) -> NDArray[np.float32]:
+    """Values of each base of n windows.
+
+    What one bin contributes is spread evenly over its bases, so that the sum over bases is the
+    contribution.
+
+    Returns:
+        float32 (n, tracks, window).
+    """
+    return np.stack([_values(track, found) for track in tracks], axis=1)
+
+
+def _values(track: ImportanceTrack, found: Contributions) -> NDArray[np.float32]:
+    rows = slice(track.first, track.last)
+    if track.kind == "sequence" and found.sequence is not None:
+        return found.sequence
+    if track.kind == "shape" and found.shape is not None:
+        return found.shape[:, track.first]
+    binned = found.inputs[track.source][:, rows].sum(axis=1) / np.float32(track.bin)
+    return np.repeat(binned, track.bin, axis=1)

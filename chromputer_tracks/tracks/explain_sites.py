@@ -1,0 +1,236 @@
+"""Which sites are explained: the regions of a BED, or a label's own calls."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.errors import InputError
+from chromputer_tracks.inference.genome import predict_regions
+from chromputer_tracks.inference.sample import Sample
+from chromputer_tracks.inference.session import Session
+from chromputer_tracks.inference.stages import Stages
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.bed import BedTable, read_bed
+from chromputer_tracks.io.contributions_writer import Site
+from chromputer_tracks.io.text_table import first_line
+from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
+from chromputer_tracks.tracks.calls import CallRuns
+from chromputer_tracks.tracks.writer import RESOLUTION
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Sites in any order, and how strong they are.
+
+    Attributes:
+        sites: windows are centred on their ``centre``.
+        strength: float64 (n,); all 0 where the file gives none.
+    """
+
+    sites: list[Site]
+    strength: NDArray[np.float64]
+
+    def strongest(self, limit: int | None, seed: int) -> list[Site]:
+        """The strongest sites, sorted by contig, centre and what else tells them apart.
+
+        Which of equally strong ones are taken is drawn by the seed; the order in which they came
+        plays no part.
+
+        Args:
+            limit: how many; None: all.
+            seed: at least 0.
+        """
+        order = sorted(range(len(self.sites)), key=lambda i: (self.sites[i], self.strength[i]))
+        if limit is None or limit >= len(order):
+            return [self.sites[i] for i in order]
+        draws = np.random.default_rng(seed).random(len(order))
+        ranked = np.lexsort((draws, -self.strength[order]))[:limit]
+        return [self.sites[order[i]] for i in np.sort(ranked)]
+
+
+def region_sites(
+    path: Path, sizes: ChromSizes, within: Sequence[Interval] = (), step: int | None = None
+) -> Candidates:
+    """The regions of a BED or narrowPeak file as sites.
+
+    A window is centred on a narrowPeak's summit, on the thick part of BED8 and BED9 where that is a
+    part of the region, else on the region's middle. With ``step`` a region is cut into pieces of
+    ``step`` bases, each a site of its own with a window on its middle.
+
+    Args:
+        path: the file, in any order.
+        sizes: the genome's contigs.
+        within: keep only sites whose centre lies in one of these; empty: all.
+        step: bp, at least 1; None: one window a region.
+
+    Raises:
+        InputError: the file is empty or no site is left.
+        FormatError, BoundsError, ContigError: see :func:`~chromputer_tracks.io.bed.read_bed`.
+    """
+    if first_line(path) is None:
+        raise InputError(
+            f"{path} is empty: it holds no site to explain; give a BED or narrowPeak file with "
+            "sites, or --calls for the model's own"
+        )
+    table = read_bed(path, sizes)
+    strengths = table.signals if table.signals is not None else table.scores
+    sites: list[Site] = []
+    strength: list[float] = []
+    for row, (record, centre) in enumerate(zip(table, _centres(table).tolist(), strict=True)):
+        whole = Site(
+            record.chrom,
+            centre,
+            record.start,
+            record.end,
+            record.name or ".",
+            record.score or 0.0,
+            record.strand or ".",
+        )
+        for site in [whole] if step is None else _pieces(whole, step):
+            if not within or any(_holds(place, site) for place in within):
+                sites.append(site)
+                strength.append(0.0 if strengths is None else float(strengths[row]))
+    if not sites:
+        shown = ", ".join(str(place) for place in within[:3])
+        more = " ..." if len(within) > 3 else ""
+        raise InputError(f"{path}: none of its {len(table):,} regions is centred in {shown}{more}")
+    return Candidates(sites, np.array(strength))
+
+
+def _centres(table: BedTable) -> NDArray[np.int64]:
+    """The base on which each row's window is centred."""
+    if table.thick_starts is None or table.thick_ends is None:
+        return table.centres
+    first, last = table.thick_starts.astype(np.int64), table.thick_ends.astype(np.int64)
+    part = (last > first) & (last - first < table.ends - table.starts)
+    return np.where(part, (first + last) // 2, table.centres)
+
+
+def _pieces(site: Site, step: int) -> list[Site]:
+    starts = range(site.start, site.end, step)
+    pieces = [(start, min(start + step, site.end)) for start in starts]
+    return [replace(site, centre=(a + b) // 2, start=a, end=b) for a, b in pieces]
+
+
+def _holds(place: Interval, site: Site) -> bool:
+    return place.chrom == site.chrom and place.start <= site.centre < place.end
+
+
+def find_label(spec: ModelSpec, name: str) -> tuple[HeadSpec, int]:
+    """Head and row among the outputs of a label, written ``LABEL`` or ``HEAD.LABEL``.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    row = 0
+    for head in spec.heads:
+        for label in head.labels:
+            if name in (label.name, f"{head.name}.{label.name}"):
+                return head, row
+            row += 1
+    raise InputError(f"model {spec.name} has no label {name!r}")
+
+
+class _LabelCalls:
+    """Collects a label's calls, or a state's segments, from predictions.
+
+    Args:
+        spec: of the model.
+        name: the label.
+    """
+
+    def __init__(self, spec: ModelSpec, name: str) -> None:
+        head, self._row = find_label(spec, name)
+        rows = spec.head_slices()[head.name]
+        label: Label = head.labels[self._row - rows.start]
+        self._states = rows if head.kind == "states" else None
+        if self._states is not None:
+            # Bins of other states are set below 0, so that any probability is called.
+            label = replace(label, threshold=0.0)
+        self._text = io.StringIO()
+        self._runs = CallRuns(self._text, label, spec.stride)
+
+    def add(self, chrom: str, start: int, end: int, values: NDArray[np.float32]) -> None:
+        """Take the next bins; float32 (outputs, bins)."""
+        row = values[self._row]
+        if self._states is not None:
+            states = values[self._states]
+            row = np.where(states.argmax(axis=0) == self._row - self._states.start, row, -1)
+        self._runs.add(chrom, start, end, row)
+
+    def candidates(self) -> Candidates:
+        """The calls; each window is centred on the bin of the maximum."""
+        self._runs.finish()
+        sites = []
+        for line in self._text.getvalue().splitlines():
+            chrom, start, end, name, score, strand, first, last, _ = line.split("\t")
+            centre = (int(first) + int(last)) // 2
+            sites.append(Site(chrom, centre, int(start), int(end), name, float(score), strand))
+        return Candidates(sites, np.array([site.score for site in sites]))
+
+
+def check_callable(spec: ModelSpec, names: Sequence[str]) -> None:
+    """Whether labels have calls.
+
+    Raises:
+        InputError: one is continuous.
+    """
+    for name in names:
+        if find_label(spec, name)[0].kind == "continuous":
+            raise InputError(
+                f"--calls: {name} is a signal, which has no calls: give the sites with --regions"
+            )
+
+
+def called_sites(
+    session: Session,
+    spec: ModelSpec,
+    sample: Sample,
+    sizes: ChromSizes,
+    names: Sequence[str],
+    bins: Mapping[str, list[tuple[int, int]]],
+    stages: Stages,
+    progress: Callable[[int], None],
+) -> dict[str, Candidates]:
+    """Predict, and take the calls of labels as their sites: those that ``predict`` writes.
+
+    Args:
+        session: of ``predict.onnx``.
+        spec: of the model.
+        sample: the open sample.
+        sizes: the genome's contigs.
+        names: labels that have calls, see :func:`check_callable`.
+        bins: what to predict, from :func:`~chromputer_tracks.inference.genome.region_bins`.
+        stages: collects times.
+        progress: told the bases predicted so far.
+
+    Raises:
+        InputError: a label has no call.
+    """
+    collected = {name: _LabelCalls(spec, name) for name in names}
+    bases = 0
+    predictions = predict_regions(session, spec, sample.features, bins, sizes, stages=stages)
+    with closing(predictions):
+        for item in predictions:
+            # As the tracks are rounded, so that the calls are the same.
+            rounded = np.rint(item.probabilities * np.float32(1 / RESOLUTION))
+            rounded *= np.float32(RESOLUTION)
+            for calls in collected.values():
+                calls.add(item.chrom, item.start, item.end, rounded)
+            bases += item.end - item.start
+            progress(bases)
+    found = {name: calls.candidates() for name, calls in collected.items()}
+    for name, candidates in found.items():
+        if not candidates.sites:
+            raise InputError(
+                f"--calls: {name} has no call in the {bases:,} bp predicted; give the sites with "
+                "--regions"
+            )
+    return found
