@@ -4,83 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chromputer_tracks.analysis.quiz_explain import Seen, explain_answers
+from chromputer_tracks.analysis.quiz_options import (
+    QuizOptions,
+    quiz_contigs,
+    quiz_subject,
+    shown_assay,
+    shown_vplot,
+)
 from chromputer_tracks.analysis.quiz_pictures import Lesson, Picture, Viewer
 from chromputer_tracks.analysis.quiz_scores import ModelScore, answer, equal_odds, model_score
 from chromputer_tracks.analysis.quiz_sites import Draw, Pool, draw_questions
-from chromputer_tracks.analysis.quiz_subject import Subject, binary_subject, states_subject
-from chromputer_tracks.data.labels import Mask
+from chromputer_tracks.analysis.quiz_subject import Subject
+from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.vplot import DEFAULT_BIN
-from chromputer_tracks.errors import ContigError, InputError
-from chromputer_tracks.evaluation.bootstrap import DRAWS
 from chromputer_tracks.evaluation.predict import label_sites, predict_sites
+from chromputer_tracks.inference.explain import open_explainer
 from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.sample import (
     Report,
-    SampleFiles,
     announce,
     assay_files,
     open_sample,
 )
-from chromputer_tracks.inference.session import ProviderChoice, open_session
-from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.bed import read_bed
+from chromputer_tracks.inference.session import open_session
+from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.spec import Label, ModelSpec
-
-MIN_FRAGMENTS = 20
-"""Fewest fragments that a picture shows, if the user does not say."""
-
-
-@dataclass(frozen=True, slots=True)
-class QuizOptions:
-    """What to ask, and of whom.
-
-    Attributes:
-        model: a model folder, an ``.onnx`` file or a shipped model's name.
-        sample: the genome and the sample's files.
-        states: BED of chromatin states; None with ``binary``.
-        state_table: names and colours of the states; None: the model's.
-        binary: a binary label to ask for instead of states; None: states.
-        peaks: its peaks.
-        blacklist: BED of regions not to ask; None: none.
-        chroms: contigs of the questions; empty: the model's test contigs.
-        allow_training_contigs: ask sites of contigs that the model was trained on, too.
-        questions: how many.
-        choices: answers to choose from; None: all classes.
-        min_fragments: fewest fragments that a picture must show.
-        examples: single sites of each class to learn from; the means are shown, too. None: no
-            lesson.
-        draws: bootstrap resamples of the model's score.
-        seed: of all that is drawn.
-        provider: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
-        threads: CPU threads; None: those that the process may use.
-    """
-
-    model: str | Path
-    sample: SampleFiles
-    states: Path | None = None
-    state_table: Path | None = None
-    binary: str | None = None
-    peaks: Path | None = None
-    blacklist: Path | None = None
-    chroms: tuple[str, ...] = ()
-    allow_training_contigs: bool = False
-    questions: int = 20
-    choices: int | None = 4
-    min_fragments: int = MIN_FRAGMENTS
-    examples: int | None = 3
-    draws: int = DRAWS
-    seed: int = 0
-    provider: ProviderChoice = "auto"
-    threads: int | None = None
+from chromputer_tracks.spec import EXPLAIN, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +55,7 @@ class Asked:
         probabilities: float32 (classes,), as ``predict`` writes them.
         odds: float64 (classes,), with all offered classes equally frequent.
         picture: the V-plot.
+        seen: why the model answered so; None where it cannot be explained.
     """
 
     chrom: str
@@ -110,6 +68,7 @@ class Asked:
     probabilities: NDArray[np.float32]
     odds: NDArray[np.float64]
     picture: Picture
+    seen: Seen | None = None
 
     @property
     def site(self) -> Interval:
@@ -123,8 +82,7 @@ class Quiz:
 
     Attributes:
         model: that plays.
-        title: of what is asked.
-        classes: all of them; codes index it.
+        subject: what is asked; codes of classes index its ``classes``.
         draw: which of them are asked, and how many choices there are.
         contigs: where the questions are from.
         assay: whose fragments are shown.
@@ -139,8 +97,7 @@ class Quiz:
     """
 
     model: Model
-    title: str
-    classes: tuple[Label, ...]
+    subject: Subject
     draw: Draw
     contigs: tuple[str, ...]
     assay: str
@@ -152,6 +109,13 @@ class Quiz:
     questions: tuple[Asked, ...]
     lessons: tuple[Lesson, ...]
     score: ModelScore
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the model was neither trained nor tuned on the contigs of the questions."""
+        splits = self.model.spec.splits
+        known = {name for split in ("train", "validation") for name in splits.get(split, ())}
+        return not known.intersection(self.contigs)
 
     def right(self, who: Literal["model", "commonest"]) -> int:
         """Questions that the model answers rightly, or that its most frequent choice does."""
@@ -172,9 +136,9 @@ def make_quiz(options: QuizOptions, report: Report) -> Quiz:
         spec = model.spec
         fasta = stack.enter_context(Fasta(options.sample.fasta))
         sizes = fasta.sizes
-        contigs = _contigs(model, sizes, options, report)
-        subject = _subject(spec, options, sizes)
-        assay = _assay(model)
+        contigs = quiz_contigs(model, sizes, options, report)
+        subject = quiz_subject(spec, options, sizes)
+        assay = shown_assay(model)
         assay_files(model, options.sample)
         session = open_session(model.path, options.provider, options.threads)
         announce(model, session, sizes, options.sample, report)
@@ -206,10 +170,23 @@ def make_quiz(options: QuizOptions, report: Report) -> Quiz:
         probabilities = subject.probabilities(sites.logits, spec)
         odds = equal_odds(probabilities, frequencies, draw.offered)
         scored = pool.usable & np.isin(pool.truth, draw.offered)
+        questions = [
+            Asked(
+                *pool.place(item.site),
+                bin=spec.label_bin,
+                choices=item.choices,
+                truth=int(pool.truth[item.site]),
+                answer=answer(odds[:, item.site], item.choices),
+                commonest=answer(frequencies, item.choices),
+                probabilities=probabilities[:, item.site],
+                odds=odds[:, item.site],
+                picture=viewer.picture(*pool.place(item.site)),
+            )
+            for item in draw.questions
+        ]
         return Quiz(
             model=model,
-            title=subject.title,
-            classes=subject.classes,
+            subject=subject,
             draw=draw,
             contigs=contigs,
             assay=assay,
@@ -218,20 +195,7 @@ def make_quiz(options: QuizOptions, report: Report) -> Quiz:
             seed=options.seed,
             labelled=pool.counts(usable=False),
             eligible=pool.counts(),
-            questions=tuple(
-                Asked(
-                    *pool.place(item.site),
-                    bin=spec.label_bin,
-                    choices=item.choices,
-                    truth=int(pool.truth[item.site]),
-                    answer=answer(odds[:, item.site], item.choices),
-                    commonest=answer(frequencies, item.choices),
-                    probabilities=probabilities[:, item.site],
-                    odds=odds[:, item.site],
-                    picture=viewer.picture(*pool.place(item.site)),
-                )
-                for item in draw.questions
-            ),
+            questions=_explained(questions, model, subject, sample.features, options, report),
             lessons=_lessons(training, viewer, draw, options),
             score=model_score(
                 odds[:, scored],
@@ -243,6 +207,34 @@ def make_quiz(options: QuizOptions, report: Report) -> Quiz:
                 options.seed,
             ),
         )
+
+
+def _explained(
+    questions: Sequence[Asked],
+    model: Model,
+    subject: Subject,
+    features: Features,
+    options: QuizOptions,
+    report: Report,
+) -> tuple[Asked, ...]:
+    """The questions with what the model looked at, where it has a V-plot and can be explained."""
+    vplot = shown_vplot(model.spec)
+    if vplot is None:
+        return tuple(questions)
+    if not model.path.with_name(EXPLAIN).is_file():
+        report.note(
+            f"note: {model.name} has no {EXPLAIN} beside {model.path.name}: the page does not show "
+            f"what the model looked at"
+        )
+        return tuple(questions)
+    report.note("explaining the answers")
+    explainer = open_explainer(
+        model, seed=options.seed, provider=options.provider, threads=options.threads
+    )
+    places = [(item.chrom, item.centre) for item in questions]
+    answers = [item.answer for item in questions]
+    seen = explain_answers(explainer, features, subject, vplot.name, places, answers)
+    return tuple(replace(item, seen=why) for item, why in zip(questions, seen, strict=True))
 
 
 def _pool(
@@ -281,78 +273,15 @@ def _training(
 def _lessons(
     training: Pool | None, viewer: Viewer, draw: Draw, options: QuizOptions
 ) -> tuple[Lesson, ...]:
-    if training is None or options.examples is None:
+    if training is None or not options.lesson:
         return ()
     return viewer.lessons(
         training.sites,
         training.truth,
         training.usable,
         draw.offered,
-        options.examples,
         options.seed,
     )
-
-
-def _contigs(
-    model: Model, sizes: ChromSizes, options: QuizOptions, report: Report
-) -> tuple[str, ...]:
-    """The contigs of the questions; refuses those that the model was trained on."""
-    splits = model.spec.splits
-    contigs = tuple(dict.fromkeys(options.chroms)) or splits.get("test", ())
-    if not contigs:
-        raise InputError(
-            f"model {model.name} names no test contigs: name held-out contigs with --chrom"
-        )
-    for name in contigs:
-        try:
-            sizes.require(name, "--chrom" if options.chroms else f"test contigs of {model.name}")
-        except ContigError as error:
-            if not options.chroms:
-                error.add_note("name held-out contigs with --chrom")
-            raise
-    trained = [name for name in contigs if name in splits.get("train", ())]
-    if trained and not options.allow_training_contigs:
-        raise InputError(
-            f"model {model.name} was trained on {', '.join(trained)}, so that it would only have "
-            f"to remember the answers: name held-out contigs with --chrom, or ask for it with "
-            f"--allow-training-contigs"
-        )
-    if trained:
-        report.note(
-            f"note: {model.name} was trained on {', '.join(trained)}: it plays too well there"
-        )
-    tuned = [name for name in contigs if name in splits.get("validation", ())]
-    if tuned:
-        report.note(
-            f"note: {model.name} was tuned and calibrated on {', '.join(tuned)}: it plays "
-            f"somewhat too well there"
-        )
-    return contigs
-
-
-def _subject(spec: ModelSpec, options: QuizOptions, sizes: ChromSizes) -> Subject:
-    if (options.states is None) == (options.binary is None):
-        raise InputError(
-            "a quiz asks for chromatin states (--states BED) or for one label (--binary NAME "
-            "--peaks BED): give one of the two"
-        )
-    masked = Mask({}, {})
-    if options.blacklist is not None:
-        masked = Mask.from_intervals(item.interval for item in read_bed(options.blacklist, sizes))
-    if options.states is not None:
-        return states_subject(spec, options.states, options.state_table, sizes, masked)
-    if options.binary is None or options.peaks is None:
-        raise InputError(f"--binary {options.binary}: give its peaks with --peaks BED")
-    return binary_subject(spec, options.binary, options.peaks, sizes, masked)
-
-
-def _assay(model: Model) -> str:
-    """The assay whose fragments are shown: that of the first V-plot, else of a signal of them."""
-    inputs = [item for item in model.spec.inputs if item.kind != "sequence"]
-    for item in sorted(inputs, key=lambda item: item.kind != "vplot"):
-        if item.measure != "values":
-            return item.assay
-    raise InputError(f"model {model.name} reads no fragments, so that there is no V-plot to show")
 
 
 def _tell(draw: Draw, subject: Subject, options: QuizOptions, report: Report) -> None:

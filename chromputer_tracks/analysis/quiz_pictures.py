@@ -33,6 +33,8 @@ _MOST_FRAGMENTS = 3_000
 """Fragments of one picture; more could not be told apart, and would make the page heavy."""
 _MOST_SITES = 5_000
 """Sites of a class that its mean is drawn from."""
+_EXAMPLES = 3
+"""Single sites of a class to learn from."""
 _GAMMA, _TOP = 0.5, 99.7
 """Of the colours of a mean: exponent, and percentile of its pixels at which they end."""
 _MAP = "magma"
@@ -135,7 +137,6 @@ class Viewer:
         truth: NDArray[np.int64],
         usable: NDArray[np.bool_],
         offered: Sequence[int],
-        examples: int,
         seed: int,
     ) -> tuple[Lesson, ...]:
         """Mean V-plot and some sites of each class that has any.
@@ -145,8 +146,7 @@ class Viewer:
             truth: int64 (n,), class of each.
             usable: bool (n,), whether its picture shows enough.
             offered: classes that are asked.
-            examples: sites to show of each class, drawn at random.
-            seed: of the drawing.
+            seed: of the single sites.
         """
         rng = np.random.default_rng(seed)
         rows = {code: np.flatnonzero(usable & (truth == code)) for code in offered}
@@ -169,7 +169,7 @@ class Viewer:
         found = []
         for code, row in rows.items():
             if len(row):
-                shown = rng.choice(row, min(examples, len(row)), replace=False).tolist()
+                shown = rng.choice(row, min(_EXAMPLES, len(row)), replace=False).tolist()
                 pictures = tuple(
                     self.picture(sites.contigs[sites.contig[at]], int(sites.centre[at]))
                     for at in shown
@@ -191,16 +191,3 @@ def color_table() -> str:
     """The colours of levels 0 to 255: base64 of uint8 (256, 3), RGB."""
     rgb = colormaps[_MAP](np.arange(256))[:, :3]
     return b64encode(np.round(rgb * 255).astype(np.uint8).tobytes()).decode()
-
-
-def contribution_levels(values: NDArray[np.float32]) -> str:
-    """Contributions of a V-plot's pixels, on a scale of their own.
-
-    Args:
-        values: float32 (lengths, positions).
-
-    Returns:
-        base64 of int8, the same shape: -127 to 127, where 127 is the largest magnitude.
-    """
-    top = float(np.abs(values).max()) or 1.0
-    return b64encode(np.round(values / top * 127).astype(np.int8).tobytes()).decode()

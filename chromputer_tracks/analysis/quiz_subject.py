@@ -25,13 +25,15 @@ class Subject:
     """What is asked.
 
     Attributes:
-        title: of the question, such as ``chromatin state`` or ``Reb1 binding``.
+        title: what it is, such as ``chromatin states`` or ``Reb1 peaks``.
+        question: as the page asks it.
         classes: the possible answers.
         labels: which class a site is of.
         rows: the model's outputs that speak of it: all states, or one binary label.
     """
 
     title: str
+    question: str
     classes: tuple[Label, ...]
     labels: LabelSet
     rows: slice
@@ -45,6 +47,11 @@ class Subject:
     def states(self) -> int:
         """How many states there are; 0 for a binary label."""
         return 0 if self.binary else len(self.classes)
+
+    def output(self, spec: ModelSpec, code: int) -> str:
+        """The output that speaks for a class (of a binary label: for yes), as ``HEAD.LABEL``."""
+        names = [f"{head.name}.{label.name}" for head in spec.heads for label in head.labels]
+        return names[self.rows][0 if self.binary else code]
 
     def truth(self, sites: Sites) -> NDArray[np.int64]:
         """Class of each site, ``UNKNOWN`` where it is not known; int64 (n,)."""
@@ -105,7 +112,8 @@ def states_subject(
     except InputError as error:
         raise FormatError(f"{bed}: {error}") from error
     rows = spec.head_slices()[head.name]
-    return Subject("chromatin state", classes, LabelSet(states, (), masked), rows)
+    question = "Which chromatin state is this site in?"
+    return Subject("chromatin states", question, classes, LabelSet(states, (), masked), rows)
 
 
 def binary_subject(
@@ -113,8 +121,8 @@ def binary_subject(
 ) -> Subject:
     """Whether a site has a binary label.
 
-    A site is bound where a peak's centre lies in the ``label_bin`` bp around it; one with a centre
-    in the ``label_bin`` bp beyond on either side is not asked.
+    A site has it where a peak's centre lies in the ``label_bin`` bp around it; one with a centre in
+    the ``label_bin`` bp beyond on either side is not asked.
 
     Args:
         spec: the model.
@@ -140,7 +148,11 @@ def binary_subject(
     row, label = rows[name]
     centres = ((record.chrom, record.centre) for record in read_bed(peaks, sizes))
     found = PeakLabels.from_peaks(centres, spec.label_bin, spec.label_bin)
-    classes = (Label(f"no-{name}", f"no {name}", _GREY), Label(name, label.title, label.color))
+    classes = (Label("no", f"no {name} peak", _GREY), Label("yes", label.title, label.color))
     return Subject(
-        f"{name} binding", classes, LabelSet(None, (found,), masked), slice(row, row + 1)
+        f"{name} binding",
+        f"Is there a {name} peak at this site?",
+        classes,
+        LabelSet(None, (found,), masked),
+        slice(row, row + 1),
     )
