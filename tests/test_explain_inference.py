@@ -228,6 +228,11 @@ def test_a_model_without_the_graph(tmp_path: Path, model: Model):
         open_explainer(load_model(folder))
 
 
+def test_the_explaining_graph_is_no_model(model: Model):
+    with pytest.raises(SpecError, match=r"explains a model; name its folder, or the predict.onnx"):
+        load_model(model.path.with_name("explain.onnx"))
+
+
 def test_a_graph_of_another_model(tmp_path: Path, model: Model):
     folder = tmp_path / "mixed"
     shutil.copytree(model.path.parent, folder, ignore=shutil.ignore_patterns("training"))

@@ -19,7 +19,9 @@ from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import ConfigError, OutputError
 from chromputer_tracks.evaluation.sites import load_sites
+from chromputer_tracks.inference.explain import head_weights, open_explainer
 from chromputer_tracks.inference.registry import load_model
+from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.model.config import AuxiliaryConfig
@@ -70,7 +72,7 @@ def test_the_model_folder_loads(run):
     model = load_model(folder)
     assert model.spec.to_json() == run.spec.to_json()
     names = {path.name for path in folder.iterdir()}
-    assert names >= {"predict.onnx", "model.json", "README.md", "training"}
+    assert names >= {"predict.onnx", "explain.onnx", "model.json", "README.md", "training"}
     assert 0 < run.trained.parity < 1e-4
     assert run.lines[0] == (
         "training on 1 contig: 180 sites, 65 segments an epoch; 2 states, 2 binary labels, "
@@ -100,6 +102,20 @@ def test_the_exported_model_finds_the_planted_motif(toy, exported):
     assert average_precision_score(truth, score) > 0.8
     # Calibrated: the mean probability is near the share of positives.
     assert score.mean() == pytest.approx(truth.mean(), abs=0.12)
+
+
+def test_the_exported_model_explains_itself_by_the_planted_motif(toy, run, features):
+    explainer = open_explainer(load_model(run.trained.folder), references=5, provider="cpu")
+    places = [at for at in toy.planted["chr3"] if 500 < at < LENGTHS["chr3"] - 500]
+    windows = [Interval.centred("chr3", at, run.spec.window) for at in places]
+    middle = run.spec.window // 2
+    shares = []
+    for _, _, found in explainer.stream(features, windows, head_weights(run.spec, "TF")):
+        assert (abs(found.total() - found.difference) < 1e-3 * abs(found.difference)).all()
+        sizes = abs(found.sequence)
+        shares += list(sizes[:, middle - 8 : middle + 8].sum(1) / sizes.sum(1))
+    # 16 of the window's bases; what is beside them is background.
+    assert np.median(shares) > 5 * 16 / run.spec.window
 
 
 def test_the_continuous_head_follows_the_signal_in_its_own_units(toy, run, exported):

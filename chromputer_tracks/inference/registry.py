@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from chromputer_tracks.errors import SpecError
-from chromputer_tracks.spec import METADATA_KEY, PREDICT, ModelSpec
+from chromputer_tracks.spec import METADATA_KEY, PREDICT, WEIGHTS, ModelSpec
 
 SPEC = "model.json"
 
@@ -136,6 +136,10 @@ def _check_graph(path: Path) -> ModelSpec:
         )
     spec = ModelSpec.from_json(text, f"{path} (metadata {METADATA_KEY})")
     names = [item.name for item in session.get_inputs()]
+    if WEIGHTS in names:
+        raise SpecError(
+            f"{path}: this graph explains a model; name its folder, or the {PREDICT} beside it"
+        )
     wanted = [item.name for item in spec.inputs]
     if sorted(names) != sorted(wanted):
         raise SpecError(f"{path}: the graph takes inputs {names}, its spec says {wanted}")

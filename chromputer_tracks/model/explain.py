@@ -26,7 +26,6 @@ from chromputer_tracks.model.deeplift import (
     Relu,
     Residual,
     RowMaximum,
-    Rule,
     Scale,
     Seen,
     StrandMaximum,
@@ -112,9 +111,9 @@ class Explain(nn.Module):
         self.channels = channels
         self.trunks = nn.ModuleList(trunks)
         context = [_context(layer) for layer in network.context]
-        self.fused = Chain(
-            *_linear_relu(list(network.fuse)), *context, *_linear_relu(list(network.embed))
-        )
+        embed = _linear_relu(list(network.embed))
+        self.fused = Chain(*_linear_relu(list(network.fuse)), *context, *embed)
+        self.hidden = len(embed[0].bias)
         self.local = _local(network.local)
         heads = (network.states_head, network.binary_head, network.continuous_head)
         present = [head for head in heads if isinstance(head, nn.Conv1d)]
@@ -319,7 +318,7 @@ def _width(pool: nn.Module) -> int:
     return size if isinstance(size, int) else size[-1]
 
 
-def _linear_relu(layers: Sequence[nn.Module]) -> tuple[Rule, Rule]:
+def _linear_relu(layers: Sequence[nn.Module]) -> tuple[Linear, Relu]:
     """A convolution with the batch norm after it folded in, and its ReLU."""
     convolution, norm, relu = layers[:3]
     if not (isinstance(convolution, nn.Conv1d | nn.Conv2d) and isinstance(relu, nn.ReLU)):
