@@ -117,7 +117,6 @@ class Explain(nn.Module):
         self.local = _local(network.local)
         heads = (network.states_head, network.binary_head, network.continuous_head)
         present = [head for head in heads if isinstance(head, nn.Conv1d)]
-        self.hidden = min(head.in_channels for head in present)
         # One matrix of all heads: columns of the embedding, then of the local features.
         columns = max(head.in_channels for head in present)
         self.register_buffer(
