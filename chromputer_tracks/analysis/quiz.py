@@ -294,5 +294,6 @@ def _tell(draw: Draw, subject: Subject, options: QuizOptions, report: Report) ->
             f"{names}; lower --min-fragments, ask fewer --questions or name more contigs with "
             f"--chrom"
         )
-    if options.choices is not None and draw.choices < options.choices:
+    wanted = min(options.choices or 0, len(subject.classes))
+    if draw.choices < wanted:
         report.note(f"note: {draw.choices} classes are asked, so there are as many choices")

@@ -64,7 +64,7 @@ def explain_answers(
     """
     spec = explainer.spec
     windows = [Interval.centred(chrom, centre, spec.window) for chrom, centre in places]
-    # Of a binary label there is one logit, which speaks for yes.
+    # A binary label has one logit, which speaks for it.
     codes = [1 if subject.binary else code for code in answers]
     weights = np.stack([head_weights(spec, subject.output(spec, code)) for code in codes])
     found = []

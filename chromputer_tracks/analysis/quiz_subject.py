@@ -40,7 +40,7 @@ class Subject:
 
     @property
     def binary(self) -> bool:
-        """Whether it is one binary label: the classes are *no* and *yes*."""
+        """Whether it is one binary label: the classes are *other* and the label."""
         return bool(self.labels.binary)
 
     @property
@@ -49,7 +49,7 @@ class Subject:
         return 0 if self.binary else len(self.classes)
 
     def output(self, spec: ModelSpec, code: int) -> str:
-        """The output that speaks for a class (of a binary label: for yes), as ``HEAD.LABEL``."""
+        """The output that speaks for a class (the one, of a binary label), as ``HEAD.LABEL``."""
         names = [f"{head.name}.{label.name}" for head in spec.heads for label in head.labels]
         return names[self.rows][0 if self.binary else code]
 
@@ -148,9 +148,9 @@ def binary_subject(
     row, label = rows[name]
     centres = ((record.chrom, record.centre) for record in read_bed(peaks, sizes))
     found = PeakLabels.from_peaks(centres, spec.label_bin, spec.label_bin)
-    classes = (Label("no", f"no {name} peak", _GREY), Label("yes", label.title, label.color))
+    classes = (Label("other", f"no {name} peak", _GREY), label)
     return Subject(
-        f"{name} binding",
+        f"{name} peaks",
         f"Is there a {name} peak at this site?",
         classes,
         LabelSet(None, (found,), masked),

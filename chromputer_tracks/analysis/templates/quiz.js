@@ -108,7 +108,7 @@ function result(answer, choices) {
     element("p", { class: "verdict" }, answer.human === answer.truth ? "Right. " : "Wrong. ",
       "The truth is ", swatched(answer.truth)),
     element("ul", { class: "answers" }, line("You", answer.human), line("Network", answer.model)),
-    element("p", { class: "actions" }, next, element("span", { class: "hint" }, "or press Enter")),
+    element("p", { class: "actions" }, next, element("span", { class: "hint keys" }, "or press Enter")),
     element("p", { class: "locus" }, "Site ", element("code", {}, answer.site)),
     bars(answer, choices),
   ];
@@ -129,10 +129,10 @@ function bars(answer, choices) {
       element("td", { class: "number genome" }, percent(answer.probabilities[code])),
       element("td", { class: "who" }, notes));
   });
-  const heads = ["", "the network's odds", "quiz", "genome", ""].map((name, k) =>
+  const heads = ["", "", "quiz", "genome", ""].map((name, k) =>
     element("th", { scope: "col", ...(k === 2 || k === 3 ? { class: "number" } : {}) }, name));
   return element("table", { class: "bars" }, element("caption", {}, element("span", {},
-    "Quiz: all classes equally frequent, as here. Genome: the probability in the tracks.")),
+    "The network's probabilities. Quiz: with all classes equally frequent, as here. Genome: as in the tracks.")),
     element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...lines));
 }
 

@@ -148,7 +148,7 @@ const full = () => (narrow.matches ? sizes.phone : sizes.large);
 function plot(image, size, description, counts = null) {
   const [width, height] = size.area;
   const margin = {
-    left: size.axes ? 54 : size.ticks ? 32 : 1, right: counts ? 62 : size.ticks ? 8 : 1,
+    left: size.axes ? 54 : size.ticks ? 32 : 1, right: size.axes ? 62 : size.ticks ? 8 : 1,
     top: counts ? 50 : size.ticks ? 8 : 1, bottom: size.axes ? 44 : size.ticks ? 20 : 1,
   };
   const svg = drawn("svg", {
