@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -234,8 +234,19 @@ def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
             "stages": stages.report(),
         }
         write_run_json(options.out, record)
-    remove_stale(options.out, earlier - set(outputs))
+    stale = earlier - set(outputs)
+    remove_stale(options.out, stale)
+    _remove_empty(options.out, stale)
     return ExplainResult(options.out, model, tuple(labels.values()), record)
+
+
+def _remove_empty(out: Path, stale: set[str]) -> None:
+    """Remove the folders of labels that only an earlier run explained."""
+    for folder in sorted({(out / name).parent for name in stale}, reverse=True):
+        if folder != out:
+            # It stays when anything else is in it.
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _label_weights(spec: ModelSpec, options: ExplainOptions) -> dict[str, NDArray[np.float32]]:
