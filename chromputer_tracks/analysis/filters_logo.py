@@ -26,6 +26,14 @@ _LEAST = 0.02
 """Bits below which a letter is not drawn."""
 _CELL = 10
 _RISE, _FALL = "#b2182b", "#2166ac"
+_COMMANDS = {
+    int(Outline.MOVETO): "M",
+    int(Outline.LINETO): "L",
+    int(Outline.CURVE3): "Q",
+    int(Outline.CURVE4): "C",
+    int(Outline.CLOSEPOLY): "Z",
+}
+"""What SVG calls the parts of an outline."""
 _XMLNS = 'xmlns="http://www.w3.org/2000/svg"'
 
 
@@ -36,19 +44,11 @@ def _glyph(letter: str) -> str:
     low, high = path.vertices.min(axis=0), path.vertices.max(axis=0)
     points = (path.vertices - low) / (high - low)
     points[:, 1] = 1 - points[:, 1]
+    outline = Outline(points, path.codes)
     commands = []
-    at = 0
-    counts = {Outline.MOVETO: 1, Outline.LINETO: 1, Outline.CURVE3: 2, Outline.CURVE4: 3}
-    while at < len(path.codes):
-        code = path.codes[at]
-        if code == Outline.CLOSEPOLY:
-            commands.append("Z")
-            at += 1
-            continue
-        many = counts[code]
-        name = {1: "ML"[code != Outline.MOVETO], 2: "Q", 3: "C"}[many]
-        commands.append(name + " ".join(f"{v:.3f}" for v in points[at : at + many].ravel()))
-        at += many
+    for values, code in outline.iter_segments(simplify=False):
+        numbers = () if code == Outline.CLOSEPOLY else values
+        commands.append(_COMMANDS[int(code)] + " ".join(f"{value:.3f}" for value in numbers))
     return "".join(commands)
 
 

@@ -18,6 +18,7 @@ from chromputer_tracks.analysis.filters_classes import FilterClass
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.inference.explain import Explainer
 from chromputer_tracks.intervals import Interval
+from chromputer_tracks.tracks.explain_tally import Completeness, Tally
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,10 +32,9 @@ class ClassContributions:
             NaN without sites.
         error: likewise, the standard error of that mean over the sites; NaN with fewer than two.
         positive: likewise, the share of the sites where the contribution is above 0.
-        logit: mean logit of the sites.
-        completeness: largest difference, over the sites, between the sum of all contributions and
-            the difference in logit that they explain, relative to the latter (or to 1 where that
-            is below 1); NaN for a method without that promise.
+        logit: mean logit of the sites; NaN without any.
+        completeness: how well contributions add up; None for a method that does not promise it, or
+            without sites.
     """
 
     name: str
@@ -43,7 +43,7 @@ class ClassContributions:
     error: dict[str, NDArray[np.float64]]
     positive: dict[str, NDArray[np.float64]]
     logit: float
-    completeness: float
+    completeness: Completeness | None
 
 
 def class_contributions(
@@ -68,27 +68,29 @@ def class_contributions(
         ChromputerError: what the features or the explainer raise.
     """
     found = {name: np.zeros((len(windows), number)) for name, number in filters.items()}
-    logits, gaps = np.zeros(len(windows)), np.zeros(len(windows))
+    tally = Tally()
     for first, _, contributions in explainer.stream(features, windows, item.weights):
         rows = slice(first, first + len(contributions.logit))
         for name, values in contributions.filters.items():
             found[name][rows] = values
-        logits[rows] = contributions.logit
-        gap = np.abs(contributions.total() - contributions.difference)
-        gaps[rows] = gap / np.maximum(np.abs(contributions.difference), 1)
+        tally.add(contributions, contributions.total())
         progress(rows.stop)
-    several = len(windows) > 1
     nothing = {name: np.full(number, np.nan) for name, number in filters.items()}
+    if not windows:
+        return ClassContributions(item.name, 0, nothing, nothing, nothing, float("nan"), None)
+    summary = tally.summary(item.name, item.label.title, 0)
+    error = nothing
+    if len(windows) > 1:
+        root = np.sqrt(len(windows))
+        error = {name: values.std(axis=0, ddof=1) / root for name, values in found.items()}
     return ClassContributions(
         item.name,
         len(windows),
-        {name: v.mean(axis=0) for name, v in found.items()} if windows else nothing,
-        {name: v.std(axis=0, ddof=1) / np.sqrt(len(v)) for name, v in found.items()}
-        if several
-        else nothing,
-        {name: (v > 0).mean(axis=0) for name, v in found.items()} if windows else nothing,
-        float(logits.mean()) if windows else float("nan"),
-        float(gaps.max()) if windows else float("nan"),
+        {name: values.mean(axis=0) for name, values in found.items()},
+        error,
+        {name: (values > 0).mean(axis=0) for name, values in found.items()},
+        summary.mean_logit,
+        summary.completeness,
     )
 
 
