@@ -44,28 +44,55 @@ COUNTS = Quantity(
     gamma=0.5,
 )
 """Of one locus."""
+INPUT = Quantity(
+    "input",
+    "What the network reads",
+    "mean of the V-plot as the network reads it (normalised)",
+    "normalised V-plot, mean over sites",
+    gamma=0.5,
+)
+CONTRIBUTION = Quantity(
+    "contribution",
+    "Contribution",
+    "mean contribution to the explained logit (calibrated; of a state: minus the states' mean)",
+    "contribution to the logit (× 10⁻³)",
+    1e3,
+    signed=True,
+)
+CHANGE = Quantity(
+    "probability_change",
+    "Change in the state's probability",
+    "mean over sites of softmax(contributions of this pixel to all states)[state] - 1 / states",
+    "change in probability (× 10⁻⁴)",
+    1e4,
+    signed=True,
+)
 FOLD = Quantity(
     "fold",
     "Over the genome's mean",
     "mean fragments per site and pixel, divided by the genome's mean for that length class",
     "fold of the genome's mean density of each length",
 )
-LOG2 = Quantity(
-    "log2_ratio",
-    "Against background",
-    "log2 of mean fragments per site and pixel over those of the background",
-    "log2 ratio to the background",
-    signed=True,
-)
 
 
-def difference_of(quantity: Quantity) -> Quantity:
-    """The quantity of an image minus that of a background."""
+def log2_against(background: str) -> Quantity:
+    """The log2 ratio to a background, named as ``the genome's mean`` is."""
+    return Quantity(
+        "log2_ratio",
+        "Against background",
+        f"log2 of mean fragments per site and pixel over {background}",
+        f"log2 ratio to {background}",
+        signed=True,
+    )
+
+
+def difference_from(quantity: Quantity, background: str) -> Quantity:
+    """The quantity of an image minus that of a background; see :func:`log2_against`."""
     return replace(
         quantity,
         name=f"{quantity.name}_difference",
-        title="Above background",
-        unit=f"{quantity.unit}; minus the background's",
+        title=f"Above {background}",
+        unit=f"{quantity.unit}; minus {background}",
         signed=True,
     )
 
