@@ -26,15 +26,24 @@ EDGES = (20, 80, 140, 200, 300, 500)
 
 
 def explained_spec(**changes: Any) -> ModelSpec:
-    """Bases and shape, a V-plot and a signal; the tiny model's heads and a continuous one."""
+    """Bases and shape, a V-plot and a signal; a head of each kind, whose labels all have calls."""
     signal = HeadSpec("continuous", "marks", (Label("H3", "H3", (0, 0, 9), 0.5),), "log")
+    states, _ = tiny_spec().heads
+    factors = HeadSpec(
+        "binary",
+        "factors",
+        (
+            Label("TF1", "factor 1", (255, 0, 0), 1 / 64, 0.3, 0.5),
+            Label("TF2", "factor 2", (0, 255, 0), 1 / 64, -0.2, 0.4),
+        ),
+    )
     spec = tiny_spec(
         inputs=(
             InputSpec("sequence", "dna", shape=("MGW", "Roll")),
             InputSpec("vplot", "atac", BIN, EDGES, HOW, "atac"),
             InputSpec("signal", "cuts", 25, (), HOW, "atac", "cuts"),
         ),
-        heads=(*tiny_spec().heads, signal),
+        heads=(states, factors, signal),
     )
     return replace(spec, **changes)
 
