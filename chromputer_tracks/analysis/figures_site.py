@@ -235,9 +235,10 @@ def _draw_letters(
     heights = (sequence * importance)[:, first : first + width]
     start = view.window.start - view.site.centre + first
     table = pd.DataFrame(heights.T, columns=list(_COLORS), index=np.arange(start, start + width))
-    logomaker.Logo(
-        table, ax=panel, color_scheme=_COLORS, show_spines=False, baseline_width=0.5, vpad=0.03
-    )
+    if heights.any():
+        logomaker.Logo(
+            table, ax=panel, color_scheme=_COLORS, show_spines=False, baseline_width=0.5, vpad=0.03
+        )
     panel.spines[["left", "bottom"]].set_visible(True)
     panel.spines[["left", "bottom"]].set_color(MUTED)
     panel.spines[["left", "bottom"]].set_linewidth(0.8)
