@@ -40,6 +40,7 @@ def view(seed: int = 0, **changes: object) -> SiteView:
         "logit": 1.5,
         "sequence": bases,
         "importance": importance,
+        "shape": rng.normal(size=(2, 300)).astype(np.float32),
         "values": {n: rng.random(shape).astype(np.float32) for n, shape in arrays.items()},
         "inputs": {n: rng.normal(size=s).astype(np.float32) for n, s in arrays.items()},
     }
@@ -114,16 +115,17 @@ def test_files_are_pictures_and_the_same_again(tmp_path: Path) -> None:
 def test_each_input_has_its_rows(figures: list[Figure]) -> None:
     draw_site(view(), explained_spec(), LABEL, [Path("a.png")])
     (figure,) = figures
-    panels = figure.axes[0:10:2]
-    texts = [" ".join(text.get_text() for text in panel.texts) for panel in panels]
-    assert texts[0].startswith("atac, fragments by midpoint and length")
-    assert texts[1:] == [
-        "atac, contributions",
-        "cuts, contributions (grey: its values)",
-        "bases, contributions",
+    panels = figure.axes[0:14:2]
+    assert [panel.get_title("left") for panel in panels] == [
+        "atac: fragments",
+        "contributions of atac",
+        "cuts",
+        "contributions of cuts",
+        "contributions of DNA shape",
+        "contributions of the bases",
         "",
     ]
-    for panel in panels[:4]:
+    for panel in panels[:6]:
         assert panel.get_xlim() == (-150, 150)
     mesh = panels[1].collections[0]
     np.testing.assert_array_equal(mesh.get_array(), view().inputs["atac"])
@@ -134,11 +136,11 @@ def test_each_input_has_its_rows(figures: list[Figure]) -> None:
 
 def test_models_of_one_input(figures: list[Figure]) -> None:
     dna, vplot, _ = explained_spec().inputs
-    only_dna = view(values={}, inputs={})
+    only_dna = view(values={}, inputs={}, shape=None)
     draw_site(only_dna, explained_spec(inputs=(dna,)), LABEL, [Path("a.png")])
     one = view()
     parts = {"values": {"atac": one.values["atac"]}, "inputs": {"atac": one.inputs["atac"]}}
-    no_dna = view(sequence=None, importance=None, **parts)
+    no_dna = view(sequence=None, importance=None, shape=None, **parts)
     draw_site(no_dna, explained_spec(inputs=(vplot,)), LABEL, [Path("a.png")])
     # Each row has a place for its colour bar.
     assert [len(figure.axes) for figure in figures] == [4, 4]

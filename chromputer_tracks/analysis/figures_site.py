@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.figures_style import GRID, INK, MUTED, canvas
+from chromputer_tracks.analysis.figures_style import INK, MUTED, canvas
 from chromputer_tracks.spec import InputSpec, Label, ModelSpec
 from chromputer_tracks.tracks.explain_label import SiteView
 from chromputer_tracks.tracks.explain_layout import NUCLEOSOME
@@ -32,8 +32,8 @@ _VALUES, _SIGNED = "Greys", "RdBu_r"
 _SHADE = "#eef1f4"
 """Behind the letters, and behind the same bases in the row above."""
 _WIDTH = 7.2
-_HEIGHTS = {"values": 1.3, "contributions": 1.3, "signal": 0.8, "bases": 0.95, "letters": 1.15}
-"""Inches of each row."""
+_IMAGE, _CURVE, _LETTERS = 1.3, 0.95, 1.25
+"""Inches of a row."""
 _HEAD = 0.55
 _TOP = 99.5
 """Percentile of the pixels other than 0 at which a colour scale ends."""
@@ -42,9 +42,16 @@ _DOTS = 200
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One row of the picture: what it draws, and of which input; None for bases and letters."""
+    """One row of the picture.
+
+    Attributes:
+        kind: ``values`` or ``contributions`` of ``item``, ``bases``, ``shape`` or ``letters``.
+        height: inches.
+        item: a V-plot or signal.
+    """
 
     kind: str
+    height: float
     item: InputSpec | None = None
 
 
@@ -73,12 +80,12 @@ def write_pictures(
 
 
 def draw_site(view: SiteView, spec: ModelSpec, label: Label, paths: Sequence[Path]) -> None:
-    """Draw one site: from top to bottom V-plots, signals, and bases.
+    """Draw one site: V-plots and signals, then the bases.
 
-    All rows but the last show the window, in bp from the site's centre. Of a V-plot, the values
-    that the network reads and their contributions; of a signal, its values as a line and its
-    contributions as bars; of the bases, their contributions, and the :data:`ZOOM` bases that hold
-    most of them as letters.
+    All rows but the last show the window, in bp from the site's centre: of each V-plot and signal
+    the values that the network reads and their contributions, of DNA shape the sum over its
+    features, of the bases their contributions. The last shows the :data:`ZOOM` bases that hold most
+    of them as letters.
 
     Args:
         view: the site.
@@ -87,14 +94,16 @@ def draw_site(view: SiteView, spec: ModelSpec, label: Label, paths: Sequence[Pat
         paths: the format of each follows from its ending.
     """
     rows = _rows(view, spec)
-    heights = [_HEIGHTS[row.kind] for row in rows]
+    heights = [row.height for row in rows]
     with canvas(_WIDTH, sum(heights) + _HEAD) as figure:
         axes = figure.subplots(
             len(rows), 2, squeeze=False, height_ratios=heights, width_ratios=(1, 0.016)
         )
         for row, (panel, bar) in zip(rows, axes, strict=True):
             _draw_row(row, view, figure, panel, bar)
-        _label_axes(view, [panel for panel, _ in axes], rows)
+        panels = [panel for panel, _ in axes]
+        _label_axes(view, panels, rows)
+        figure.align_ylabels(panels)
         place = f"{view.site.chrom}:{view.site.centre + 1:,}"
         name = "" if view.site.name in (".", label.name) else f" · {view.site.name}"
         figure.suptitle(
@@ -132,34 +141,39 @@ def zoomed(importance: NDArray[np.float32], width: int = ZOOM) -> int:
 def _rows(view: SiteView, spec: ModelSpec) -> list[_Row]:
     rows = []
     for item in spec.inputs:
-        if item.kind == "vplot":
-            rows += [_Row("values", item), _Row("contributions", item)]
-        elif item.kind == "signal":
-            rows.append(_Row("signal", item))
+        if item.kind != "sequence":
+            height = _IMAGE if item.kind == "vplot" else _CURVE
+            rows += [_Row(kind, height, item) for kind in ("values", "contributions")]
+    if view.shape is not None:
+        rows.append(_Row("shape", _CURVE))
     if view.importance is not None and view.sequence is not None:
-        rows += [_Row("bases"), _Row("letters")]
+        rows += [_Row("bases", _CURVE), _Row("letters", _LETTERS)]
     return rows
 
 
 def _draw_row(row: _Row, view: SiteView, figure: Figure, panel: Axes, bar: Axes) -> None:
     panel.grid(False)
+    panel.set_ylabel("value" if row.kind == "values" else "contribution", fontsize=8)
     if row.item is not None and row.item.kind == "vplot":
         mesh = _draw_vplot(row, row.item, view, panel)
         figure.colorbar(mesh, cax=bar)
-        bar.set_ylabel("contribution" if row.kind == "contributions" else "value", fontsize=7)
+        bar.set_ylabel("value" if row.kind == "values" else "contribution", fontsize=7)
         bar.yaxis.set_major_locator(MaxNLocator(3))
         bar.tick_params(labelsize=7, pad=2)
         bar.spines[:].set_visible(False)
         return
     bar.set_axis_off()
-    if row.item is not None:
-        _draw_signal(row.item, view, panel)
-    elif view.importance is not None and row.kind == "bases":
-        _bars(panel, _offsets(view, len(view.importance)), view.importance)
-        panel.set_ylabel("contribution")
-        _caption(panel, "bases, contributions")
-    elif view.importance is not None and view.sequence is not None:
+    if row.kind == "letters" and view.sequence is not None and view.importance is not None:
         _draw_letters(view.sequence, view.importance, view, panel)
+    elif row.kind == "bases" and view.importance is not None:
+        _draw_steps(panel, view, view.importance, "contributions of the bases")
+    elif row.kind == "shape" and view.shape is not None:
+        _draw_steps(panel, view, view.shape.sum(axis=0), "contributions of DNA shape")
+    elif row.item is not None and row.kind == "values":
+        _draw_steps(panel, view, view.values[row.item.name][0], row.item.name, (MUTED, MUTED))
+    elif row.item is not None:
+        what = f"contributions of {row.item.name}"
+        _draw_steps(panel, view, view.inputs[row.item.name][0], what)
 
 
 def _offsets(view: SiteView, bins: int) -> NDArray[np.float64]:
@@ -169,9 +183,7 @@ def _offsets(view: SiteView, bins: int) -> NDArray[np.float64]:
 
 
 def _caption(panel: Axes, text: str) -> None:
-    panel.text(
-        0.006, 0.94, text, transform=panel.transAxes, va="top", fontsize=7.5, color=MUTED, zorder=5
-    )
+    panel.set_title(text, fontsize=8, fontweight="normal", color=MUTED, pad=2)
 
 
 def _draw_vplot(row: _Row, item: InputSpec, view: SiteView, panel: Axes) -> QuadMesh:
@@ -188,42 +200,32 @@ def _draw_vplot(row: _Row, item: InputSpec, view: SiteView, panel: Axes) -> Quad
         norm=Normalize(-top if signed else 0, top),
         rasterized=True,
     )
-    panel.set_ylabel("length (bp)")
+    panel.set_ylabel("length (bp)", fontsize=8)
     panel.set_yticks([tick for tick in range(0, 2000, 200) if tick <= item.length_edges[-1]])
     panel.set_ylim(item.length_edges[0], item.length_edges[-1])
     if item.length_edges[0] < NUCLEOSOME < item.length_edges[-1]:
         panel.axhline(NUCLEOSOME, color=MUTED, linewidth=0.5, dashes=(4, 4), alpha=0.6)
-    what = "contributions" if signed else "fragments by midpoint and length, as the network reads"
-    _caption(panel, f"{item.name}, {what}")
+    _caption(panel, f"contributions of {item.name}" if signed else f"{item.name}: fragments")
     return mesh
 
 
-def _draw_signal(item: InputSpec, view: SiteView, panel: Axes) -> None:
-    """Contributions as bars; the values behind them, on an axis of their own."""
-    contributions, values = view.inputs[item.name][0], view.values[item.name][0]
-    edges = _offsets(view, len(values))
-    behind = panel.twinx()
-    behind.grid(False)
-    behind.fill_between(edges, np.append(values, values[-1]), step="post", color=GRID, linewidth=0)
-    behind.set_ylim(0, 1.15 * max(float(values.max()), 1e-6))
-    behind.set_yticks([])
-    behind.spines[:].set_visible(False)
-    panel.set_zorder(behind.get_zorder() + 1)
-    _bars(panel, edges, contributions)
-    panel.set_ylabel("contribution")
-    _caption(panel, f"{item.name}, contributions (grey: its values)")
-
-
-def _bars(panel: Axes, edges: NDArray[np.float64], values: NDArray[np.float32]) -> None:
-    """Steps from 0, above in one colour and below in the other."""
-    heights = np.append(values, values[-1])
-    for part, color in ((np.maximum(heights, 0), _UP), (np.minimum(heights, 0), _DOWN)):
+def _draw_steps(
+    panel: Axes,
+    view: SiteView,
+    values: NDArray[np.float32],
+    caption: str,
+    colors: tuple[str, str] = (_UP, _DOWN),
+) -> None:
+    """Steps from 0, those above in one colour and those below in the other."""
+    edges, heights = _offsets(view, len(values)), np.append(values, values[-1])
+    for part, color in zip((heights.clip(min=0), heights.clip(max=0)), colors, strict=True):
         panel.fill_between(edges, part, step="post", color=color, linewidth=0.3)
     panel.axhline(0, color=MUTED, linewidth=0.5)
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
     room = (high - low) or 1.0
-    panel.set_ylim(low - 0.06 * room, high + 0.22 * room)
+    panel.set_ylim(low - 0.06 * room, high + 0.06 * room)
     panel.yaxis.set_major_locator(MaxNLocator(3))
+    _caption(panel, caption)
 
 
 def _draw_letters(
@@ -245,7 +247,6 @@ def _draw_letters(
     panel.set_facecolor(_SHADE)
     panel.set_xlim(start - 0.5, start + width - 0.5)
     panel.yaxis.set_major_locator(MaxNLocator(3))
-    panel.set_ylabel("contribution")
 
 
 def _label_axes(view: SiteView, panels: Sequence[Axes], rows: Sequence[_Row]) -> None:

@@ -32,6 +32,7 @@ class SiteView:
         logit: explained.
         sequence: float32 (4, window), the bases; None where the model reads none.
         importance: float32 (window,), what they contribute; likewise.
+        shape: float32 (features, window), contributions of DNA shape, or None.
         values: input name to float32 (channels, positions) of each V-plot and signal.
         inputs: their contributions.
     """
@@ -41,6 +42,7 @@ class SiteView:
     logit: float
     sequence: NDArray[np.float32] | None
     importance: NDArray[np.float32] | None
+    shape: NDArray[np.float32] | None
     values: Arrays
     inputs: Arrays
 
@@ -211,6 +213,7 @@ class _Highest:
                 logit=logit,
                 sequence=None if batch.sequence is None else batch.sequence[row].copy(),
                 importance=None if found.sequence is None else found.sequence[row].copy(),
+                shape=None if found.shape is None else found.shape[row].copy(),
                 values={name: array[row].copy() for name, array in batch.values.items()},
                 inputs={name: array[row].copy() for name, array in batch.inputs.items()},
             )
