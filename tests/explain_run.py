@@ -19,7 +19,8 @@ from chromputer_tracks.inference.sample import SampleFiles
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.spec import EXPLAIN, HeadSpec, InputSpec, Label, ModelSpec, Normalisation
 from chromputer_tracks.tracks import explain
-from chromputer_tracks.tracks.explain import ExplainOptions, ExplainResult, explain_tracks
+from chromputer_tracks.tracks.explain import ExplainResult, explain_tracks
+from chromputer_tracks.tracks.explain_record import ExplainOptions
 
 HOW = Normalisation((1.0,), "none")
 EDGES = (20, 80, 140, 200, 300, 500)

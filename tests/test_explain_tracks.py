@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from explain_run import EDGES, Bench, FakeExplainer, Notes, explained_spec, flan
 from tiny_models import BIN, WINDOW
 from toy_genome import LENGTHS, ToyGenome, toy_genome
 
-from chromputer_tracks.errors import OutputError
+from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.contributions import explained_labels, read_contributions
 from chromputer_tracks.spec import InputSpec
@@ -303,6 +304,35 @@ def test_several_labels_and_the_record(bench: Bench) -> None:
 def test_all_labels(bench: Bench) -> None:
     bench.run(heads=("all",), regions=bench.bed(REGIONS[0]))
     assert list(explained_labels(bench.folder / "out")) == ["H3", "S0", "S1", "S2", "TF1", "TF2"]
+    bench.run("calls", heads=("all",), max_sites=2)
+    assert list(explained_labels(bench.folder / "calls")) == ["S0", "S1", "S2", "TF1", "TF2"]
+
+
+def test_labels_of_one_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: ToyGenome
+) -> None:
+    factors = explained_spec().heads[1]
+    spec = explained_spec(heads=(factors, replace(factors, name="other")))
+    bench = Bench.make(tmp_path, monkeypatch, toy, spec)
+    regions = bench.bed(REGIONS[0])
+    with pytest.raises(InputError, match="has 2 labels 'TF1': write HEAD.TF1"):
+        bench.run(regions=regions)
+    bench.run(heads=("all",), regions=regions)
+    names = ["factors.TF1", "factors.TF2", "other.TF1", "other.TF2"]
+    assert list(explained_labels(tmp_path / "out")) == names
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["labels"]["other.TF2"]["weights"] == {"other.TF2": 1 / 64}
+
+
+def test_labels_that_differ_in_case_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: ToyGenome
+) -> None:
+    factors = explained_spec().heads[1]
+    labels = (factors.labels[0], replace(factors.labels[1], name="tf1"))
+    spec = explained_spec(heads=(replace(factors, labels=labels),))
+    bench = Bench.make(tmp_path, monkeypatch, toy, spec)
+    with pytest.raises(OutputError, match="differ in case alone, such as TF1"):
+        bench.run(heads=("all",), regions=bench.bed(REGIONS[0]))
 
 
 def test_the_genome_s_mean_as_baseline(bench: Bench) -> None:

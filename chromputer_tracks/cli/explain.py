@@ -32,7 +32,8 @@ from chromputer_tracks.errors import DependencyError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from chromputer_tracks.tracks.explain import ExplainOptions, ExplainResult
+    from chromputer_tracks.tracks.explain import ExplainResult
+    from chromputer_tracks.tracks.explain_record import ExplainOptions
 
 _PICTURES = ("logomaker", "matplotlib")
 _IMAGES = 6
@@ -127,7 +128,7 @@ def explain(
     """Explain a model's labels at sites: contributions of every base, fragment and signal."""
     import sys
 
-    from chromputer_tracks.tracks.explain import ExplainOptions
+    from chromputer_tracks.tracks.explain_record import ExplainOptions
 
     if (regions is None) == (not calls):
         raise typer.BadParameter("give either --regions BED or --calls", param_hint="--regions")
@@ -193,14 +194,11 @@ def _summary(result: ExplainResult, console: Console) -> None:
     from rich.table import Table
 
     parts = list(dict.fromkeys(part for label in result.labels for part in label.shares))
-    table = Table()
-    table.add_column("label")
-    columns = ["sites", "mean logit", *(f"share of {part}" for part in parts)]
     complete = any(label.completeness is not None for label in result.labels)
-    if complete:
-        columns += ["error, median", "maximum"]
-    for name in columns:
-        table.add_column(name, justify="right")
+    table = Table()
+    table.add_column("label", overflow="fold")
+    for name in ("sites", "mean logit", *parts, *(("median error", "largest") * complete)):
+        table.add_column(name, justify="right", overflow="fold")
     for label in result.labels:
         cells = [f"{label.sites:,}", f"{label.mean_logit:.2f}"]
         cells += [f"{label.shares.get(part, 0):.1%}" for part in parts]
@@ -208,11 +206,11 @@ def _summary(result: ExplainResult, console: Console) -> None:
             cells += [f"{label.completeness.median:.1e}", f"{label.completeness.maximum:.1e}"]
         table.add_row(label.label, *cells)
     console.print(table)
+    what = f"{', '.join(parts)}: shares of all contributions without their signs"
+    if complete:
+        what += "; error: by how much contributions do not add up to the difference in logit"
+    console.print(what)
     seconds, sites = result.record["seconds"], sum(label.sites for label in result.labels)
-    console.print(
-        "shares are of all contributions without their signs"
-        + ("; error: how far contributions are from adding up to the logit" if complete else "")
-    )
     console.print(
         f"{sites:,} sites explained in {result.out} ({seconds:.0f} s, {sites / seconds:.1f} per s, "
         f"peak {result.record['peak_mb']:.0f} MiB); how they were made is in run.json"

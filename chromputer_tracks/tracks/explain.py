@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import shlex
-from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.inference.explain import (
-    DEFAULT_REFERENCES,
     Explainer,
-    Method,
     explainable,
     head_weights,
     mean_baselines,
@@ -28,7 +24,6 @@ from chromputer_tracks.inference.genome import covered_bases, region_bins
 from chromputer_tracks.inference.provenance import (
     RUN_JSON,
     Checksums,
-    versions,
     write_run_json,
 )
 from chromputer_tracks.inference.registry import Model, load_model
@@ -36,22 +31,28 @@ from chromputer_tracks.inference.run_folder import output_folder, remove_stale
 from chromputer_tracks.inference.sample import (
     Report,
     Sample,
-    SampleFiles,
     announce,
     assay_files,
-    assay_record,
     open_sample,
 )
-from chromputer_tracks.inference.session import ProviderChoice, open_session
+from chromputer_tracks.inference.session import open_session
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.contributions_writer import Site
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.spec import EXPLAIN, ModelSpec
+from chromputer_tracks.spec import ModelSpec
 from chromputer_tracks.tracks.explain_label import LabelResult, explain_label
-from chromputer_tracks.tracks.explain_layout import fragment_classes, importance_tracks
-from chromputer_tracks.tracks.explain_merge import MergeRule
+from chromputer_tracks.tracks.explain_layout import importance_tracks
+from chromputer_tracks.tracks.explain_record import (
+    ALL,
+    COMPLETENESS_KEY,
+    KIND,
+    ExplainOptions,
+    label_record,
+    roles,
+    run_record,
+)
 from chromputer_tracks.tracks.explain_sites import (
     Candidates,
     called_sites,
@@ -59,61 +60,10 @@ from chromputer_tracks.tracks.explain_sites import (
     find_label,
     region_sites,
 )
-from chromputer_tracks.tracks.explain_tally import COMPLETE, COMPLETENESS, LabelSummary
+from chromputer_tracks.tracks.explain_tally import COMPLETE, LabelSummary
 from chromputer_tracks.tracks.writer import _Staging as Staging
 
-ALL = "all"
-"""Names every label."""
-KIND = "explain"
-"""What ``run.json`` says wrote the folder."""
 IMAGES = "images"
-COMPLETENESS_KEY = "completeness_error"
-"""Where ``run.json`` says how the error is defined."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExplainOptions:
-    """What to explain, where, and how.
-
-    Attributes:
-        model: a model folder or a shipped model's name.
-        sample: the genome and the sample's files.
-        out: folder of the results; made when only its parent exists.
-        heads: names of labels, or :data:`ALL`.
-        regions: BED or narrowPeak of the sites; None: the calls of each label.
-        chroms: contigs, or regions such as ``chrI:1,001-2,000``: only sites there; empty: all.
-        method: of explaining.
-        references: dinucleotide shuffles a window.
-        seed: of the shuffles, and of which of equally strong sites are taken.
-        baseline: reference of V-plots and signals: nothing, or the genome's mean.
-        merge: what a base of several windows gets.
-        step: bp; windows every so many bases along each region; None: one window a site.
-        max_sites: explain the strongest so many of each label; None: all.
-        images: pictures of so many sites of each label.
-        provider: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
-        threads: CPU threads; None: those that the process may use.
-        force: write into a folder that holds other things than an earlier run.
-        command: the command line, for ``run.json``.
-    """
-
-    model: str | Path
-    sample: SampleFiles
-    out: Path
-    heads: tuple[str, ...]
-    regions: Path | None = None
-    chroms: tuple[str, ...] = ()
-    method: Method = "deeplift"
-    references: int = DEFAULT_REFERENCES
-    seed: int = 0
-    baseline: Literal["zero", "mean"] = "zero"
-    merge: MergeRule = "centre"
-    step: int | None = None
-    max_sites: int | None = None
-    images: int = 0
-    provider: ProviderChoice = "auto"
-    threads: int | None = None
-    force: bool = False
-    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +121,7 @@ def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
                 threads=options.threads,
             )
         announce(model, explainer.session, sizes, options.sample, report)
-        checksums = stack.enter_context(Checksums(_roles(options, model, files)))
+        checksums = stack.enter_context(Checksums(roles(options, model, files)))
         sample = open_sample(stack, model, fasta, options.sample, report, stages)
         if options.baseline == "mean":
             with stages.phase("baseline"):
@@ -194,45 +144,14 @@ def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
                 labels[name] = result.summary
                 outputs += [f"{name}/{file}" for file in result.names]
             staging.publish_when_done(outputs)
-        inputs = checksums.result()
-        record: dict[str, Any] = {
-            "kind": KIND,
-            "command": shlex.join(options.command),
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
-            "versions": versions(),
-            "provider": {
-                "name": explainer.provider,
-                "reason": explainer.session.reason,
-                "threads": explainer.session.threads,
-            },
-            "model": {
-                "name": model.name,
-                **inputs.pop("model"),
-                "explain": inputs.pop("explain"),
-            },
-            "inputs": inputs,
-            "genome": {
-                "contigs": len(sizes),
-                "bases": sizes.total,
-                "digest": sizes.digest(),
-                "model_assembly": model.spec.assembly,
-                "same_as_model": sizes.digest() == model.spec.sizes_digest,
-            },
-            "assays": {name: assay_record(source) for name, source in sample.assays.items()},
-            **_settings(options, model.spec),
-            "labels": {
-                name: {
-                    **asdict(summary),
-                    "candidates": len(found[name].sites),
-                    "weights": _named_weights(model.spec, weights[name]),
-                }
-                for name, summary in labels.items()
-            },
-            "outputs": sorted(outputs),
-            "peak_mb": round(stages.peak_mb(), 1),
-            "stages": stages.report(),
+        records = {
+            name: label_record(summary, len(found[name].sites), model.spec, weights[name])
+            for name, summary in labels.items()
         }
+        record = run_record(
+            options, model, explainer, sizes, sample, checksums.result(), records, outputs,
+            started, stages,
+        )  # fmt: skip
         write_run_json(options.out, record)
     stale = earlier - set(outputs)
     remove_stale(options.out, stale)
@@ -242,8 +161,9 @@ def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
 
 def _remove_empty(out: Path, stale: set[str]) -> None:
     """Remove the folders of labels that only an earlier run explained."""
-    for folder in sorted({(out / name).parent for name in stale}, reverse=True):
-        if folder != out:
+    for folder in sorted({(out / name).parent.resolve() for name in stale}, reverse=True):
+        # An edited run.json must not lead outside the folder.
+        if out.resolve() in folder.parents:
             # It stays when anything else is in it.
             with suppress(OSError):
                 folder.rmdir()
@@ -258,6 +178,7 @@ def _label_weights(spec: ModelSpec, options: ExplainOptions) -> dict[str, NDArra
             label.name if every.count(label.name) == 1 else f"{head.name}.{label.name}"
             for head in spec.heads
             for label in head.labels
+            if head.kind != "continuous" or options.regions is not None
         ]
     if not names:
         raise InputError(f"no label to explain: name one of {', '.join(every)} with --head")
@@ -274,15 +195,6 @@ def _label_weights(spec: ModelSpec, options: ExplainOptions) -> dict[str, NDArra
         if options.step is not None:
             raise InputError("--step cuts the regions of --regions; it does not go with --calls")
     return weights
-
-
-def _roles(options: ExplainOptions, model: Model, files: Mapping[str, Path]) -> dict[str, Path]:
-    """The files that a result depends on."""
-    roles = {"model": model.path, "explain": model.path.with_name(EXPLAIN)}
-    roles["fasta"] = options.sample.fasta
-    if options.regions is not None:
-        roles["regions"] = options.regions
-    return roles | {f"assay {name}": path for name, path in files.items()}
 
 
 def _refuse_other_run(out: Path) -> None:
@@ -378,29 +290,3 @@ def _explain(
         (folder / IMAGES).mkdir()
         made = write_pictures(result.views, explainer.spec, label, folder / IMAGES)
     return replace(result, names=(*result.names, *(f"{IMAGES}/{file}" for file in made)))
-
-
-def _settings(options: ExplainOptions, spec: ModelSpec) -> dict[str, Any]:
-    """How it was explained, for ``run.json``."""
-    names = ("method", "references", "seed", "baseline", "merge", "step", "max_sites", "chroms")
-    return {
-        "sites": "calls" if options.regions is None else "regions",
-        **{name: getattr(options, name) for name in names},
-        "fragment_options": asdict(options.sample.fragment_options),
-        "window": spec.window,
-        COMPLETENESS_KEY: COMPLETENESS,
-        "fragment_classes": {
-            item.name: {
-                part.name or "all": [part.shortest, part.longest]
-                for part in fragment_classes(item.length_edges)
-            }
-            for item in spec.inputs
-            if item.kind == "vplot"
-        },
-    }
-
-
-def _named_weights(spec: ModelSpec, weights: NDArray[np.float32]) -> dict[str, float]:
-    """The weights that are not 0, by label."""
-    names = [f"{head.name}.{label.name}" for head in spec.heads for label in head.labels]
-    return {name: float(weight) for name, weight in zip(names, weights, strict=True) if weight != 0}
