@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chromputer_tracks.analysis.quiz_subject import Subject, binary_subject, states_subject
-from chromputer_tracks.data.labels import Mask
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.evaluation.bootstrap import DRAWS
 from chromputer_tracks.inference.registry import Model
 from chromputer_tracks.inference.sample import Report, SampleFiles
 from chromputer_tracks.inference.session import ProviderChoice
-from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.spec import InputSpec, ModelSpec
 
@@ -116,9 +115,9 @@ def quiz_subject(spec: ModelSpec, options: QuizOptions, sizes: ChromSizes) -> Su
             "a quiz asks for chromatin states (--states BED) or for one label (--binary NAME "
             "--peaks BED): give one of the two"
         )
-    masked = Mask({}, {})
+    masked: list[Interval] = []
     if options.blacklist is not None:
-        masked = Mask.from_intervals(item.interval for item in read_bed(options.blacklist, sizes))
+        masked = [record.interval for record in read_bed(options.blacklist, sizes)]
     if options.states is not None:
         if options.peaks is not None:
             raise InputError("--peaks goes with --binary, not with --states")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from chromputer_tracks.data.labels import LabelSet, Mask, PeakLabels, StateLabel
 from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.evaluation.sites import Sites
-from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.state_table import read_state_table
 from chromputer_tracks.spec import Label, ModelSpec
@@ -69,7 +70,7 @@ class Subject:
 
 
 def states_subject(
-    spec: ModelSpec, bed: Path, table: Path | None, sizes: ChromSizes, masked: Mask
+    spec: ModelSpec, bed: Path, table: Path | None, sizes: ChromSizes, masked: Sequence[Interval]
 ) -> Subject:
     """The chromatin states of a BED.
 
@@ -78,7 +79,7 @@ def states_subject(
         bed: segments whose names are the model's states.
         table: names and colours of the states; None: the model's own.
         sizes: the genome's contigs.
-        masked: positions to leave out.
+        masked: regions to leave out.
 
     Raises:
         InputError: the model has no states, or not those of a file.
@@ -112,24 +113,26 @@ def states_subject(
     except InputError as error:
         raise FormatError(f"{bed}: {error}") from error
     rows = spec.head_slices()[head.name]
+    labels = LabelSet(states, (), Mask.from_intervals(masked))
     question = "Which chromatin state is this site in?"
-    return Subject("chromatin states", question, classes, LabelSet(states, (), masked), rows)
+    return Subject("chromatin states", question, classes, labels, rows)
 
 
 def binary_subject(
-    spec: ModelSpec, name: str, peaks: Path, sizes: ChromSizes, masked: Mask
+    spec: ModelSpec, name: str, peaks: Path, sizes: ChromSizes, masked: Sequence[Interval]
 ) -> Subject:
     """Whether a site has a binary label.
 
     A site has it where a peak's centre lies in the ``label_bin`` bp around it; one with a centre in
-    the ``label_bin`` bp beyond on either side is not asked.
+    the ``label_bin`` bp beyond on either side is not asked. Nothing is known of a contig without
+    any peak.
 
     Args:
         spec: the model.
         name: of the label.
         peaks: BED or narrowPeak.
         sizes: the genome's contigs.
-        masked: positions to leave out.
+        masked: regions to leave out.
 
     Raises:
         InputError: the model has no such label, or the file cannot be used.
@@ -146,13 +149,14 @@ def binary_subject(
             f"{', '.join(rows) or 'none'}"
         )
     row, label = rows[name]
-    centres = ((record.chrom, record.centre) for record in read_bed(peaks, sizes))
+    centres = [(record.chrom, record.centre) for record in read_bed(peaks, sizes)]
+    silent = [Interval(chrom, 0, sizes[chrom]) for chrom in set(sizes) - {c for c, _ in centres}]
     found = PeakLabels.from_peaks(centres, spec.label_bin, spec.label_bin)
     classes = (Label("other", f"no {name} peak", _GREY), label)
     return Subject(
         f"{name} peaks",
         f"Is there a {name} peak at this site?",
         classes,
-        LabelSet(None, (found,), masked),
+        LabelSet(None, (found,), Mask.from_intervals([*masked, *silent])),
         slice(row, row + 1),
     )
