@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from chromputer_tracks import __version__
 from chromputer_tracks.analysis.filters_classes import FilterClass, filter_classes
 from chromputer_tracks.analysis.filters_files import write_files
 from chromputer_tracks.analysis.filters_options import FiltersOptions
 from chromputer_tracks.analysis.filters_page import PAGE, render_page
+from chromputer_tracks.analysis.filters_pictures import draw_pictures
 from chromputer_tracks.analysis.filters_ranking import ClassContributions, class_contributions
 from chromputer_tracks.analysis.filters_results import (
     MOTIF_RULE,
@@ -159,9 +161,10 @@ def look_at_filters(options: FiltersOptions, report: Report) -> FiltersRun:
             with stages.phase("matching"):
                 results = with_matches(results, known)
         with stages.phase("writing"), Staging(options.out) as staging:
-            outputs = write_files(results, staging.folder, sizes)
+            pictures = draw_pictures(results)
+            outputs = write_files(results, pictures, staging.folder, sizes)
             with output_errors(options.out):
-                page = render_page(results, versions()["chromputer-tracks"])
+                page = render_page(results, pictures, __version__)
                 (staging.folder / PAGE).write_text(page, encoding="utf-8")
             outputs.append(PAGE)
             staging.publish_when_done(outputs)

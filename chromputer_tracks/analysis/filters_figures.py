@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from chromputer_tracks.analysis.figures_style import ACCENT, INK, MUTED, canvas, to_svg
@@ -14,6 +17,9 @@ from chromputer_tracks.analysis.filters_patches import TopPatches
 
 _SIGNED, _COUNTS = "RdBu_r", "magma"
 _NUCLEOSOME = 147
+_WIDTH, _HEIGHT, _BELOW, _ABOVE = 9.4, 1.75, 0.27, 0.27
+_PANELS = ((1.0, 1.6), (3.2, 1.6), (5.9, 1.45), (7.7, 1.5))
+"""Inches of a V-plot filter's figure; left and width of its panels."""
 _MINUS = "\N{MINUS SIGN}"
 
 
@@ -31,43 +37,42 @@ def vplot_pattern(
     """
     rows, span = kernel.shape
     half = span * bin_size / 2
-    with canvas(7.3, 2.15) as figure:
-        weights, mean, where, lengths = figure.subplots(
-            1, 4, width_ratios=(1, 1, 1.25, 0.7), squeeze=True
-        )
+    with canvas(_WIDTH, _HEIGHT, (0, 0, 0, 0)) as figure:
+        weights, mean, where, lengths = (_panel(figure, *place) for place in _PANELS)
         extent = (-half, half, -rows / 2, rows / 2)
         limit = float(np.abs(kernel).max()) or 1.0
         picture = weights.imshow(
             kernel, cmap=_SIGNED, norm=TwoSlopeNorm(0, -limit, limit), extent=extent,
             origin="lower", aspect="auto", interpolation="none",
         )  # fmt: skip
-        figure.colorbar(picture, ax=weights, location="bottom", aspect=18, pad=0.06)
+        _bar(figure, picture, _PANELS[0])
         weights.set_title(f"{title}: weights")
-        _class_ticks(weights, rows)
+        middle = rows // 2
+        names = ["shorter"] * middle + ["its length class"] + ["longer"] * middle
+        weights.set_yticks(np.arange(rows) - middle, names)
         if len(top):
             picture = mean.imshow(
                 top.patch.mean(axis=0), cmap=_COUNTS, norm=Normalize(0), extent=extent,
                 origin="lower", aspect="auto", interpolation="none",
             )  # fmt: skip
-            figure.colorbar(picture, ax=mean, location="bottom", aspect=18, pad=0.06)
+            _bar(figure, picture, _PANELS[1])
             _context(where, top, edges, half)
             _shares(lengths, top, len(edges) - 1)
         else:
             for axes in (mean, where, lengths):
                 _nothing(axes)
-        _class_ticks(mean, rows)
+        mean.set_yticks(np.arange(rows) - middle, [""] * rows)
         mean.set_title(f"mean of {len(top):,} patches")
         where.set_title("all lengths there")
-        lengths.set_title("their length")
+        lengths.set_title("patches by length")
         for axes in (weights, mean, where):
             axes.set_xlim(-half, half)
-            axes.set_xticks((-half, 0, half), (f"{_MINUS}{half:g}", "0", f"+{half:g}"))
+            axes.set_xticks((-half, 0, half), (f"{_MINUS}{half:g}", "0 bp", f"+{half:g}"))
             axes.grid(False)
         for axes in (where, lengths):
             _length_ticks(axes, edges)
         where.set_ylabel("fragment length (bp)")
         lengths.set_yticklabels([])
-        where.set_xlabel("bp")
         return to_svg(
             figure,
             f"Filter {title}: weights over {rows} length classes and {span * bin_size} bp, the "
@@ -75,14 +80,20 @@ def vplot_pattern(
         )
 
 
-def _class_ticks(axes: Axes, rows: int) -> None:
-    """Names of the length classes around a patch's own."""
-    middle = rows // 2
-    names = [
-        "its class" if row == middle else f"{'longer' if row > middle else 'shorter'}"
-        for row in range(rows)
-    ]
-    axes.set_yticks(np.arange(rows) - middle, names)
+def _panel(figure: Figure, left: float, width: float) -> Axes:
+    """Axes at a place in inches."""
+    return figure.add_axes(
+        (left / _WIDTH, _BELOW / _HEIGHT, width / _WIDTH, 1 - (_BELOW + _ABOVE) / _HEIGHT)
+    )
+
+
+def _bar(figure: Figure, picture: AxesImage, place: tuple[float, float]) -> None:
+    """The colours of a panel, at its right."""
+    left, width = place
+    bar = figure.colorbar(picture, cax=_panel(figure, left + width + 0.07, 0.07))
+    bar.outline.set_visible(False)
+    bar.locator = MaxNLocator(4)
+    bar.update_ticks()
 
 
 def _context(axes: Axes, top: TopPatches, edges: Sequence[int], half: float) -> None:
@@ -103,8 +114,7 @@ def _shares(axes: Axes, top: TopPatches, lengths: int) -> None:
     axes.barh(np.arange(lengths) + 0.5, counts, height=0.85, color=ACCENT, alpha=0.85)
     axes.set_ylim(0, lengths)
     axes.set_xlim(0, None)
-    axes.set_xticks((0, int(counts.max())))
-    axes.set_xlabel("patches")
+    axes.set_xticks((0, int(counts.max())), ("0", f"{counts.max():,}"))
     axes.grid(axis="y", visible=False)
 
 

@@ -1,20 +1,14 @@
-"""The files of ``chromputer filters``: tables, motifs and pictures."""
+"""The files of ``chromputer filters``: tables and motifs."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from chromputer_tracks.analysis.filters_figures import (
-    contribution_map,
-    signal_pattern,
-    vplot_pattern,
-)
-from chromputer_tracks.analysis.filters_logo import logo_svg
 from chromputer_tracks.analysis.filters_motifs import SHARE
 from chromputer_tracks.analysis.filters_pwm import consensus, information, motif_columns
 from chromputer_tracks.analysis.filters_ranking import FilterKey
@@ -30,14 +24,16 @@ from chromputer_tracks.io.meme import MemeMotif, write_meme
 
 Value = str | int | float
 MEME = "filters.meme"
-MAP = "contributions.svg"
 
 
-def write_files(results: FilterResults, folder: Path, sizes: ChromSizes) -> list[str]:
+def write_files(
+    results: FilterResults, pictures: Mapping[str, str], folder: Path, sizes: ChromSizes
+) -> list[str]:
     """Write all but the page and ``run.json``.
 
     Args:
         results: what was found.
+        pictures: from :func:`~.filters_pictures.draw_pictures`.
         folder: exists; files get their final names in it.
         sizes: the genome's contigs.
 
@@ -62,7 +58,7 @@ def write_files(results: FilterResults, folder: Path, sizes: ChromSizes) -> list
         )
     for name in results.patches:
         texts[f"{name}.patterns.tsv"] = table(_pattern_rows(results, name), PATCH_RULE)
-    texts |= pictures(results)
+    texts |= pictures
     with output_errors(folder):
         for name, text in texts.items():
             path = folder / name
@@ -264,53 +260,3 @@ def _motifs(results: FilterResults) -> list[MemeMotif]:
             sites = int(results.motifs.subsequences[key.number])
             found.append(MemeMotif(str(key), pwm, name, sites))
     return found
-
-
-def pictures(results: FilterResults) -> dict[str, str]:
-    """File name to SVG: the map, a logo or pattern of each filter."""
-    texts = {MAP: draw_map(results)}
-    if results.motifs is not None and results.sequence is not None:
-        for key in results.keys(results.sequence):
-            if results.maximum(key):
-                number = int(results.motifs.subsequences[key.number])
-                texts[f"logos/{key}.svg"] = logo_svg(
-                    results.pwm(key.number), f"{key}: {number:,} subsequences"
-                )
-    for name in results.patches:
-        for key in results.keys(name):
-            texts[f"patterns/{key}.svg"] = draw_pattern(results, key)
-    return texts
-
-
-def draw_pattern(results: FilterResults, key: FilterKey) -> str:
-    """The picture of a V-plot or signal filter, SVG."""
-    layer, found = results.patches[key.input]
-    item, top = results.item(key.input), found.top[key.number]
-    kernel = layer.kernel[key.number]
-    if item.kind == "vplot":
-        return vplot_pattern(kernel, top, item.length_edges, item.bin, str(key))
-    return signal_pattern(kernel, top, item.bin, str(key))
-
-
-def draw_map(results: FilterResults) -> str:
-    """The map of contributions, of the filters that are among the highest of a class, as SVG.
-
-    They stand in the order of the class that they add most to, relative to its largest.
-    """
-    rows = [item for item in results.contributions if item.sites]
-    top = {key for item in rows for key in results.ranking(item.name)[: results.top]}
-    keys = sorted(top)
-    values = np.array([[item.mean[key.input][key.number] for key in keys] for item in rows])
-    values = values.reshape(len(rows), len(keys))
-    largest = np.abs(values).max(axis=1, keepdims=True, initial=1e-9)
-    order = sorted(
-        range(len(keys)),
-        key=lambda i: (int((values / largest)[:, i].argmax()), -float(values[:, i].max())),
-    )
-    names = []
-    for i in order:
-        match = results.known(keys[i].number) if keys[i].input == results.sequence else None
-        names.append(
-            f"{keys[i]} {match.target.alternate or match.target.name}" if match else str(keys[i])
-        )
-    return contribution_map(values[:, order], [item.name for item in rows], names)

@@ -40,7 +40,9 @@ _XMLNS = 'xmlns="http://www.w3.org/2000/svg"'
 @cache
 def _glyph(letter: str) -> str:
     """A letter's outline as SVG path data in the unit square, y downwards."""
-    path = TextPath((0, 0), letter, size=100, prop=FontProperties("DejaVu Sans", weight="bold"))
+    path = TextPath(
+        (0, 0), letter, size=100, prop=FontProperties(family="DejaVu Sans", weight="bold")
+    )
     low, high = path.vertices.min(axis=0), path.vertices.max(axis=0)
     points = (path.vertices - low) / (high - low)
     points[:, 1] = 1 - points[:, 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import jinja2
@@ -10,7 +11,6 @@ from markupsafe import Markup
 
 from chromputer_tracks.analysis.figures_style import css
 from chromputer_tracks.analysis.filters_classes import FilterClass
-from chromputer_tracks.analysis.filters_files import draw_map, draw_pattern
 from chromputer_tracks.analysis.filters_logo import (
     glyphs,
     grid_size,
@@ -18,6 +18,7 @@ from chromputer_tracks.analysis.filters_logo import (
     logo_size,
     logo_symbol,
 )
+from chromputer_tracks.analysis.filters_pictures import MAP, pattern_file
 from chromputer_tracks.analysis.filters_pwm import consensus, information
 from chromputer_tracks.analysis.filters_ranking import ClassContributions, FilterKey
 from chromputer_tracks.analysis.filters_results import (
@@ -55,8 +56,8 @@ class RankedFilter:
         name: of the filter.
         picture: its logo or weights; None for one that was never active.
         reads: its consensus, or fragment lengths.
-        known: the motif that it looks like, and how sure that is; empty for none.
-        q: of that match; empty for none.
+        known: the motif that it looks like; empty for none.
+        match: its identifier and the false discovery rate; empty for none.
         mean: mean contribution.
         error: its standard error.
         share: of the sites with a contribution above 0.
@@ -67,7 +68,7 @@ class RankedFilter:
     picture: Picture | None
     reads: str
     known: str
-    q: str
+    match: str
     mean: str
     error: str
     share: str
@@ -95,7 +96,7 @@ class SequenceFilter:
     picture: Picture | None
     consensus: str
     known: str
-    q: str
+    match: str
     bits: str
     subsequences: str
     maximum: str
@@ -113,11 +114,12 @@ class PatternFilter:
     text: str
 
 
-def render_page(results: FilterResults, version: str) -> str:
+def render_page(results: FilterResults, pictures: Mapping[str, str], version: str) -> str:
     """The page, HTML5.
 
     Args:
         results: what was found.
+        pictures: from :func:`~.filters_pictures.draw_pictures`.
         version: of this package, for the foot of the page.
     """
     environment = jinja2.Environment(
@@ -140,15 +142,15 @@ def render_page(results: FilterResults, version: str) -> str:
         symbols=Markup(glyphs() + _symbols(results)),  # noqa: S704
         facts=_facts(results),
         sites=results.sites.rule,
-        map=draw_map(results),
+        map=pictures[MAP],
         classes=[
             _ranked(results, item, found)
             for item, found in zip(results.classes, results.contributions, strict=True)
         ],
         sequence=_sequence_filters(results),
         database=results.database,
-        vplots=[(n, _patterns(results, n)) for n in results.patches if n not in signals],
-        signals=[(n, _patterns(results, n)) for n in signals],
+        vplots=[(n, _patterns(results, n, pictures)) for n in results.patches if n not in signals],
+        signals=[(n, _patterns(results, n, pictures)) for n in signals],
         dead=", ".join(map(str, results.dead())),
         rules={"motifs": MOTIF_RULE, "patterns": PATCH_RULE, "ranking": RANK_RULE},
         version=version,
@@ -212,14 +214,14 @@ def _ranked(results: FilterResults, item: FilterClass, found: ClassContributions
     largest = max(map(abs, means), default=0.0) or 1.0
     rows = []
     for key, mean in zip(keys, means, strict=True):
-        known, q = _known(results, key)
+        known, match = _known(results, key)
         rows.append(
             RankedFilter(
                 str(key),
                 _picture(results, key),
                 results.says(key),
                 known,
-                q,
+                match,
                 signed(mean),
                 number(float(found.error[key.input][key.number])),
                 f"{found.positive[key.input][key.number]:.0%}",
@@ -238,9 +240,14 @@ def _ranked(results: FilterResults, item: FilterClass, found: ClassContributions
 
 
 def _known(results: FilterResults, key: FilterKey) -> tuple[str, str]:
-    """The known motif and its q; empty texts without one."""
+    """Name of the known motif, and its identifier with q; empty texts without one."""
     match = results.known(key.number) if key.input == results.sequence else None
-    return (match.target.title, f"{match.q:.1e}") if match else ("", "")
+    if match is None:
+        return "", ""
+    found = [f"q {match.q:.1e}"]
+    if match.target.alternate:
+        found.insert(0, match.target.name)
+    return match.target.alternate or match.target.name, ", ".join(found)
 
 
 def _sequence_filters(results: FilterResults) -> list[SequenceFilter]:
@@ -251,7 +258,7 @@ def _sequence_filters(results: FilterResults) -> list[SequenceFilter]:
     rows = []
     for key in _sorted(results, name):
         best, contribution = results.best_class(key)
-        known, q = _known(results, key)
+        known, match = _known(results, key)
         motif = results.motif(key.number)
         rows.append(
             SequenceFilter(
@@ -259,7 +266,7 @@ def _sequence_filters(results: FilterResults) -> list[SequenceFilter]:
                 _picture(results, key),
                 consensus(motif) if results.maximum(key) else "never active",
                 known,
-                q,
+                match,
                 f"{information(motif).sum():.1f}" if results.maximum(key) else MISSING,
                 f"{found.subsequences[key.number]:,}",
                 f"{results.maximum(key):.2f}",
@@ -279,7 +286,9 @@ def _sorted(results: FilterResults, name: str) -> list[FilterKey]:
     return sorted(results.keys(name), key=order)
 
 
-def _patterns(results: FilterResults, name: str) -> list[PatternFilter]:
+def _patterns(
+    results: FilterResults, name: str, pictures: Mapping[str, str]
+) -> list[PatternFilter]:
     layer, found = results.patches[name]
     rows = []
     for key in _sorted(results, name):
@@ -295,5 +304,5 @@ def _patterns(results: FilterResults, name: str) -> list[PatternFilter]:
                 f"{format_region(top.interval(0, results.windows, layer))}; active in "
                 f"{found.active[key.number] / max(found.pixels, 1):.0%} of all pixels."
             )
-        rows.append(PatternFilter(str(key), draw_pattern(results, key), " ".join(parts)))
+        rows.append(PatternFilter(str(key), pictures[pattern_file(key)], " ".join(parts)))
     return rows
