@@ -1,3 +1,60 @@
-"""chromputer-tracks: chromatin-state, TF-binding and importance tracks from ATAC-seq and DNA."""
+"""chromputer-tracks: chromatin-state, TF-binding and importance tracks from ATAC-seq and DNA.
+
+The public names are those of :data:`__all__`; ``docs/python-api.md`` tells how to use them. They
+are imported when they are first asked for (PEP 562), so that the command's help stays fast; their
+types are in ``__init__.pyi``.
+"""
+
+import importlib
 
 __version__ = "0.1.0"
+
+_ERRORS = (
+    "BoundsError",
+    "ChromputerError",
+    "ConfigError",
+    "ContigError",
+    "DependencyError",
+    "ExportError",
+    "FileIndexError",
+    "FormatError",
+    "InputError",
+    "OutputError",
+    "ProviderError",
+    "SpecError",
+)
+_MODULES = {
+    "ChromSizes": "intervals",
+    "Contributions": "inference.explain",
+    "Explanation": "api.explain",
+    "Fasta": "io.fasta",
+    "FragmentOptions": "io.fragments",
+    "FragmentStore": "io.fragment_store",
+    "Interval": "intervals",
+    "Model": "inference.registry",
+    "ModelSpec": "spec",
+    "explain": "api.explain",
+    "format_region": "intervals",
+    "load_model": "inference.registry",
+    "open_fragments": "api.inputs",
+    "open_genome": "api.inputs",
+    "parse_region": "intervals",
+    "predict": "api.predict",
+    "shipped_models": "inference.registry",
+    "vplot": "api.vplots",
+} | dict.fromkeys(_ERRORS, "errors")
+"""Public name to the module that has it."""
+
+__all__ = ["__version__", *sorted(_MODULES)]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

@@ -1,0 +1,32 @@
+from chromputer_tracks.api.explain import Explanation as Explanation
+from chromputer_tracks.api.explain import explain as explain
+from chromputer_tracks.api.inputs import open_fragments as open_fragments
+from chromputer_tracks.api.inputs import open_genome as open_genome
+from chromputer_tracks.api.predict import predict as predict
+from chromputer_tracks.api.vplots import vplot as vplot
+from chromputer_tracks.errors import BoundsError as BoundsError
+from chromputer_tracks.errors import ChromputerError as ChromputerError
+from chromputer_tracks.errors import ConfigError as ConfigError
+from chromputer_tracks.errors import ContigError as ContigError
+from chromputer_tracks.errors import DependencyError as DependencyError
+from chromputer_tracks.errors import ExportError as ExportError
+from chromputer_tracks.errors import FileIndexError as FileIndexError
+from chromputer_tracks.errors import FormatError as FormatError
+from chromputer_tracks.errors import InputError as InputError
+from chromputer_tracks.errors import OutputError as OutputError
+from chromputer_tracks.errors import ProviderError as ProviderError
+from chromputer_tracks.errors import SpecError as SpecError
+from chromputer_tracks.inference.explain import Contributions as Contributions
+from chromputer_tracks.inference.registry import Model as Model
+from chromputer_tracks.inference.registry import load_model as load_model
+from chromputer_tracks.inference.registry import shipped_models as shipped_models
+from chromputer_tracks.intervals import ChromSizes as ChromSizes
+from chromputer_tracks.intervals import Interval as Interval
+from chromputer_tracks.intervals import format_region as format_region
+from chromputer_tracks.intervals import parse_region as parse_region
+from chromputer_tracks.io.fasta import Fasta as Fasta
+from chromputer_tracks.io.fragment_store import FragmentStore as FragmentStore
+from chromputer_tracks.io.fragments import FragmentOptions as FragmentOptions
+from chromputer_tracks.spec import ModelSpec as ModelSpec
+
+__version__: str
