@@ -92,6 +92,17 @@ def _touching(drawn: list) -> object:
     return draw
 
 
+@pytest.mark.parametrize("images", [1, 2])
+def test_of_equal_logits_the_first_sites_are_pictured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: ToyGenome, images: int
+) -> None:
+    bench = Bench.make(tmp_path, monkeypatch, toy)
+    drawn: list = []
+    monkeypatch.setattr(figures_site, "draw_site", _touching(drawn))
+    bench.run(regions=bench.bed(*(f"chr1 900 901 {name} 1" for name in "cba")), images=images)
+    assert [view.site.name for view, _ in drawn] == ["a", "b"][:images]
+
+
 def test_no_pictures_are_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: ToyGenome
 ) -> None:
