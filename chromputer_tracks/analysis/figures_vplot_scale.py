@@ -24,8 +24,8 @@ SIGNED_COLORS = (
 """Blue over white to red, each step as far from the next as any other in Oklab."""
 
 _SEQUENTIAL = "magma"
-_TOP = 99.7
-"""Percentile of all pixels at which a scale ends."""
+_TOP, _SIGNED_TOP = 99.7, 99.0
+"""Percentiles of all pixels at which a scale ends; signed values are near 0 in most pixels."""
 _PLACES = (1 / 3, 2 / 3)
 _NO_VALUE = "#c9ced4"
 
@@ -47,7 +47,9 @@ class ImageScale:
         """The scale on which images, as :func:`drawn` gives them, can be compared."""
         pixels = np.concatenate([np.zeros(1), *(np.abs(image).ravel() for image in images)])
         pixels = pixels[np.isfinite(pixels)]
-        top = float(np.percentile(pixels, _TOP)) or float(pixels.max())
+        top = float(np.percentile(pixels, _SIGNED_TOP if quantity.signed else _TOP)) or float(
+            pixels.max()
+        )
         return cls(quantity, top or 1.0)
 
     @property
@@ -71,11 +73,12 @@ class ImageScale:
     @property
     def colors(self) -> Colormap:
         """Perceptually even; grey where there is no value."""
-        if self.quantity.signed:
-            found: Colormap = LinearSegmentedColormap.from_list("signed", SIGNED_COLORS, 512)
-        else:
-            found = colormaps[_SEQUENTIAL].copy()
-        found.set_bad(_NO_VALUE)
+        base = (
+            LinearSegmentedColormap.from_list("signed", SIGNED_COLORS, 512)
+            if self.quantity.signed
+            else colormaps[_SEQUENTIAL]
+        )
+        found: Colormap = base.with_extremes(bad=_NO_VALUE)
         return found
 
 

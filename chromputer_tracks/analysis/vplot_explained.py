@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.analysis.vplot_measures import CONTRIBUTION, INPUT, mean_image, sum_image
 from chromputer_tracks.analysis.vplot_sites import MOST_CLASSES
-from chromputer_tracks.analysis.vplot_table import VplotAxes, VplotImage, VplotRow, VplotTable
+from chromputer_tracks.analysis.vplot_table import (
+    VplotAxes,
+    VplotImage,
+    VplotRow,
+    VplotTable,
+    label_title,
+)
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.io.contributions import (
     WINDOWS,
@@ -63,7 +69,7 @@ def explained_table(
         sites = read_contributions(folders[name])
         label = named.get(name.rpartition(".")[2])
         for part, chosen in _classes(sites, by, chroms):
-            title = f"{name} {label.title}" if label and label.title != name else name
+            title = label_title(label) if label else name
             rows.append(
                 VplotRow(
                     f"{name}.{part}" if part else name,

@@ -32,7 +32,7 @@ from chromputer_tracks.analysis.vplot_states import (
     with_predicted_states,
     with_states,
 )
-from chromputer_tracks.analysis.vplot_table import VplotAxes, VplotRow, VplotTable
+from chromputer_tracks.analysis.vplot_table import VplotAxes, VplotRow, VplotTable, label_title
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import InputError
@@ -102,7 +102,7 @@ def state_table(
     rows = tuple(
         VplotRow(
             label.name,
-            f"{label.name} {label.title}",
+            label_title(label),
             int(images.sites[code]),
             (
                 mean_image(images.values[code]),

@@ -33,7 +33,7 @@ from chromputer_tracks.analysis.vplot_table import (
     VplotRow,
     VplotTable,
 )
-from chromputer_tracks.analysis.vplots import aggregate_by_class
+from chromputer_tracks.analysis.vplots import FragmentSource, aggregate_by_class
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import UNKNOWN, Mask
 from chromputer_tracks.data.vplot import vplot
@@ -82,7 +82,7 @@ def locus_table(store: FragmentStore, locus: Interval, bin_size: int, edges: tup
     return VplotTable(axes, (COUNTS,), (row,))
 
 
-def fragment_means(store: FragmentStore, sizes: ChromSizes, axes: VplotAxes) -> Means:
+def fragment_means(store: FragmentSource, sizes: ChromSizes, axes: VplotAxes) -> Means:
     """Means of fragments per site and pixel."""
 
     def means(sites: VplotSites) -> Float64:

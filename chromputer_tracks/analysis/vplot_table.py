@@ -13,6 +13,7 @@ from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.io.table_columns import read_columns
 from chromputer_tracks.io.text_table import numbered_lines
+from chromputer_tracks.spec import Label
 
 Float64 = NDArray[np.float64]
 
@@ -132,6 +133,11 @@ class VplotTable:
     axes: VplotAxes
     quantities: tuple[Quantity, ...]
     rows: tuple[VplotRow, ...]
+
+
+def label_title(label: Label) -> str:
+    """A label's name and full name, but for the name where the full one begins with it."""
+    return label.title if label.title.startswith(label.name) else f"{label.name} {label.title}"
 
 
 def write_vplot_tsv(path: Path, table: VplotTable) -> None:

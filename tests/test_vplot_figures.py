@@ -1,0 +1,188 @@
+"""Pictures of V-plots: scales, ticks, formats, and what stands in them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from chromputer_tracks.analysis.figures_vplot_grid import PictureText, save_vplots
+from chromputer_tracks.analysis.figures_vplot_scale import (
+    SIGNED_COLORS,
+    ImageScale,
+    drawn,
+    rounded_down,
+)
+from chromputer_tracks.analysis.vplot_measures import (
+    CONTRIBUTION,
+    FOLD,
+    FRAGMENTS,
+    INPUT,
+    density_image,
+    sum_image,
+)
+from chromputer_tracks.analysis.vplot_table import VplotAxes, VplotImage, VplotRow, VplotTable
+from chromputer_tracks.errors import InputError, OutputError
+
+AXES = VplotAxes.around_site(200, 10, (20, 40, 60, 100, 200))
+RNG = np.random.default_rng(4)
+
+
+def table(names: str = "ab", two: bool = False, axes: VplotAxes = AXES) -> VplotTable:
+    rows = []
+    for number, name in enumerate(names):
+        values = RNG.random(axes.shape)
+        images = [density_image(values, axes)] + [sum_image(values - 0.5)] * two
+        rows.append(VplotRow(name, f"class {name}", 1000 * number + 1, tuple(images), (200, 0, 9)))
+    return VplotTable(axes, (FRAGMENTS, CONTRIBUTION)[: 1 + two], tuple(rows))
+
+
+def texts(path: Path) -> list[str]:
+    root = ElementTree.parse(path).getroot()
+    return ["".join(item.itertext()) for item in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_what_a_picture_says(tmp_path: Path) -> None:
+    path = tmp_path / "x.svg"
+    before = dict(mpl.rcParams)
+    save_vplots(path, table(two=True), PictureText("All of it", "TSS"))
+    assert dict(mpl.rcParams) == before
+    shown = texts(path)
+    for text in ("All of it", "class a", "1 site", "class b", "1,001 sites", "bp from the TSS"):
+        assert shown.count(text) == 1 + (text == "bp from the TSS"), text
+    assert shown.count("Fragments") == shown.count("Contribution") == 1
+    assert {"−100", "+100", FRAGMENTS.shown, CONTRIBUTION.shown} <= set(shown)
+    assert "fragment length (bp)" in shown
+    assert not list(tmp_path.glob(".partial*"))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".PNG"])
+def test_formats_and_that_the_same_numbers_give_the_same_file(tmp_path: Path, suffix: str) -> None:
+    one, two, drawn_twice = tmp_path / f"1{suffix}", tmp_path / f"2{suffix}", table("abcd")
+    save_vplots(one, drawn_twice)
+    save_vplots(two, drawn_twice)
+    assert one.read_bytes() == two.read_bytes()
+    head = one.read_bytes()[:8]
+    assert {".png": head[:4] == b"\x89PNG", ".pdf": head[:4] == b"%PDF"}.get(
+        suffix.lower(), head[:5] == b"<?xml"
+    )
+
+
+def test_one_class_is_large_and_many_are_wrapped(tmp_path: Path) -> None:
+    widths = {}
+    for names in ("a", "ab", "abcd"):
+        save_vplots(tmp_path / "x.png", table(names))
+        with Image.open(tmp_path / "x.png") as image:
+            widths[names] = image.size
+    assert widths["ab"][0] < widths["abcd"][0]
+    assert widths["abcd"][1] > 1.5 * widths["ab"][1]
+    assert widths["a"][1] > widths["ab"][1]
+
+
+def test_a_locus_has_its_contig_s_axis_and_its_fragments(tmp_path: Path) -> None:
+    axes = replace(AXES, start=31_000, contig="chrI")
+    points = np.array([31_050, 31_060]), np.array([30, 150])
+    (row,) = table("a", axes=axes).rows
+    save_vplots(tmp_path / "x.svg", VplotTable(axes, (FRAGMENTS,), (replace(row, points=points),)))
+    shown = texts(tmp_path / "x.svg")
+    assert "chrI (bp)" in shown
+    assert any(re.fullmatch(r"31,\d\d\d", text) for text in shown)
+    assert not any("site" in text for text in shown if "1,000 sites" not in text)
+
+
+def test_refused(tmp_path: Path) -> None:
+    for name in ("x.jpg", "x", "x.png.gz"):
+        with pytest.raises(InputError, match=r"must end in .png, .svg or .pdf"):
+            save_vplots(tmp_path / name, table())
+    with pytest.raises(OutputError, match="does not exist"):
+        save_vplots(tmp_path / "no" / "x.png", table())
+
+
+def test_densities_are_per_area_and_smoothing_keeps_what_is_missing() -> None:
+    values = np.ones(AXES.shape)
+    found = drawn(values, FRAGMENTS, AXES, 0)
+    np.testing.assert_allclose(found[:, 5], [1 / 200, 1 / 200, 1 / 400, 1 / 1000])
+    assert drawn(values, INPUT, AXES, 0) is values
+    values[2, 7] = np.nan
+    smooth = drawn(values, INPUT, AXES, 2)
+    assert np.isnan(smooth[2, 7])
+    np.testing.assert_allclose(smooth[np.isfinite(smooth)], 1)
+    spike = np.zeros((21, 21))
+    spike[10, 10] = 1
+    smooth = drawn(spike, INPUT, AXES, 1)
+    assert smooth.sum() == pytest.approx(1)
+    assert smooth[10, 12] / smooth[10, 10] == pytest.approx(np.exp(-2), rel=1e-3)
+
+
+def test_scales() -> None:
+    images = [np.linspace(-2, 1, 1000).reshape(10, 100), np.full((2, 2), np.nan)]
+    signed = ImageScale.of(CONTRIBUTION, images)
+    assert 1.9 < signed.top < 2
+    assert signed.norm(0) == 0.5
+    assert signed.norm(-signed.top) == 0
+    assert signed.ticks == [-1900, -900, 0, 900, 1900]
+    middle = signed.colors(0.5)[:3]
+    assert min(middle) > 0.95
+    assert signed.colors(np.nan)[:3] != middle
+    root = ImageScale.of(INPUT, [np.linspace(0, 9, 10_000)])
+    assert root.norm(root.top / 4) == pytest.approx(0.5)
+    assert root.ticks == [0, 0.9, 3, 8.9]
+    assert ImageScale.of(FOLD, [np.linspace(0, 9, 10_000)]).ticks == [0, 2, 5, 8.9]
+    assert ImageScale.of(INPUT, [np.zeros((3, 3))]).top == 1
+    lone = np.zeros((100, 100))
+    lone[3, 3] = 5
+    assert ImageScale.of(INPUT, [lone]).top == 5
+
+
+def test_signed_colours_are_even_steps_in_oklab() -> None:
+    rgb = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in SIGNED_COLORS])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    # Ottosson 2020, https://bottosson.github.io/posts/oklab/
+    lms = np.cbrt(
+        linear
+        @ np.array(
+            [
+                [0.4122214708, 0.5363325363, 0.0514459929],
+                [0.2119034982, 0.6806995451, 0.1073969566],
+                [0.0883024619, 0.2817188376, 0.6299787005],
+            ]
+        ).T
+    )
+    lab = (
+        lms
+        @ np.array(
+            [
+                [0.2104542553, 0.7936177850, -0.0040720468],
+                [1.9779984951, -2.4285922050, 0.4505937099],
+                [0.0259040371, 0.7827717662, -0.8086757660],
+            ]
+        ).T
+    )
+    steps = np.linalg.norm(np.diff(lab, axis=0), axis=1)
+    assert steps.min() > 0.9 * steps.max()
+    assert (np.diff(lab[:9, 0]) > 0).all()
+    assert (np.diff(lab[8:, 0]) < 0).all()
+
+
+@given(st.floats(1e-9, 1e9), st.integers(1, 4), st.sampled_from([-1, 1]))
+def test_rounding_down(value: float, digits: int, sign: int) -> None:
+    found = rounded_down(sign * value, digits)
+    assert abs(found) <= value * (1 + 1e-6)
+    assert abs(found) > value * (1 - 10.0 ** (1 - digits) - 1e-6)
+    assert len(f"{abs(found):.{digits}g}".replace("e", " ").split()[0].strip("0.").replace(".", "")
+               ) <= digits  # fmt: skip
+    assert rounded_down(found, digits) == found
+
+
+def test_images_without_margins(tmp_path: Path) -> None:
+    row = VplotRow("a", "a", 3, (VplotImage(np.zeros(AXES.shape)),))
+    save_vplots(tmp_path / "x.svg", VplotTable(AXES, (INPUT,), (row,)), None, 0)
+    assert "3 sites" in texts(tmp_path / "x.svg")
