@@ -247,8 +247,8 @@ HEADER = "state\tname\tcolor\n"
         ({"states.tsv": f"{HEADER}open\to\t1,2,3\n"}, FormatError, "at least two"),
         (
             {"states.bed": "chr1\t0\t200\tajar\n"},
-            ConfigError,
-            r"states.bed: state 'ajar' at chr1:0-200 is not in .* \(open, closed\)",
+            InputError,
+            r"states.bed: state 'ajar' at chr1:0-200 is not among the states \(open, closed\): add",
         ),
         (
             {"states.bed": "chr1\t0\t200\topen\nchr1\t100\t300\topen\n"},

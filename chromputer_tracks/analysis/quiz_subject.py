@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.data.labels import LabelSet, Mask, PeakLabels, StateLabels
+from chromputer_tracks.data.label_files import read_states
+from chromputer_tracks.data.labels import LabelSet, Mask, PeakLabels
 from chromputer_tracks.data.probabilities import probabilities
-from chromputer_tracks.errors import FormatError, InputError
+from chromputer_tracks.errors import InputError
 from chromputer_tracks.evaluation.sites import Sites
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
@@ -100,18 +101,8 @@ def states_subject(
                 f"{', '.join(codes)}"
             )
         classes = tuple(named[name] for name in codes)
-    segments = []
-    for record in read_bed(bed, sizes):
-        if record.name not in codes:
-            raise InputError(
-                f"{bed}: {record.interval} is of state {record.name!r}, which model {spec.name} "
-                f"does not have; it has {', '.join(codes)}"
-            )
-        segments.append((record.chrom, record.start, record.end, codes[record.name]))
-    try:
-        states = StateLabels.from_segments(segments)
-    except InputError as error:
-        raise FormatError(f"{bed}: {error}") from error
+    remedy = f"model {spec.name} predicts no others; give the BED of states it was trained for"
+    states = read_states(bed, head.labels, sizes, remedy)
     rows = spec.head_slices()[head.name]
     labels = LabelSet(states, (), Mask.from_intervals(masked))
     question = "Which chromatin state is this site in?"

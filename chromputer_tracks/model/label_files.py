@@ -1,26 +1,18 @@
-"""Files of labels that training reads, as sets of positions, segments and peak centres."""
+"""Files of labels that only training reads: sites and auxiliary peak sets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from chromputer_tracks.data.labels import Mask, StateLabels
-from chromputer_tracks.errors import ConfigError, FormatError, InputError
+from chromputer_tracks.data.labels import Mask
+from chromputer_tracks.errors import ConfigError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import BedRecord, read_bed
 from chromputer_tracks.model.config import TrainConfig
-from chromputer_tracks.spec import Label
 
 Centres = list[tuple[str, int]]
 """Contig and position (bp, 0-based) of peak centres."""
-
-
-def read_mask(path: Path | None, sizes: ChromSizes) -> Mask:
-    """The positions inside the intervals of a BED; none without one."""
-    if path is None:
-        return Mask({}, {})
-    return Mask.from_intervals(record.interval for record in read_bed(path, sizes))
 
 
 def site_bins(records: Iterable[BedRecord], width: int, sizes: ChromSizes) -> Mask:
@@ -59,25 +51,3 @@ def read_auxiliary(config: TrainConfig, sizes: ChromSizes) -> dict[Path, Centres
             f"the training contigs: lower auxiliary.minimum or leave [auxiliary] out"
         )
     return found
-
-
-def read_states(path: Path, labels: tuple[Label, ...], sizes: ChromSizes) -> StateLabels:
-    """The segments of a BED whose names are states.
-
-    Raises:
-        ConfigError: a state that is not among the labels.
-        FormatError: segments overlap.
-    """
-    codes = {label.name: index for index, label in enumerate(labels)}
-    segments = []
-    for record in read_bed(path, sizes):
-        if record.name not in codes:
-            raise ConfigError(
-                f"{path}: state {record.name!r} at {record.interval} is not in the table of states "
-                f"({', '.join(codes)}): add a row for it to states.table"
-            )
-        segments.append((record.chrom, record.start, record.end, codes[record.name]))
-    try:
-        return StateLabels.from_segments(segments)
-    except InputError as error:
-        raise FormatError(f"{path}: {error}") from error

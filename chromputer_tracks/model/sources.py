@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.features import Assay, Features
+from chromputer_tracks.data.label_files import read_mask, read_states
 from chromputer_tracks.data.labels import LabelSet, Mask, PeakLabels, SignalLabels, StateLabels
 from chromputer_tracks.data.negatives import MatchedConfig, MatchedSites, matched_sites
 from chromputer_tracks.data.peaks import reproducible_peaks
@@ -35,8 +36,6 @@ from chromputer_tracks.model.config import (
 from chromputer_tracks.model.label_files import (
     Centres,
     read_auxiliary,
-    read_mask,
-    read_states,
     site_bins,
 )
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label
@@ -231,7 +230,9 @@ class _Reader:
         config = self._config
         states = None
         if sample.states is not None:
-            states = read_states(sample.states, self._states, self._sizes)
+            states = read_states(
+                sample.states, self._states, self._sizes, "add a row for it to states.table"
+            )
         centres = [self._centres(sample, item) for item in config.binary_labels()]
         scored = tuple(self._signal(sample, item) for item in config.continuous_labels())
         learnt = tuple(
