@@ -74,7 +74,7 @@ app.command()(ablate)
 app.command()(evaluate)
 app.command()(simulate)
 app.command()(doctor)
-for _name in ("explain", "motifs", "filters", "embed", "vplot", "quiz"):
+for _name in ("explain", "motifs", "filters", "embed", "vplot", "quiz", "hub", "view"):
     if importlib.util.find_spec(f"chromputer_tracks.cli.{_name}"):
         _module = importlib.import_module(f"chromputer_tracks.cli.{_name}")
         app.command()(getattr(_module, _name))
