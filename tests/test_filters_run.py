@@ -256,6 +256,7 @@ def test_models_of_any_inputs(
     assert run.record["classes"]["TF1"]["completeness"] is None
     for item in inputs:
         assert len(rows(out / f"{item.name}.filters.tsv")) == (3 if item.kind == "sequence" else 4)
+    assert ("taken to be average" in text) == (DNA_AND_SHAPE in inputs)
     if SHAPE in inputs:
         weights = rows(out / "dna.weights.tsv")
         assert [row["row"] for row in weights[:22]] == ["MGW"] * 11 + ["Roll"] * 11

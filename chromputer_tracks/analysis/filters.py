@@ -20,7 +20,6 @@ from chromputer_tracks.analysis.filters_page import PAGE, render_page
 from chromputer_tracks.analysis.filters_pictures import draw_pictures
 from chromputer_tracks.analysis.filters_ranking import ClassContributions, class_contributions
 from chromputer_tracks.analysis.filters_results import (
-    MOTIF_RULE,
     PATCH_RULE,
     RANK_RULE,
     FilterResults,
@@ -208,7 +207,7 @@ def _settings(options: FiltersOptions, results: FilterResults) -> dict[str, Any]
         "motif_database": results.database or None,
         "rules": {
             "sites": results.sites.rule,
-            "motifs": MOTIF_RULE,
+            "motifs": results.motif_rule,
             "patterns": PATCH_RULE,
             "ranking": RANK_RULE,
             "completeness": COMPLETENESS,

@@ -13,7 +13,6 @@ from chromputer_tracks.analysis.filters_motifs import SHARE
 from chromputer_tracks.analysis.filters_pwm import consensus, information, motif_columns
 from chromputer_tracks.analysis.filters_ranking import FilterKey
 from chromputer_tracks.analysis.filters_results import (
-    MOTIF_RULE,
     PATCH_RULE,
     RANK_RULE,
     FilterResults,
@@ -129,7 +128,7 @@ def _ranking_rows(results: FilterResults) -> Iterator[dict[str, Value]]:
 def _filter_rows(results: FilterResults, name: str) -> tuple[list[dict[str, Value]], str]:
     """One row a filter, and the rule by which its motif or pattern was found."""
     if name == results.sequence:
-        return [_sequence_row(results, key) for key in results.keys(name)], MOTIF_RULE
+        return [_sequence_row(results, key) for key in results.keys(name)], results.motif_rule
     if name in results.patches:
         return [_patch_row(results, key) for key in results.keys(name)], PATCH_RULE
     return [_common(results, key) for key in results.keys(name)], "These filters read no bases."

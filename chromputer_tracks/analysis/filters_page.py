@@ -22,7 +22,6 @@ from chromputer_tracks.analysis.filters_pictures import MAP, pattern_file
 from chromputer_tracks.analysis.filters_pwm import consensus, information
 from chromputer_tracks.analysis.filters_ranking import ClassContributions, FilterKey
 from chromputer_tracks.analysis.filters_results import (
-    MOTIF_RULE,
     PATCH_RULE,
     RANK_RULE,
     FilterResults,
@@ -152,7 +151,7 @@ def render_page(results: FilterResults, pictures: Mapping[str, str], version: st
         vplots=[(n, _patterns(results, n, pictures)) for n in results.patches if n not in signals],
         signals=[(n, _patterns(results, n, pictures)) for n in signals],
         dead=", ".join(map(str, results.dead())),
-        rules={"motifs": MOTIF_RULE, "patterns": PATCH_RULE, "ranking": RANK_RULE},
+        rules={"motifs": results.motif_rule, "patterns": PATCH_RULE, "ranking": RANK_RULE},
         version=version,
     )
     return page.lstrip()

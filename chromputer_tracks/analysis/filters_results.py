@@ -83,6 +83,13 @@ class FilterResults:
             return None
         return next(item.name for item in self.spec.inputs if item.kind == "sequence")
 
+    @property
+    def motif_rule(self) -> str:
+        """How motifs were found."""
+        if self.sequence is None or not self.item(self.sequence).shape:
+            return MOTIF_RULE
+        return f"{MOTIF_RULE} The DNA shape that the filters read, too, is taken to be average."
+
     def keys(self, name: str) -> list[FilterKey]:
         """The filters of an input."""
         return [FilterKey(name, number) for number in range(len(self.layers[name].weight))]

@@ -102,15 +102,20 @@ class TopSites:
         return called
 
     def _thinned(self, found: list[tuple[float, str, int]]) -> list[tuple[float, str, int]]:
-        """The best of the sites that are not masked, one a stretch, the best first."""
+        """The best site of each stretch, the best first, as far as the last that may be needed.
+
+        Masked ones stay, so that no other bin of their stretch takes their place.
+        """
         kept: list[tuple[float, str, int]] = []
-        seen = set()
+        seen: set[tuple[str, int]] = set()
+        usable = 0
         for site in sorted(found):
             stretch = (site[1], site[2] // self._per_stretch)
-            if stretch not in seen and not self._masked(site):
+            if stretch not in seen:
                 seen.add(stretch)
                 kept.append(site)
-            if len(kept) == self._number:
+                usable += not self._masked(site)
+            if usable == self._number:
                 break
         return kept
 
@@ -125,7 +130,11 @@ class TopSites:
     def result(self) -> dict[str, tuple[Interval, ...]]:
         """Class name to the windows around its sites, sorted; none where nothing was predicted."""
         return {
-            name: tuple(sorted(map(self._window, self._thinned(found))))
+            name: tuple(
+                sorted(
+                    self._window(site) for site in self._thinned(found) if not self._masked(site)
+                )
+            )
             for name, found in self._found.items()
         }
 
