@@ -3,19 +3,19 @@
 ``chromputer explain`` writes it (:mod:`.contributions_writer`), ``motifs`` and ``vplot`` read it.
 Row i of every file is the same site.
 
-=================== ================================================================================
-``sites.bed``       BED6: the site, as it was given
-``sites.tsv``       the site, its window, the explained logit and the share of each input
-``windows.npz``     ``chrom``; ``start`` int64: first base of the window, may be negative;
-                    ``window`` int64, bp; ``logit``, ``difference``, ``total`` float32, see
-                    :class:`ExplainedSites`; ``inputs``: names of the V-plots and signals;
-                    ``files``: which of the files below there are
-``sequences.npz``   ``arr_0`` int8 (n, 4, window): one-hot A, C, G, T, MoDISco's ``-s``
+==================== ==========================================================================
+``sites.bed``        BED6: the site, as it was given
+``sites.tsv``        the site, its window, the explained logit and the share of each input
+``windows.npz``      ``chrom``; ``start`` int64: first base of the window, may be negative;
+                     ``window`` int64, bp; ``logit``, ``difference``, ``total`` float32, see
+                     :class:`ExplainedSites`; ``inputs``: names of the V-plots and signals;
+                     ``files``: which of the files below there are
+``sequences.npz``    ``arr_0`` int8 (n, 4, window): one-hot A, C, G, T, MoDISco's ``-s``
 ``hypothetical.npz`` ``arr_0`` float32 (n, 4, window): hypothetical contributions, its ``-a``
-``inputs.npz``      ``NAME`` float32 (n, channels, positions): contributions of each V-plot and
-                    signal; ``NAME.values``: the input itself
-``filters.npz``     ``NAME`` float32 (n, filters): contributions of an input's first-layer filters
-=================== ================================================================================
+``inputs.npz``       ``NAME`` float32 (n, channels, positions): contributions of each V-plot and
+                     signal; ``NAME.values``: the input itself
+``filters.npz``      ``NAME`` float32 (n, filters): contributions of an input's first-layer filters
+==================== ==========================================================================
 
 A float32 V-plot of 16 lengths and 200 positions takes 12.8 kB a site, hypothetical contributions of
 2 kb 32 kB: 10,000 sites are read into 0.1 and 0.3 GB.
