@@ -70,6 +70,7 @@ def state_table(
     fasta = stack.enter_context(Fasta(files.fasta))
     sizes = fasta.sizes
     assay_files(model, files)
+    known = None if options.states is None else read_states(options.states, head, sizes)
     explainer = open_explainer(
         model,
         options.method,
@@ -78,7 +79,6 @@ def state_table(
         provider=options.provider,
         threads=options.threads,
     )
-    known = None if options.states is None else read_states(options.states, head, sizes)
     candidates = None
     if options.regions is not None or known is not None:
         candidates = _candidates(options, sizes, spec.label_bin, report)
