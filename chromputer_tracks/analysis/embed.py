@@ -371,9 +371,9 @@ def _map_record(item: SiteMap) -> dict[str, Any]:
         "clusters": {
             "number": clustering.k,
             "method": "k-means on the principal components",
-            "prediction_strength": {
-                str(k): {"mean": round(mean, 4), "standard_error": round(error, 4)}
-                for k, (mean, error) in clustering.strengths.items()
+            "stability": [round(float(value), 4) for value in clustering.stability],
+            "least_stability_by_number": {
+                str(k): round(value, 4) for k, value in clustering.tried.items()
             },
             "sites": [summary.sites for summary in item.summaries],
         },

@@ -20,15 +20,16 @@ from chromputer_tracks.spec import Label, ModelSpec
 
 MOST_CLUSTERS = 15
 """That are tried when their number is to be found."""
-STRENGTH = 0.8
-"""Prediction strength from which on clusters count as there; 0.8 to 0.9 in its paper."""
+STABLE = 0.85
+"""Stability from which on Hennig calls a cluster highly stable."""
 MEDOIDS = 5
 """Representative sites of a cluster."""
 
 _STARTS = 10
-_TRIAL_STARTS = 3
-_SPLITS = 5
-_TRIAL_SITES = 4_000
+_HALF_STARTS = 5
+_HALVES = 10
+_MOST_HALF = 4_000
+"""Sites of a half at most."""
 _SITES_PER_CLUSTER = 20
 """Sites that there must be for each cluster that is tried."""
 
@@ -43,13 +44,15 @@ class Clustering:
     Attributes:
         codes: int64 (n,), 0 to k - 1; the largest cluster is 0.
         centres: float64 (k, components), the means.
-        strengths: number of clusters to prediction strength (mean and standard error over halves of
-            the sites), of the numbers tried; empty where the number was given.
+        stability: float64 (k,), of each cluster, 0 to 1; see :func:`find_clusters`.
+        tried: number of clusters to the stability of the least stable one, of the numbers tried;
+            empty where the number was given.
     """
 
     codes: NDArray[np.int64]
     centres: NDArray[np.float64]
-    strengths: dict[int, tuple[float, float]]
+    stability: NDArray[np.float64]
+    tried: dict[int, float]
 
     @property
     def k(self) -> int:
@@ -65,6 +68,7 @@ class ClusterSummary:
         name: ``C1``, the largest, and so on.
         sites: how many.
         share: of all sites.
+        stability: how well the cluster comes back in half of the sites, 0 to 1.
         states: float64 (states,), share of its sites predicted to be of each state.
         means: float64 (outputs,), mean probability (value of a continuous label).
         folds: float64 (outputs,), ``means`` relative to the mean of all sites; NaN where that is 0.
@@ -75,6 +79,7 @@ class ClusterSummary:
     name: str
     sites: int
     share: float
+    stability: float
     states: NDArray[np.float64]
     means: NDArray[np.float64]
     folds: NDArray[np.float64]
@@ -85,11 +90,10 @@ class ClusterSummary:
 def find_clusters(scores: NDArray[np.float64], number: int | None, seed: int) -> Clustering:
     """Cluster sites.
 
-    Without a number it is the largest, up to 15, whose clusters come back: the sites are halved at
-    random, both halves clustered, and the prediction strength is the share of pairs of a test
-    cluster that the other half's means put together, too, in the cluster where it is least
-    (Tibshirani and Walther 2005, doi:10.1198/106186005X59243). It counts as there when its mean
-    over halves plus its standard error is 0.8 or more.
+    A cluster's stability is how well it comes back when half of the sites, drawn at random, are
+    clustered: the Jaccard index with the cluster of the half that is most like it, the mean over
+    halves (Hennig 2007, doi:10.1016/j.csda.2006.11.025, there with bootstrap samples). Without a
+    number it is the largest, up to 15, of which all clusters are highly stable.
 
     Args:
         scores: float64 (n, components), of :func:`~chromputer_tracks.analysis.embed_map`.
@@ -105,55 +109,71 @@ def find_clusters(scores: NDArray[np.float64], number: int | None, seed: int) ->
             f"--clusters {number} is more than there are different sites ({distinct:,}); give a "
             "smaller number, or auto"
         )
-    strengths: dict[int, tuple[float, float]] = {}
+    tried: dict[int, float] = {}
     with one_thread():
         if number is None:
-            most = min(MOST_CLUSTERS, distinct // _SITES_PER_CLUSTER)
-            strengths = {k: _strength(scores, k, seed) for k in range(2, most + 1)}
-            there = [k for k, (mean, error) in strengths.items() if mean + error >= STRENGTH]
-            number = max(there, default=1)
-        fitted = KMeans(number, n_init=_STARTS, random_state=seed).fit(scores)
-    found = fitted.labels_.astype(np.int64)
-    sizes = np.bincount(found, minlength=number)
-    first = np.array([int(np.argmax(found == code)) for code in range(number)])
-    order = np.lexsort((first, -sizes))
-    rank = np.empty(number, dtype=np.int64)
-    rank[order] = np.arange(number)
-    codes: NDArray[np.int64] = rank[found]
+            number = 1
+            for k in range(2, min(MOST_CLUSTERS, distinct // _SITES_PER_CLUSTER) + 1):
+                tried[k] = float(_stability(scores, _fit(scores, k, seed), seed).min())
+                if tried[k] >= STABLE:
+                    number = k
+        codes = _by_size(_fit(scores, number, seed))
+        stability = _stability(scores, codes, seed)
     centres = np.array([scores[codes == code].mean(axis=0) for code in range(number)])
-    return Clustering(codes, centres, strengths)
+    return Clustering(codes, centres, stability, tried)
 
 
-def _strength(scores: NDArray[np.float64], k: int, seed: int) -> tuple[float, float]:
-    """Mean and standard error of the prediction strength over random halves, both ways."""
+def _fit(
+    scores: NDArray[np.float64], k: int, seed: int, starts: int = _STARTS
+) -> NDArray[np.int64]:
+    found: NDArray[np.int64] = (
+        KMeans(k, n_init=starts, random_state=seed).fit(scores).labels_.astype(np.int64)
+    )
+    return found
+
+
+def _by_size(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same clusters, the largest first; of equal ones that of the first site."""
+    sizes = np.bincount(codes)
+    first = np.array([int(np.argmax(codes == code)) for code in range(len(sizes))])
+    rank = np.empty(len(sizes), dtype=np.int64)
+    rank[np.lexsort((first, -sizes))] = np.arange(len(sizes))
+    return rank[codes]
+
+
+def _stability(
+    scores: NDArray[np.float64], codes: NDArray[np.int64], seed: int
+) -> NDArray[np.float64]:
+    """Stability of each cluster, float64 (k,); 0 where half of the sites are too few for it."""
+    k = int(codes.max()) + 1
+    if k == 1:
+        return np.ones(1)
+    half = min(len(scores) // 2, _MOST_HALF)
     rng = np.random.default_rng((seed, k))
-    found = []
-    for _ in range(_SPLITS):
-        drawn = rng.permutation(len(scores))[:_TRIAL_SITES]
-        half = len(drawn) // 2
-        parts = [scores[drawn[:half]], scores[drawn[half:]]]
-        fits = [KMeans(k, n_init=_TRIAL_STARTS, random_state=seed).fit(part) for part in parts]
-        for test, training in ((0, 1), (1, 0)):
-            found.append(
-                prediction_strength(fits[test].labels_, fits[training].predict(parts[test]), k)
-            )
-    return float(np.mean(found)), float(np.std(found, ddof=1) / np.sqrt(len(found)))
+    found = np.zeros((_HALVES, k))
+    for row in range(_HALVES):
+        drawn = rng.permutation(len(scores))[:half]
+        if len(np.unique(scores[drawn], axis=0)) >= k:
+            again = _fit(scores[drawn], k, seed, _HALF_STARTS)
+            found[row] = best_jaccard(codes[drawn], again, k)
+    return np.asarray(found.mean(axis=0), dtype=np.float64)
 
 
-def prediction_strength(own: NDArray[np.integer], predicted: NDArray[np.integer], k: int) -> float:
-    """The share of pairs of one cluster that are predicted to be of one, in the worst cluster.
+def best_jaccard(
+    codes: NDArray[np.int64], others: NDArray[np.int64], k: int
+) -> NDArray[np.float64]:
+    """The Jaccard index of each cluster with the one of another clustering that is most like it.
 
     Args:
-        own: int (n,), clusters of the test sites, 0 to k - 1.
-        predicted: int (n,), those that other sites' means put them in, 0 to k - 1.
-        k: number of clusters; one of fewer than two sites counts as 0.
+        codes: int64 (n,), 0 to k - 1.
+        others: int64 (n,), 0 to k - 1, of the same sites.
+        k: number of clusters; one without sites gets 0.
     """
-    table = np.zeros((k, k))
-    np.add.at(table, (own, predicted), 1)
-    sizes = table.sum(axis=1)
-    together = (table * (table - 1)).sum(axis=1)
-    pairs = sizes * (sizes - 1)
-    return float(np.divide(together, pairs, out=np.zeros(k), where=pairs > 0).min())
+    shared = np.zeros((k, k))
+    np.add.at(shared, (codes, others), 1)
+    either = shared.sum(axis=1)[:, None] + shared.sum(axis=0) - shared
+    ratio = np.divide(shared, either, out=np.zeros((k, k)), where=either > 0)
+    return np.asarray(ratio.max(axis=1), dtype=np.float64)
 
 
 def summarise(
@@ -194,6 +214,7 @@ def summarise(
                 f"C{code + 1}",
                 len(here),
                 len(here) / len(scores),
+                float(clustering.stability[code]),
                 count,
                 means,
                 folds,

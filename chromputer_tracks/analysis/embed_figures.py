@@ -31,11 +31,15 @@ _DPI = 200
 _POINTS_DPI = 300
 """Of the points inside the SVG, which are an image: thousands of circles would be megabytes."""
 _MOST_LABELS = 6
+_MOST_RIGHT = 0.86
+"""Of a bar's end up to which its fold fits beside it."""
 _LEAST_SHARE = 0.08
 """Of a cluster's sites from which on a state's name fits into the bar."""
 _WIDTHS = (1.0, 2.3, 2.3, 1.9)
 """Inches of a cluster's columns: its name, each V-plot, states, labels."""
 _ROW = 1.32
+_MAP_WIDTH = 4.9
+"""Inches, about, of the map without its legend."""
 
 
 def method_name(item: SiteMap) -> str:
@@ -55,13 +59,16 @@ def draw_map(item: SiteMap, png: Path, svg: Path) -> None:
         svg: likewise.
     """
     coloring = item.coloring
-    with canvas(7.4, 5.4) as figure:
+    wide, tall = np.ptp(item.xy, axis=0).tolist()
+    height = _MAP_WIDTH * tall / wide if wide > 0 else 0.0
+    with canvas(7.4, float(np.clip(height, 3.0, 6.0)) + 0.55) as figure:
         figure.set_dpi(_POINTS_DPI)
         axes = figure.add_subplot()
         axes.grid(False)
         axes.set_xticks([])
         axes.set_yticks([])
-        axes.set_aspect("equal", adjustable="datalim")
+        axes.set_aspect("equal", anchor="NW")
+        axes.margins(0.04)
         for spine in axes.spines.values():
             spine.set(visible=True, linewidth=0.6)
         title = _short(coloring.title, 40)
@@ -183,9 +190,10 @@ def _name_cell(axes: Axes, summary: ClusterSummary, code: int) -> None:
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.add_patch(Rectangle((0, 0.2), 0.09, 0.6, color=css(category_color(code)), lw=0))
-    axes.text(0.18, 0.62, summary.name, fontsize=13, fontweight="bold", va="center")
+    axes.text(0.18, 0.68, summary.name, fontsize=13, fontweight="bold", va="center")
     many = f"{summary.sites:,} site{'s' if summary.sites != 1 else ''}"
-    axes.text(0.18, 0.36, f"{many}\n{summary.share:.1%}", fontsize=8, color=MUTED, va="center")
+    about = f"{many}\n{summary.share:.1%}\nstability {summary.stability:.2f}"
+    axes.text(0.18, 0.3, about, fontsize=8, color=MUTED, va="center")
 
 
 def _vplot_cell(
@@ -232,6 +240,7 @@ def _states_cell(
 def _labels_cell(axes: Axes, item: SiteMap, summary: ClusterSummary, *, last: bool) -> None:
     """Bars of the mean probability, with the mean of all sites as a tick."""
     axes.spines["bottom"].set_visible(last)
+    axes.grid(axis="y", visible=False)
     axes.set(xlim=(0, 1), ylim=(_MOST_LABELS - 0.4, -0.6))
     axes.set_xticks((0, 0.5, 1), ("0", "0.5", "1") if last else ())
     if last:
@@ -243,7 +252,11 @@ def _labels_cell(axes: Axes, item: SiteMap, summary: ClusterSummary, *, last: bo
         axes.barh(at, mean, height=0.62, color=css(item.labels[row].color))
         axes.plot([mean / fold] * 2, (at - 0.4, at + 0.4), color=INK, linewidth=1)
         right = max(mean, mean / fold) + 0.03
-        axes.text(min(right, 0.8), at, f"×{fold:.1f}", va="center", fontsize=7.5, color=MUTED)
+        inside = right > _MOST_RIGHT
+        axes.text(
+            mean - 0.03 if inside else right, at, f"×{fold:.1f}", va="center", fontsize=7.5,
+            ha="right" if inside else "left", color="white" if inside else MUTED,
+        )  # fmt: skip
     if not shown:
         axes.text(0.5, _MOST_LABELS / 2, "none", ha="center", va="center", color=MUTED)
 

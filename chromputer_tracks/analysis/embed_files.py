@@ -119,7 +119,7 @@ def write_clusters_tsv(path: Path, item: SiteMap) -> None:
     """
     _, states = states_of(item.spec)
     loci = item.sites.loci
-    header = ["cluster", "color", "sites", "share"]
+    header = ["cluster", "color", "sites", "share", "stability"]
     header += [f"share.{label.name}" for label in states]
     header += [f"mean.{label.name}" for label in item.labels]
     header += [f"fold.{label.name}" for label in item.labels]
@@ -128,7 +128,7 @@ def write_clusters_tsv(path: Path, item: SiteMap) -> None:
             summary.name,
             css(category_color(code)),
             summary.sites,
-            *_texts([summary.share, *summary.states, *summary.means]),
+            *_texts([summary.share, summary.stability, *summary.states, *summary.means]),
             *("" if np.isnan(fold) else f"{fold:.3f}" for fold in summary.folds),
             ";".join(loci[row].replace(",", "") for row in summary.medoids),
         )

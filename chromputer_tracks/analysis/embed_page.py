@@ -86,7 +86,7 @@ def payload(item: SiteMap) -> dict[str, Any]:
         "end": sites.end.tolist(),
         "centre": sites.centre.tolist(),
         "strand": [_STRANDS[strand] for strand in sites.strand.tolist()],
-        "names": list(sites.names) if any(sites.names) else [],
+        "names": list(sites.names) if any(c.number == 4 for c in sites.columns) else [],
         "x": item.xy[:, 0].tolist(),
         "y": item.xy[:, 1].tolist(),
         "states": len(states),
@@ -169,7 +169,7 @@ def _cards(item: SiteMap, scales: list[VplotScale]) -> list[Card]:
                 one.pairs[code].observed,
                 one,
                 scale,
-                one.title if len(item.vplots) > 1 else "",
+                one.title,
                 f"Mean V-plot of {summary.sites:,} sites of cluster {summary.name}, {one.title}",
             )
             for one, scale in zip(item.vplots, scales, strict=True)
@@ -199,14 +199,13 @@ def _facts(item: SiteMap) -> list[tuple[str, str]]:
     """What was done, as pairs of a name and a text."""
     shares, clustering = item.components.explained, item.clustering
     chosen = "as asked for"
-    if clustering.strengths:
-        mean, error = clustering.strengths.get(clustering.k, (math.nan, math.nan))
+    if clustering.tried:
         chosen = (
-            f"the most, up to {max(clustering.strengths)}, that come back when half of the sites "
-            f"are clustered (prediction strength {mean:.2f} ± {error:.2f})"
+            "the most of which all come back when half of the sites are clustered"
             if clustering.k > 1
-            else "no larger number comes back when half of the sites are clustered"
+            else "for no larger number of clusters comes back when half of the sites are clustered"
         )
+    worst = f"; stability {clustering.stability.min():.2f} and more" if clustering.k > 1 else ""
     drawn = f", {len(item):,} of {item.found:,} drawn at random" if item.found > len(item) else ""
     perplexity = item.layout.perplexity
     return [
@@ -216,5 +215,5 @@ def _facts(item: SiteMap) -> list[tuple[str, str]]:
         ("Components", f"{len(shares)} principal components, {shares.sum():.0%} of the variance"),
         ("Map", f"{method_name(item)} by {item.layout.library}"
          + (f", perplexity {perplexity:.3g}" if perplexity else "")),
-        ("Clusters", f"{clustering.k} by k-means on the components, {chosen}"),
+        ("Clusters", f"{clustering.k} by k-means on the components, {chosen}{worst}"),
     ]  # fmt: skip

@@ -19,6 +19,7 @@ from chromputer_tracks.intervals import ChromSizes, Interval, check_contigs, for
 from chromputer_tracks.io.text_table import Line, numbered_lines, open_bytes, parse_int32
 
 _STANDARD = {4: "name", 5: "score", 6: "strand"}
+"""Names of columns without a header; a fifth of words is none of scores."""
 _THICK = (7, 8)
 _STRANDS = {"+": 1, "-": -1, ".": 0}
 
@@ -29,7 +30,8 @@ class Column:
 
     Attributes:
         number: from 1, as ``cut -f`` counts.
-        name: from the header line; without one ``name``, ``score``, ``strand`` or ``column 7``.
+        name: from the header line; without one ``name``, ``score`` (of numbers), ``strand`` or
+            ``column 7``.
         values: (n,), as they stand in the file.
     """
 
@@ -141,7 +143,7 @@ def read_site_table(path: Path, sizes: ChromSizes) -> SiteTable:
         centre = np.where(summit < 0, centre, start + summit)
     named = _header(path, len(fields))
     columns = tuple(
-        Column(number, named.get(number) or _STANDARD.get(number, f"column {number}"), values)
+        Column(number, named.get(number) or _usual_name(number, values), values)
         for number, values in enumerate(fields, 1)
         if number > 3 and not (thick is not None and number in _THICK)
     )
@@ -186,6 +188,12 @@ def _check_line(path: Path, line: Line, sizes: ChromSizes, columns: int) -> None
             f"{where}: {fields[0]}:{start:,}-{end:,} ends past {fields[0]} "
             f"({sizes[fields[0]]:,} bp in {sizes.source})"
         )
+
+
+def _usual_name(number: int, values: Sequence[str]) -> str:
+    name = _STANDARD.get(number)
+    words = number == 5 and not any(_is_number(text) for text in values)
+    return f"column {number}" if name is None or words else name
 
 
 def _integers(texts: Sequence[str]) -> NDArray[np.int64] | None:

@@ -116,12 +116,22 @@
     if (action === "ucsc") window.open(sites.ucsc(i), "_blank", "noopener");
   }
 
+  /** Choose a site and move to it; a class that was switched off and holds it comes back. */
+  function goTo(i) {
+    if (!view.visible[i]) {
+      if (coloring.codes) hidden.get(coloring.key).delete(coloring.codes[i]);
+      least.delete(coloring.key);
+      setColoring(coloring.key);
+    }
+    choose(i);
+    view.goTo(i);
+  }
+
   let matches = [], at = 0;
   function showMatch(step) {
     at = (at + step + matches.length) % matches.length;
     const i = matches[at];
-    choose(i);
-    view.goTo(i);
+    goTo(i);
     const which = matches.length > 1 ? `site ${whole.format(at + 1)} of ${whole.format(matches.length)}: ` : "";
     get("matches").textContent = `${which}${sites.locus(i)}`;
   }
@@ -172,8 +182,7 @@
   const toMap = () => get("atlas").scrollIntoView();
   for (const button of document.querySelectorAll("[data-site]")) {
     button.addEventListener("click", () => {
-      choose(Number(button.dataset.site));
-      view.goTo(view.chosen);
+      goTo(Number(button.dataset.site));
       toMap();
     });
   }

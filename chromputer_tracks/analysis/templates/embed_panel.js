@@ -97,6 +97,7 @@ class Sites {
     return { rows, gap: 0 };
   }
 
+  /** Name, bar and number of some outputs: three decimals where they are probabilities. */
   bars(rows, i) {
     const { labels, values } = this.data;
     return rows.flatMap((row) => {
@@ -106,7 +107,7 @@ class Sites {
       return [
         make("dt", "", labels[row].name, { title: labels[row].title }),
         make("dd", "bar", bar),
-        make("dd", "value", short(values[row][i])),
+        make("dd", "value", labels[row].top === 1 ? values[row][i].toFixed(3) : short(values[row][i])),
       ];
     });
   }
@@ -118,7 +119,7 @@ class Sites {
     if (state) {
       const code = state.codes[i];
       lines.push(make("p", "what", [
-        swatch(state.colors[code]), `${state.names[code]} ${state.titles[code]} (${short(data.values[code][i])})`,
+        swatch(state.colors[code]), `${state.names[code]} ${state.titles[code]} (${data.values[code][i].toFixed(2)})`,
       ]));
     }
     const rest = data.labels.map((_, row) => row).slice(data.states);

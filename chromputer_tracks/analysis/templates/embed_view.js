@@ -107,7 +107,7 @@ class MapView {
   /** Bring a point into view, near enough to tell it from its neighbours. */
   goTo(i) {
     this.moved = true;
-    this.centre(this.xs[i], this.ys[i], Math.max(this.scale, this.whole * 4));
+    this.centre(this.xs[i], this.ys[i], Math.max(this.scale, this.whole * 3));
   }
 
   setColors(palette, codes, order) {
@@ -127,7 +127,7 @@ class MapView {
   }
 
   get radius() {
-    const base = Math.min(Math.max(260 / Math.sqrt(this.count), 2), 6);
+    const base = Math.min(Math.max(0.29 * Math.sqrt((this.wide * this.tall) / this.count), 1.3), 6);
     return Math.min(base * Math.pow(Math.max(this.scale / this.whole, 1), 0.3), 9);
   }
 
@@ -144,7 +144,7 @@ class MapView {
       pen.fillStyle = color;
       pen.globalAlpha = 0.9;
       pen.fill();
-      pen.globalAlpha = dark ? 0.35 : 0.3;
+      pen.globalAlpha = dark ? 0.2 : 0.3;
       pen.lineWidth = 0.7 * this.ratio;
       pen.strokeStyle = dark ? "#ffffff" : "#000000";
       pen.stroke();
