@@ -1,0 +1,170 @@
+"""Contributions and V-plots as arrays, with the shipped model and the yeast example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import chromputer_tracks as ct
+from chromputer_tracks.data.features import Features
+from chromputer_tracks.inference.explain import head_weights, mean_baselines, open_explainer
+
+WINDOW = 2000
+
+
+@pytest.fixture(scope="module")
+def model() -> ct.Model:
+    return ct.load_model("yeast-atac")
+
+
+@pytest.fixture(scope="module")
+def genome(example: Path) -> Iterator[ct.Fasta]:
+    with ct.open_genome(example / "sacCer3.fa.gz") as fasta:
+        yield fasta
+
+
+@pytest.fixture(scope="module")
+def fragments(example: Path, genome: ct.Fasta) -> Iterator[ct.FragmentStore]:
+    with ct.open_fragments(example / "atac.fragments.tsv.gz", genome) as store:
+        yield store
+
+
+@pytest.mark.parametrize("baseline", ["zero", "mean"])
+@pytest.mark.parametrize("method", ["deeplift", "gradient*input"])
+def test_contributions_are_the_explainers(model, genome, fragments, method, baseline):
+    regions = [
+        ct.Interval("chrVII", 40_000, 40_201),
+        "chrI:1-100",
+        ct.Interval("chrII", 70, 79),
+        "chrVII:500,001-500,002",
+    ]
+    found = ct.explain(
+        model,
+        "Reb1",
+        fasta=genome,
+        fragments=fragments,
+        regions=regions,
+        method=method,
+        references=7,
+        baseline=baseline,
+        seed=3,
+        provider="cpu",
+        threads=2,
+    )
+    centres = (("chrVII", 40_100), ("chrI", 50), ("chrII", 74), ("chrVII", 500_001))
+    windows = [ct.Interval(chrom, at - 1000, at + 1000) for chrom, at in centres]
+    assert found.label == "Reb1"
+    assert list(found.windows) == windows
+    features = Features(model.spec.inputs, genome, {"atac": fragments})
+    explainer = open_explainer(model, method, references=7, seed=3, provider="cpu", threads=1)
+    if baseline == "mean":
+        means = mean_baselines(model.spec, features, genome.sizes)
+        explainer = explainer.with_baselines(means)
+    weights = head_weights(model.spec, "Reb1")
+    # One window at a time, where the interface ran batches.
+    for row, window in enumerate(windows):
+        arrays = features.arrays(window)
+        for name, values in arrays.items():
+            np.testing.assert_array_equal(found.arrays[name][row], values)
+        batch = {name: values[None] for name, values in arrays.items()}
+        one = explainer.explain(batch, weights, [window])
+        for item in fields(ct.Contributions):
+            theirs, ours = getattr(one, item.name), getattr(found.contributions, item.name)
+            if theirs is None:
+                assert ours is None
+            elif isinstance(theirs, dict):
+                assert theirs.keys() == ours.keys()
+                for name, values in theirs.items():
+                    np.testing.assert_allclose(ours[name][row], values[0], rtol=1e-4, atol=1e-5)
+            else:
+                np.testing.assert_allclose(ours[row], theirs[0], rtol=1e-4, atol=1e-5)
+    if method == "deeplift":
+        difference = found.contributions.difference
+        np.testing.assert_allclose(found.contributions.total(), difference, atol=1e-3)
+
+
+def test_windows_are_centred_as_the_command_centres_them(model, genome, fragments, tmp_path):
+    """On the summit of a narrowPeak, on the thick part of a BED9."""
+    peaks = tmp_path / "sites.narrowPeak"
+    peaks.write_text("chrII\t5000\t6000\ta\t0\t.\t5\t-1\t-1\t300\n")
+    calls = tmp_path / "calls.bed"
+    calls.write_text("chrII\t5000\t6000\ta\t0\t.\t5850\t5900\t0,0,0\n")
+    for path, centre in ((peaks, 5300), (str(calls), 5875)):
+        found = ct.explain(
+            model,
+            "S2",
+            fasta=genome,
+            fragments=fragments,
+            regions=path,
+            method="gradient*input",
+            provider="cpu",
+        )
+        assert found.windows == (ct.Interval("chrII", centre - 1000, centre + 1000),)
+
+
+@pytest.mark.parametrize(
+    ("label", "options", "message"),
+    [
+        ("Reb2", {}, "has no label 'Reb2'; it has S1, .*Reb1"),
+        ("Reb1", {"method": "lime"}, "method 'lime' is not one of deeplift"),
+        ("Reb1", {"baseline": "median"}, "baseline 'median' is not one of zero, mean"),
+        ("Reb1", {"references": 0}, "references 0 must be at least 1"),
+        ("Reb1", {"regions": []}, "no region"),
+        ("Reb1", {"fragments": None}, "reads atac: atac is missing"),
+    ],
+)
+def test_what_cannot_be_explained(model, genome, fragments, label, options, message):
+    given = {"fasta": genome, "fragments": fragments, "regions": "chrI:1-9", **options}
+    with pytest.raises(ct.InputError, match=message):
+        ct.explain(model, label, **given)
+
+
+@given(
+    start=st.integers(-500, 3000),
+    bins=st.integers(1, 60),
+    bin_size=st.integers(1, 30),
+    edges=st.lists(st.integers(0, 500), min_size=2, max_size=6, unique=True).map(sorted),
+)
+def test_vplots_count_fragments(fragments, start, bins, bin_size, edges):
+    interval = ct.Interval("chrI", start, start + bins * bin_size)
+    found = ct.vplot(fragments, interval, bin_size=bin_size, length_edges=tuple(edges))
+    counted = np.zeros((len(edges) - 1, bins), dtype=np.float32)
+    everything = fragments.fetch(ct.Interval("chrI", 0, fragments.sizes["chrI"]))
+    for first, last in zip(*(column[:400].tolist() for column in everything), strict=True):
+        place = (first + last) // 2 - start
+        for row, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+            if low <= last - first < high and 0 <= place < bins * bin_size:
+                counted[row, place // bin_size] += 1
+    assert everything.starts[400] > 7000
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, counted)
+
+
+def test_vplots_of_a_region_and_what_is_refused(fragments):
+    plain = ct.vplot(fragments, "chrI:1,001-3,000")
+    assert plain.shape == (16, 200)
+    np.testing.assert_array_equal(plain, ct.vplot(fragments, ct.Interval("chrI", 1000, 3000)))
+    for message, options in (
+        ("is 2,000 bp, which is not a multiple of bins of 300 bp", {"bin_size": 300}),
+        ("not a multiple of bins of 0 bp", {"bin_size": 0}),
+        ("length_edges must be at least two that ascend", {"length_edges": (50,)}),
+        ("length_edges must be at least two that ascend", {"length_edges": (50, 50)}),
+    ):
+        with pytest.raises(ct.InputError, match=message):
+            ct.vplot(fragments, "chrI:1,001-3,000", **options)
+    with pytest.raises(ct.ContigError, match="'chrXX' is not in"):
+        ct.vplot(fragments, "chrXX:1-10")
+
+
+def test_options_say_which_fragments_count(example, genome):
+    path = example / "atac.fragments.tsv.gz"
+    options = ct.FragmentOptions(exclude=("chrI",))
+    with ct.open_fragments(str(path), str(example / "sacCer3.fa.gz"), options) as store:
+        assert not store.counts["chrI"]
+        assert store.total == store.summary.kept > 200_000
