@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny_models import BIN, WINDOW, tiny_spec, write_linear_model
+from tiny_models import BIN, tiny_spec, write_linear_model
 from toy_genome import ToyGenome
 
 from chromputer_tracks.inference.explain import Contributions
@@ -172,6 +173,10 @@ class Bench:
         return explain_tracks(self.options(out, **more), notes or Notes())
 
 
-def flank() -> int:
-    """Bases of a window before its centre."""
-    return WINDOW // 2
+def files(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file but the record, by its name below the folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "run.json"
+    }

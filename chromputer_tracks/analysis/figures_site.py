@@ -9,6 +9,7 @@ from pathlib import Path
 import logomaker
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
@@ -114,10 +115,12 @@ def draw_site(view: SiteView, spec: ModelSpec, label: Label, paths: Sequence[Pat
             x=0.01,
             ha="left",
         )
-        for path in paths:
-            # No date: equal sites give equal files.
-            dates = {"CreationDate": None} if path.suffix == ".pdf" else {}
-            figure.savefig(path, dpi=_DOTS, facecolor="white", metadata=dates)
+        # TrueType: text of a PDF can be edited.
+        with rc_context({"pdf.fonttype": 42}):
+            for path in paths:
+                # No date: equal sites give equal files.
+                dates = {"CreationDate": None} if path.suffix == ".pdf" else {}
+                figure.savefig(path, dpi=_DOTS, facecolor="white", metadata=dates)
 
 
 def zoomed(importance: NDArray[np.float32], width: int = ZOOM) -> int:
