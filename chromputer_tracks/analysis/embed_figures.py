@@ -39,7 +39,9 @@ _WIDTHS = (1.0, 2.3, 2.3, 1.9)
 """Inches of a cluster's columns: its name, each V-plot, states, labels."""
 _ROW = 1.32
 _MAP_WIDTH = 4.9
-"""Inches, about, of the map without its legend."""
+_MAP_HEIGHTS = (2.6, 6.0)
+_MAP_MARGINS = (0.08, 0.28, 2.75, 0.3)
+"""Inches of the map, and left, below, right and above; its legend is on the right."""
 
 
 def method_name(item: SiteMap) -> str:
@@ -51,7 +53,7 @@ def draw_map(item: SiteMap, png: Path, svg: Path) -> None:
     """Draw the map in its colouring, as PNG on white and as SVG.
 
     Classes are drawn in random order, so that none hides the others; of numbers the highest lie on
-    top, and sites without a value at the bottom.
+    top. Sites without a value, and classes too rare for a colour, lie at the bottom.
 
     Args:
         item: the map.
@@ -59,16 +61,21 @@ def draw_map(item: SiteMap, png: Path, svg: Path) -> None:
         svg: likewise.
     """
     coloring = item.coloring
-    wide, tall = np.ptp(item.xy, axis=0).tolist()
-    height = _MAP_WIDTH * tall / wide if wide > 0 else 0.0
-    with canvas(7.4, float(np.clip(height, 3.0, 6.0)) + 0.55) as figure:
+    low, high = item.xy.min(axis=0), item.xy.max(axis=0)
+    wide, tall = (high - low).tolist()
+    height = float(np.clip(_MAP_WIDTH * tall / wide if wide > 0 else 0.0, *_MAP_HEIGHTS))
+    left, below, right, above = _MAP_MARGINS
+    size = (left + _MAP_WIDTH + right, below + height + above)
+    with canvas(*size, margins=_MAP_MARGINS) as figure:
         figure.set_dpi(_POINTS_DPI)
         axes = figure.add_subplot()
         axes.grid(False)
         axes.set_xticks([])
         axes.set_yticks([])
-        axes.set_aspect("equal", anchor="NW")
-        axes.margins(0.04)
+        # One scale for both directions, with a little room around.
+        unit = 1.08 * max(wide / _MAP_WIDTH, tall / height) / 2 or 1.0
+        (x, y), half = (low + high) / 2, (unit * _MAP_WIDTH, unit * height)
+        axes.set(xlim=(x - half[0], x + half[0]), ylim=(y - half[1], y + half[1]))
         for spine in axes.spines.values():
             spine.set(visible=True, linewidth=0.6)
         title = _short(coloring.title, 40)
@@ -88,10 +95,10 @@ def draw_map(item: SiteMap, png: Path, svg: Path) -> None:
             _class_legend(axes, coloring)
         else:
             norm = Normalize(coloring.low, coloring.high)
+            place = (1 - (right - 0.15) / size[0], 0.3, 0.14 / size[0], 0.45)
             bar = figure.colorbar(
-                ScalarMappable(norm, colormaps[VALUES_MAP]), ax=axes, shrink=0.5, pad=0.02,
-                label=title,
-            )  # fmt: skip
+                ScalarMappable(norm, colormaps[VALUES_MAP]), cax=figure.add_axes(place), label=title
+            )
             bar.outline.set_visible(False)
         _save(figure, png, svg, f"Map of {len(item):,} sites by {coloring.title}")
 
@@ -111,7 +118,11 @@ def _point_colors(item: SiteMap) -> tuple[NDArray[np.float64], NDArray[np.intp]]
     coloring = item.coloring
     if isinstance(coloring, ClassColoring):
         palette = np.array([_rgba(color) for color in coloring.colors])
-        return palette[coloring.codes], np.random.default_rng(0).permutation(len(item))
+        order = np.random.default_rng(0).permutation(len(item))
+        named = np.array([color != MISSING_COLOR for color in coloring.colors])
+        return palette[coloring.codes], order[
+            np.argsort(named[coloring.codes][order], kind="stable")
+        ]
     values = coloring.values
     scaled = (np.nan_to_num(values) - coloring.low) / (coloring.high - coloring.low)
     colors = colormaps[VALUES_MAP](np.clip(scaled, 0, 1))

@@ -18,7 +18,12 @@ from matplotlib.colors import to_hex
 
 from chromputer_tracks import __version__
 from chromputer_tracks.analysis.embed_clusters import ClusterSummary, states_of
-from chromputer_tracks.analysis.embed_colors import ClassColoring, Coloring, category_color
+from chromputer_tracks.analysis.embed_colors import (
+    MISSING_COLOR,
+    ClassColoring,
+    Coloring,
+    category_color,
+)
 from chromputer_tracks.analysis.embed_figures import VALUES_MAP, method_name
 from chromputer_tracks.analysis.embed_result import SiteMap
 from chromputer_tracks.analysis.figures_style import css
@@ -97,6 +102,7 @@ def payload(item: SiteMap) -> dict[str, Any]:
         "values": item.probabilities.T.tolist(),
         "colorings": [_coloring(one, outputs) for one in item.colorings],
         "key": item.key,
+        "missing": css(MISSING_COLOR),
         "scale": [to_hex(color) for color in colormaps[VALUES_MAP](np.linspace(0, 1, _STEPS))],
     }
 

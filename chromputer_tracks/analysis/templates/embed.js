@@ -5,7 +5,7 @@
   const get = (id) => document.getElementById(id);
   const sites = new Sites(data);
   const view = new MapView(get("map"), Float64Array.from(data.x), Float64Array.from(data.y));
-  const MISSING = "#aab0b8";
+  const MISSING = data.missing;
   const hidden = new Map(data.colorings.map((one) => [one.key, new Set()]));
   const least = new Map();
   let coloring = null;
@@ -28,7 +28,9 @@
     coloring = data.colorings.find((one) => one.key === key);
     get("coloring").value = key;
     if (coloring.codes) {
-      view.setColors(coloring.colors, Uint16Array.from(coloring.codes), shuffled);
+      const named = (i) => Number(coloring.colors[coloring.codes[i]] !== MISSING);
+      const order = shuffled.slice().sort((a, b) => named(a) - named(b));
+      view.setColors(coloring.colors, Uint16Array.from(coloring.codes), order);
       get("legend").replaceChildren(...classLegend(coloring, hidden.get(key), showVisible));
     } else {
       const values = valuesOf(coloring);

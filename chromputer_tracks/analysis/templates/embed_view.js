@@ -17,12 +17,12 @@ class MapView {
     this.hovered = -1;
     this.waiting = false;
     this.moved = false;
-    this.sprites = null;
+    this.disc = null;
     this.extent();
     this.index();
     new ResizeObserver(() => this.resize()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      this.sprites = null;
+      this.disc = null;
       this.redraw();
     });
   }
@@ -62,7 +62,7 @@ class MapView {
     [this.wide, this.tall] = [wide, tall];
     this.canvas.width = Math.round(wide * this.ratio);
     this.canvas.height = Math.round(tall * this.ratio);
-    this.sprites = null;
+    this.disc = null;
     if (middle) this.centre(...middle, this.scale);
     else this.fit();
   }
@@ -114,7 +114,7 @@ class MapView {
     this.palette = palette;
     this.codes = codes;
     this.order = order;
-    this.sprites = null;
+    this.disc = null;
   }
 
   redraw() {
@@ -131,44 +131,84 @@ class MapView {
     return Math.min(base * Math.pow(Math.max(this.scale / this.whole, 1), 0.3), 9);
   }
 
-  /** One picture of a disc for each colour: drawing a picture is faster than drawing a disc. */
-  makeSprites(radius) {
+  /** A colour as red, green and blue, whatever way CSS wrote it. */
+  rgb(color) {
+    this.context.fillStyle = color;
+    const text = this.context.fillStyle;
+    return [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16));
+  }
+
+  /**
+   * The pixels of a disc: where they lie around its middle, how much of each it covers, and their
+   * colour for each colour of the palette, with a rim that sets pale discs off from the page.
+   */
+  makeDisc(radius) {
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    const size = Math.ceil((radius + 1) * 2 * this.ratio);
-    this.sprites = this.palette.map((color) => {
-      const sprite = document.createElement("canvas");
-      sprite.width = sprite.height = size;
-      const pen = sprite.getContext("2d");
-      pen.beginPath();
-      pen.arc(size / 2, size / 2, radius * this.ratio, 0, 2 * Math.PI);
-      pen.fillStyle = color;
-      pen.globalAlpha = 0.9;
-      pen.fill();
-      pen.globalAlpha = dark ? 0.2 : 0.3;
-      pen.lineWidth = 0.7 * this.ratio;
-      pen.strokeStyle = dark ? "#ffffff" : "#000000";
-      pen.stroke();
-      return sprite;
+    const page = this.rgb(getComputedStyle(this.canvas).getPropertyValue("--card"));
+    // A disc whose middle lies just outside still shows: the image has room for whole ones there.
+    const r = radius * this.ratio, reach = Math.ceil(r) + 1, pad = 2 * reach;
+    const width = this.canvas.width + 2 * pad, height = this.canvas.height + 2 * pad;
+    const offsets = [], covers = [], rims = [];
+    for (let dy = -reach; dy <= reach; dy++) {
+      for (let dx = -reach; dx <= reach; dx++) {
+        const distance = Math.hypot(dx, dy);
+        const cover = Math.min(Math.max(r + 0.5 - distance, 0), 1);
+        if (cover < 0.02) continue;
+        offsets.push(dy * width + dx);
+        covers.push(Math.round(cover * 255));
+        rims.push(Math.min(Math.max(distance - r + 0.5 + 0.7 * this.ratio, 0), 1) * (dark ? 0.2 : 0.3));
+      }
+    }
+    const edge = dark ? 255 : 0;
+    const pixels = this.palette.map((color) => {
+      const parts = this.rgb(color);
+      return Uint32Array.from(rims, (rim) => {
+        const [red, green, blue] = parts.map((part) => Math.round(part + (edge - part) * rim));
+        return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+      });
     });
-    this.sprites.radius = radius;
-    this.sprites.size = size;
+    const image = new ImageData(width, height);
+    this.disc = {
+      radius, reach, pad, width, pixels, image,
+      offsets: Int32Array.from(offsets),
+      covers: Uint8Array.from(covers),
+      page: ((255 << 24) | (page[2] << 16) | (page[1] << 8) | page[0]) >>> 0,
+      buffer: new Uint32Array(image.data.buffer),
+    };
+  }
+
+  /** All points into one image, pixel by pixel: several times faster than drawing 20,000 discs. */
+  paint() {
+    const { offsets, covers, pixels, buffer, page, reach, pad, width, image } = this.disc;
+    const { xs, ys, codes, order, visible, ratio } = this;
+    const [scale, left, top] = [this.scale * ratio, this.left * ratio, this.top * ratio];
+    const right = this.canvas.width + reach, bottom = this.canvas.height + reach;
+    buffer.fill(page);
+    for (let at = 0; at < order.length; at++) {
+      const i = order[at];
+      if (!visible[i]) continue;
+      const x = Math.round(xs[i] * scale + left), y = Math.round(top - ys[i] * scale);
+      if (x < -reach || y < -reach || x > right || y > bottom) continue;
+      const middle = (y + pad) * width + x + pad;
+      const own = pixels[codes[i]];
+      for (let k = 0; k < offsets.length; k++) {
+        const place = middle + offsets[k], cover = covers[k], color = own[k];
+        if (cover === 255) { buffer[place] = color; continue; }
+        const below = buffer[place], rest = 255 - cover;
+        const red = ((below & 255) * rest + (color & 255) * cover) / 255;
+        const green = (((below >> 8) & 255) * rest + ((color >> 8) & 255) * cover) / 255;
+        const blue = (((below >> 16) & 255) * rest + ((color >> 16) & 255) * cover) / 255;
+        buffer[place] = (255 << 24) | (blue << 16) | (green << 8) | red;
+      }
+    }
+    this.context.putImageData(image, -pad, -pad);
   }
 
   draw() {
     const radius = this.radius;
-    if (!this.sprites || Math.abs(this.sprites.radius - radius) > 0.15) this.makeSprites(radius);
-    const { context: pen, ratio, sprites, canvas } = this;
-    const half = sprites.size / 2;
-    const [scale, left, top] = [this.scale * ratio, this.left * ratio, this.top * ratio];
-    pen.setTransform(1, 0, 0, 1, 0, 0);
-    pen.clearRect(0, 0, canvas.width, canvas.height);
-    for (const i of this.order) {
-      if (!this.visible[i]) continue;
-      const x = this.xs[i] * scale + left;
-      const y = top - this.ys[i] * scale;
-      if (x < -half || y < -half || x > canvas.width + half || y > canvas.height + half) continue;
-      pen.drawImage(sprites[this.codes[i]], Math.round(x - half), Math.round(y - half));
-    }
+    if (!this.disc || Math.abs(this.disc.radius - radius) > 0.1) this.makeDisc(radius);
+    this.paint();
+    const { context: pen, ratio, canvas } = this;
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     const style = getComputedStyle(canvas);
     const ink = style.getPropertyValue("--ink"), page = style.getPropertyValue("--card");
