@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from test_tracks import (
 from chromputer_tracks.errors import ContigError, OutputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.spec import HeadSpec, Label
-from chromputer_tracks.tracks import writer as writer_module
 from chromputer_tracks.tracks.calls import CallRuns
 from chromputer_tracks.tracks.states import StateRuns
 from chromputer_tracks.tracks.writer import TrackWriter
@@ -140,7 +140,7 @@ def test_refused_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def denied(*_: object, **__: object) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(writer_module.tempfile, "mkdtemp", denied)
+    monkeypatch.setattr(tempfile, "mkdtemp", denied)
     refuse(tmp_path / "locked", "cannot write .*locked: Permission denied")
     refuse(tmp_path / "new", "cannot write .*new: Permission denied")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "locked"]

@@ -34,7 +34,7 @@ from chromputer_tracks.analysis.filters_sites import (
     random_windows,
     unmasked,
 )
-from chromputer_tracks.analysis.motif_match import MotifSet, jaspar_motifs
+from chromputer_tracks.analysis.motif_match import FEWEST_TARGETS, MotifSet, jaspar_motifs
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import Mask
 from chromputer_tracks.errors import InputError, OutputError
@@ -57,10 +57,10 @@ from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.meme import read_meme
+from chromputer_tracks.io.staging import Staging
 from chromputer_tracks.spec import EXPLAIN, ModelSpec
 from chromputer_tracks.tracks.explain_sites import region_sites
 from chromputer_tracks.tracks.explain_tally import COMPLETENESS
-from chromputer_tracks.tracks.writer import _Staging as Staging
 
 KIND = "filters"
 """What ``run.json`` says wrote the folder."""
@@ -105,7 +105,7 @@ def look_at_filters(options: FiltersOptions, report: Report) -> FiltersRun:
             within = [parse_region(text, sizes) for text in dict.fromkeys(options.chroms)]
             mask = _mask(options.exclude, sizes)
             given = _given(options, model.spec, sizes, within, mask)
-            known = _known_motifs(options)
+            known = _known_motifs(options, report)
             files = assay_files(model, options.sample)
             _refuse_other_run(options.out)
             earlier = stack.enter_context(output_folder(options.out, force=options.force))
@@ -258,12 +258,18 @@ def _given(
     return kept
 
 
-def _known_motifs(options: FiltersOptions) -> MotifSet | None:
+def _known_motifs(options: FiltersOptions, report: Report) -> MotifSet | None:
     if options.motifs is not None and options.jaspar is not None:
         raise InputError("give either --motifs or --jaspar, not both")
-    if options.motifs is not None:
-        return MotifSet(options.motifs.name, read_meme(options.motifs))
-    return None if options.jaspar is None else jaspar_motifs(options.jaspar)
+    if options.motifs is None:
+        return None if options.jaspar is None else jaspar_motifs(options.jaspar)
+    known = MotifSet(options.motifs.name, read_meme(options.motifs))
+    if len(known.motifs) < FEWEST_TARGETS:
+        report.note(
+            f"note: {options.motifs} has {len(known.motifs)} motifs: with fewer than "
+            f"{FEWEST_TARGETS}, Tomtom's p-values depend strongly on which they are"
+        )
+    return known
 
 
 def _refuse_other_run(out: Path) -> None:

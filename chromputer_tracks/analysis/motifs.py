@@ -51,7 +51,7 @@ from chromputer_tracks.io.contributions import (
     read_contributions,
 )
 from chromputer_tracks.io.meme import read_meme
-from chromputer_tracks.tracks.writer import _Staging as Staging
+from chromputer_tracks.io.staging import Staging
 
 KIND = "motifs"
 """What ``run.json`` says wrote the folder."""

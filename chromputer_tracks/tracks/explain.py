@@ -41,6 +41,7 @@ from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.contributions_writer import Site
 from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.staging import Staging
 from chromputer_tracks.spec import ModelSpec
 from chromputer_tracks.tracks.explain_label import LabelResult, explain_label
 from chromputer_tracks.tracks.explain_layout import importance_tracks
@@ -61,7 +62,6 @@ from chromputer_tracks.tracks.explain_sites import (
     region_sites,
 )
 from chromputer_tracks.tracks.explain_tally import COMPLETE, LabelSummary
-from chromputer_tracks.tracks.writer import _Staging as Staging
 
 IMAGES = "images"
 

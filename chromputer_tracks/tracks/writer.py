@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -16,9 +14,10 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io.atomic import PARTIAL, check_folder, output_errors
+from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.bigbed import read_rows
 from chromputer_tracks.io.bigwig import BigWigWriter
+from chromputer_tracks.io.staging import Staging
 from chromputer_tracks.spec import HeadSpec, ModelSpec
 from chromputer_tracks.tracks.calls import CallRuns
 from chromputer_tracks.tracks.states import StateRuns, write_states_bigbed
@@ -109,7 +108,7 @@ class TrackWriter:
 
     def __enter__(self) -> TrackWriter:
         with ExitStack() as stack:
-            self._staging = stack.enter_context(_Staging(self._out))
+            self._staging = stack.enter_context(Staging(self._out))
             self._map = (
                 stack.enter_context(ThreadPoolExecutor(self._threads)).map
                 if self._threads > 1
@@ -271,68 +270,3 @@ def _rounded_signal(values: NDArray[np.float32]) -> NDArray[np.float32]:
     mantissa, exponent = np.frexp(values)
     rounded: NDArray[np.float32] = np.ldexp(np.rint(mantissa * 2048) / 2048, exponent)
     return rounded
-
-
-class _Staging:
-    """A hidden folder in ``out`` where files are made; they move up together or not at all."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = out
-        self._names: list[str] | None = None
-
-    def __enter__(self) -> _Staging:
-        out = self._out
-        check_folder(out)
-        self._made = not out.exists()
-        with output_errors(out):
-            out.mkdir(exist_ok=True)
-            try:
-                self.folder = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=out))
-            except OSError:
-                self._remove_made()
-                raise
-        return self
-
-    def publish_when_done(self, names: list[str]) -> None:
-        """Publish ``names`` when everything entered after this folder has closed well."""
-        self._names = names
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            if error is None and self._names is not None:
-                self._publish(self._names)
-                self._made = False
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self._remove_made()
-
-    def _remove_made(self) -> None:
-        """Remove the folder if it was made here; it stays when something else is in it."""
-        if self._made:
-            with suppress(OSError):
-                self._out.rmdir()
-
-    def _publish(self, names: list[str]) -> None:
-        """Move the files to their names; on an error put back what was there."""
-        aside = self.folder / ".earlier"
-        with ExitStack() as undo, output_errors(self._out):
-            for name in names:
-                final = self._out / name
-                if not final.parent.is_dir():
-                    final.parent.mkdir()
-                    undo.callback(final.parent.rmdir)
-                if final.exists():
-                    kept = aside / name
-                    kept.parent.mkdir(parents=True, exist_ok=True)
-                    final.replace(kept)
-                    undo.callback(kept.replace, final)
-                    (self.folder / name).replace(final)
-                else:
-                    (self.folder / name).replace(final)
-                    undo.callback(final.unlink)
-            undo.pop_all()
