@@ -75,7 +75,7 @@ def test_sites_lie_in_the_region_asked_for(run: tuple[Path, Result]) -> None:
     [
         (("--head", "CTCF"), 1, "has no label 'CTCF'; it has S1, S2"),
         (("--jaspar", "fungi", "--motifs", "known.meme"), 1, "either --motifs or --jaspar"),
-        (("--jaspar", "bacteria"), 1, "no taxon 'bacteria'"),
+        (("--jaspar", "bacteria"), 2, "bacteria"),
         (("--motifs", "absent.meme"), 1, "absent.meme"),
         (("--top", "0"), 2, "--top"),
         (("--q", "2"), 2, "--q"),

@@ -309,3 +309,11 @@ def test_another_commands_folder_is_refused(bench: Bench) -> None:
     with pytest.raises(OutputError, match="holds the results of another command"):
         bench.run()
     assert (out / "kept").exists()
+
+
+def test_few_known_motifs_are_warned_of(bench: Bench) -> None:
+    path, notes = bench.folder / "few.meme", Notes()
+    uniform = np.full((4, 8), 0.25)
+    write_meme(path, [MemeMotif("M1", uniform), MemeMotif("M2", uniform)])
+    bench.run(notes=notes, regions=bench.bed(*SITES[:1]), motifs=path)
+    assert any("has 2 motifs: with fewer than 25" in line for line in notes.lines)

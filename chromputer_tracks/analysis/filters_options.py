@@ -14,7 +14,7 @@ DEFAULT_SITES = 200
 DEFAULT_SAMPLE = 1000
 DEFAULT_REFERENCES = 5
 """Fewer than ``explain`` takes: the mean over sites is a mean over references, too."""
-DEFAULT_Q = 0.05
+DEFAULT_Q = 0.01
 
 
 @dataclass(frozen=True, slots=True)

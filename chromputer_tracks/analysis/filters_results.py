@@ -33,8 +33,8 @@ PATCH_RULE = (
 )
 RANK_RULE = (
     "Contributions of a filter to a class's logit, summed over the positions of a window and "
-    "averaged over the class's sites; the filters of an input add up to what the input contributes. "
-    "A state's logit is taken relative to the mean of all states."
+    "averaged over the class's sites; the filters of an input add up to what the input adds. A "
+    "state's logit is taken relative to the mean of all states."
 )
 
 

@@ -14,6 +14,7 @@ from chromputer_tracks.cli.fragment_flags import (
     MinMapq,
     Tn5Shift,
 )
+from chromputer_tracks.cli.motifs import Taxon
 from chromputer_tracks.cli.sample_flags import (
     AssayFiles,
     FastaFile,
@@ -86,16 +87,12 @@ def filters(
         Path | None, typer.Option(help="MEME file of known motifs to match sequence filters to.")
     ] = None,
     jaspar: Annotated[
-        str | None,
-        typer.Option(
-            help="Match sequence filters to JASPAR CORE of a taxon: fungi, vertebrates, plants, "
-            "insects, nematodes or urochordates."
-        ),
+        Taxon | None, typer.Option(help="Match sequence filters to JASPAR CORE of this taxon.")
     ] = None,
     q: Annotated[
         float,
         typer.Option(min=0, max=1, help="False discovery rate up to which a match is named."),
-    ] = 0.05,
+    ] = 0.01,
     method: Annotated[MethodName, typer.Option(help="How contributions are computed.")] = (
         MethodName.DEEPLIFT
     ),
@@ -149,7 +146,7 @@ def filters(
         sites=sites,
         sample_sites=sample_sites,
         motifs=motifs,
-        jaspar=jaspar,
+        jaspar=None if jaspar is None else jaspar.value,
         q=q,
         method=method.value,
         references=references,
