@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tiny_models import tiny_spec, write_tiny_model
 from toy_genome import ToyGenome, toy_genome
 
+from chromputer_tracks.analysis import vplot_states
 from chromputer_tracks.analysis.vplot_sites import VplotSites, contig_sites
 from chromputer_tracks.analysis.vplot_states import (
     explain_states,
@@ -156,7 +157,10 @@ def test_bins_and_true_states(toy: ToyGenome, tmp_path: Path) -> None:
     assert caught.value.__notes__ == [str(path)]
 
 
-def test_predicted_states_are_the_most_probable(toy: ToyGenome, tmp_path: Path) -> None:
+def test_predicted_states_are_the_most_probable(
+    toy: ToyGenome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vplot_states, "_BATCH", 20)
     session = open_session(write_tiny_model(tmp_path / "tiny") / "predict.onnx", "cpu", 1)
     features = toy.features(SPEC)
     bins = predicted_bins(session, features, toy.sizes, ["chr2", "chr1"], SPEC, HEAD)
