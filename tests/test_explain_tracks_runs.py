@@ -93,8 +93,8 @@ def test_what_an_earlier_run_left_is_removed(bench: Bench) -> None:
 def test_another_command_s_folder_is_refused(bench: Bench) -> None:
     out = bench.folder / "out"
     out.mkdir()
-    (out / "run.json").write_text('{"outputs": ["states.bed"]}')
+    (out / "run.json").write_text('{"kind": "predict", "outputs": ["states.bed"]}')
     (out / "states.bed").write_text("precious")
-    with pytest.raises(OutputError, match="results of another command: name another folder"):
+    with pytest.raises(OutputError, match="results of `chromputer predict`.*: name another folder"):
         bench.run(regions=bench.bed(*REGIONS), force=True)
     assert (out / "states.bed").read_text() == "precious"

@@ -306,7 +306,7 @@ def test_another_commands_folder_is_refused(bench: Bench) -> None:
     out.mkdir()
     (out / "run.json").write_text('{"kind": "explain", "outputs": ["kept"]}')
     (out / "kept").write_text("")
-    with pytest.raises(OutputError, match="holds the results of another command"):
+    with pytest.raises(OutputError, match="holds the results of `chromputer explain`, which `chromputer filters` would"):
         bench.run()
     assert (out / "kept").exists()
 

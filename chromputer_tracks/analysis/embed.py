@@ -60,6 +60,8 @@ from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.spec import Label, ModelSpec
 
+KIND = "embed"
+"""What ``run.json`` says of the command."""
 MOST_SITES = 10_000
 """By default; t-SNE takes a minute for them, and more would not look different."""
 
@@ -145,7 +147,7 @@ def embed_sites(options: EmbedOptions, report: Report) -> EmbedResult:
             regions = [parse_region(text, sizes) for text in dict.fromkeys(options.chroms)]
             key = resolve_key(options.color_by, spec, () if given is None else given.columns)
             files = assay_files(model, options.sample)
-            earlier = stack.enter_context(output_folder(options.out, force=options.force))
+            earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
             session = open_session(model.path, options.provider, options.threads)
         announce(model, session, sizes, options.sample, report)
         roles = {"model": model.path, "fasta": options.sample.fasta}
@@ -165,6 +167,7 @@ def embed_sites(options: EmbedOptions, report: Report) -> EmbedResult:
         with stages.phase("writing"):
             write_map(options.out, item)
         record: dict[str, Any] = {
+            "kind": KIND,
             "command": shlex.join(options.command),
             "started": started.isoformat(timespec="seconds"),
             "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),

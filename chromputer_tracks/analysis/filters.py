@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
@@ -37,10 +36,10 @@ from chromputer_tracks.analysis.filters_sites import (
 from chromputer_tracks.analysis.motif_match import FEWEST_TARGETS, MotifSet, jaspar_motifs
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import Mask
-from chromputer_tracks.errors import InputError, OutputError
+from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.explain import Explainer, FirstLayer, open_explainer
 from chromputer_tracks.inference.genome import covered_bases, region_bins
-from chromputer_tracks.inference.provenance import RUN_JSON, Checksums, versions, write_run_json
+from chromputer_tracks.inference.provenance import Checksums, versions, write_run_json
 from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.run_folder import output_folder, remove_stale
 from chromputer_tracks.inference.sample import (
@@ -107,8 +106,7 @@ def look_at_filters(options: FiltersOptions, report: Report) -> FiltersRun:
             given = _given(options, model.spec, sizes, within, mask)
             known = _known_motifs(options, report)
             files = assay_files(model, options.sample)
-            _refuse_other_run(options.out)
-            earlier = stack.enter_context(output_folder(options.out, force=options.force))
+            earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
             explainer = open_explainer(
                 model,
                 options.method,
@@ -270,20 +268,6 @@ def _known_motifs(options: FiltersOptions, report: Report) -> MotifSet | None:
             f"{FEWEST_TARGETS}, Tomtom's p-values depend strongly on which they are"
         )
     return known
-
-
-def _refuse_other_run(out: Path) -> None:
-    """Another command's results would be taken for stale ones and removed."""
-    path = out / RUN_JSON
-    if not path.is_file():
-        return
-    try:
-        kind = json.loads(path.read_text(encoding="utf-8")).get("kind")
-    except (OSError, ValueError, AttributeError):
-        # The folder's own check says what is wrong with the file.
-        return
-    if kind != KIND:
-        raise OutputError(f"{out} holds the results of another command: name another folder")
 
 
 def _roles(options: FiltersOptions, model: Model, files: Mapping[str, Path]) -> dict[str, Path]:

@@ -33,7 +33,7 @@ from chromputer_tracks.analysis.motif_match import (
 from chromputer_tracks.analysis.motif_page import PAGE, PageData, render_page
 from chromputer_tracks.analysis.motif_results import LabelResult, label_result, outcome
 from chromputer_tracks.analysis.motifs_options import MotifsOptions
-from chromputer_tracks.errors import InputError, OutputError
+from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.provenance import (
     RUN_JSON,
     Checksums,
@@ -100,8 +100,7 @@ def find_motifs(options: MotifsOptions, report: Report) -> MotifsRun:
     with ExitStack() as stack:
         folders = _folders(options)
         known = _known_motifs(options, report)
-        _refuse_other_run(options)
-        earlier = stack.enter_context(output_folder(options.out, force=options.force))
+        earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
         with Checksums(_roles(options, folders)) as checksums:
             inputs = checksums.result()
         found: list[tuple[LabelResult, Discovery, BedTable]] = []
@@ -218,22 +217,6 @@ def _known_motifs(options: MotifsOptions, report: Report) -> MotifSet | None:
             f"{FEWEST_TARGETS}, Tomtom's p-values depend strongly on which they are"
         )
     return known
-
-
-def _refuse_other_run(options: MotifsOptions) -> None:
-    """Another command's results would be taken for stale ones and removed."""
-    path = options.out / RUN_JSON
-    if not path.is_file():
-        return
-    try:
-        kind = json.loads(path.read_text(encoding="utf-8")).get("kind")
-    except (OSError, ValueError, AttributeError):
-        # The folder's own check says what is wrong with the file.
-        return
-    if kind != KIND:
-        raise OutputError(
-            f"{options.out} holds the results of another command: name another folder"
-        )
 
 
 def _roles(options: MotifsOptions, folders: Mapping[str, Path]) -> dict[str, Path]:

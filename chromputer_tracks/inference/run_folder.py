@@ -13,11 +13,12 @@ from chromputer_tracks.io.atomic import PARTIAL, check_folder, output_errors
 
 
 @contextmanager
-def output_folder(out: Path, *, force: bool) -> Iterator[set[str]]:
+def output_folder(out: Path, kind: str, *, force: bool) -> Iterator[set[str]]:
     """Make the folder, or refuse it; removed again when the run fails and left it empty.
 
     Args:
         out: its parent must exist.
+        kind: the command, as its ``run.json`` says; those of another are never written over.
         force: take a folder that holds other things than an earlier run.
 
     Yields:
@@ -28,16 +29,19 @@ def output_folder(out: Path, *, force: bool) -> Iterator[set[str]]:
     """
     check_folder(out)
     made = not out.exists()
+    earlier: set[str] = set()
     if made:
         with output_errors(out):
             out.mkdir()
-    elif not (force or (out / RUN_JSON).is_file() or _is_empty(out)):
+    elif (out / RUN_JSON).is_file():
+        earlier = _earlier_outputs(out / RUN_JSON, kind)
+    elif not (force or _is_empty(out)):
         raise OutputError(
             f"{out} holds files that are not of an earlier run (it has no {RUN_JSON}): name "
             "another folder, or pass --force"
         )
     try:
-        yield set() if made else _earlier_outputs(out / RUN_JSON)
+        yield earlier
     except BaseException:
         if made:
             # It stays when something else has put a file there.
@@ -52,17 +56,21 @@ def _is_empty(out: Path) -> bool:
         return all(item.name.startswith(PARTIAL) for item in out.iterdir())
 
 
-def _earlier_outputs(path: Path) -> set[str]:
-    if not path.is_file():
-        return set()
+def _earlier_outputs(path: Path, kind: str) -> set[str]:
     try:
-        names: list[str] = json.loads(path.read_text(encoding="utf-8"))["outputs"]
-        return set(names)
+        record = json.loads(path.read_text(encoding="utf-8"))
+        names, found = set(record["outputs"]), record["kind"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(
             f"{path} is not the record of an earlier run ({error!r}): name another folder, or "
             "remove that file and pass --force"
         ) from error
+    if found != kind:
+        raise OutputError(
+            f"{path.parent} holds the results of `chromputer {found}`, which `chromputer {kind}` "
+            f"would replace: name another folder"
+        )
+    return names
 
 
 def remove_stale(out: Path, names: set[str]) -> None:

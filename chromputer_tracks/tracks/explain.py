@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -110,8 +109,7 @@ def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
             if options.regions is not None:
                 given = region_sites(options.regions, sizes, within, options.step)
             files = assay_files(model, options.sample)
-            _refuse_other_run(options.out)
-            earlier = stack.enter_context(output_folder(options.out, force=options.force))
+            earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
             explainer = open_explainer(
                 model,
                 options.method,
@@ -195,20 +193,6 @@ def _label_weights(spec: ModelSpec, options: ExplainOptions) -> dict[str, NDArra
         if options.step is not None:
             raise InputError("--step cuts the regions of --regions; it does not go with --calls")
     return weights
-
-
-def _refuse_other_run(out: Path) -> None:
-    """Another command's results would be taken for stale ones and removed."""
-    path = out / RUN_JSON
-    if not path.is_file():
-        return
-    try:
-        kind = json.loads(path.read_text(encoding="utf-8")).get("kind")
-    except (OSError, ValueError, AttributeError):
-        # The folder's own check says what is wrong with the file.
-        return
-    if kind != KIND:
-        raise OutputError(f"{out} holds the results of another command: name another folder")
 
 
 def _calls(

@@ -36,6 +36,9 @@ from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.tracks.writer import TrackSummary, TrackWriter
 
+KIND = "predict"
+"""What ``run.json`` says of the command."""
+
 
 @dataclass(frozen=True, slots=True)
 class PredictOptions:
@@ -108,7 +111,7 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
             sizes = fasta.sizes
             bins = region_bins(_regions(options, sizes), sizes, model.spec.grid)
             files = assay_files(model, options.sample)
-            earlier = stack.enter_context(output_folder(options.out, force=options.force))
+            earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
             session = open_session(model.path, options.provider, options.threads)
         announce(model, session, sizes, options.sample, report)
         roles = {"model": model.path, "fasta": options.sample.fasta}
@@ -144,6 +147,7 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
             writing.close()
         outputs = sorted(str(path.relative_to(options.out)) for path in writer.outputs)
         record: dict[str, Any] = {
+            "kind": KIND,
             "command": shlex.join(options.command),
             "started": started.isoformat(timespec="seconds"),
             "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
