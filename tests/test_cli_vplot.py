@@ -261,7 +261,10 @@ def test_explained_sites(files: Files, tmp_path: Path) -> None:
         (("--regions", "OTHER"), "toy.fa has 'chr1': rename the contigs"),
         (("--regions", "NONE"), "none.bed: No such file or directory"),
         (("--site", "chr1:1-200", "--lengths", "5:9:4"), "no fragment of 5 to 9 bp"),
-        (("--model", "MODEL", "--states", "SITES"), "state 'a' at chr1:1,000-1,001 is none of"),
+        (
+            ("--model", "MODEL", "--states", "WRONG"),
+            "state 'S9' at chr1:0-200 is none of the model's",
+        ),
         (("--model", "MODEL", "--states", "STATES"), "explain.onnx is not there"),
         (("--model", "no-such"), "no such folder or .onnx file"),
     ],
@@ -269,11 +272,13 @@ def test_explained_sites(files: Files, tmp_path: Path) -> None:
 def test_refused(files: Files, tmp_path: Path, args: tuple[str, ...], words: str) -> None:
     (tmp_path / "empty.bed").write_text("")
     (tmp_path / "other.bed").write_text("1\t5\t9\n")
+    (tmp_path / "wrong.bed").write_text("chr1\t0\t200\tS9\n")
     paths = {
         "SITES": files.sites,
         "STATES": files.states,
         "MODEL": files.inputs["model"],
         "EMPTY": tmp_path / "empty.bed",
+        "WRONG": tmp_path / "wrong.bed",
         "OTHER": tmp_path / "other.bed",
         "NONE": tmp_path / "none.bed",
     }

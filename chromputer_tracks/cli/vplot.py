@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chromputer_tracks.cli.explain import MethodName
 from chromputer_tracks.cli.fragment_flags import (
     DropDuplicates,
     ExcludeContig,
@@ -27,12 +28,11 @@ from chromputer_tracks.cli.sample_flags import (
 if TYPE_CHECKING:
     from chromputer_tracks.analysis.vplot_options import VplotOptions
 
-_SITES, _VALUES, _MODEL, _PICTURE, _FILES = (
+_SITES, _VALUES, _MODEL, _PICTURE = (
     "Sites",
     "What a pixel shows",
     "With a model",
     "The picture",
-    "Reading fragments",
 )
 
 
@@ -59,13 +59,6 @@ class CompareName(StrEnum):
 
     LOG2 = "log2"
     DIFFERENCE = "difference"
-
-
-class MethodName(StrEnum):
-    """Values of ``--method``."""
-
-    DEEPLIFT = "deeplift"
-    GRADIENT = "gradient*input"
 
 
 def vplot(
@@ -172,7 +165,8 @@ def vplot(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Draw a model's states: what it reads, contributions, changes in probability.",
+            help="Draw a model's states: what it reads, contributions, changes in probability; "
+            "with --normalise model or --contributions: the model that is meant.",
             rich_help_panel=_MODEL,
         ),
     ] = None,
