@@ -129,19 +129,20 @@ def discover(
         np.ascontiguousarray(array[:, :, first : first + window].transpose(0, 2, 1), np.float32)
         for array in (sequences, hypothetical)
     )
-    positive, negative = count_seqlets(label, (bases * scores).sum(axis=2), max_seqlets)
-    found: tuple[list[Any] | None, list[Any] | None] = (None, None)
-    if positive.used or negative.used:
-        found = TFMoDISco(
-            one_hot=bases,
-            hypothetical_contribs=scores,
-            sliding_window_size=SEQLET_CORE,
-            flank_size=SEQLET_FLANK,
-            target_seqlet_fdr=SEQLET_FDR,
-            min_metacluster_size=FEWEST_SEQLETS,
-            max_seqlets_per_metacluster=max_seqlets,
-            n_leiden_runs=LEIDEN_RUNS,
-        )
+    importance = (bases * scores).sum(axis=2)
+    _check_signs(label, importance)
+    # First of all that numba runs: it then compiles beside its work, and keeps what it compiled.
+    found = TFMoDISco(
+        one_hot=bases,
+        hypothetical_contribs=scores,
+        sliding_window_size=SEQLET_CORE,
+        flank_size=SEQLET_FLANK,
+        target_seqlet_fdr=SEQLET_FDR,
+        min_metacluster_size=FEWEST_SEQLETS,
+        max_seqlets_per_metacluster=max_seqlets,
+        n_leiden_runs=LEIDEN_RUNS,
+    )
+    positive, negative = count_seqlets(importance, max_seqlets)
     patterns = tuple(
         pattern
         for sign, kind, items in zip((1, -1), ("pos", "neg"), found, strict=True)
@@ -150,30 +151,40 @@ def discover(
     return Discovery(patterns, positive, negative, window, found)
 
 
-def count_seqlets(
-    label: str, importance: NDArray[np.float32], max_seqlets: int
-) -> tuple[SeqletCount, SeqletCount]:
-    """How many seqlets modisco-lite finds and takes, positive and negative.
+def _window_sums(importance: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sums over :data:`SEQLET_CORE` bp: (n, window) to float64 (n, window - SEQLET_CORE + 1)."""
+    total = np.cumsum(np.pad(importance, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
+    sums: NDArray[np.float64] = total[:, SEQLET_CORE:] - total[:, :-SEQLET_CORE]
+    return sums
 
-    Args:
-        label: named in errors.
-        importance: float32 (n, window): contribution of the base that is there.
-        max_seqlets: of each sign.
+
+def _check_signs(label: str, importance: NDArray[np.float32]) -> None:
+    """Check that there are sums of both signs, from which modisco-lite estimates chance.
 
     Raises:
-        InputError: the sums over :data:`SEQLET_CORE` bp are not of both signs, so that there is no
-            distribution of chance to compare with.
+        InputError: there are not.
     """
-    from modiscolite.extract_seqlets import extract_seqlets
-
-    total = np.cumsum(np.pad(importance, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
-    sums = total[:, SEQLET_CORE:] - total[:, :-SEQLET_CORE]
+    sums = _window_sums(importance)
     if not (sums.min() < 0 < sums.max()):
         raise InputError(
             f"no motif can be found in the contributions to {label}: their sums over {SEQLET_CORE} "
             f"bp reach from {sums.min():.3g} to {sums.max():.3g}, but must be of both signs; "
             "explain more sites, or look at a wider --window"
         )
+
+
+def count_seqlets(
+    importance: NDArray[np.float32], max_seqlets: int
+) -> tuple[SeqletCount, SeqletCount]:
+    """How many seqlets modisco-lite finds and takes, positive and negative.
+
+    Args:
+        importance: float32 (n, window): contribution of the base that is there; its sums over
+            :data:`SEQLET_CORE` bp are of both signs.
+        max_seqlets: of each sign.
+    """
+    from modiscolite.extract_seqlets import extract_seqlets
+
     seqlets, threshold = extract_seqlets(
         attribution_scores=importance,
         window_size=SEQLET_CORE,
@@ -186,7 +197,7 @@ def count_seqlets(
     )
     rows = np.array([item.example_idx for item in seqlets], dtype=np.int64)
     starts = np.array([item.start for item in seqlets], dtype=np.int64) + SEQLET_FLANK
-    heights = sums[rows, starts]
+    heights = _window_sums(importance)[rows, starts]
     counts = []
     for found in (int((heights > threshold).sum()), int((heights < -threshold).sum())):
         enough = found > FEWEST_SEQLETS

@@ -185,8 +185,12 @@ def thresholds(pattern: Pattern, windows: Windows) -> tuple[float, float]:
     """
     seqlets = pattern.seqlets
     seen = judge(pattern, windows, seqlets.row, core_starts(seqlets, pattern), seqlets.reverse)
-    contribution = np.quantile(seen.contribution * pattern.sign, WEAKEST)
-    return max(float(contribution), 0.0), float(np.quantile(seen.similarity, WEAKEST))
+    # The value of a seqlet: the weakest itself where there are few.
+    contribution, similarity = (
+        float(np.quantile(values, WEAKEST, method="lower"))
+        for values in (seen.contribution * pattern.sign, seen.similarity)
+    )
+    return max(contribution, 0.0), similarity
 
 
 def core_starts(seqlets: Seqlets, pattern: Pattern) -> NDArray[np.int64]:

@@ -19,13 +19,17 @@ from chromputer_tracks.analysis.motif_patterns import Pattern
 FLANK = 5
 """Columns shown on either side of a pattern's core."""
 
-_COLUMN = 13
-"""Width of a column, SVG units, which are CSS pixels at full size."""
+_COLUMN = 18
+"""Width of a column, SVG units, which are CSS pixels of a pattern's own picture."""
+_SMALL = 13
+"""Width of a column in rows of tables, CSS pixels."""
 _LEAST = 0.01
 """Letters lower than this share of the highest column are not drawn."""
 _BITS = 2.0
-_LEFT, _RIGHT, _ABOVE, _BELOW = 46, 4, 4, 15
-_GAP = 9
+_LEFT, _RIGHT, _ABOVE, _BELOW = 56, 4, 4, 16
+_GAP = 12
+_ROW = 54
+"""Height of a logo in rows of tables, SVG units."""
 _XMLNS = 'xmlns="http://www.w3.org/2000/svg"'
 _MUTED, _BAND = "var(--fig-muted, #5a646f)", "var(--fig-accent, #0072b1)"
 
@@ -43,7 +47,7 @@ class LetterRow:
 
     heights: NDArray[np.float64]
     name: str
-    tall: int = 64
+    tall: int = 84
     limits: tuple[float, float] | None = None
 
 
@@ -73,23 +77,17 @@ def pattern_logo(pattern: Pattern, description: str) -> str:
     part = shown_columns(pattern)
     core = slice(pattern.core.start - part.start, pattern.core.stop - part.start)
     rows = [
-        LetterRow(pattern.contributions[:, part], "contribution", 84),
+        LetterRow(pattern.contributions[:, part], "contribution", 120),
         LetterRow(pattern.hypothetical[:, part], "hypothetical"),
-        LetterRow(bits(pattern.frequencies)[:, part], "bits", 56, (0, _BITS)),
+        LetterRow(bits(pattern.frequencies)[:, part], "bits", 76, (0, _BITS)),
     ]
     return _picture(rows, part.stop - part.start, core, description)
 
 
 def small_logo(heights: NDArray[np.float64], description: str) -> str:
     """Letters alone, ``<svg>``, for a row of a table; heights float64 (4, width)."""
-    tall = 40
     low, high = _limits(LetterRow(heights, ""))
-    width = heights.shape[1] * _COLUMN
-    return (
-        f'<svg class="logo" viewBox="0 0 {width} {tall}" width="{width}" height="{tall}" '
-        f'role="img" aria-label="{escape(description)}">'
-        f"{_letters(heights, low, high, tall)}</svg>"
-    )
+    return _in_table(_letters(heights, low, high, _ROW), heights.shape[1], description)
 
 
 def aligned_logo(
@@ -103,22 +101,29 @@ def aligned_logo(
         columns: shown, of the same numbering as ``start``.
         description: for those who cannot see it.
     """
-    tall = 40
-    width = (columns.stop - columns.start) * _COLUMN
     shift = (start - columns.start) * _COLUMN
-    return (
-        f'<svg class="logo" viewBox="0 0 {width} {tall}" width="{width}" height="{tall}" '
-        f'role="img" aria-label="{escape(description)}">'
-        f'<path d="M0 {tall - 0.5}h{width}" stroke="{_MUTED}" stroke-opacity="0.4"/>'
-        f'<g transform="translate({shift} 0)">{_letters(bits(frequencies), 0, _BITS, tall)}</g>'
-        "</svg>"
+    number = columns.stop - columns.start
+    drawn = (
+        f'<path d="M0 {_ROW - 0.5}h{number * _COLUMN}" stroke="{_MUTED}" stroke-opacity="0.4"/>'
+        f'<g transform="translate({shift} 0)">{_letters(bits(frequencies), 0, _BITS, _ROW)}</g>'
     )
+    return _in_table(drawn, number, description)
 
 
 def logo_file(picture: str) -> str:
     """An ``<svg>`` of this module as a file of its own, with its glyphs."""
     head, _, rest = picture.partition(">")
     return f"{head.replace('<svg', f'<svg {_XMLNS}', 1)}>{glyphs()}{rest}\n"
+
+
+def _in_table(drawn: str, columns: int, description: str) -> str:
+    scale = _SMALL / _COLUMN
+    width = columns * _COLUMN
+    return (
+        f'<svg class="logo" viewBox="0 0 {width} {_ROW}" width="{width * scale:g}" '
+        f'height="{_ROW * scale:g}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{escape(description)}">{drawn}</svg>'
+    )
 
 
 def _picture(rows: list[LetterRow], columns: int, core: slice, description: str) -> str:
@@ -138,16 +143,16 @@ def _picture(rows: list[LetterRow], columns: int, core: slice, description: str)
         parts.append(
             f'<g transform="translate({_LEFT} {top})">'
             f'<path d="M-4 {base:.1f}h{width + 4}" stroke="{_MUTED}" stroke-opacity="0.6"/>'
-            f'<text transform="translate(-36 {row.tall / 2:g}) rotate(-90)" text-anchor="middle">'
+            f'<text transform="translate(-44 {row.tall / 2:g}) rotate(-90)" text-anchor="middle">'
             f"{escape(row.name)}</text>"
-            f"{_tick(high, 8)}"
-            f"{_tick(low, row.tall) if low < 0 and row.tall - base > 10 else ''}"
+            f"{_tick(high, 8) if base > 14 else ''}"
+            f"{_tick(low, row.tall) if row.tall - base > 12 else ''}"
             f"{_tick(0, base + 3)}"
             f"{_letters(row.heights, low, high, row.tall)}</g>"
         )
         top += row.tall + _GAP
     parts.extend(
-        f'<text x="{_LEFT + (column + 0.5) * _COLUMN:g}" y="{total_height - 3}" '
+        f'<text x="{_LEFT + (column + 0.5) * _COLUMN:g}" y="{total_height - 2}" '
         f'text-anchor="middle">{column + 1 - core.start}</text>'
         for column in range(core.start, core.stop)
         if column == core.start or (column + 1 - core.start) % 5 == 0
@@ -155,7 +160,7 @@ def _picture(rows: list[LetterRow], columns: int, core: slice, description: str)
     return (
         f'<svg class="logo" viewBox="0 0 {total_width} {total_height}" width="{total_width}" '
         f'height="{total_height}" role="img" aria-label="{escape(description)}" '
-        f'font-family="var(--fig-font, sans-serif)" font-size="9" fill="{_MUTED}">'
+        f'font-family="var(--fig-font, sans-serif)" font-size="11" fill="{_MUTED}">'
         f"{''.join(parts)}</svg>"
     )
 

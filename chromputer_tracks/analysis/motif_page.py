@@ -152,7 +152,8 @@ def _facts(data: PageData) -> list[Fact]:
         named = sum(item.known(data.q) is not None for item in patterns)
         facts.append(Fact("Look like a known motif", f"{named:,}"))
         facts.append(Fact("Known motifs", f"{data.database}, {data.record['known_motifs']:,}"))
-    facts.append(Fact("Sites", f"{sum(result.sites for result in data.results):,}"))
+    sites = {result.sites for result in data.results}
+    facts.append(Fact("Sites of each label", " to ".join(f"{n:,}" for n in _ends(sites))))
     facts.append(Fact("Bases looked at", f"{data.record['window']:,} bp around each summit"))
     if "model" in explained:
         facts.append(Fact("Model", explained["model"]["name"]))
@@ -161,6 +162,10 @@ def _facts(data: PageData) -> list[Fact]:
         by = f", {references} references" if explained["method"] == "deeplift" else ""
         facts.append(Fact("Contributions", f"{explained['method']}{by}"))
     return facts
+
+
+def _ends(values: set[int]) -> list[int]:
+    return sorted({min(values), max(values)})
 
 
 def _section(result: LabelResult, data: PageData) -> LabelSection:

@@ -68,8 +68,8 @@ class Pattern:
 
     @property
     def consensus(self) -> str:
-        """The core in IUPAC letters."""
-        return consensus(self.frequencies[:, self.core])
+        """The core in IUPAC letters, without those at its ends that say nothing (N)."""
+        return consensus(self.frequencies[:, self.core]).strip("N") or "N"
 
 
 def core_columns(contributions: NDArray[np.float64]) -> slice:
