@@ -263,7 +263,7 @@ def test_explained_sites(files: Files, tmp_path: Path) -> None:
         (("--site", "chr1:1-200", "--lengths", "5:9:4"), "no fragment of 5 to 9 bp"),
         (
             ("--model", "MODEL", "--states", "WRONG"),
-            "state 'S9' at chr1:0-200 is none of the model's",
+            "state 'S9' at chr1:0-200 is not among the states",
         ),
         (("--model", "MODEL", "--states", "STATES"), "explain.onnx is not there"),
         (("--model", "no-such"), "no such folder or .onnx file"),

@@ -19,6 +19,7 @@ LAYERS = (
     {"evaluation", "simulation"},
     {"model", "inference"},
     {"tracks", "analysis"},
+    {"api"},
     {"cli"},
 )
 SEPARATE = ({"model", "inference"}, {"evaluation", "simulation"})

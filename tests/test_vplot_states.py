@@ -20,16 +20,16 @@ from chromputer_tracks.analysis.vplot_states import (
     explain_states,
     predicted_bins,
     probability_change,
-    read_states,
     state_bins,
     states_head,
     vplot_input,
     with_predicted_states,
     with_states,
 )
+from chromputer_tracks.data.label_files import MODEL_STATES, read_states
 from chromputer_tracks.data.labels import UNKNOWN, StateLabels
 from chromputer_tracks.data.probabilities import probabilities
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.inference.explain import Contributions
 from chromputer_tracks.inference.session import open_session
 from chromputer_tracks.intervals import Interval
@@ -145,16 +145,17 @@ def test_bins_and_true_states(toy: ToyGenome, tmp_path: Path) -> None:
     assert bins.centre.tolist() == [100, 300, 500, 700, 900, 100]
     path = tmp_path / "states.bed"
     path.write_text("chr10\t0\t400\tS2\nchr10\t400\t600\tS0\nedge\t100\t200\tS1\n")
-    found = with_states(bins, read_states(path, HEAD, toy.sizes), HEAD)
+    found = with_states(bins, read_states(path, HEAD.labels, toy.sizes, MODEL_STATES), HEAD)
     assert found.code.tolist() == [2, 2, 0, UNKNOWN, UNKNOWN, 1]
     assert found.classes == ("S0", "S1", "S2")
     path.write_text("chr10\t0\t400\tS9\n")
-    with pytest.raises(InputError, match=r"state 'S9' at chr10:0-400 is none of the model's: S0, "):
-        read_states(path, HEAD, toy.sizes)
+    with pytest.raises(
+        InputError, match=r"state 'S9' at chr10:0-400 is not among the states \(S0, "
+    ):
+        read_states(path, HEAD.labels, toy.sizes, MODEL_STATES)
     path.write_text("chr10\t0\t400\tS0\nchr10\t300\t500\tS1\n")
-    with pytest.raises(InputError, match="overlap") as caught:
-        read_states(path, HEAD, toy.sizes)
-    assert caught.value.__notes__ == [str(path)]
+    with pytest.raises(FormatError, match=r"states.bed: .*overlap"):
+        read_states(path, HEAD.labels, toy.sizes, MODEL_STATES)
 
 
 def test_predicted_states_are_the_most_probable(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.data.label_files import read_states
+from chromputer_tracks.data.label_files import MODEL_STATES, read_states
 from chromputer_tracks.data.labels import LabelSet, Mask, PeakLabels
 from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import InputError
@@ -101,8 +101,7 @@ def states_subject(
                 f"{', '.join(codes)}"
             )
         classes = tuple(named[name] for name in codes)
-    remedy = f"model {spec.name} predicts no others; give the BED of states it was trained for"
-    states = read_states(bed, head.labels, sizes, remedy)
+    states = read_states(bed, head.labels, sizes, MODEL_STATES)
     rows = spec.head_slices()[head.name]
     labels = LabelSet(states, (), Mask.from_intervals(masked))
     question = "Which chromatin state is this site in?"

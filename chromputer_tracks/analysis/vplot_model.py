@@ -25,7 +25,6 @@ from chromputer_tracks.analysis.vplot_sites import VplotSites, thinned
 from chromputer_tracks.analysis.vplot_states import (
     explain_states,
     predicted_bins,
-    read_states,
     state_bins,
     states_head,
     vplot_input,
@@ -34,6 +33,7 @@ from chromputer_tracks.analysis.vplot_states import (
 )
 from chromputer_tracks.analysis.vplot_table import VplotAxes, VplotRow, VplotTable, label_title
 from chromputer_tracks.data.features import Features
+from chromputer_tracks.data.label_files import MODEL_STATES, read_states
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.explain import open_explainer
@@ -70,7 +70,11 @@ def state_table(
     fasta = stack.enter_context(Fasta(files.fasta))
     sizes = fasta.sizes
     assay_files(model, files)
-    known = None if options.states is None else read_states(options.states, head, sizes)
+    known = (
+        None
+        if options.states is None
+        else (read_states(options.states, head.labels, sizes, MODEL_STATES))
+    )
     explainer = open_explainer(
         model,
         options.method,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +18,6 @@ from chromputer_tracks.evaluation.predict import predict_sites
 from chromputer_tracks.inference.explain import Contributions, head_weights
 from chromputer_tracks.inference.session import Session
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.spec import HeadSpec, InputSpec, ModelSpec
 
 _BATCH = 64
@@ -103,29 +101,6 @@ def state_bins(sizes: ChromSizes, contigs: Sequence[str], width: int) -> VplotSi
             for name in contigs
         ]
     )
-
-
-def read_states(path: Path, head: HeadSpec, sizes: ChromSizes) -> StateLabels:
-    """The segments of a BED whose names are a head's states.
-
-    Raises:
-        InputError: a name that is none of the states, segments that overlap, or a file that
-            cannot be read as BED.
-    """
-    codes = {label.name: code for code, label in enumerate(head.labels)}
-    segments = []
-    for record in read_bed(path, sizes):
-        if record.name not in codes:
-            raise InputError(
-                f"{path}: state {record.name!r} at {record.interval} is none of the model's: "
-                f"{', '.join(codes)}"
-            )
-        segments.append((record.chrom, record.start, record.end, codes[record.name]))
-    try:
-        return StateLabels.from_segments(segments)
-    except InputError as error:
-        error.add_note(str(path))
-        raise
 
 
 def with_states(sites: VplotSites, states: StateLabels, head: HeadSpec) -> VplotSites:

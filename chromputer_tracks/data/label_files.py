@@ -10,6 +10,9 @@ from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.spec import Label
 
+MODEL_STATES = "a model's states are fixed; give the BED that it was trained for"
+"""What to do about a state that a trained model does not have."""
+
 
 def read_mask(path: Path | None, sizes: ChromSizes) -> Mask:
     """The positions inside the intervals of a BED; none without one."""
