@@ -53,6 +53,8 @@ def _bases(raw: bytes, at: int) -> str:
         starts = struct.unpack_from(f"<{count}I", raw, at + 4)
         lengths = struct.unpack_from(f"<{count}I", raw, at + 4 + 4 * count)
         blocks.append(list(zip(starts, lengths, strict=True)))
+        ends = [start + length for start, length in blocks[-1]]
+        assert all(end < start for end, start in zip(ends, starts[1:], strict=False))
         at += 4 + 8 * count
     assert struct.unpack_from("<I", raw, at) == (0,)
     packed = raw[at + 4 : at + 4 + -(-size // 4)]
