@@ -106,10 +106,17 @@ def category_color(index: int) -> RGB:
 
 
 def coloring_keys(spec: ModelSpec, columns: Sequence[Column]) -> list[str]:
-    """What ``--color-by`` may name: states and labels of the model, then the BED's columns."""
+    """What ``--color-by`` may name: states and labels of the model, then the BED's columns.
+
+    A column whose name something else has, too, is called by its number, ``column 7``.
+    """
     labels = [label.name for head in spec.heads for label in head.labels]
-    first = [STATE] if states_of(spec)[1] else []
-    return [*first, CLUSTER, *labels, *(column.name for column in columns)]
+    own = [*([STATE] if states_of(spec)[1] else []), CLUSTER, *labels]
+    names = [*own, *(column.name for column in columns)]
+    return own + [
+        column.name if names.count(column.name) == 1 else f"column {column.number}"
+        for column in columns
+    ]
 
 
 def resolve_key(asked: str | None, spec: ModelSpec, columns: Sequence[Column]) -> str:
@@ -125,20 +132,15 @@ def resolve_key(asked: str | None, spec: ModelSpec, columns: Sequence[Column]) -
         return keys[0]
     if asked in keys:
         return asked
-    for column in columns:
+    for column, key in zip(columns, keys[len(keys) - len(columns) :], strict=True):
         if asked == str(column.number):
-            return _column_key(column, keys)
+            return key
     numbers = [str(column.number) for column in columns]
     or_number = f" or the column number {', '.join(numbers)}" if numbers else ""
     raise InputError(
         f"--color-by {asked}: neither a label of model {spec.name} nor a column of the sites; name "
         f"one of {', '.join(keys)}{or_number}"
     )
-
-
-def _column_key(column: Column, keys: Sequence[str]) -> str:
-    """A column's name, or its number where something else has the name, too."""
-    return column.name if keys.count(column.name) == 1 else f"column {column.number}"
 
 
 def colorings(
@@ -155,7 +157,7 @@ def colorings(
         probabilities: float32 (n, outputs).
         clustering: of the sites.
     """
-    keys = coloring_keys(spec, sites.columns)
+    keys = coloring_keys(spec, sites.columns)[-len(sites.columns) :] if sites.columns else []
     found: list[Coloring] = []
     rows, labels = states_of(spec)
     if labels:
@@ -187,8 +189,7 @@ def colorings(
             title = label.name if continuous else f"probability of {label.name}"
             found.append(ValueColoring(label.name, title, "label", values, low, high))
     rgb = next((c.values for c in sites.columns if c.number == 9), None)
-    for column in sites.columns:
-        key = _column_key(column, keys)
+    for column, key in zip(sites.columns, keys, strict=True):
         found.append(_of_column(key, column, rgb if column.number == 4 else None))
     return tuple(found)
 

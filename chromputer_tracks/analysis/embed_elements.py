@@ -142,7 +142,7 @@ def _runs(spec: ModelSpec, bins: Iterable[tuple[Prediction, _Codes]]) -> Iterabl
             begin = prediction.start + int(first) * spec.stride
             stop = min(prediction.start + int(last) * spec.stride, prediction.end)
             peak = prediction.start + top * spec.stride
-            centre = (peak + min(peak + spec.stride, prediction.end)) // 2
+            centre = min(peak + spec.stride // 2, prediction.end - 1)
             new = _Run(prediction.chrom, begin, stop, int(codes[top]), float(scores[top]), centre)
             same = run is not None and run.chrom == new.chrom and run.end == begin
             if run is not None and same and (not by_state or run.code == new.code):

@@ -22,10 +22,12 @@ from chromputer_tracks.analysis.embed_result import SiteMap
 from chromputer_tracks.analysis.figures_style import INK, MUTED, RGB, canvas, css, to_svg
 from chromputer_tracks.analysis.figures_vplots import VplotScale
 from chromputer_tracks.analysis.vplots import VplotSet
+from chromputer_tracks.spec import Label
 
 VALUES_MAP = "viridis"
 """Colour map of numbers."""
 
+_VPLOT_MAP = "magma"
 _METHODS = {"tsne": "t-SNE", "umap": "UMAP", "pca": "PCA"}
 _DPI = 200
 _POINTS_DPI = 300
@@ -35,8 +37,13 @@ _MOST_RIGHT = 0.86
 """Of a bar's end up to which its fold fits beside it."""
 _LEAST_SHARE = 0.08
 """Of a cluster's sites from which on a state's name fits into the bar."""
-_WIDTHS = (1.0, 2.3, 2.3, 1.9)
-"""Inches of a cluster's columns: its name, each V-plot, states, labels."""
+_NAME, _VPLOT, _STATES, _LABELS = 1.15, 2.75, 2.35, 2.2
+"""Inches of a cluster's columns: its name, each V-plot, states, labels; with their texts."""
+_TICKS, _NAMES_OF_LABELS = 0.55, 0.55
+"""Inches left of a V-plot and of the labels' bars."""
+_GAP, _ABOVE, _BELOW = 0.15, 0.3, 0.95
+_BAR = (0.4, 0.09)
+"""Inches from below, and height, of a V-plot's colour scale."""
 _ROW = 1.32
 _MAP_WIDTH = 4.9
 _MAP_HEIGHTS = (2.6, 6.0)
@@ -171,36 +178,42 @@ def draw_clusters(item: SiteMap, png: Path, svg: Path) -> None:
     """
     _, states = states_of(item.spec)
     sets = item.vplots
-    widths = [_WIDTHS[0], *[_WIDTHS[1]] * len(sets), *[_WIDTHS[2]] * bool(states), _WIDTHS[3]]
-    rows = len(item.summaries)
-    height = _ROW * rows + 0.75
     scales = [VplotScale.of([one]) for one in sets]
-    with canvas(sum(widths) + 0.6, height) as figure:
-        grid = figure.add_gridspec(rows, len(widths), width_ratios=widths)
+    widths = [_NAME, *[_VPLOT] * len(sets), *[_STATES] * bool(states), _LABELS]
+    rows = len(item.summaries)
+    size = (sum(widths), _ROW * rows + _ABOVE + _BELOW)
+    # Laid out by hand: the solver of a constrained layout does not give the same bits each time.
+    with canvas(*size, margins=(0, 0, 0, 0)) as figure:
+
+        def cell(row: int, column: int) -> Axes:
+            left = sum(widths[:column]) + (_NAMES_OF_LABELS if column == len(widths) - 1 else 0)
+            if 1 <= column <= len(sets):
+                left += _TICKS
+            right = sum(widths[: column + 1]) - _GAP
+            bottom = _BELOW + _ROW * (rows - 1 - row)
+            place = (left / size[0], bottom / size[1])
+            return figure.add_axes((*place, (right - left) / size[0], (_ROW - _GAP / 2) / size[1]))
+
+        for column, scale in enumerate(scales, 1):
+            left = sum(widths[:column]) + _TICKS
+            width = widths[column] - _TICKS - _GAP
+            below, height = (inches / size[1] for inches in _BAR)
+            _scale_bar(figure.add_axes((left / size[0], below, width / size[0], height)), scale)
         for row, summary in enumerate(item.summaries):
-            last = row == rows - 1
-            _name_cell(figure.add_subplot(grid[row, 0]), summary, row)
-            for place, (one, scale) in enumerate(zip(sets, scales, strict=True), 1):
-                _vplot_cell(
-                    figure.add_subplot(grid[row, place]), one, row, scale, first=row == 0, last=last
-                )
+            first, last = row == 0, row == rows - 1
+            _name_cell(cell(row, 0), summary, row)
+            for column, (one, scale) in enumerate(zip(sets, scales, strict=True), 1):
+                _vplot_cell(cell(row, column), one, row, scale, first=first, last=last)
             if states:
-                axes = figure.add_subplot(grid[row, len(sets) + 1])
-                colors = [label.color for label in states]
-                _states_cell(axes, summary, [label.name for label in states], colors)
-                if row == 0:
-                    axes.set_title("predicted state", fontweight="normal", fontsize=9)
-            axes = figure.add_subplot(grid[row, -1])
-            _labels_cell(axes, item, summary, last=last)
-            if row == 0:
-                axes.set_title("labels above average", fontweight="normal", fontsize=9)
+                _states_cell(cell(row, len(sets) + 1), summary, states, first=first)
+            _labels_cell(cell(row, len(widths) - 1), item, summary, first=first, last=last)
         _save(figure, png, svg, f"{rows} clusters of {len(item):,} sites")
 
 
 def _name_cell(axes: Axes, summary: ClusterSummary, code: int) -> None:
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(0, 1))
-    axes.add_patch(Rectangle((0, 0.2), 0.09, 0.6, color=css(category_color(code)), lw=0))
+    axes.add_patch(Rectangle((0.05, 0.2), 0.08, 0.6, color=css(category_color(code)), lw=0))
     axes.text(0.18, 0.68, summary.name, fontsize=13, fontweight="bold", va="center")
     many = f"{summary.sites:,} site{'s' if summary.sites != 1 else ''}"
     about = f"{many}\n{summary.share:.1%}\nstability {summary.stability:.2f}"
@@ -214,8 +227,8 @@ def _vplot_cell(
     image, half = one.pairs[code].observed, one.window / 2
     area = (one.window / image.shape[1]) * (one.edges[1] - one.edges[0])
     axes.imshow(
-        gaussian_filter(image / area, scale.sigma, mode="nearest"), norm=scale.norm, cmap="magma",
-        extent=(-half, half, one.edges[0], one.edges[-1]), origin="lower", aspect="auto",
+        gaussian_filter(image / area, scale.sigma, mode="nearest"), norm=scale.norm,
+        cmap=_VPLOT_MAP, extent=(-half, half, one.edges[0], one.edges[-1]), origin="lower", aspect="auto",
         interpolation="none",
     )  # fmt: skip
     axes.axhline(scale.nucleosome, color="white", linewidth=0.6, alpha=0.55, dashes=(4, 4))
@@ -231,25 +244,43 @@ def _vplot_cell(
         axes.set_title(f"mean V-plot, {one.title}", fontweight="normal", fontsize=9)
 
 
+def _scale_bar(axes: Axes, scale: VplotScale) -> None:
+    bar = axes.figure.colorbar(
+        ScalarMappable(scale.norm, colormaps[_VPLOT_MAP]), cax=axes, orientation="horizontal"
+    )
+    bar.outline.set_visible(False)
+    # The scale is one of square roots: these lie evenly along it.
+    ticks = [scale.top * share for share in (0, 1 / 9, 4 / 9, 1)]
+    bar.set_ticks(ticks, labels=[f"{tick * 1e5:.3g}" for tick in ticks])
+    axes.set_xlabel("fragments per 1,000 sites in 10 bp × 10 bp", fontsize=7.5, labelpad=1)
+
+
 def _states_cell(
-    axes: Axes, summary: ClusterSummary, names: Sequence[str], colors: Sequence[RGB]
+    axes: Axes, summary: ClusterSummary, states: Sequence[Label], *, first: bool
 ) -> None:
     axes.set_axis_off()
+    if first:
+        axes.set_title("predicted state", fontweight="normal", fontsize=9)
     axes.set(xlim=(0, 1), ylim=(0, 1))
     left = 0.0
-    for name, share, color in zip(names, summary.states.tolist(), colors, strict=True):
+    for label, share in zip(states, summary.states.tolist(), strict=True):
+        color = css(label.color)
         axes.add_patch(
-            Rectangle((left, 0.42), share, 0.3, facecolor=css(color), edgecolor=MUTED, lw=0.3)
+            Rectangle((left, 0.42), share, 0.3, facecolor=color, edgecolor=MUTED, lw=0.3)
         )
         if share >= _LEAST_SHARE:
             centre = left + share / 2
-            axes.text(centre, 0.36, name, ha="center", va="top", fontsize=7.5, color=INK)
+            axes.text(centre, 0.36, label.name, ha="center", va="top", fontsize=7.5, color=INK)
             axes.text(centre, 0.22, f"{share:.0%}", ha="center", va="top", fontsize=7, color=MUTED)
         left += share
 
 
-def _labels_cell(axes: Axes, item: SiteMap, summary: ClusterSummary, *, last: bool) -> None:
+def _labels_cell(
+    axes: Axes, item: SiteMap, summary: ClusterSummary, *, first: bool, last: bool
+) -> None:
     """Bars of the mean probability, with the mean of all sites as a tick."""
+    if first:
+        axes.set_title("labels above average", fontweight="normal", fontsize=9)
     axes.spines["bottom"].set_visible(last)
     axes.grid(axis="y", visible=False)
     axes.set(xlim=(0, 1), ylim=(_MOST_LABELS - 0.4, -0.6))
