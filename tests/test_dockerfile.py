@@ -111,12 +111,8 @@ def test_the_build_gets_all_that_makes_the_wheel():
 
 
 def test_stages_and_arguments_are_declared():
-    names = {
-        step.rest.split(" AS ")[1]
-        for stage in stages()
-        for step in stage[:1]
-        if " AS " in step.rest
-    }
+    images = [stage[0].rest for stage in stages()]
+    names = {image.partition(" AS ")[2] for image in images}
     for source in re.findall(r"from=(\w+)", TEXT):
         assert source in names
     for stage in stages():
