@@ -12,7 +12,7 @@ from chromputer_tracks.analysis.motif_patterns import Pattern, Seqlets
 from chromputer_tracks.io.contributions_writer import Batch, ContributionWriter, Site
 from chromputer_tracks.spec import InputSpec
 
-REB1, ABF1 = "TTACCCGG", "CGTATATAGTGA"
+REB1, ABF1, RAP1 = "TTACCCGG", "CGTATATAGTGA", "GTATGGGTGT"
 OTHER = -0.3
 """What another base than the motif's contributes there; the motif's own base: 1."""
 

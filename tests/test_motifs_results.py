@@ -15,6 +15,7 @@ from chromputer_tracks.analysis.motif_discovery import Discovery, SeqletCount
 from chromputer_tracks.analysis.motif_files import write_files
 from chromputer_tracks.analysis.motif_hits import find_hits
 from chromputer_tracks.analysis.motif_match import MotifMatch
+from chromputer_tracks.analysis.motif_page import PageData, render_page
 from chromputer_tracks.analysis.motif_patterns import (
     NARROWEST_CORE,
     Seqlets,
@@ -251,6 +252,21 @@ def test_tables_hold_the_numbers(written):
     assert len(rows) == 3 * 18
     assert sum(int(row[1]) for row in rows) == 3 * 8
     assert [float(x) for x in rows[6][2:]] == [1, 0, 0, 0]  # TTACCCGG from column 4
+
+
+def test_without_a_database_a_pattern_has_no_name(windows, pattern, tmp_path):
+    sites = read_contributions(write_explained(tmp_path / "explained/TF", windows)).sites
+    result = found(windows, pattern)
+    assert "matches.tsv" not in write_files([result], [sites], tmp_path, 0.01, "")
+    ((_, row),) = read_columns(tmp_path / "patterns.tsv", ("looks_like", "best_match", "q"))
+    assert row == ["", "", "nan"]
+    record = {"explained": {}, "window": 200, "seqlet_core": 20, "seqlet_fdr": 0.05,
+              "seqlet_flank": 5, "max_seqlets": 500, "hit_p": 0.001, "hit_weakest": 0.01,
+              "versions": {"modisco-lite": "3"}}  # fmt: skip
+    page = render_page(PageData((result,), record, "", 0.01))
+    assert "looks like" not in page
+    assert "Tomtom" not in page
+    assert "TF.pos.1" in page
 
 
 def test_the_cores_are_a_meme_file(written, pattern):
