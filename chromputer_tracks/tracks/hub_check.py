@@ -1,0 +1,148 @@
+"""Checks of bigWig and bigBed files before a hub names them, so that a browser can draw them.
+
+The container is that of Kent et al. 2010 (doi:10.1093/bioinformatics/btq351, supplement tables 5
+to 18); pybigtools reads the header, the contigs and the zoom levels, and the index is walked here.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+import pybigtools
+
+from chromputer_tracks.errors import ContigError, FormatError
+from chromputer_tracks.intervals import ChromSizes, check_contigs
+from chromputer_tracks.io import bbi
+from chromputer_tracks.io.bgzf import open_input
+
+BIGBED_MAGIC = 0x8789F2EB
+
+_HEADER = struct.Struct("<IHHQQQHH")
+"""Magic, version, zoom levels, offsets of contigs, data and index; fields, defined fields."""
+_TREE_HEADER = 48
+"""Bytes before the first node of a range tree."""
+_BRANCH = np.dtype(bbi.LEAF.descr[:-1])
+_BARE = re.compile(r"\d+[LR]?|[IVX]+|[XYWZ]|MT?|Mito", re.IGNORECASE)
+"""Names of chromosomes that UCSC begins with ``chr``."""
+
+
+class BbiFile(NamedTuple):
+    """What a file holds: its contigs (bp), and the range of its values."""
+
+    contigs: dict[str, int]
+    low: float
+    high: float
+
+
+def check_bbi(path: Path, type_: str, sizes: ChromSizes | None) -> BbiFile:
+    """Check a file: that it is what its track says, its contigs, order and zoom levels.
+
+    Args:
+        path: bigWig or bigBed.
+        type_: of the track, as in ``trackDb.txt``: ``bigWig``, ``bigBed 9 .`` ...
+        sizes: contigs of the genome; None: they are not checked.
+
+    Raises:
+        InputError: it cannot be read.
+        FormatError: it is of another type, damaged, not sorted, or has no zoom levels.
+        ContigError: contigs that the genome lacks, or of another length.
+    """
+    words = type_.split()
+    with open_input(path) as file:
+        head = file.read(_HEADER.size)
+        wanted = bbi.BIGWIG_MAGIC if words[0] == "bigWig" else BIGBED_MAGIC
+        if len(head) < _HEADER.size or struct.unpack_from("<I", head) != (wanted,):
+            raise FormatError(f"{path} is not a {words[0]}: it starts with {head[:4]!r}")
+        _, _, zooms, _, _, index, fields, defined = _HEADER.unpack(head)
+        if words[0] == "bigBed" and not int(words[1]) == fields == defined:
+            raise FormatError(
+                f"{path} has {fields} columns, {defined} of them of BED, but its track is a {type_}"
+            )
+        if not zooms:
+            raise FormatError(
+                f"{path} has no zoom levels, without which browsers are slow or show nothing: "
+                "write it again with a tool that adds them, or leave it out"
+            )
+        try:
+            _check_sorted(path, _leaves(file, index))
+        except (struct.error, ValueError) as error:
+            raise _damaged(path, error) from error
+    found = _read(path)
+    if sizes is not None:
+        check_contigs(found.contigs, str(path), sizes)
+    return found
+
+
+def _read(path: Path) -> BbiFile:
+    try:
+        with path.open("rb") as source, pybigtools.open(source) as file:
+            contigs: dict[str, int] = file.chroms()
+            summary: dict[str, Any] = file.info()["summary"]
+    except (pybigtools.BBIReadError, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    except BaseException as error:
+        # It panics on some damage, with a class that cannot be imported.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise _damaged(path, error) from error
+    return BbiFile(contigs, float(summary["min"]), float(summary["max"]))
+
+
+def _damaged(path: Path, error: BaseException) -> FormatError:
+    return FormatError(f"{path} is truncated or damaged ({error}); copy or write it again")
+
+
+def _check_sorted(path: Path, leaves: Iterator[np.ndarray]) -> None:
+    last = (-1, -1)
+    for block in leaves:
+        first = (int(block["first_contig"]), int(block["start"]))
+        if first < last:
+            raise FormatError(f"{path} is not sorted by contig and start: sort it and write again")
+        last = first
+
+
+def _leaves(file: IO[bytes], index: int) -> Iterator[np.ndarray]:
+    """Blocks of data in the order of the index."""
+    file.seek(index)
+    magic, _ = struct.unpack("<II", file.read(8))
+    if magic != bbi.RANGE_TREE_MAGIC:
+        raise ValueError("its index is not where its header says")
+    nodes = [index + _TREE_HEADER]
+    while nodes:
+        file.seek(nodes.pop())
+        is_leaf, _, count = struct.unpack("<BBH", file.read(4))
+        kind = bbi.LEAF if is_leaf else _BRANCH
+        items = np.frombuffer(file.read(count * kind.itemsize), kind, count)
+        if is_leaf:
+            yield from items
+        else:
+            nodes += reversed(items["offset"].tolist())
+
+
+def check_names(contigs: dict[str, int], assembly: str, source: str) -> None:
+    """Check that contigs are called as UCSC calls those of its own assemblies.
+
+    Those of assemblies with accession numbers (``GCA_``, ``GCF_``) have several names there.
+
+    Args:
+        contigs: of the tracks.
+        assembly: name of an assembly at UCSC.
+        source: of the contigs, for messages.
+
+    Raises:
+        ContigError: chromosomes are called ``1``, ``I``, ``X`` or ``MT``.
+    """
+    if assembly.startswith(("GCA_", "GCF_")):
+        return
+    bare = [name for name in contigs if _BARE.fullmatch(name)]
+    if bare:
+        raise ContigError(
+            f"{source}: contig {bare[0]!r} is called {'chr' + bare[0]!r} in UCSC's {assembly}, "
+            "where these tracks would stay empty: run `chromputer predict` with a FASTA that has "
+            "UCSC's names, or give your FASTA with --fasta, and the hub brings its own genome"
+        )

@@ -1,0 +1,161 @@
+"""Which tracks a hub shows of what was explained, and of the samples' inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from chromputer_tracks.spec import Label
+from chromputer_tracks.tracks.explain_layout import ImportanceTrack, importance_tracks
+from chromputer_tracks.tracks.hub_composite import Member, SubGroup, composite
+from chromputer_tracks.tracks.hub_files import Coverage, FromBed, sites_autosql
+from chromputer_tracks.tracks.hub_plan import DENSE, FREE, FULL, Plan, color
+from chromputer_tracks.tracks.hub_runs import AssayInput, Run, Sample
+from chromputer_tracks.tracks.hub_text import LONG, SHORT, Names, with_sample
+from chromputer_tracks.tracks.hub_tracks import BIGBED6, BIGWIG, Track
+
+COVERAGE = "coverage"
+"""Stem of the page of the inputs."""
+
+_PARTS = ("0,114,178", "213,94,0", "0,158,115", "204,121,167", "86,180,233", "230,159,0")
+"""Colours of inputs and fragment classes: Okabe and Ito, safe for colour-blind readers."""
+_COVERAGE_COLOR = "89,99,110"
+_NEGATIVE = ("altColor", "120,120,120")
+_LETTERS = (("autoScale", "on"), ("alwaysZero", "on"), ("maxHeightPixels", "128:64:16"))
+_TOGETHER = (("autoScale", "group"), ("alwaysZero", "on"), ("maxHeightPixels", "100:32:8"))
+
+
+def importance(plan: Plan) -> Track | None:
+    """Contributions of bases, which the browser draws as letters."""
+    members = [
+        Member(_explained(plan, item, sample, run, name, label, index), (name, sample.name))
+        for index, item in enumerate(importance_tracks(plan.runs.spec))
+        if item.kind == "sequence"
+        for sample, run, name, label in plan.explained()
+    ]
+    settings = (*FULL, ("logo", "on"), *_LETTERS, ("windowingFunction", "mean"))
+    return plan.composite(
+        "importance", ("Importance", "Importance of each base, drawn as letters"),
+        members, (_explained_group(plan),), settings,
+    )  # fmt: skip
+
+
+def contributions(plan: Plan) -> Track | None:
+    """Contributions of fragments by class, signals and DNA shape."""
+    items = [item for item in importance_tracks(plan.runs.spec) if item.kind != "sequence"]
+    names = list(dict.fromkeys(name for _, _, name, _ in plan.explained()))
+    first = plan.first(len(names), len(items) or 1)
+    members = [
+        Member(
+            _explained(
+                plan, item, sample, run, name, label, index, on=names.index(name) < first
+            ),
+            (item.name, name, sample.name),
+        )
+        for sample, run, name, label in plan.explained()
+        for index, item in enumerate(items)
+    ]  # fmt: skip
+    parts = {item.name: item.name.replace(".", " ") for item in items}
+    scaling = _TOGETHER if len(members) > 1 else FREE
+    settings = (*FULL, *scaling, ("windowingFunction", "mean"))
+    return plan.composite(
+        "contributions", ("Contributions", "Contributions of fragments and other inputs"),
+        members, (SubGroup("part", "Input", parts), _explained_group(plan)), settings,
+    )  # fmt: skip
+
+
+def _explained(
+    plan: Plan,
+    item: ImportanceTrack,
+    sample: Sample,
+    run: Run,
+    name: str,
+    label: Label,
+    index: int,
+    *,
+    on: bool = True,
+) -> Track:
+    shown, letters = plan.shown(sample), item.kind == "sequence"
+    short = name if letters else f"{name} {item.name.split('.')[-1]}"
+    what = "importance of each base" if letters else item.name.replace(".", " ")
+    return Track(
+        plan.names.new(plan.model, item.name, name, shown),
+        with_sample(short, shown, SHORT),
+        with_sample(f"{name}: {what}", shown, LONG),
+        BIGWIG,
+        plan.file(sample, run, f"{name}/{item.name}.bw"),
+        settings=(color(label) if letters else ("color", _PARTS[index % len(_PARTS)]), _NEGATIVE),
+        on=on,
+    )
+
+
+def _explained_group(plan: Plan) -> SubGroup:
+    return SubGroup("label", "Label", {name: name for _, _, name, _ in plan.explained()})
+
+
+def sites(plan: Plan) -> Track | None:
+    """Where labels were explained: elsewhere there are no contributions."""
+    members = []
+    for sample, run, name, label in plan.explained():
+        shown = plan.shown(sample)
+        file = FromBed(
+            plan.target(sample, run, f"{name}.sites.bb"),
+            run.file(f"{name}/sites.bed"),
+            sites_autosql(label),
+            overlap=True,
+        )
+        track = Track(
+            plan.names.new(plan.model, "sites", name, shown),
+            with_sample(f"{name} sites", shown, SHORT),
+            with_sample(f"{name}: explained sites", shown, LONG),
+            BIGBED6,
+            file,
+            settings=(color(label),),
+        )
+        members.append(Member(track, (name, sample.name)))
+    return plan.composite(
+        "sites", ("Explained sites", "Sites at which labels were explained"),
+        members, (_explained_group(plan),), DENSE,
+    )  # fmt: skip
+
+
+def coverage_track(
+    inputs: Sequence[tuple[str, AssayInput, Path]],
+    names: Names,
+    folders: Mapping[str, str],
+    *,
+    many: bool,
+) -> Track | None:
+    """The samples' inputs as a track.
+
+    Args:
+        inputs: sample, its input, and where the file is.
+        names: of all tracks of the hub.
+        folders: of the samples' files in the hub, by sample.
+        many: whether the hub shows several samples.
+    """
+    members = []
+    for sample, item, path in inputs:
+        shown = sample if many else ""
+        what = "fragments over each base" if item.fragments is not None else "input signal"
+        track = Track(
+            names.new("coverage", item.assay, shown),
+            with_sample(item.assay, shown, SHORT),
+            with_sample(f"{item.assay}: {what}", shown, LONG),
+            BIGWIG,
+            Coverage(f"{folders[sample]}/coverage.{item.assay}.bw", path, item),
+            settings=(("color", _COVERAGE_COLOR),),
+        )
+        members.append(Member(track, (item.assay, sample)))
+    if not members:
+        return None
+    assays = {item.assay: item.assay for _, item, _ in inputs}
+    samples = {sample: sample for sample, _, _ in inputs}
+    return composite(
+        names.new("coverage") if len(members) > 1 else "",
+        ("Input coverage", "Coverage of the inputs from which all tracks were predicted"),
+        members,
+        (SubGroup("assay", "Assay", assays), SubGroup("sample", "Sample", samples)),
+        (*FULL, *FREE, ("windowingFunction", "mean")),
+        COVERAGE,
+    )

@@ -1,0 +1,215 @@
+"""Which tracks a hub shows of a model's predictions, and how each looks at first."""
+
+from __future__ import annotations
+
+from chromputer_tracks.spec import HeadSpec, Label
+from chromputer_tracks.tracks.hub_composite import Member, SubGroup
+from chromputer_tracks.tracks.hub_explained import contributions, importance, sites
+from chromputer_tracks.tracks.hub_files import FromBed, calls_autosql
+from chromputer_tracks.tracks.hub_plan import DENSE, FREE, FULL, HIDE, Plan, color
+from chromputer_tracks.tracks.hub_text import LONG, SHORT, plain, with_sample
+from chromputer_tracks.tracks.hub_tracks import BIGBED9, BIGWIG, FOLDER, OVERLAY, Track
+
+_PROBABILITY = (0.0, 1.0)
+_SCALED = (("autoScale", "off"), ("viewLimits", "0:1"), ("maxHeightPixels", "100:32:8"))
+
+
+def model_tracks(plan: Plan) -> list[Track]:
+    """The tracks of one model, in the order in which they are drawn."""
+    made: list[Track | None] = [
+        _states(plan),
+        _state_probabilities(plan),
+        _calls(plan),
+        _probabilities(plan),
+        _signals(plan),
+        importance(plan),
+        contributions(plan),
+        sites(plan),
+    ]
+    return [track for track in made if track is not None]
+
+
+def _states(plan: Plan) -> Track | None:
+    head = _states_head(plan)
+    if head is None:
+        return None
+    members = [
+        Member(
+            Track(
+                plan.names.new(plan.model, "states", plan.shown(sample)),
+                with_sample("States", plan.shown(sample), SHORT),
+                with_sample("Most likely chromatin state", plan.shown(sample), LONG),
+                BIGBED9,
+                plan.file(sample, run, "states.bb"),
+            ),
+            (sample.name,),
+        )
+        for sample, run in plan.predicted()
+    ]
+    # In filters a comma ends a value and | its name.
+    values = [f"{label.name}|{plain(label.title).replace(',', ';')}" for label in head.labels]
+    settings = [
+        *DENSE,
+        ("itemRgb", "on"),
+        ("filterValues.name", ",".join(values)),
+        ("filterLabel.name", "State"),
+        ("mouseOver", "$name, mean probability $score/1000"),
+    ]
+    labels = ("Chromatin states", "Most likely chromatin state")
+    return plan.composite("states", labels, members, (), settings)
+
+
+def _states_head(plan: Plan) -> HeadSpec | None:
+    return next((head for head in plan.runs.spec.heads if head.kind == "states"), None)
+
+
+def _state_probabilities(plan: Plan) -> Track | None:
+    """All states of a sample stacked; their probabilities sum to 1."""
+    head = _states_head(plan)
+    samples = list(plan.predicted())
+    if head is None or not samples or len(head.labels) < 2:
+        return None
+    page = plan.page("state_probabilities")
+    name = plan.names.new(page)
+    settings = (
+        *FULL,
+        ("aggregate", "stacked"),
+        ("showSubtrackColorOnUi", "on"),
+        *_SCALED,
+        ("windowingFunction", "mean"),
+    )
+    stacks = []
+    for sample, run in samples:
+        shown = plan.shown(sample)
+        stacks.append(
+            Track(
+                plan.names.new(page, shown) if len(samples) > 1 else name,
+                with_sample("States, prob.", shown, SHORT),
+                with_sample("Probability of each chromatin state, stacked", shown, LONG),
+                BIGWIG,
+                children=tuple(
+                    Track(
+                        plan.names.new(plan.model, "stacked", label.name, shown),
+                        with_sample(label.name, shown, SHORT),
+                        with_sample(f"{label.name} {label.title}: probability", shown, LONG),
+                        BIGWIG,
+                        plan.file(sample, run, f"states/{label.name}.bw"),
+                        settings=(color(label), ("priority", str(number))),
+                        limits=_PROBABILITY,
+                    )
+                    for number, label in enumerate(head.labels, 1)
+                ),
+                kind=OVERLAY,
+                settings=settings,
+                limits=_PROBABILITY,
+                page=page,
+            )
+        )
+    if len(stacks) == 1:
+        return stacks[0]
+    return Track(
+        name,
+        plan.short("States, prob."),
+        plan.long("Probability of each chromatin state"),
+        "",
+        children=tuple(stacks),
+        kind=FOLDER,
+        page=page,
+    )
+
+
+def _calls(plan: Plan) -> Track | None:
+    members = []
+    for sample, run, head, label in plan.labels("binary"):
+        name = f"{head.name}/{label.name}.bed"
+        path = run.file(name)
+        if not path.stat().st_size:
+            continue
+        shown = plan.shown(sample)
+        target = plan.target(sample, run, name.removesuffix(".bed") + ".calls.bb")
+        track = Track(
+            plan.names.new(plan.model, "calls", label.name, shown),
+            with_sample(f"{label.name} calls", shown, SHORT),
+            with_sample(f"{label.title}: calls", shown, LONG),
+            BIGBED9,
+            FromBed(target, path, calls_autosql(label), overlap=False),
+            settings=(color(label),),
+        )
+        members.append(Member(track, (head.name, _key(head, label), sample.name)))
+    settings = (
+        *DENSE,
+        ("itemRgb", "on"),
+        ("thickDrawItem", "on"),
+        ("mouseOver", "$name, largest probability $score/1000"),
+    )
+    return plan.composite(
+        "calls", ("Calls", "Calls: where labels are at or above their thresholds"),
+        members, _heads(plan), settings,
+    )  # fmt: skip
+
+
+def _probabilities(plan: Plan) -> Track | None:
+    binary = list(plan.labels("binary"))
+    keys = list(dict.fromkeys(_key(head, label) for _, _, head, label in binary))
+    first = plan.first(len(keys))
+    members = []
+    for sample, run, head, label in [*binary, *plan.labels("states")]:
+        shown = plan.shown(sample)
+        states = head.kind == "states"
+        what = f"{label.name} {label.title}" if states else label.title
+        line = [] if states else [("yLineMark", f"{label.threshold:g}"), ("yLineOnOff", "on")]
+        track = Track(
+            plan.names.new(plan.model, "prob", label.name, shown),
+            with_sample(label.name, shown, SHORT),
+            with_sample(f"{what}: probability", shown, LONG),
+            BIGWIG,
+            plan.file(sample, run, f"{'states' if states else head.name}/{label.name}.bw"),
+            settings=(color(label), *line),
+            limits=_PROBABILITY,
+            on=not binary or (not states and keys.index(_key(head, label)) < first),
+        )
+        members.append(Member(track, (head.name, _key(head, label), sample.name)))
+    # Without other labels these are the states again, one by one.
+    settings = (*(FULL if binary else HIDE), *_SCALED, ("windowingFunction", "maximum"))
+    return plan.composite(
+        "probabilities", ("Probabilities", "Probabilities of labels and states"),
+        members, _heads(plan), settings, _PROBABILITY,
+    )  # fmt: skip
+
+
+def _signals(plan: Plan) -> Track | None:
+    members = []
+    for sample, run, head, label in plan.labels("continuous"):
+        shown = plan.shown(sample)
+        track = Track(
+            plan.names.new(plan.model, "signal", label.name, shown),
+            with_sample(label.name, shown, SHORT),
+            with_sample(f"{label.title}: predicted signal", shown, LONG),
+            BIGWIG,
+            plan.file(sample, run, f"{head.name}/{label.name}.bw"),
+            settings=(color(label),),
+        )
+        members.append(Member(track, (head.name, _key(head, label), sample.name)))
+    settings = (*FULL, *FREE, ("windowingFunction", "mean"))
+    return plan.composite(
+        "signals", ("Predicted signals", "Predicted signals"),
+        members, _heads(plan), settings,
+    )  # fmt: skip
+
+
+def _key(head: HeadSpec, label: Label) -> str:
+    """Labels of different heads may have the same name."""
+    return f"{head.name}.{label.name}"
+
+
+def _heads(plan: Plan) -> tuple[SubGroup, SubGroup]:
+    heads = plan.runs.spec.heads
+    labels = {
+        _key(head, label): f"{label.name} {label.title}" if head.kind == "states" else label.title
+        for head in heads
+        for label in head.labels
+    }
+    return (
+        SubGroup("head", "Head", {head.name: head.name for head in heads}),
+        SubGroup("label", "Label", labels),
+    )

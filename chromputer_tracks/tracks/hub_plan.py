@@ -1,0 +1,140 @@
+"""What the tracks of a hub are made of, and what all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from chromputer_tracks.spec import HeadSpec, Label
+from chromputer_tracks.tracks.explain_sites import find_label
+from chromputer_tracks.tracks.hub_composite import Member, SubGroup, composite
+from chromputer_tracks.tracks.hub_files import Kept
+from chromputer_tracks.tracks.hub_runs import ModelRuns, Run, Sample
+from chromputer_tracks.tracks.hub_text import (
+    LONG,
+    SHORT,
+    Names,
+    Settings,
+    identifier,
+    shorten,
+    with_sample,
+)
+from chromputer_tracks.tracks.hub_tracks import Range, Track
+
+DENSE: Settings = (("visibility", "dense"),)
+FULL: Settings = (("visibility", "full"),)
+HIDE: Settings = (("visibility", "hide"),)
+FREE: Settings = (("autoScale", "on"), ("alwaysZero", "on"), ("maxHeightPixels", "100:32:8"))
+"""Scaled to what is shown, from 0."""
+
+_MOST_ON = 20
+"""Most tracks of a composite that are drawn at first; the others are a click away."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What the tracks of one model are made of.
+
+    Attributes:
+        runs: of the model.
+        names: of all tracks of the hub.
+        folders: of the samples' files in the hub, by sample.
+        model: name of the model where a hub shows several; else empty.
+        many: whether the hub shows several samples.
+    """
+
+    runs: ModelRuns
+    names: Names
+    folders: Mapping[str, str]
+    model: str
+    many: bool
+
+    def shown(self, sample: Sample) -> str:
+        """A sample's name in labels."""
+        return sample.name if self.many else ""
+
+    def file(self, sample: Sample, run: Run, name: str) -> Kept:
+        """A file of a run, under its name in the hub."""
+        return Kept(self.target(sample, run, name), run.file(name))
+
+    def target(self, sample: Sample, run: Run, name: str) -> str:
+        """The name of a run's file in the hub: one folder a sample, without further folders."""
+        parts = [self.model, "explain" if run.labels() else "", name.replace("/", ".")]
+        return f"{self.folders[sample.name]}/{'.'.join(part for part in parts if part)}"
+
+    def short(self, text: str) -> str:
+        """Short label of a track that the hub lists."""
+        return with_sample(text, self.model, SHORT)
+
+    def predicted(self) -> Iterator[tuple[Sample, Run]]:
+        """Samples with a prediction."""
+        for sample in self.runs.samples:
+            if sample.predict is not None:
+                yield sample, sample.predict
+
+    def explained(self) -> Iterator[tuple[Sample, Run, str, Label]]:
+        """Samples, runs and labels (as the run names them) that were explained."""
+        for sample in self.runs.samples:
+            for run in sample.explain:
+                for name in run.labels():
+                    head, row = find_label(self.runs.spec, name)
+                    first = self.runs.spec.head_slices()[head.name].start
+                    yield sample, run, name, head.labels[row - first]
+
+    def labels(self, kind: str) -> Iterator[tuple[Sample, Run, HeadSpec, Label]]:
+        """Predicted labels of the heads of a kind, each in all samples before the next."""
+        for head in self.runs.spec.heads:
+            if head.kind == kind:
+                for label in head.labels:
+                    for sample, run in self.predicted():
+                        yield sample, run, head, label
+
+    def page(self, kind: str) -> str:
+        """Stem of the description page of a kind of track."""
+        return identifier(self.model, kind)
+
+    def first(self, labels: int, each: int = 1) -> int:
+        """How many labels are drawn at first, at ``each`` tracks a label and sample."""
+        return min(labels, max(1, _MOST_ON // (each * len(self.runs.samples))))
+
+    def long(self, text: str) -> str:
+        """Long label of a track that the hub lists."""
+        return shorten(f"{text} ({self.runs.spec.name})", LONG)
+
+    def composite(
+        self,
+        kind: str,
+        labels: tuple[str, str],
+        members: Sequence[Member],
+        groups: Sequence[SubGroup],
+        settings: Settings,
+        limits: Range | None = None,
+    ) -> Track | None:
+        """The tracks of a kind; None where there is none.
+
+        Args:
+            kind: names the track and its page.
+            labels: short and long label.
+            members: their last choice is the sample.
+            groups: subgroups of the other choices.
+            settings: of all members.
+            limits: of values; None: those of the data.
+        """
+        if not members:
+            return None
+        short, long = labels
+        samples = {sample.name: sample.name for sample in self.runs.samples}
+        return composite(
+            self.names.new(self.model, kind) if len(members) > 1 else "",
+            (self.short(short), self.long(long)),
+            members,
+            (*groups, SubGroup("sample", "Sample", samples)),
+            settings,
+            self.page(kind),
+            limits,
+        )
+
+
+def color(label: Label) -> tuple[str, str]:
+    """The setting of a label's colour."""
+    return "color", ",".join(map(str, label.color))
