@@ -228,7 +228,8 @@ def _vplot_cell(
     area = (one.window / image.shape[1]) * (one.edges[1] - one.edges[0])
     axes.imshow(
         gaussian_filter(image / area, scale.sigma, mode="nearest"), norm=scale.norm,
-        cmap=_VPLOT_MAP, extent=(-half, half, one.edges[0], one.edges[-1]), origin="lower", aspect="auto",
+        cmap=_VPLOT_MAP, extent=(-half, half, one.edges[0], one.edges[-1]), origin="lower",
+        aspect="auto",
         interpolation="none",
     )  # fmt: skip
     axes.axhline(scale.nucleosome, color="white", linewidth=0.6, alpha=0.55, dashes=(4, 4))

@@ -188,22 +188,22 @@ def _summary(result: EmbedResult, console: Console) -> None:
     table = Table()
     table.add_column("cluster", no_wrap=True)
     table.add_column("sites", justify="right")
-    table.add_column("share", justify="right")
     table.add_column("stability", justify="right")
     if states:
         table.add_column("states")
-    table.add_column("enriched labels: mean (fold)")
+    table.add_column("enriched labels")
     table.add_column("most typical site", no_wrap=True)
     for summary in item.summaries:
-        order = (-summary.states).argsort(kind="stable")[:2]
-        shares = [f"{states[row].name} {summary.states[row]:.0%}" for row in order if states]
-        labels = [
-            f"{item.labels[row].name} {summary.means[row]:.2f} (×{summary.folds[row]:.1f})"
-            for row in summary.enriched[:_SHOWN]
-        ]
-        cells = [summary.name, f"{summary.sites:,}", f"{summary.share:.1%}", f"{summary.stability:.2f}"]
-        cells += [", ".join(shares)] * bool(states)
-        table.add_row(*cells, ", ".join(labels), loci[summary.medoids[0]])
+        cells = [summary.name, f"{summary.sites:,}", f"{summary.stability:.2f}"]
+        if states:
+            order = (-summary.states).argsort(kind="stable")[:2]
+            shares = [(states[row].name, f"{summary.states[row]:.0%}") for row in order]
+            cells.append(", ".join(f"{name} {share}" for name, share in shares if share != "0%"))
+        labels = summary.enriched[:_SHOWN]
+        cells.append(
+            ", ".join(f"{item.labels[row].name} ×{summary.folds[row]:.1f}" for row in labels)
+        )
+        table.add_row(*cells, loci[summary.medoids[0]])
     console.print(table)
     console.print(
         f"{len(result.record['outputs'])} files in {result.out} ({result.record['seconds']:.0f} s, "
