@@ -3,10 +3,13 @@
 import h5py
 import numpy as np
 import pytest
+from modiscolite.io import write_meme_from_h5
+from modiscolite.util import MemeDataType
 from planted_motifs import REB1, Genome, Plant
 
 from chromputer_tracks.analysis.motif_discovery import SeqletCount, count_seqlets, discover
 from chromputer_tracks.errors import InputError
+from chromputer_tracks.io.meme import read_meme
 
 LENGTH, WINDOW = 260, 200
 SITES = 130
@@ -88,6 +91,17 @@ def test_the_result_file_is_modiscos_own_and_the_same_each_time(windows, discove
             bases = found.sequences[row, :, start : start + pattern.width].T
             turned = bases[::-1, ::-1] if pattern.seqlets.reverse[k] else bases
             np.testing.assert_array_equal(seqlets["sequence"][k], turned)
+
+
+def test_modiscos_own_tools_read_the_result_file(discovery, tmp_path):
+    discovery.save(tmp_path / "a.h5")
+    write_meme_from_h5(tmp_path / "a.h5", MemeDataType.PFM, tmp_path / "a.meme", True)
+    motifs = read_meme(tmp_path / "a.meme")
+    assert [motif.name for motif in motifs] == [
+        f"pos_patterns.pattern_{k}" for k in range(len(discovery.patterns))
+    ]
+    for motif, pattern in zip(motifs, discovery.patterns, strict=True):
+        np.testing.assert_allclose(motif.matrix, pattern.frequencies, atol=1e-5)
 
 
 def test_motifs_of_both_signs_and_as_many_seqlets_as_asked_for(windows):

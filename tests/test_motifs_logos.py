@@ -67,15 +67,17 @@ def test_a_known_motif_lies_below_the_columns_it_matches():
 @pytest.fixture(scope="module")
 def pattern():
     plants = [Plant(REB1, "chrI", 100), Plant(REB1, "chrI", 200, "-")]
-    return pattern_of(Genome({"chrI": 400}, plants).windows([("chrI", 0)], 400), plants)
+    return pattern_of(
+        Genome({"chrI": 400}, plants).windows([("chrI", 0)], 400), plants, flanks=(8, 6)
+    )
 
 
 def test_a_pattern_shows_its_core_with_flanks(pattern):
-    assert pattern.core == slice(4, 12)
-    assert shown_columns(pattern) == slice(0, 17)  # of 18, with 4 before and 6 behind
+    assert pattern.core == slice(8, 16)
+    assert shown_columns(pattern) == slice(3, 21)  # of 22
     svg = pattern_logo(pattern, 'it says "<so>"')
     band = re.search(r'<rect x="(\d+)" y="\d+" width="(\d+)"', svg)
-    assert [int(value) for value in band.groups()] == [56 + 4 * 18, 8 * 18]
+    assert [int(value) for value in band.groups()] == [56 + 5 * 18, 8 * 18]
     assert "&lt;so&gt;" in svg
     assert ">contribution<" in svg
     assert ">hypothetical<" in svg

@@ -149,10 +149,10 @@ def test_offsets_count_along_the_sites_strand(windows, pattern):
     (item,) = result.patterns
     assert item.hits.start.tolist() == [2, 500, 560, 2988, 450]
     assert item.hits.row.tolist() == [0, 1, 2, 3, 4]
-    assert item.offsets.tolist() == [1.0, 4.0, 16.0, 2.0, -4.0]
+    assert item.offsets.tolist() == [0.5, 3.5, 16.5, 1.5, -3.5]
     assert item.sites == 5
     assert found(windows, pattern, strands=["."] * 5).patterns[0].offsets.tolist() == [
-        1.0, 4.0, -16.0, 2.0, 4.0,
+        0.5, 3.5, -16.5, 1.5, 3.5,
     ]  # fmt: skip
 
 
@@ -234,11 +234,11 @@ def test_tables_hold_the_numbers(written):
     columns = ("start", "strand", "contribution", "offset", "site_row", "site_name")
     rows = [row for _, row in read_columns(written / "TF/hits.tsv", columns)]
     assert [(r[0], r[1], r[3], r[4], r[5]) for r in rows] == [
-        ("2", "-", "1", "0", "site0"),
-        ("500", "+", "4", "1", "site1"),
-        ("560", "-", "16", "2", "site2"),
-        ("2988", "+", "2", "3", "site3"),
-        ("450", "-", "-4", "4", "site4"),
+        ("2", "-", "0.5", "0", "site0"),
+        ("500", "+", "3.5", "1", "site1"),
+        ("560", "-", "16.5", "2", "site2"),
+        ("2988", "+", "1.5", "3", "site3"),
+        ("450", "-", "-3.5", "4", "site4"),
     ]
     assert float(rows[1][2]) == pytest.approx(8, abs=0.3)
     columns = ("pattern", "consensus", "seqlets", "hits", "sites_with_hit", "looks_like", "q")

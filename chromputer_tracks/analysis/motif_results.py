@@ -49,8 +49,8 @@ class PatternResult:
         pattern: its matrices and seqlets.
         seqlets: the same seqlets in the genome.
         hits: its instances in the explained windows, sorted.
-        offsets: float64 (h,), bp: from the centre of the window that a hit is judged in to the
-            middle of the hit; along the site's strand where it has one.
+        offsets: float64 (h,), bp: from the middle of the summit's base, of the window that a hit
+            is judged in, to the middle of the hit; along the site's strand where it has one.
         sites: number of sites with a hit whose middle lies in the bases that were looked at.
         matches: known motifs that its core looks like, the best first; empty without a database.
     """
@@ -135,7 +135,7 @@ def label_result(
     found = []
     for place, pattern in enumerate(discovery.patterns):
         own = hits.take(hits.pattern == place)
-        offsets = (own.start + own.end) / 2 - centres[own.row]
+        offsets = (own.start + own.end) / 2 - (centres[own.row] + 0.5)
         found.append(
             PatternResult(
                 pattern=pattern,
