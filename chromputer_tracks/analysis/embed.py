@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
@@ -34,23 +33,23 @@ from chromputer_tracks.analysis.vplots import (
     aggregate_by_class,
 )
 from chromputer_tracks.data.vplot import DEFAULT_BIN
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.errors import InputError, ProviderError, SpecError
 from chromputer_tracks.inference.genome import (
     Prediction,
     covered_bases,
     predict_regions,
     region_bins,
 )
-from chromputer_tracks.inference.provenance import Checksums, versions, write_run_json
-from chromputer_tracks.inference.registry import load_model
+from chromputer_tracks.inference.provenance import Checksums, write_run_json
+from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.run_folder import output_folder, remove_stale
+from chromputer_tracks.inference.run_record import run_record
 from chromputer_tracks.inference.sample import (
     Report,
     Sample,
     SampleFiles,
     announce,
     assay_files,
-    assay_record,
     open_sample,
 )
 from chromputer_tracks.inference.session import ProviderChoice, Session, open_session
@@ -149,6 +148,7 @@ def embed_sites(options: EmbedOptions, report: Report) -> EmbedResult:
             files = assay_files(model, options.sample)
             earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
             session = open_session(model.path, options.provider, options.threads)
+            _check_embedding(model, session)
         announce(model, session, sizes, options.sample, report)
         roles = {"model": model.path, "fasta": options.sample.fasta}
         if options.regions is not None:
@@ -166,20 +166,9 @@ def embed_sites(options: EmbedOptions, report: Report) -> EmbedResult:
         inputs = checksums.result()
         with stages.phase("writing"):
             write_map(options.out, item)
-        record: dict[str, Any] = {
-            "kind": KIND,
-            "command": shlex.join(options.command),
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
-            "versions": versions(),
-            "provider": {
-                "name": session.provider,
-                "reason": session.reason,
-                "threads": session.threads,
-            },
-            "model": {"name": model.name, **inputs.pop("model")},
-            "inputs": inputs,
-            "assays": {name: assay_record(source) for name, source in sample.assays.items()},
+        record = run_record(
+            KIND, options.command, started, model, session, sizes, sample, inputs
+        ) | {
             "options": _option_record(options),
             **_map_record(item),
             "outputs": sorted(FILES),
@@ -202,6 +191,21 @@ def _check(options: EmbedOptions) -> None:
     ):
         if value is not None and value < limit:
             raise InputError(f"{name} {value} must be at least {limit}")
+
+
+def _check_embedding(model: Model, session: Session) -> None:
+    """Whether the graph gives an embedding; of an empty window."""
+    spec = model.spec
+    window = {
+        item.name: np.zeros((1, item.channels, spec.window // item.bin), dtype=np.float32)
+        for item in spec.inputs
+    }
+    try:
+        session.fetch(["embedding"], window)
+    except ProviderError as error:
+        raise SpecError(
+            f"{model.path} gives no embedding: train or export the model again ({error})"
+        ) from error
 
 
 def _find(

@@ -92,6 +92,13 @@ class ValueColoring:
 Coloring = ClassColoring | ValueColoring
 
 
+def output_names(spec: ModelSpec) -> list[str]:
+    """Name of each output: its label's, or ``HEAD.LABEL`` where something else has that, too."""
+    pairs = [(head.name, label.name) for head in spec.heads for label in head.labels]
+    taken = [STATE, CLUSTER, *(name for _, name in pairs)]
+    return [name if taken.count(name) == 1 else f"{head}.{name}" for head, name in pairs]
+
+
 def category_color(index: int) -> RGB:
     """The colour of a class by its place: 16 that differ for all readers, then hues in between."""
     fixed = (*SERIES, *_MORE_COLORS)
@@ -110,8 +117,7 @@ def coloring_keys(spec: ModelSpec, columns: Sequence[Column]) -> list[str]:
 
     A column whose name something else has, too, is called by its number, ``column 7``.
     """
-    labels = [label.name for head in spec.heads for label in head.labels]
-    own = [*([STATE] if states_of(spec)[1] else []), CLUSTER, *labels]
+    own = [*([STATE] if states_of(spec)[1] else []), CLUSTER, *output_names(spec)]
     names = [*own, *(column.name for column in columns)]
     return own + [
         column.name if names.count(column.name) == 1 else f"column {column.number}"
@@ -179,15 +185,13 @@ def colorings(
             CLUSTER, "cluster", "model", names, ("",) * len(names), palette, clustering.codes
         )
     )
-    at = 0
-    for head in spec.heads:
-        for label in head.labels:
-            values = probabilities[:, at].astype(np.float64)
-            at += 1
-            continuous = head.kind == "continuous"
-            low, high = _limits(values) if continuous else (0.0, 1.0)
-            title = label.name if continuous else f"probability of {label.name}"
-            found.append(ValueColoring(label.name, title, "label", values, low, high))
+    kinds = [head.kind for head in spec.heads for _ in head.labels]
+    columns = probabilities.T.astype(np.float64)
+    for name, kind, values in zip(output_names(spec), kinds, columns, strict=True):
+        continuous = kind == "continuous"
+        low, high = _limits(values) if continuous else (0.0, 1.0)
+        title = name if continuous else f"probability of {name}"
+        found.append(ValueColoring(name, title, "label", values, low, high))
     rgb = next((c.values for c in sites.columns if c.number == 9), None)
     for column, key in zip(sites.columns, keys, strict=True):
         found.append(_of_column(key, column, rgb if column.number == 4 else None))

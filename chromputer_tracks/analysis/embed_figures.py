@@ -289,7 +289,7 @@ def _labels_cell(
     if last:
         axes.set_xlabel("mean probability", labelpad=1)
     shown = [row for row in summary.enriched if item.bounded[row]][:_MOST_LABELS]
-    axes.set_yticks(range(len(shown)), [item.labels[row].name for row in shown], color=INK)
+    axes.set_yticks(range(len(shown)), [item.names[row] for row in shown], color=INK)
     for at, row in enumerate(shown):
         mean, fold = float(summary.means[row]), float(summary.folds[row])
         axes.barh(at, mean, height=0.62, color=css(item.labels[row].color))

@@ -99,7 +99,7 @@ def write_sites(path: Path, item: SiteMap) -> None:
         header.append("state")
         codes = item.readings.probabilities[:, rows].argmax(axis=1)
         columns.append([labels[code].name for code in codes.tolist()])
-    header += [label.name for label in item.labels]
+    header += item.names
     columns += [_texts(values) for values in item.probabilities.T.tolist()]
     for column in sites.columns:
         if column.number not in (4, 6):
@@ -121,8 +121,8 @@ def write_clusters_tsv(path: Path, item: SiteMap) -> None:
     loci = item.sites.loci
     header = ["cluster", "color", "sites", "share", "stability"]
     header += [f"share.{label.name}" for label in states]
-    header += [f"mean.{label.name}" for label in item.labels]
-    header += [f"fold.{label.name}" for label in item.labels]
+    header += [f"mean.{name}" for name in item.names]
+    header += [f"fold.{name}" for name in item.names]
     rows = [
         (
             summary.name,

@@ -10,9 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
 import numpy as np
-from markupsafe import Markup
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
@@ -28,6 +26,7 @@ from chromputer_tracks.analysis.embed_figures import VALUES_MAP, method_name
 from chromputer_tracks.analysis.embed_result import SiteMap
 from chromputer_tracks.analysis.figures_style import css
 from chromputer_tracks.analysis.figures_vplots import VplotScale, color_bar, vplot_panel
+from chromputer_tracks.analysis.pages import Page
 
 UCSC_ASSEMBLIES = frozenset(
     """
@@ -75,11 +74,11 @@ def payload(item: SiteMap) -> dict[str, Any]:
 
     ``x``, ``y`` and ``values`` (one list a label) are the numbers of ``sites.tsv``; numbers that
     are missing are null. ``chrom`` indexes ``chroms``; ``start`` and ``end`` are 0-based,
-    half-open.
+    half-open; ``states`` are the labels, by number, that are states.
     """
     sites = item.sites
-    outputs = {label.name: row for row, label in enumerate(item.labels)}
-    _, states = states_of(item.spec)
+    outputs = {name: row for row, name in enumerate(item.names)}
+    states, _ = states_of(item.spec)
     return {
         "model": item.spec.name,
         "ucsc": item.ucsc,
@@ -94,10 +93,10 @@ def payload(item: SiteMap) -> dict[str, Any]:
         "names": list(sites.names) if any(c.number == 4 for c in sites.columns) else [],
         "x": item.xy[:, 0].tolist(),
         "y": item.xy[:, 1].tolist(),
-        "states": len(states),
+        "states": list(range(states.start, states.stop)),
         "labels": [
-            {"name": label.name, "title": label.title, "color": css(label.color), "top": top}
-            for label, top in zip(item.labels, _tops(item), strict=True)
+            {"name": name, "title": label.title, "color": css(label.color), "top": top}
+            for name, label, top in zip(item.names, item.labels, _tops(item), strict=True)
         ],
         "values": item.probabilities.T.tolist(),
         "colorings": [_coloring(one, outputs) for one in item.colorings],
@@ -135,34 +134,19 @@ def _coloring(one: Coloring, outputs: dict[str, int]) -> dict[str, Any]:
 
 def render_page(item: SiteMap) -> str:
     """The page, HTML5; every text of the map is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("chromputer_tracks.analysis", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    # The figures are made by this package, with their texts escaped; the other files are its own.
-    environment.filters["svg"] = Markup
-
-    def own(names: tuple[str, ...]) -> Markup:
-        parts = [environment.loader.get_source(environment, name)[0] for name in names]  # type: ignore[union-attr]
-        return Markup("\n".join(parts))  # noqa: S704
-
+    page = Page("embed.html.j2")
     scales = [VplotScale.of([one]) for one in item.vplots]
-    page = environment.get_template("embed.html.j2").render(
+    return page.render(
         item=item,
         payload=payload(item),
         cards=_cards(item, scales),
         bars=[color_bar(scale) for scale in scales],
         facts=_facts(item),
         method=method_name(item),
-        style=own(_STYLES),
-        script=own(_SCRIPTS),
+        style=page.own(*_STYLES),
+        script=page.own(*_SCRIPTS),
         version=__version__,
     )
-    return page.lstrip()
 
 
 def _cards(item: SiteMap, scales: list[VplotScale]) -> list[Card]:
@@ -189,7 +173,7 @@ def _cards(item: SiteMap, scales: list[VplotScale]) -> list[Card]:
                 tuple((s.name, s.title, css(s.color), share) for s, share in shares if share),
                 tuple(
                     (
-                        item.labels[row].name,
+                        item.names[row],
                         f"{summary.means[row]:.2f}",
                         f"{summary.folds[row]:.1f}",
                     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.analysis.embed_clusters import Clustering, ClusterSummary
-from chromputer_tracks.analysis.embed_colors import Coloring
+from chromputer_tracks.analysis.embed_colors import Coloring, output_names
 from chromputer_tracks.analysis.embed_map import Components, Layout
 from chromputer_tracks.analysis.embed_sites import SiteTable
 from chromputer_tracks.analysis.embed_windows import Readings
@@ -65,6 +65,11 @@ class SiteMap:
     def labels(self) -> tuple[Label, ...]:
         """All labels of the model, in the order of its outputs."""
         return tuple(label for head in self.spec.heads for label in head.labels)
+
+    @property
+    def names(self) -> list[str]:
+        """A name of its own for each output."""
+        return output_names(self.spec)
 
     @property
     def bounded(self) -> tuple[bool, ...]:

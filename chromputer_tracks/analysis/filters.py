@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -33,20 +32,22 @@ from chromputer_tracks.analysis.filters_sites import (
     random_windows,
     unmasked,
 )
-from chromputer_tracks.analysis.motif_match import FEWEST_TARGETS, MotifSet, jaspar_motifs
+from chromputer_tracks.analysis.motif_match import (
+    known_motifs,
+)
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import Mask
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.explain import Explainer, FirstLayer, open_explainer
 from chromputer_tracks.inference.genome import covered_bases, region_bins
-from chromputer_tracks.inference.provenance import Checksums, versions, write_run_json
+from chromputer_tracks.inference.provenance import Checksums, write_run_json
 from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.run_folder import output_folder, remove_stale
+from chromputer_tracks.inference.run_record import run_record
 from chromputer_tracks.inference.sample import (
     Report,
     announce,
     assay_files,
-    assay_record,
     open_sample,
 )
 from chromputer_tracks.inference.session import open_session
@@ -55,7 +56,6 @@ from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.meme import read_meme
 from chromputer_tracks.io.staging import Staging
 from chromputer_tracks.spec import EXPLAIN, ModelSpec
 from chromputer_tracks.tracks.explain_sites import region_sites
@@ -104,7 +104,7 @@ def look_at_filters(options: FiltersOptions, report: Report) -> FiltersRun:
             within = [parse_region(text, sizes) for text in dict.fromkeys(options.chroms)]
             mask = _mask(options.exclude, sizes)
             given = _given(options, model.spec, sizes, within, mask)
-            known = _known_motifs(options, report)
+            known = known_motifs(options.motifs, options.jaspar, report)
             files = assay_files(model, options.sample)
             earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
             explainer = open_explainer(
@@ -165,28 +165,16 @@ def look_at_filters(options: FiltersOptions, report: Report) -> FiltersRun:
                 (staging.folder / PAGE).write_text(page, encoding="utf-8")
             outputs.append(PAGE)
             staging.publish_when_done(outputs)
-        inputs = checksums.result()
-        record: dict[str, Any] = {
-            "kind": KIND,
-            "command": shlex.join(options.command),
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
-            "versions": versions(),
-            "provider": {
-                "name": explainer.provider,
-                "reason": explainer.session.reason,
-                "threads": explainer.session.threads,
-            },
-            "model": {"name": model.name, **inputs.pop("model"), "explain": inputs.pop("explain")},
-            "inputs": inputs,
-            "genome": {
-                "contigs": len(sizes),
-                "bases": sizes.total,
-                "digest": sizes.digest(),
-                "model_assembly": model.spec.assembly,
-                "same_as_model": sizes.digest() == model.spec.sizes_digest,
-            },
-            "assays": {name: assay_record(source) for name, source in sample.assays.items()},
+        record = run_record(
+            KIND,
+            options.command,
+            started,
+            model,
+            explainer.session,
+            sizes,
+            sample,
+            checksums.result(),
+        ) | {
             **_settings(options, results),
             "outputs": sorted(outputs),
             "peak_mb": round(stages.peak_mb(), 1),
@@ -254,20 +242,6 @@ def _given(
             f"of a region of {options.exclude}: name another file, or leave out --exclude"
         )
     return kept
-
-
-def _known_motifs(options: FiltersOptions, report: Report) -> MotifSet | None:
-    if options.motifs is not None and options.jaspar is not None:
-        raise InputError("give either --motifs or --jaspar, not both")
-    if options.motifs is None:
-        return None if options.jaspar is None else jaspar_motifs(options.jaspar)
-    known = MotifSet(options.motifs.name, read_meme(options.motifs))
-    if len(known.motifs) < FEWEST_TARGETS:
-        report.note(
-            f"note: {options.motifs} has {len(known.motifs)} motifs: with fewer than "
-            f"{FEWEST_TARGETS}, Tomtom's p-values depend strongly on which they are"
-        )
-    return known
 
 
 def _roles(options: FiltersOptions, model: Model, files: Mapping[str, Path]) -> dict[str, Path]:

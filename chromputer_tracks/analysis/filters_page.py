@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import jinja2
 from markupsafe import Markup
 
 from chromputer_tracks.analysis.figures_style import css
@@ -26,6 +25,7 @@ from chromputer_tracks.analysis.filters_results import (
     RANK_RULE,
     FilterResults,
 )
+from chromputer_tracks.analysis.pages import Page
 from chromputer_tracks.analysis.report_blocks import MISSING, Fact, number, signed
 from chromputer_tracks.intervals import format_region
 
@@ -121,23 +121,11 @@ def render_page(results: FilterResults, pictures: Mapping[str, str], version: st
         pictures: from :func:`~.filters_pictures.draw_pictures`.
         version: of this package, for the foot of the page.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("chromputer_tracks.analysis", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    # The figures and the style sheets are made by this package, with their texts escaped.
-    environment.filters["svg"] = Markup
-    styles = []
-    for name in ("report.css", "filters.css"):
-        source, _, _ = environment.loader.get_source(environment, name)  # type: ignore[union-attr]
-        styles.append(source)
+    page = Page("filters.html.j2")
     signals = [n for n in results.patches if results.item(n).kind == "signal"]
-    page = environment.get_template("filters.html.j2").render(
+    return page.render(
         title=results.spec.name,
-        style=Markup("\n".join(styles)),  # noqa: S704
+        style=page.own("report.css", "filters.css"),
         symbols=Markup(glyphs() + _symbols(results)),  # noqa: S704
         facts=_facts(results),
         sites=results.sites.rule,
@@ -154,7 +142,6 @@ def render_page(results: FilterResults, pictures: Mapping[str, str], version: st
         rules={"motifs": results.motif_rule, "patterns": PATCH_RULE, "ranking": RANK_RULE},
         version=version,
     )
-    return page.lstrip()
 
 
 def _facts(results: FilterResults) -> list[Fact]:

@@ -89,7 +89,8 @@ def use_threads(threads: int) -> None:
     if "numba" in sys.modules:
         import numba
 
-        numba.set_num_threads(min(threads, len(os.sched_getaffinity(0))))
+        most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+        numba.set_num_threads(min(threads, most))
     else:
         os.environ["NUMBA_NUM_THREADS"] = str(threads)
 

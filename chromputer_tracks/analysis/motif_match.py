@@ -11,12 +11,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.io.meme import MemeMotif
+from chromputer_tracks.inference.sample import Report
+from chromputer_tracks.io.meme import MemeMotif, read_meme
 
 JASPAR_TAXA = ("fungi", "vertebrates", "plants", "insects", "nematodes", "urochordates")
 """Taxa of JASPAR CORE with enough motifs for a background."""
@@ -64,6 +66,31 @@ class MotifMatch:
     def matrix(self) -> NDArray[np.float64]:
         """The target's matrix as it matches, float64 (4, width)."""
         return self.target.matrix[::-1, ::-1] if self.reverse else self.target.matrix
+
+
+def known_motifs(path: Path | None, taxon: str | None, report: Report) -> MotifSet | None:
+    """What patterns are matched to, as ``--motifs`` and ``--jaspar`` say; None without either.
+
+    Args:
+        path: MEME file.
+        taxon: of JASPAR CORE.
+        report: told of a file with few motifs.
+
+    Raises:
+        InputError: both are given, or an unknown taxon.
+        FormatError: the file is no MEME file.
+    """
+    if path is not None and taxon is not None:
+        raise InputError("give either --motifs or --jaspar, not both")
+    if path is None:
+        return None if taxon is None else jaspar_motifs(taxon)
+    known = MotifSet(path.name, read_meme(path))
+    if len(known.motifs) < FEWEST_TARGETS:
+        report.note(
+            f"note: {path} has {len(known.motifs)} motifs: with fewer than {FEWEST_TARGETS}, "
+            f"Tomtom's p-values depend strongly on which they are"
+        )
+    return known
 
 
 def jaspar_motifs(taxon: str) -> MotifSet:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
@@ -17,6 +16,7 @@ from chromputer_tracks.analysis.motif_files import says
 from chromputer_tracks.analysis.motif_logos import aligned_logo, pattern_logo, small_logo
 from chromputer_tracks.analysis.motif_match import MotifMatch
 from chromputer_tracks.analysis.motif_results import LabelResult, PatternResult, outcome
+from chromputer_tracks.analysis.pages import Page
 from chromputer_tracks.analysis.report_blocks import MISSING, Fact, signed
 
 PAGE = "motifs.html"
@@ -117,20 +117,8 @@ class LabelSection:
 
 def render_page(data: PageData) -> str:
     """The page, HTML5; every text is escaped, and nothing is loaded from elsewhere."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("chromputer_tracks.analysis", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    # The pictures and the style sheets are made by this package, with their texts escaped.
-    environment.filters["svg"] = Markup
-    style = "\n".join(
-        environment.loader.get_source(environment, name)[0]  # type: ignore[union-attr]
-        for name in ("report.css", "motifs.css")
-    )
-    page = environment.get_template("motifs.html.j2").render(
+    page = Page("motifs.html.j2")
+    return page.render(
         title=", ".join(result.label for result in data.results),
         facts=_facts(data),
         sections=[_section(result, data) for result in data.results],
@@ -138,10 +126,9 @@ def render_page(data: PageData) -> str:
         q=f"{data.q:g}",
         settings=data.record,
         glyphs=Markup(glyphs()),  # noqa: S704
-        style=Markup(style),  # noqa: S704
+        style=page.own("report.css", "motifs.css"),
         version=__version__,
     )
-    return page.lstrip()
 
 
 def _facts(data: PageData) -> list[Fact]:

@@ -24,10 +24,9 @@ from chromputer_tracks.analysis.motif_discovery import (
 from chromputer_tracks.analysis.motif_files import RESULT, write_files
 from chromputer_tracks.analysis.motif_hits import WEAKEST, Windows, find_hits
 from chromputer_tracks.analysis.motif_match import (
-    FEWEST_TARGETS,
     MotifMatch,
     MotifSet,
-    jaspar_motifs,
+    known_motifs,
     match_motifs,
 )
 from chromputer_tracks.analysis.motif_page import PAGE, PageData, render_page
@@ -50,7 +49,6 @@ from chromputer_tracks.io.contributions import (
     explained_labels,
     read_contributions,
 )
-from chromputer_tracks.io.meme import read_meme
 from chromputer_tracks.io.staging import Staging
 
 KIND = "motifs"
@@ -99,7 +97,11 @@ def find_motifs(options: MotifsOptions, report: Report) -> MotifsRun:
         use_threads(options.threads)
     with ExitStack() as stack:
         folders = _folders(options)
-        known = _known_motifs(options, report)
+        known = known_motifs(options.motifs, options.jaspar, report)
+        if known is None:
+            report.note(
+                "note: neither --motifs nor --jaspar: patterns are not matched to known motifs"
+            )
         earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
         with Checksums(_roles(options, folders)) as checksums:
             inputs = checksums.result()
@@ -200,23 +202,6 @@ def _folders(options: MotifsOptions) -> dict[str, Path]:
             f"{', '.join(there)}"
         )
     return {name: there[name] for name in dict.fromkeys(options.heads)} or there
-
-
-def _known_motifs(options: MotifsOptions, report: Report) -> MotifSet | None:
-    if options.motifs is not None and options.jaspar is not None:
-        raise InputError("give either --motifs or --jaspar, not both")
-    if options.jaspar is not None:
-        return jaspar_motifs(options.jaspar)
-    if options.motifs is None:
-        report.note("note: neither --motifs nor --jaspar: patterns are not matched to known motifs")
-        return None
-    known = MotifSet(options.motifs.name, read_meme(options.motifs))
-    if len(known.motifs) < FEWEST_TARGETS:
-        report.note(
-            f"note: {options.motifs} has {len(known.motifs)} motifs: with fewer than "
-            f"{FEWEST_TARGETS}, Tomtom's p-values depend strongly on which they are"
-        )
-    return known
 
 
 def _roles(options: MotifsOptions, folders: Mapping[str, Path]) -> dict[str, Path]:

@@ -12,11 +12,9 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
 from chromputer_tracks import __version__
 from chromputer_tracks.analysis.figures_style import css
+from chromputer_tracks.analysis.pages import Page
 from chromputer_tracks.analysis.quiz import Asked, Quiz
 from chromputer_tracks.analysis.quiz_options import shown_vplot
 from chromputer_tracks.analysis.quiz_pictures import EDGES, color_table
@@ -104,28 +102,14 @@ def _estimate(item: Estimate) -> dict[str, float]:
 
 def render_quiz(quiz: Quiz) -> str:
     """The page, HTML5; every text of ``quiz`` is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("chromputer_tracks.analysis", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-
-    def own(names: tuple[str, ...]) -> Markup:
-        parts = [environment.loader.get_source(environment, name)[0] for name in names]  # type: ignore[union-attr]
-        # These files are this package's.
-        return Markup("\n".join(parts))  # noqa: S704
-
-    page = environment.get_template("quiz.html.j2").render(
+    page = Page("quiz.html.j2")
+    return page.render(
         quiz=quiz,
         payload=payload(quiz),
-        style=own(_STYLES),
-        script=own(_SCRIPTS),
+        style=page.own(*_STYLES),
+        script=page.own(*_SCRIPTS),
         version=__version__,
     )
-    return page.lstrip()
 
 
 def write_quiz(path: Path, quiz: Quiz) -> None:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jinja2
-from markupsafe import Markup
-
 from chromputer_tracks import __version__
+from chromputer_tracks.analysis.pages import Page
 from chromputer_tracks.analysis.report_data import (
     DatasetReport,
     Depth,
@@ -51,24 +49,14 @@ def render_report(data: ReportData) -> str:
 
     Every text of ``data`` is escaped; nothing in it can bring markup into the page.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("chromputer_tracks.analysis", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    # The figures and the style sheet are made by this package, with their texts escaped.
-    environment.filters["svg"] = Markup
-    style, _, _ = environment.loader.get_source(environment, "report.css")  # type: ignore[union-attr]
-    page = environment.get_template("report.html.j2").render(
+    page = Page("report.html.j2")
+    return page.render(
         data=data,
         kind=_KINDS[data.kind],
         sections=sections(data),
-        style=Markup(style),  # noqa: S704
+        style=page.own("report.css"),
         version=__version__,
     )
-    return page.lstrip()
 
 
 def write_report(path: Path, data: ReportData) -> None:

@@ -51,7 +51,7 @@ from chromputer_tracks.tracks.explain_record import (
     ExplainOptions,
     label_record,
     roles,
-    run_record,
+    explain_record,
 )
 from chromputer_tracks.tracks.explain_sites import (
     Candidates,
@@ -146,7 +146,7 @@ def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
             name: label_record(summary, len(found[name].sites), model.spec, weights[name])
             for name, summary in labels.items()
         }
-        record = run_record(
+        record = explain_record(
             options, model, explainer, sizes, sample, checksums.result(), records, outputs,
             started, stages,
         )  # fmt: skip

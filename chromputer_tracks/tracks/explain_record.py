@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.inference.explain import DEFAULT_REFERENCES, Explainer, Method
-from chromputer_tracks.inference.provenance import versions
 from chromputer_tracks.inference.registry import Model
-from chromputer_tracks.inference.sample import Sample, SampleFiles, assay_record
+from chromputer_tracks.inference.run_record import run_record
+from chromputer_tracks.inference.sample import Sample, SampleFiles
 from chromputer_tracks.inference.session import ProviderChoice
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes
@@ -109,7 +108,7 @@ def label_record(
     return asdict(summary) | {"candidates": candidates, "weights": listed}
 
 
-def run_record(
+def explain_record(
     options: ExplainOptions,
     model: Model,
     explainer: Explainer,
@@ -135,30 +134,11 @@ def run_record(
         started: when.
         stages: times.
     """
-    spec, session = model.spec, explainer.session
-    inputs = dict(checksums)
+    spec = model.spec
     named = ("method", "references", "seed", "baseline", "merge", "step", "max_sites", "chroms")
-    return {
-        "kind": KIND,
-        "command": shlex.join(options.command),
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
-        "versions": versions(),
-        "provider": {
-            "name": explainer.provider,
-            "reason": session.reason,
-            "threads": session.threads,
-        },
-        "model": {"name": model.name, **inputs.pop("model"), "explain": inputs.pop("explain")},
-        "inputs": inputs,
-        "genome": {
-            "contigs": len(sizes),
-            "bases": sizes.total,
-            "digest": sizes.digest(),
-            "model_assembly": spec.assembly,
-            "same_as_model": sizes.digest() == spec.sizes_digest,
-        },
-        "assays": {name: assay_record(source) for name, source in sample.assays.items()},
+    return run_record(
+        KIND, options.command, started, model, explainer.session, sizes, sample, checksums
+    ) | {
         "sites": "calls" if options.regions is None else "regions",
         **{name: getattr(options, name) for name in named},
         "fragment_options": asdict(options.sample.fragment_options),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,15 +17,15 @@ from chromputer_tracks.inference.genome import (
     predict_regions,
     region_bins,
 )
-from chromputer_tracks.inference.provenance import Checksums, versions, write_run_json
+from chromputer_tracks.inference.provenance import Checksums, write_run_json
 from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.run_folder import output_folder, remove_stale
+from chromputer_tracks.inference.run_record import run_record
 from chromputer_tracks.inference.sample import (
     Report,
     SampleFiles,
     announce,
     assay_files,
-    assay_record,
     open_sample,
 )
 from chromputer_tracks.inference.session import ProviderChoice, open_session
@@ -146,27 +145,9 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
         with stages.phase("finishing tracks"):
             writing.close()
         outputs = sorted(str(path.relative_to(options.out)) for path in writer.outputs)
-        record: dict[str, Any] = {
-            "kind": KIND,
-            "command": shlex.join(options.command),
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
-            "versions": versions(),
-            "provider": {
-                "name": session.provider,
-                "reason": session.reason,
-                "threads": session.threads,
-            },
-            "model": {"name": model.name, **inputs.pop("model")},
-            "inputs": inputs,
-            "genome": {
-                "contigs": len(sizes),
-                "bases": sizes.total,
-                "digest": sizes.digest(),
-                "model_assembly": model.spec.assembly,
-                "same_as_model": sizes.digest() == model.spec.sizes_digest,
-            },
-            "assays": {name: assay_record(source) for name, source in sample.assays.items()},
+        record = run_record(
+            KIND, options.command, started, model, session, sizes, sample, inputs
+        ) | {
             "options": _option_record(options),
             "predicted_bases": total,
             "summary": asdict(writer.summary),

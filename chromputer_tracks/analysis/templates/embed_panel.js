@@ -30,7 +30,8 @@ class Sites {
     this.data = data;
     this.count = data.x.length;
     this.cluster = data.colorings.find((one) => one.key === "cluster");
-    this.state = data.states ? data.colorings.find((one) => one.key === "state") : null;
+    this.state = data.states.length ? data.colorings.find((one) => one.key === "state") : null;
+    this.others = data.labels.flatMap((_, row) => (data.states.includes(row) ? [] : [row]));
     this.columns = data.colorings.filter((one) => one.group === "column");
   }
 
@@ -117,14 +118,13 @@ class Sites {
     const { data, state } = this;
     const lines = [make("p", "where", this.locus(i)), make("p", "what", this.about(i))];
     if (state) {
-      const code = state.codes[i];
+      const code = state.codes[i], share = data.values[data.states[code]][i];
       lines.push(make("p", "what", [
-        swatch(state.colors[code]), `${state.names[code]} ${state.titles[code]} (${data.values[code][i].toFixed(2)})`,
+        swatch(state.colors[code]), `${state.names[code]} ${state.titles[code]} (${share.toFixed(2)})`,
       ]));
     }
-    const rest = data.labels.map((_, row) => row).slice(data.states);
     const strength = (row) => data.values[row][i] / data.labels[row].top;
-    const top = rest.sort((a, b) => strength(b) - strength(a)).slice(0, 4);
+    const top = this.others.slice().sort((a, b) => strength(b) - strength(a)).slice(0, 4);
     if (top.length) lines.push(make("dl", "bars", this.bars(top, i)));
     return lines;
   }
@@ -138,17 +138,14 @@ class Sites {
     if (data.ucsc) {
       acts.push(make("a", "", "Open at UCSC", { href: this.ucsc(i), target: "_blank", rel: "noopener" }));
     }
-    const rows = data.labels.map((_, row) => row);
     const parts = [
       make("p", "where", this.locus(i)),
       make("p", "what", this.about(i)),
       make("div", "acts", acts),
     ];
     const bars = [];
-    if (data.states) bars.push(make("dt", "head", "states"), ...this.bars(rows.slice(0, data.states), i));
-    if (data.labels.length > data.states) {
-      bars.push(make("dt", "head", "labels"), ...this.bars(rows.slice(data.states), i));
-    }
+    if (data.states.length) bars.push(make("dt", "head", "states"), ...this.bars(data.states, i));
+    if (this.others.length) bars.push(make("dt", "head", "labels"), ...this.bars(this.others, i));
     parts.push(make("dl", "bars", bars));
     const columns = this.columns.filter((one) => one.key !== "name" && one.key !== "strand");
     if (columns.length) {

@@ -1,0 +1,40 @@
+"""Self-contained HTML pages from this package's templates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+
+class Page:
+    """A template of :mod:`chromputer_tracks.analysis`; every text that it is given is escaped.
+
+    Args:
+        template: its file name.
+    """
+
+    def __init__(self, template: str) -> None:
+        self._loader = jinja2.PackageLoader("chromputer_tracks.analysis", "templates")
+        environment = jinja2.Environment(
+            loader=self._loader,
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+        # Figures are made by this package, with their texts escaped.
+        environment.filters["svg"] = Markup
+        self._environment = environment
+        self._template = environment.get_template(template)
+
+    def own(self, *names: str) -> Markup:
+        """Style sheets or scripts of this package, one after the other, as they are."""
+        parts = [self._loader.get_source(self._environment, name)[0] for name in names]
+        return Markup("\n".join(parts))  # noqa: S704
+
+    def render(self, **values: Any) -> str:
+        """The page, HTML5."""
+        return self._template.render(**values).lstrip()

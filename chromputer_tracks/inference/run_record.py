@@ -1,0 +1,66 @@
+"""What every command that runs a model says in ``run.json``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from chromputer_tracks.inference.provenance import versions
+from chromputer_tracks.inference.registry import Model
+from chromputer_tracks.inference.sample import Sample, assay_record
+from chromputer_tracks.inference.session import Session
+from chromputer_tracks.intervals import ChromSizes
+
+GRAPHS = ("model", "explain")
+"""Roles of the model's own files among the checksums."""
+
+
+def run_record(
+    kind: str,
+    command: Sequence[str],
+    started: datetime,
+    model: Model,
+    session: Session,
+    sizes: ChromSizes,
+    sample: Sample,
+    checksums: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The part of a run's record that all commands share.
+
+    Args:
+        kind: the command.
+        command: the command line.
+        started: when.
+        model: what ran.
+        session: on what.
+        sizes: the genome's contigs.
+        sample: the open sample.
+        checksums: path, size and SHA-256 of the files by role, of :data:`GRAPHS` among them.
+    """
+    graph = dict(checksums["model"])
+    if "explain" in checksums:
+        graph["explain"] = checksums["explain"]
+    return {
+        "kind": kind,
+        "command": shlex.join(command),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
+        "versions": versions(),
+        "provider": {
+            "name": session.provider,
+            "reason": session.reason,
+            "threads": session.threads,
+        },
+        "model": {"name": model.name, **graph},
+        "inputs": {role: item for role, item in checksums.items() if role not in GRAPHS},
+        "genome": {
+            "contigs": len(sizes),
+            "bases": sizes.total,
+            "digest": sizes.digest(),
+            "model_assembly": model.spec.assembly,
+            "same_as_model": sizes.digest() == model.spec.sizes_digest,
+        },
+        "assays": {name: assay_record(source) for name, source in sample.assays.items()},
+    }
