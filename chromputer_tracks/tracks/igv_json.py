@@ -1,0 +1,93 @@
+"""Sessions of igv.js, which newer versions of IGV desktop read, too."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from chromputer_tracks.intervals import Interval, format_region
+from chromputer_tracks.io.bed import Rgb
+from chromputer_tracks.tracks.igv_genome import BrowserGenome
+from chromputer_tracks.tracks.igv_tracks import BrowserTrack
+
+Url = Callable[[Path], str]
+"""Where a browser finds a file."""
+
+_TYPES = {"bigwig": "wig"}
+_GRAPHS = {"importance": "dynseq"}
+_MARGIN = 4
+"""Pixels above features."""
+
+
+def igv_js_session(
+    genome: BrowserGenome, tracks: Sequence[BrowserTrack], locus: Interval, url: Url
+) -> dict[str, Any]:
+    """A session as ``igv.createBrowser`` takes it, ready for JSON.
+
+    The keys are those of the igv.js manual (https://igv.org/doc/igvjs).
+
+    Args:
+        genome: the reference.
+        tracks: from top to bottom.
+        locus: shown first.
+        url: of a file.
+    """
+    reference = {
+        "id": genome.name,
+        "name": genome.name,
+        "fastaURL": url(genome.fasta),
+        "indexURL": url(genome.fai),
+    }
+    if genome.gzi is not None:
+        reference["compressedIndexURL"] = url(genome.gzi)
+    return {
+        "reference": reference,
+        "locus": format_region(locus),
+        "tracks": [_track(track, place, url) for place, track in enumerate(tracks, 1)],
+    }
+
+
+def _track(track: BrowserTrack, order: int, url: Url) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": track.name,
+        "type": _TYPES.get(track.format, "annotation"),
+        "format": track.format,
+        "url": url(track.path),
+        "order": order,
+        "height": track.height,
+        # igv.js shows it as HTML.
+        "description": html.escape(track.about),
+    }
+    if track.index is not None:
+        found["indexURL"] = url(track.index)
+    elif found["type"] == "annotation" and track.format != "bigbed":
+        found["indexed"] = False
+    if track.color is not None:
+        found["color"] = rgb(track.color)
+    if found["type"] == "annotation":
+        added = track.kind == "features"
+        found["displayMode"] = "EXPANDED" if added else "COLLAPSED"
+        found["searchable"] = added
+        if not added:
+            # One row fills the track; the names of calls, all the same, fall below it.
+            found["margin"] = _MARGIN
+            found["expandedRowHeight"] = track.height - _MARGIN
+        return found
+    found["graphType"] = _GRAPHS.get(track.kind, "bar")
+    found["windowFunction"] = "mean"
+    if track.negative is not None:
+        found["altColor"] = rgb(track.negative)
+    if track.limits is None:
+        found["autoscale"] = True
+    else:
+        found["min"], found["max"] = track.limits
+    if track.scale_group:
+        found["autoscaleGroup"] = track.scale_group
+    return found
+
+
+def rgb(color: Rgb) -> str:
+    """The colour as CSS writes it."""
+    return f"rgb({','.join(map(str, color))})"
