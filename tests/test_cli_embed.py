@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import onnx
 import pytest
 from predict_command import toy_inputs
 from tiny_models import EDGES, WINDOW, tiny_spec, weights, write_linear_model
@@ -50,6 +51,16 @@ def bed(tmp_path: Path) -> Path:
     path = tmp_path / "sites.bed"
     path.write_text(BED)
     return path
+
+
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory: pytest.TempPathFactory, toy: ToyGenome) -> Path:
+    """The sites of :data:`BED`, in two clusters."""
+    folder = tmp_path_factory.mktemp("mapped")
+    path = folder / "sites.bed"
+    path.write_text(BED)
+    inputs = toy_inputs(folder, toy)
+    return runs(inputs, "--regions", str(path), "--color-by", "kind", "--clusters", "2")
 
 
 def embed(inputs: dict[str, Path], *more: str) -> Result:
@@ -123,8 +134,8 @@ def slow_probabilities(logits: np.ndarray) -> np.ndarray:
     return np.concatenate([states / states.sum(), 1 / (1 + np.exp(-values[3:]))])
 
 
-def test_rows_are_the_network_s(inputs: dict[str, Path], toy: ToyGenome, bed: Path) -> None:
-    out = runs(inputs, "--regions", str(bed), "--color-by", "kind", "--clusters", "2")
+def test_rows_are_the_network_s(mapped: Path, toy: ToyGenome) -> None:
+    out = mapped
     assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, "run.json"])
     record = json.loads((out / "run.json").read_text())
     density = record["assays"]["atac"]["per_kb"]
@@ -163,9 +174,8 @@ def test_rows_are_the_network_s(inputs: dict[str, Path], toy: ToyGenome, bed: Pa
     assert record["clusters"]["number"] == 2 and sum(record["clusters"]["sites"]) == 6
 
 
-def test_the_page_holds_the_numbers_of_the_table(inputs: dict[str, Path], bed: Path) -> None:
-    out = runs(inputs, "--regions", str(bed), "--color-by", "score", "--clusters", "3")
-    rows, data = table(out / "sites.tsv"), payload(out)
+def test_the_page_holds_the_numbers_of_the_table(mapped: Path) -> None:
+    rows, data = table(mapped / "sites.tsv"), payload(mapped)
     for key, column in (("x", "x"), ("y", "y"), ("start", "start"), ("end", "end")):
         assert data[key] == [float(row[column]) for row in rows]
     assert data["names"] == [row["name"] for row in rows]
@@ -184,10 +194,10 @@ def test_the_page_holds_the_numbers_of_the_table(inputs: dict[str, Path], bed: P
     assert colorings["score"]["values"] == [5, 7, 9, 1, 2, 3]
     assert colorings["TF1"]["output"] == 3
     assert colorings["kind"]["names"] == ["x", "y", "no value"]
-    assert data["key"] == "score"
+    assert data["key"] == "kind" and data["states"] == [0, 1, 2]
     # The toy genome is not at UCSC.
     assert data["ucsc"] == ""
-    clusters = table(out / "clusters.tsv")
+    clusters = table(mapped / "clusters.tsv")
     counts = [sum(row["cluster"] == one["cluster"] for row in rows) for one in clusters]
     assert counts == [int(one["sites"]) for one in clusters]
     for one in clusters:
@@ -223,9 +233,8 @@ class Outside(HTMLParser):
         self.text.append(data)
 
 
-def test_the_page_stands_alone_and_is_safe(inputs: dict[str, Path], bed: Path) -> None:
-    out = runs(inputs, "--regions", str(bed))
-    page = (out / "map.html").read_text(encoding="utf-8")
+def test_the_page_stands_alone_and_is_safe(mapped: Path) -> None:
+    page = (mapped / "map.html").read_text(encoding="utf-8")
     parser = Outside()
     parser.feed(page)
     assert parser.loads == []
@@ -240,14 +249,14 @@ def test_the_page_stands_alone_and_is_safe(inputs: dict[str, Path], bed: Path) -
     assert set(re.findall(r'(?<!\.)get\("([^"]+)"\)', script)) <= ids
 
 
-def test_pictures_and_bed(inputs: dict[str, Path], toy: ToyGenome, bed: Path) -> None:
-    out = runs(inputs, "--regions", str(bed), "--color-by", "TF1", "--clusters", "2")
+def test_pictures_and_bed(mapped: Path, toy: ToyGenome) -> None:
+    out = mapped
     for name in ("map", "clusters"):
         assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG\r\n")
         root = ElementTree.fromstring((out / f"{name}.svg").read_text(encoding="utf-8"))
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
     text = (out / "map.svg").read_text(encoding="utf-8")
-    assert "probability of TF1" in text and "6 sites" in text
+    assert "6 sites by kind" in text and "x (3)" in text and "no value (1)" in text
     found = read_bed(out / "clusters.bed", toy.sizes, require_sorted=True)
     rows = table(out / "sites.tsv")
     places = sorted((row["chrom"], int(row["start"]), int(row["end"])) for row in rows)
@@ -269,12 +278,9 @@ def fragments(toy: ToyGenome, chrom: str) -> Iterator[tuple[int, int]]:
         yield (s + e) // 2, e - s
 
 
-def test_mean_vplots_of_clusters_against_slow_loops(
-    inputs: dict[str, Path], toy: ToyGenome, bed: Path
-) -> None:
-    out = runs(inputs, "--regions", str(bed), "--clusters", "2")
-    rows = table(out / "sites.tsv")
-    with np.load(out / "clusters.npz") as arrays:
+def test_mean_vplots_of_clusters_against_slow_loops(mapped: Path, toy: ToyGenome) -> None:
+    rows = table(mapped / "sites.tsv")
+    with np.load(mapped / "clusters.npz") as arrays:
         edges, found = arrays["length_edges.atac"], arrays["vplot.atac"]
         window = int(arrays["window"])
     assert window == WINDOW and found.shape == (2, len(edges) - 1, window // 10)
@@ -334,6 +340,13 @@ def test_elements_are_the_states_that_predict_finds(inputs: dict[str, Path]) -> 
     assert payload(out)["names"] == []
 
 
+def test_a_label_colours_the_map(inputs: dict[str, Path], bed: Path) -> None:
+    out = runs(inputs, "--regions", str(bed), "--color-by", "TF1", "--strands", "forward")
+    assert "probability of TF1" in (out / "map.svg").read_text(encoding="utf-8")
+    assert payload(out)["key"] == "TF1"
+    assert json.loads((out / "run.json").read_text())["sites"]["strands"] == "forward"
+
+
 def test_elements_of_a_region(inputs: dict[str, Path]) -> None:
     out = runs(inputs, "--chrom", "chr10", "--chrom", "chr2:1,001-2,000", "--method", "pca")
     found = {row["chrom"] for row in table(out / "sites.tsv")}
@@ -370,6 +383,15 @@ def test_a_model_of_dna_alone_has_no_vplots(tmp_path: Path, toy: ToyGenome, bed:
     with np.load(out / "clusters.npz") as arrays:
         assert list(arrays) == []
     assert "V-plot" not in re.sub(r"<script.*", "", (out / "map.html").read_text(), flags=re.S)
+
+
+def test_a_graph_without_an_embedding_is_refused(inputs: dict[str, Path]) -> None:
+    path = inputs["model"] / "predict.onnx"
+    model = onnx.load(path)
+    del model.graph.node[-1], model.graph.output[-1]
+    onnx.save(model, path)
+    message = fails(inputs)
+    assert "predict.onnx gives no embedding: train or export the model again" in message
 
 
 def test_refusals(inputs: dict[str, Path], tmp_path: Path, bed: Path) -> None:

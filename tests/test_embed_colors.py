@@ -102,6 +102,18 @@ def test_values_of_continuous_labels_have_their_own_scale() -> None:
     np.testing.assert_allclose((x.low, x.high), np.percentile(values, (1, 99)))
 
 
+def test_labels_of_one_name_go_by_head() -> None:
+    label = Label("S1", "again", (0, 0, 0))
+    heads = (*SPEC.heads[:1], HeadSpec("binary", "more", (label, Label("state", "x", (1, 1, 1)))))
+    spec = tiny_spec(heads=heads)
+    assert coloring_keys(spec, ()) == [
+        "state", "cluster", "S0", "chromatin.S1", "S2", "more.S1", "more.state",
+    ]  # fmt: skip
+    assert resolve_key("more.S1", spec, ()) == "more.S1"
+    with pytest.raises(InputError, match="--color-by S1: .*chromatin.S1"):
+        resolve_key("S1", spec, ())
+
+
 def test_keys_of_columns(tmp_path: Path) -> None:
     header = "#chrom\tstart\tend\tgene\tscore\tstrand\tTF1\n"
     table = sites(tmp_path, ["a"], ["1"], ["+"], ["x"], header=header)

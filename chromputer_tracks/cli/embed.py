@@ -200,9 +200,7 @@ def _summary(result: EmbedResult, console: Console) -> None:
             shares = [(states[row].name, f"{summary.states[row]:.0%}") for row in order]
             cells.append(", ".join(f"{name} {share}" for name, share in shares if share != "0%"))
         labels = summary.enriched[:_SHOWN]
-        cells.append(
-            ", ".join(f"{item.labels[row].name} ×{summary.folds[row]:.1f}" for row in labels)
-        )
+        cells.append(", ".join(f"{item.names[row]} ×{summary.folds[row]:.1f}" for row in labels))
         table.add_row(*cells, loci[summary.medoids[0]])
     console.print(table)
     console.print(
