@@ -1,13 +1,22 @@
 """TF-MoDISco on planted motifs: what is found, where, and the same each time."""
 
+import os
+import sys
+
 import h5py
+import numba
 import numpy as np
 import pytest
 from modiscolite.io import write_meme_from_h5
 from modiscolite.util import MemeDataType
 from planted_motifs import REB1, Genome, Plant
 
-from chromputer_tracks.analysis.motif_discovery import SeqletCount, count_seqlets, discover
+from chromputer_tracks.analysis.motif_discovery import (
+    SeqletCount,
+    count_seqlets,
+    discover,
+    use_threads,
+)
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.io.meme import read_meme
 
@@ -150,6 +159,21 @@ def test_the_count_is_what_modisco_uses(windows, capsys):
         max_seqlets_per_metacluster=20_000,
     )
     assert f"Using {positive.found} positive seqlets" in capsys.readouterr().out
+
+
+def test_threads_are_bounded_before_and_after_numba_is_there(monkeypatch):
+    before = numba.get_num_threads()
+    try:
+        use_threads(1)
+        assert numba.get_num_threads() == 1
+        use_threads(10_000)
+        assert numba.get_num_threads() == numba.config.NUMBA_NUM_THREADS
+    finally:
+        numba.set_num_threads(before)
+    monkeypatch.setenv("NUMBA_NUM_THREADS", str(numba.config.NUMBA_NUM_THREADS))
+    monkeypatch.delitem(sys.modules, "numba")
+    use_threads(3)
+    assert os.environ["NUMBA_NUM_THREADS"] == "3"
 
 
 @pytest.mark.parametrize("window", [59, 261])
