@@ -79,7 +79,7 @@ def embed(
     color_by: Annotated[
         str | None,
         typer.Option(
-            metavar="state|cluster|LABEL|COLUMN",
+            metavar="NAME",
             help="Colour of map.png and map.svg, and the first of the page: the predicted state, "
             "the cluster, the probability of a label, or a column of the BED by its number, its "
             "name (name, score, strand) or its header's. Default: state, or cluster.",
@@ -188,7 +188,7 @@ def _summary(result: EmbedResult, console: Console) -> None:
     table = Table()
     table.add_column("cluster", no_wrap=True)
     table.add_column("sites", justify="right")
-    table.add_column("stability", justify="right")
+    table.add_column("stable", justify="right")
     if states:
         table.add_column("states")
     table.add_column("enriched labels")
