@@ -64,7 +64,10 @@ def motifs(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Find the motifs that recur in contributions, name them, and list their instances."""
+    """Find the motifs that recur in contributions, name them, and list their instances.
+
+    The first run in an installation compiles its libraries, for a minute or two.
+    """
     from chromputer_tracks.cli.console import Reporter
     from chromputer_tracks.cli.requirements import MOTIFS, require
 
