@@ -9,6 +9,8 @@ from chromputer_tracks.tracks.hub_text import LONG, SHORT, Names, Settings, shor
 from chromputer_tracks.tracks.hub_tracks import COMPOSITE, Range, Track
 
 _AXES = ("dimX", "dimY", "dimA", "dimB")
+_CHECKED = {"dimA": "dimensionAchecked", "dimB": "dimensionBchecked"}
+"""Settings of what is chosen at first in a list beside the matrix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +72,20 @@ def composite(
         )
     tags = [_tags(group, members, place) for place, group in enumerate(groups)]
     used = [place for place, found in enumerate(tags) if len(found) > 1]
-    axes = dict(zip(_AXES, (groups[place].tag for place in reversed(used)), strict=False))
+    axes = dict(zip(_AXES, reversed(used), strict=False))
     lists = list(axes)[2:]
     how = [
         (f"subGroup{number}", _declared(groups[place], tags[place]))
         for number, place in enumerate(used, 1)
     ]
-    how.append(("dimensions", " ".join(f"{axis}={tag}" for axis, tag in axes.items())))
+    dimensions = [f"{axis}={groups[place].tag}" for axis, place in axes.items()]
+    how.append(("dimensions", " ".join(dimensions)))
     if lists:
         how.append(("filterComposite", " ".join(lists)))
+    for axis in lists:
+        drawn = {member.choices[axes[axis]] for member in members if member.track.on}
+        first_tags = [tag for choice, tag in tags[axes[axis]].items() if choice in drawn]
+        how.append((_CHECKED[axis], " ".join(first_tags)))
     how.append(("dragAndDrop", "subTracks"))
     children = []
     for number, member in enumerate(members, 1):

@@ -76,7 +76,10 @@ def _explained(
     on: bool = True,
 ) -> Track:
     shown, letters = plan.shown(sample), item.kind == "sequence"
-    short = name if letters else f"{name} {item.name.split('.')[-1]}"
+    short = name
+    if not letters:
+        # Labels are short: sub, mono and di.
+        short += f" {item.name.split('.')[-1].removesuffix('nucleosomal')}"
     what = "importance of each base" if letters else item.name.replace(".", " ")
     return Track(
         plan.names.new(plan.model, item.name, name, shown),
@@ -106,7 +109,7 @@ def sites(plan: Plan) -> Track | None:
         )
         track = Track(
             plan.names.new(plan.model, "sites", name, shown),
-            with_sample(f"{name} sites", shown, SHORT),
+            with_sample(name if shown else f"{name} sites", shown, SHORT),
             with_sample(f"{name}: explained sites", shown, LONG),
             BIGBED6,
             file,
@@ -140,7 +143,7 @@ def coverage_track(
         what = "fragments over each base" if item.fragments is not None else "input signal"
         track = Track(
             names.new("coverage", item.assay, shown),
-            with_sample(item.assay, shown, SHORT),
+            with_sample(item.assay if shown else f"{item.assay} input", shown, SHORT),
             with_sample(f"{item.assay}: {what}", shown, LONG),
             BIGWIG,
             Coverage(f"{folders[sample]}/coverage.{item.assay}.bw", path, item),

@@ -81,6 +81,15 @@ class Coverage:
 HubFile = Kept | FromBed | Coverage
 
 
+def is_kept(item: HubFile) -> bool:
+    """Whether a file is shown as it is.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    return isinstance(item, Kept) or (isinstance(item, Coverage) and is_bigwig(item.path))
+
+
 def make_file(
     item: HubFile,
     path: Path,
@@ -108,14 +117,13 @@ def make_file(
     """
     if isinstance(item, FromBed):
         _make_bigbed(item, path, sizes)
-    elif isinstance(item, Coverage):
+        return
+    if isinstance(item, Coverage):
         _check_input(item)
-        if is_bigwig(item.path):
-            _keep(item.path, path, final, link=link)
-        else:
+        if not is_kept(item):
             _make_coverage(item, path, sizes, report, scratch)
-    else:
-        _keep(item.path, path, final, link=link)
+            return
+    _keep(item.path, path, final, link=link)
 
 
 def _keep(source: Path, path: Path, final: Path, *, link: bool) -> None:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from chromputer_tracks.spec import HeadSpec, Label
+from chromputer_tracks.spec import HeadSpec
 from chromputer_tracks.tracks.hub_composite import Member, SubGroup
 from chromputer_tracks.tracks.hub_explained import contributions, importance, sites
 from chromputer_tracks.tracks.hub_files import FromBed, calls_autosql
 from chromputer_tracks.tracks.hub_plan import DENSE, FREE, FULL, HIDE, Plan, color
 from chromputer_tracks.tracks.hub_text import LONG, SHORT, plain, with_sample
 from chromputer_tracks.tracks.hub_tracks import BIGBED9, BIGWIG, FOLDER, OVERLAY, Track
+
+KINDS = (
+    "states",
+    "state_probabilities",
+    "calls",
+    "probabilities",
+    "signals",
+    "importance",
+    "contributions",
+    "sites",
+)
+"""Kinds of tracks that a model's runs may make; each has a description page."""
 
 _PROBABILITY = (0.0, 1.0)
 _SCALED = (("autoScale", "off"), ("viewLimits", "0:1"), ("maxHeightPixels", "100:32:8"))
@@ -53,7 +65,7 @@ def _states(plan: Plan) -> Track | None:
         ("itemRgb", "on"),
         ("filterValues.name", ",".join(values)),
         ("filterLabel.name", "State"),
-        ("mouseOver", "$name, mean probability $score/1000"),
+        ("mouseOver", "${name}: mean probability ${score}/1000"),
     ]
     labels = ("Chromatin states", "Most likely chromatin state")
     return plan.composite("states", labels, members, (), settings)
@@ -84,7 +96,7 @@ def _state_probabilities(plan: Plan) -> Track | None:
         stacks.append(
             Track(
                 plan.names.new(page, shown) if len(samples) > 1 else name,
-                with_sample("States, prob.", shown, SHORT),
+                with_sample("Prob." if shown else "States, prob.", shown, SHORT),
                 with_sample("Probability of each chromatin state, stacked", shown, LONG),
                 BIGWIG,
                 children=tuple(
@@ -129,18 +141,18 @@ def _calls(plan: Plan) -> Track | None:
         target = plan.target(sample, run, name.removesuffix(".bed") + ".calls.bb")
         track = Track(
             plan.names.new(plan.model, "calls", label.name, shown),
-            with_sample(f"{label.name} calls", shown, SHORT),
+            with_sample(label.name if shown else f"{label.name} calls", shown, SHORT),
             with_sample(f"{label.title}: calls", shown, LONG),
             BIGBED9,
             FromBed(target, path, calls_autosql(label), overlap=False),
             settings=(color(label),),
         )
-        members.append(Member(track, (head.name, _key(head, label), sample.name)))
+        members.append(Member(track, (head.name, plan.key(head, label), sample.name)))
     settings = (
         *DENSE,
         ("itemRgb", "on"),
         ("thickDrawItem", "on"),
-        ("mouseOver", "$name, largest probability $score/1000"),
+        ("mouseOver", "${name}: largest probability ${score}/1000"),
     )
     return plan.composite(
         "calls", ("Calls", "Calls: where labels are at or above their thresholds"),
@@ -150,7 +162,7 @@ def _calls(plan: Plan) -> Track | None:
 
 def _probabilities(plan: Plan) -> Track | None:
     binary = list(plan.labels("binary"))
-    keys = list(dict.fromkeys(_key(head, label) for _, _, head, label in binary))
+    keys = list(dict.fromkeys(plan.key(head, label) for _, _, head, label in binary))
     first = plan.first(len(keys))
     members = []
     for sample, run, head, label in [*binary, *plan.labels("states")]:
@@ -166,9 +178,9 @@ def _probabilities(plan: Plan) -> Track | None:
             plan.file(sample, run, f"{'states' if states else head.name}/{label.name}.bw"),
             settings=(color(label), *line),
             limits=_PROBABILITY,
-            on=not binary or (not states and keys.index(_key(head, label)) < first),
+            on=not binary or (not states and keys.index(plan.key(head, label)) < first),
         )
-        members.append(Member(track, (head.name, _key(head, label), sample.name)))
+        members.append(Member(track, (head.name, plan.key(head, label), sample.name)))
     # Without other labels these are the states again, one by one.
     settings = (*(FULL if binary else HIDE), *_SCALED, ("windowingFunction", "maximum"))
     return plan.composite(
@@ -189,7 +201,7 @@ def _signals(plan: Plan) -> Track | None:
             plan.file(sample, run, f"{head.name}/{label.name}.bw"),
             settings=(color(label),),
         )
-        members.append(Member(track, (head.name, _key(head, label), sample.name)))
+        members.append(Member(track, (head.name, plan.key(head, label), sample.name)))
     settings = (*FULL, *FREE, ("windowingFunction", "mean"))
     return plan.composite(
         "signals", ("Predicted signals", "Predicted signals"),
@@ -197,15 +209,10 @@ def _signals(plan: Plan) -> Track | None:
     )  # fmt: skip
 
 
-def _key(head: HeadSpec, label: Label) -> str:
-    """Labels of different heads may have the same name."""
-    return f"{head.name}.{label.name}"
-
-
 def _heads(plan: Plan) -> tuple[SubGroup, SubGroup]:
     heads = plan.runs.spec.heads
     labels = {
-        _key(head, label): f"{label.name} {label.title}" if head.kind == "states" else label.title
+        plan.key(head, label): f"{label.name} " * (head.kind == "states") + label.title
         for head in heads
         for label in head.labels
     }

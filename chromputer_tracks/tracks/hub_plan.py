@@ -89,6 +89,11 @@ class Plan:
                     for sample, run in self.predicted():
                         yield sample, run, head, label
 
+    def key(self, head: HeadSpec, label: Label) -> str:
+        """A label's name, with its head's where another head has a label of that name."""
+        names = [item.name for other in self.runs.spec.heads for item in other.labels]
+        return label.name if names.count(label.name) == 1 else f"{head.name}.{label.name}"
+
     def page(self, kind: str) -> str:
         """Stem of the description page of a kind of track."""
         return identifier(self.model, kind)

@@ -228,6 +228,7 @@ def _read(folder: Path, models: _Models) -> Run:
             frozenset(record["outputs"]),
             tuple(_inputs(record)),
         )
+        _check_record(record)
         for label in run.labels():
             find_label(run.spec, label)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -235,6 +236,24 @@ def _read(folder: Path, models: _Models) -> Run:
             f"{path} is not the record of a run of this release ({error!r}): run the command again"
         ) from error
     return run
+
+
+def _check_record(record: Mapping[str, Any]) -> None:
+    """Raise ``KeyError`` where a figure is missing that a hub's pages show."""
+    needed: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
+        (record["versions"], ("chromputer-tracks",)),
+        (record, ("started",)),
+    ]
+    if record["kind"] == PREDICT_RUN:
+        needed.append((record["summary"], ("states", "calls")))
+    else:
+        needed.append((record, ("sites", "method", "references", "baseline", "merge")))
+        figures = ("sites", "candidates", "bases", "mean_logit", "shares")
+        needed += [(about, figures) for about in record["labels"].values()]
+    for about, keys in needed:
+        missing = [key for key in keys if key not in about]
+        if missing:
+            raise KeyError(missing[0])
 
 
 def _inputs(record: Mapping[str, Any]) -> Iterable[AssayInput]:

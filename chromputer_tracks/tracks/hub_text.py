@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from chromputer_tracks.intervals import Interval
+
 SHORT, LONG = 17, 76
 """Most characters of a track's short and long label."""
 HUB_SHORT, HUB_LONG = 19, 69
@@ -101,3 +103,8 @@ def stanza(settings: Settings, depth: int = 0) -> str:
 def file_text(stanzas: Iterable[str]) -> str:
     """A file of stanzas."""
     return "\n".join(stanzas)
+
+
+def browser_position(interval: Interval) -> str:
+    """A position as browsers and hubs write it: 1-based, both ends included."""
+    return f"{interval.chrom}:{interval.start + 1}-{interval.end}"
