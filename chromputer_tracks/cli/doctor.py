@@ -15,7 +15,7 @@ _OPTIONAL = {
     "lightning": "train",
     "onnx": "train",
     "onnxscript": "train",
-    "scipy": "train",
+    "scipy": "train,analysis",
     "pybedtools": "train",
     "tensorboard": "train",
     "jinja2": "train,analysis",

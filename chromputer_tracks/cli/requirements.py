@@ -26,9 +26,9 @@ TRAINING = (
 
 DRAWING = ("jinja2", "matplotlib")
 """Modules of the extra ``analysis`` that draw figures and pages."""
-MOTIFS = (*DRAWING, "logomaker", "memelite", "modiscolite", "pyjaspar")
+MOTIFS = (*DRAWING, "memelite", "modiscolite", "pyjaspar", "scipy")
 """Modules of the extra ``analysis`` that find and match motifs."""
-MAPS = (*DRAWING, "sklearn")
+MAPS = (*DRAWING, "sklearn", "scipy")
 """Modules of the extra ``analysis`` that lay out sites."""
 
 _PACKAGES = {"sklearn": "scikit-learn", "modiscolite": "modisco-lite"}
