@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from explain_oracle_networks import SMALL, Case, random_case, random_network
-from network_inputs import ATAC, CUTS, DNA_AND_SHAPE, MNASE, VALUES
+from network_inputs import ATAC, CUTS, DNA_AND_SHAPE, VALUES
 from numpy.typing import NDArray
 
 from chromputer_tracks.inference.session import Session, open_session
@@ -26,10 +27,12 @@ from chromputer_tracks.spec import (
     reference_name,
 )
 
+# An export takes many seconds, the more layers the more.
+CONFIG = replace(SMALL, dilations=(1,))
 KINDS = ("states", "binary", "continuous")
 CASES = {
-    "every kind of input": ((CUTS, ATAC, DNA_AND_SHAPE, MNASE), (3, 2, 1)),
-    "without sequence": ((ATAC, VALUES), (0, 1, 1)),
+    "every kind of input": ((CUTS, ATAC, DNA_AND_SHAPE), (3, 2, 1)),
+    "without sequence": ((VALUES,), (0, 1, 1)),
 }
 
 
@@ -45,7 +48,7 @@ def make_spec(items: tuple[InputSpec, ...], sizes: tuple[int, ...]) -> ModelSpec
         if count
     )
     return ModelSpec(
-        "toy", SMALL.window, SMALL.stride, 200, items, heads, "toy1", "0" * 64, {"train": ("a",)}
+        "toy", CONFIG.window, CONFIG.stride, 200, items, heads, "toy1", "0" * 64, {"train": ("a",)}
     )
 
 
@@ -53,10 +56,10 @@ def make_spec(items: tuple[InputSpec, ...], sizes: tuple[int, ...]) -> ModelSpec
 def exported(request, tmp_path_factory) -> tuple[Case, Session]:
     items, sizes = request.param
     folder: Path = tmp_path_factory.mktemp("model")
-    network = random_network(items, *sizes)
+    network = random_network(items, *sizes, config=CONFIG)
     difference = export_explain(network, make_spec(items, sizes), folder)
     assert 0 < difference < TOLERANCE
-    case = random_case(items, windows=6, references=20, network=network)
+    case = random_case(items, windows=6, references=20, network=network, config=CONFIG)
     return case, open_session(folder / EXPLAIN, "cpu", 1)
 
 
@@ -72,14 +75,14 @@ def run(
 
 
 def check(found: dict[str, NDArray[np.float32]], expected: dict[str, NDArray[np.float32]]) -> None:
-    """Within 1e-5 of the largest value of the same window."""
+    """Within 1e-5 of the largest value of the same window, or what is left of a difference."""
     for name, values in expected.items():
         assert found[name].shape == values.shape, name
         rows = (len(values), -1)
         largest = abs(values).reshape(rows).max(axis=1)
         error = abs(found[name] - values).reshape(rows).max(axis=1)
         assert (largest > 0).all(), name
-        assert (error <= 1e-5 * largest).all(), (name, error / largest)
+        assert (error <= 1e-5 * largest + 2e-7).all(), (name, error / largest)
 
 
 @pytest.mark.parametrize("references", [1, 2, 20])

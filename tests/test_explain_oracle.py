@@ -224,15 +224,21 @@ def exact(layer: nn.Module) -> None:
 @ORACLES
 @pytest.mark.parametrize("seed", range(3))
 def test_ties(oracle, seed):
-    """Where several places are the largest, the first carries all: repeats and even V-plots."""
+    """Where several places are the largest, the first carries all.
+
+    Repeats, of which the first window's, AT and CG, read the same on both strands; even V-plots.
+    """
     network = random_network((DNA, ATAC), seed=seed)
     network.trunks.apply(exact)
     case = random_case((DNA, ATAC), network=network, seed=seed)
     generator = torch.Generator().manual_seed(seed)
-    for arrays in (case.windows, case.references):
+    for palindrome, arrays in ((0, case.windows), (1, case.references)):
         repeated = torch.randint(4, (*arrays[0].shape[:-2], 5), generator=generator)
         bases = nn.functional.one_hot(repeated, 4).transpose(-1, -2).float()
         arrays[0] = bases.repeat(*[1] * (bases.dim() - 1), SMALL.window // 5)
+        arrays[0][:1] = 0
+        arrays[0][:1, ..., palindrome, ::2] = 1
+        arrays[0][:1, ..., 3 - palindrome, 1::2] = 1
         # Multiples of 5, the positions over which it is averaged first.
         arrays[1] = torch.full_like(arrays[1], 5.0 * len(arrays[1]))
         arrays[1][:, :, ::9] += 5
