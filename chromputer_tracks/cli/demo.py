@@ -16,6 +16,11 @@ def demo(
     ),
 ) -> None:
     """Predict chromatin states and TF binding of the yeast genome from real ATAC-seq that ships."""
+    import shlex
+    import shutil
+    import sys
+
+    from chromputer_tracks.cli.console import stderr_console
     from chromputer_tracks.cli.predict import run_predict
     from chromputer_tracks.inference.sample import SampleFiles
     from chromputer_tracks.tracks.predict import PredictOptions
@@ -29,6 +34,9 @@ def demo(
             command=("chromputer", "demo", "--out", str(out)),
         )
     )
+    # `make demo` runs the command of an environment that is not on PATH.
+    program = "chromputer" if shutil.which("chromputer") else sys.argv[0]
+    stderr_console().print(f"look at them: {shlex.join((program, 'view', str(out)))}")
 
 
 def example_folder() -> Path:

@@ -88,6 +88,7 @@ def _named(text: str) -> tuple[str, Path]:
 def _serve(shown: View, port: int, browser: bool, log_requests: bool, console: Console) -> None:
     """Serve until Ctrl-C."""
     import os
+    import platform
     import webbrowser
 
     from chromputer_tracks.tracks.view import open_server
@@ -95,12 +96,20 @@ def _serve(shown: View, port: int, browser: bool, log_requests: bool, console: C
     with open_server(shown, port, console.print if log_requests else None) as server:
         console.print(f"{len(shown.tracks)} tracks at {server.url} (Ctrl-C stops)")
         if "SSH_CONNECTION" in os.environ:
-            console.print(
-                f"from your own machine: ssh -L {server.port}:localhost:{server.port} this-machine"
-            )
-        elif browser:
+            to = f"{server.port}:localhost:{server.port}"
+            console.print(f"to see it from where you are: ssh -L {to} {platform.node()}")
+        elif browser and _has_display():
             webbrowser.open(server.url)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             console.print("\nStopped")
+
+
+def _has_display() -> bool:
+    """Whether a browser can open a window; else Python would start one in the terminal."""
+    import os
+    import sys
+
+    shown = ("DISPLAY", "WAYLAND_DISPLAY")
+    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in shown)

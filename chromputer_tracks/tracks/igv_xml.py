@@ -1,7 +1,10 @@
 """Sessions of IGV desktop.
 
 Elements and attributes are those that IGV itself writes and reads (version 8 of its sessions). A
-``Resource`` loads a file, a ``Track`` whose ``id`` is the resource's path says how it is shown.
+``Resource`` loads a file and names it, a ``Track`` whose ``id`` is the resource's path says how it
+is shown. IGV before 2.17 takes the first file with the path's last part for it; were names in
+tracks, it would give one label's name to the contributions of another. Letters (``DYNSEQ``) are
+drawn from 2.19.6 on, bars by older versions.
 """
 
 from __future__ import annotations
@@ -39,7 +42,9 @@ def igv_xml_session(
     )
     resources = ET.SubElement(session, "Resources")
     for track in tracks:
-        resource = ET.SubElement(resources, "Resource", path=url(track.path), type=track.format)
+        resource = ET.SubElement(
+            resources, "Resource", path=url(track.path), name=track.name, type=track.format
+        )
         if track.index is not None:
             resource.set("index", url(track.index))
     panel = ET.SubElement(session, "Panel", name="DataPanel")
@@ -69,7 +74,6 @@ def _track(panel: ET.Element, track: BrowserTrack, path: str, scale_group: str) 
         panel,
         "Track",
         id=path,
-        name=track.name,
         clazz=_DATA if data else _FEATURES,
         height=str(track.height),
         visible="true",

@@ -115,7 +115,8 @@ def _most_important(
                 start, end = max(0, centre - _FLANK), min(sizes[chrom], centre + _FLANK)
                 values = np.nan_to_num(file.values(chrom, start, end, numpy=True))
                 sums = np.convolve(values, np.ones(_MOTIF), "same")
-                moved.append((chrom, start + int(sums.argmax())))
+                # Of a contig shorter than a motif there are more sums than bases.
+                moved.append((chrom, min(start + int(sums.argmax()), end - 1)))
         finally:
             file.close()
     except RuntimeError as error:
