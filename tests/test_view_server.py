@@ -1,0 +1,283 @@
+"""The server over real sockets: ranges, what it refuses, many at once, files that change."""
+
+import http.client
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chromputer_tracks.errors import OutputError
+from chromputer_tracks.tracks.view_server import Content, ViewServer
+
+DATA = bytes(range(256)) * 4000 + b"end"
+"""More than one block of the server's."""
+NAME = "tracks/0/a b%20#?ü.bw"
+
+
+@contextmanager
+def serving(resources, log=None):
+    with ViewServer(resources, log=log) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "data.bw").write_bytes(DATA)
+    (folder / "empty.bed").write_bytes(b"")
+    (folder / "secret.txt").write_text("not served")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lines():
+    return []
+
+
+@pytest.fixture(scope="module")
+def server(folder, lines):
+    resources = {
+        "/": Content(b"<!DOCTYPE html>", "text/html; charset=utf-8"),
+        "/data.bw": folder / "data.bw",
+        "/empty.bed": folder / "empty.bed",
+        "/" + NAME: folder / "data.bw",
+    }
+    with serving(resources, lines.append) as server:
+        yield server
+
+
+def ask(server, path, method="GET", host=None, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    try:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        if host is not None:
+            given["Host"] = host
+        connection.request(method, path, headers=given)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+    finally:
+        connection.close()
+
+
+def raw(server, text):
+    """Send bytes as they are: clients mend paths before they send them."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(text)
+        received = b""
+        while block := connection.recv(65536):
+            received += block
+    return received
+
+
+def test_a_whole_file(server):
+    status, headers, body = ask(server, "/data.bw")
+    assert (status, body) == (200, DATA)
+    assert headers["Content-Length"] == str(len(DATA))
+    assert headers["Accept-Ranges"] == "bytes"
+    assert headers["Content-Type"] == "application/octet-stream"
+    assert "Content-Range" not in headers
+    assert "Content-Encoding" not in headers
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(first=st.integers(0, len(DATA) - 1), count=st.integers(1, 600_000))
+def test_ranges_are_slices(server, first, count):
+    status, headers, body = ask(server, "/data.bw", Range=f"bytes={first}-{first + count - 1}")
+    expected = DATA[first : first + count]
+    assert (status, body) == (206, expected)
+    last = first + len(expected) - 1
+    assert headers["Content-Range"] == f"bytes {first}-{last}/{len(DATA)}"
+    assert headers["Content-Length"] == str(len(expected))
+
+
+def test_the_last_bytes(server):
+    status, headers, body = ask(server, "/data.bw", Range="bytes=-3")
+    assert (status, body) == (206, b"end")
+    size = len(DATA)
+    assert headers["Content-Range"] == f"bytes {size - 3}-{size - 1}/{size}"
+
+
+def test_a_range_beyond_the_file(server):
+    status, headers, body = ask(server, "/data.bw", Range=f"bytes={len(DATA)}-")
+    assert (status, body) == (416, b"")
+    assert headers["Content-Range"] == f"bytes */{len(DATA)}"
+
+
+def test_an_empty_file(server):
+    assert ask(server, "/empty.bed")[::2] == (200, b"")
+    assert ask(server, "/empty.bed", Range="bytes=0-9")[0] == 416
+
+
+def test_several_ranges_give_the_whole_file(server):
+    assert ask(server, "/data.bw", Range="bytes=0-1,5-6")[::2] == (200, DATA)
+
+
+def test_head_gives_headers_alone(server):
+    status, headers, body = ask(server, "/data.bw", "HEAD", Range="bytes=0-9")
+    assert (status, body) == (200, b"")
+    assert headers["Content-Length"] == str(len(DATA))
+    assert ask(server, "/", "HEAD")[::2] == (200, b"")
+    assert ask(server, "/nothing", "HEAD")[::2] == (404, b"")
+
+
+def test_content_and_query(server):
+    for path in ("/", "/?", "/?a=b"):
+        assert ask(server, path)[::2] == (200, b"<!DOCTYPE html>")
+
+
+def test_names_are_percent_decoded_once(server):
+    assert ask(server, "/" + quote(NAME), Range="bytes=0-3")[::2] == (206, DATA[:4])
+    assert ask(server, "/" + quote(quote(NAME)))[0] == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/secret.txt",
+        "/../secret.txt",
+        "/data.bw/../secret.txt",
+        "/./data.bw",
+        "/%2e%2e/secret.txt",
+        "/..%2fsecret.txt",
+        "/%2fetc%2fpasswd",
+        "//etc/passwd",
+        "/etc/passwd",
+        "/data.bw%00.txt",
+        "/data.bw/",
+        "\\..\\secret.txt",
+        "http://127.0.0.1/data.bw",
+        "http://[bad/data.bw",
+        "data.bw",
+        "*",
+    ],
+)
+def test_nothing_else_is_sent(server, path):
+    answer = raw(
+        server, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+    )
+    assert answer.split(b" ", 2)[1] in (b"404", b"400"), answer[:200]
+    assert b"not served" not in answer
+    assert DATA[:64] not in answer
+
+
+@pytest.mark.parametrize("request_line", ["GET /data.bw", "GET  HTTP/1.1", "HEAD /data.bw"])
+def test_requests_without_a_version_get_nothing(server, request_line):
+    assert DATA[:64] not in raw(server, f"{request_line}\r\n\r\n".encode())
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+def test_other_methods_are_refused(server, method):
+    status, headers, body = ask(server, "/data.bw", method)
+    assert (status, body) == (405, b"")
+    assert headers["Allow"] == "GET, HEAD"
+
+
+def test_a_body_is_not_taken_for_a_request(server):
+    smuggled = b"GET /data.bw HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    head = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(smuggled)}\r\n\r\n"
+    answer = raw(server, head.encode() + smuggled)
+    assert answer.count(b"HTTP/1.1") == 1
+    assert answer.startswith(b"HTTP/1.1 405")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:8000", "localhost", "[::1]:9"])
+def test_this_machine_may_be_named_with_any_port(server, host):
+    assert ask(server, "/", host=host)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "", "10.0.0.1"]
+)
+def test_other_hosts_are_refused(server, host):
+    assert ask(server, "/data.bw", host=host)[0] == 403
+
+
+def test_pages_load_nothing_from_elsewhere(server):
+    _, headers, _ = ask(server, "/")
+    policy = dict(
+        part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";")
+    )
+    assert policy["default-src"] == policy["script-src"] == "'self'"
+    assert "http" not in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_many_connections_at_once(server):
+    def slow_client(first):
+        return ask(server, "/data.bw", Range=f"bytes={first}-{first + 99_999}")[2]
+
+    # One that says nothing must not hold up the others.
+    with socket.create_connection(("127.0.0.1", server.port)):
+        starts = range(0, 800_000, 20_000)
+        with ThreadPoolExecutor(16) as pool:
+            for first, body in zip(starts, pool.map(slow_client, starts), strict=True):
+                assert body == DATA[first : first + 100_000]
+
+
+def test_a_connection_serves_several_requests(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    for first in (0, 5, 10**6):
+        connection.request("GET", "/data.bw", headers={"Range": f"bytes={first}-{first + 2}"})
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (206, DATA[first : first + 3])
+    connection.close()
+
+
+def test_the_log_names_request_status_and_range(server, lines):
+    lines.clear()
+    ask(server, "/data.bw", Range="bytes=0-63")
+    ask(server, "/none")
+    raw(server, b"nonsense\x1b[2J\r\n\r\n")
+    assert lines[:2] == ["'GET /data.bw HTTP/1.1' 206 bytes=0-63", "'GET /none HTTP/1.1' 404"]
+    assert lines[2].startswith("'nonsense\\x1b[2J' 400")
+
+
+def test_a_browser_that_hangs_up_is_no_error(server, capfd):
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(b"GET /data.bw HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        # Close with data unread: the server is told at its next write.
+        connection.recv(1)
+    assert ask(server, "/")[0] == 200
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_files_may_change_and_vanish(tmp_path):
+    path = tmp_path / "track.bw"
+    path.write_bytes(b"old")
+    with serving({"/t": path}) as server:
+        status, headers, body = ask(server, "/t")
+        assert (status, body, headers["Cache-Control"]) == (200, b"old", "no-store")
+        path.write_bytes(b"longer")
+        assert ask(server, "/t", Range="bytes=3-")[::2] == (206, b"ger")
+        path.unlink()
+        assert ask(server, "/t")[0] == 404
+
+
+def test_a_file_that_shrinks_while_it_is_sent_ends_the_answer(tmp_path, monkeypatch):
+    path = tmp_path / "track.bw"
+    path.write_bytes(bytes(1000))
+    monkeypatch.setattr("os.fstat", lambda handle: type("Stat", (), {"st_size": 2000})())
+    with serving({"/t": path}) as server, pytest.raises(http.client.IncompleteRead):
+        ask(server, "/t")
+
+
+def test_the_port_is_on_loopback_and_free_afterwards(tmp_path):
+    with serving({}) as server:
+        assert server.server_address == ("127.0.0.1", server.port)
+        assert server.url == f"http://127.0.0.1:{server.port}/"
+        with pytest.raises(OutputError, match=f"port {server.port} of 127.0.0.1 .*--port"):
+            ViewServer({}, port=server.port)
+        port = server.port
+    with ViewServer({}, port=port) as again:
+        assert again.port == port
