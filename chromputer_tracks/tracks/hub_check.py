@@ -24,6 +24,8 @@ BIGBED_MAGIC = 0x8789F2EB
 
 _HEADER = struct.Struct("<IHHQQQHH")
 """Magic, version, zoom levels, offsets of contigs, data and index; fields, defined fields."""
+_MOST_BLOCKS = 64
+"""Blocks of a contig that are read quickly without zoom levels; small files have none."""
 _TREE_HEADER = 48
 """Bytes before the first node of a range tree."""
 _BRANCH = np.dtype(bbi.LEAF.descr[:-1])
@@ -63,15 +65,15 @@ def check_bbi(path: Path, type_: str, sizes: ChromSizes | None) -> BbiFile:
             raise FormatError(
                 f"{path} has {fields} columns, {defined} of them of BED, but its track is a {type_}"
             )
-        if not zooms:
-            raise FormatError(
-                f"{path} has no zoom levels, without which browsers are slow or show nothing: "
-                "write it again with a tool that adds them, or leave it out"
-            )
         try:
-            _check_sorted(path, _leaves(file, index))
+            blocks = _count_sorted(path, _leaves(file, index))
         except (struct.error, ValueError) as error:
             raise _damaged(path, error) from error
+        if not zooms and blocks > _MOST_BLOCKS:
+            raise FormatError(
+                f"{path} has no zoom levels, without which browsers are slow or show nothing: "
+                "write it again with a tool that adds them"
+            )
     found = _read(path)
     if sizes is not None:
         check_contigs(found.contigs, str(path), sizes)
@@ -97,13 +99,16 @@ def _damaged(path: Path, error: BaseException) -> FormatError:
     return FormatError(f"{path} is truncated or damaged ({error}); copy or write it again")
 
 
-def _check_sorted(path: Path, leaves: Iterator[np.ndarray]) -> None:
-    last = (-1, -1)
+def _count_sorted(path: Path, leaves: Iterator[np.ndarray]) -> int:
+    """The number of blocks of the contig that has most, all of which must be in order."""
+    last, count, most = (-1, -1), 0, 0
     for block in leaves:
         first = (int(block["first_contig"]), int(block["start"]))
         if first < last:
             raise FormatError(f"{path} is not sorted by contig and start: sort it and write again")
-        last = first
+        count = count + 1 if first[0] == last[0] else 1
+        last, most = first, max(most, count)
+    return most
 
 
 def _leaves(file: IO[bytes], index: int) -> Iterator[np.ndarray]:

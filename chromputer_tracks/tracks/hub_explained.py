@@ -11,7 +11,7 @@ from chromputer_tracks.tracks.hub_composite import Member, SubGroup, composite
 from chromputer_tracks.tracks.hub_files import Coverage, FromBed, sites_autosql
 from chromputer_tracks.tracks.hub_plan import DENSE, FREE, FULL, Plan, color
 from chromputer_tracks.tracks.hub_runs import AssayInput, Run, Sample
-from chromputer_tracks.tracks.hub_text import LONG, SHORT, Names, with_sample
+from chromputer_tracks.tracks.hub_text import Names, long_label, short_label
 from chromputer_tracks.tracks.hub_tracks import BIGBED6, BIGWIG, Track
 
 COVERAGE = "coverage"
@@ -83,8 +83,8 @@ def _explained(
     what = "importance of each base" if letters else item.name.replace(".", " ")
     return Track(
         plan.names.new(plan.model, item.name, name, shown),
-        with_sample(short, shown, SHORT),
-        with_sample(f"{name}: {what}", shown, LONG),
+        short_label(short, shown),
+        long_label(f"{name}: {what}", shown),
         BIGWIG,
         plan.file(sample, run, f"{name}/{item.name}.bw"),
         settings=(color(label) if letters else ("color", _PARTS[index % len(_PARTS)]), _NEGATIVE),
@@ -109,8 +109,8 @@ def sites(plan: Plan) -> Track | None:
         )
         track = Track(
             plan.names.new(plan.model, "sites", name, shown),
-            with_sample(name if shown else f"{name} sites", shown, SHORT),
-            with_sample(f"{name}: explained sites", shown, LONG),
+            short_label(name if shown else f"{name} sites", shown),
+            long_label(f"{name}: explained sites", shown),
             BIGBED6,
             file,
             settings=(color(label),),
@@ -143,8 +143,8 @@ def coverage_track(
         what = "fragments over each base" if item.fragments is not None else "input signal"
         track = Track(
             names.new("coverage", item.assay, shown),
-            with_sample(item.assay if shown else f"{item.assay} input", shown, SHORT),
-            with_sample(f"{item.assay}: {what}", shown, LONG),
+            short_label(item.assay if shown else f"{item.assay} input", shown),
+            long_label(f"{item.assay}: {what}", shown),
             BIGWIG,
             Coverage(f"{folders[sample]}/coverage.{item.assay}.bw", path, item),
             settings=(("color", _COVERAGE_COLOR),),

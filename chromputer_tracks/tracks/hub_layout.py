@@ -7,7 +7,7 @@ from chromputer_tracks.tracks.hub_composite import Member, SubGroup
 from chromputer_tracks.tracks.hub_explained import contributions, importance, sites
 from chromputer_tracks.tracks.hub_files import FromBed, calls_autosql
 from chromputer_tracks.tracks.hub_plan import DENSE, FREE, FULL, HIDE, Plan, color
-from chromputer_tracks.tracks.hub_text import LONG, SHORT, plain, with_sample
+from chromputer_tracks.tracks.hub_text import long_label, plain, short_label
 from chromputer_tracks.tracks.hub_tracks import BIGBED9, BIGWIG, FOLDER, OVERLAY, Track
 
 KINDS = (
@@ -49,8 +49,8 @@ def _states(plan: Plan) -> Track | None:
         Member(
             Track(
                 plan.names.new(plan.model, "states", plan.shown(sample)),
-                with_sample("States", plan.shown(sample), SHORT),
-                with_sample("Most likely chromatin state", plan.shown(sample), LONG),
+                short_label("States", plan.shown(sample)),
+                long_label("Most likely chromatin state", plan.shown(sample)),
                 BIGBED9,
                 plan.file(sample, run, "states.bb"),
             ),
@@ -96,14 +96,14 @@ def _state_probabilities(plan: Plan) -> Track | None:
         stacks.append(
             Track(
                 plan.names.new(page, shown) if len(samples) > 1 else name,
-                with_sample("Prob." if shown else "States, prob.", shown, SHORT),
-                with_sample("Probability of each chromatin state, stacked", shown, LONG),
+                short_label("Prob." if shown else "States, prob.", shown),
+                long_label("Probability of each chromatin state, stacked", shown),
                 BIGWIG,
                 children=tuple(
                     Track(
                         plan.names.new(plan.model, "stacked", label.name, shown),
-                        with_sample(label.name, shown, SHORT),
-                        with_sample(f"{label.name} {label.title}: probability", shown, LONG),
+                        short_label(label.name, shown),
+                        long_label(f"{label.name} {label.title}: probability", shown),
                         BIGWIG,
                         plan.file(sample, run, f"states/{label.name}.bw"),
                         settings=(color(label), ("priority", str(number))),
@@ -141,8 +141,8 @@ def _calls(plan: Plan) -> Track | None:
         target = plan.target(sample, run, name.removesuffix(".bed") + ".calls.bb")
         track = Track(
             plan.names.new(plan.model, "calls", label.name, shown),
-            with_sample(label.name if shown else f"{label.name} calls", shown, SHORT),
-            with_sample(f"{label.title}: calls", shown, LONG),
+            short_label(label.name if shown else f"{label.name} calls", shown),
+            long_label(f"{label.title}: calls", shown),
             BIGBED9,
             FromBed(target, path, calls_autosql(label), overlap=False),
             settings=(color(label),),
@@ -172,8 +172,8 @@ def _probabilities(plan: Plan) -> Track | None:
         line = [] if states else [("yLineMark", f"{label.threshold:g}"), ("yLineOnOff", "on")]
         track = Track(
             plan.names.new(plan.model, "prob", label.name, shown),
-            with_sample(label.name, shown, SHORT),
-            with_sample(f"{what}: probability", shown, LONG),
+            short_label(label.name, shown),
+            long_label(f"{what}: probability", shown),
             BIGWIG,
             plan.file(sample, run, f"{'states' if states else head.name}/{label.name}.bw"),
             settings=(color(label), *line),
@@ -195,8 +195,8 @@ def _signals(plan: Plan) -> Track | None:
         shown = plan.shown(sample)
         track = Track(
             plan.names.new(plan.model, "signal", label.name, shown),
-            with_sample(label.name, shown, SHORT),
-            with_sample(f"{label.title}: predicted signal", shown, LONG),
+            short_label(label.name, shown),
+            long_label(f"{label.title}: predicted signal", shown),
             BIGWIG,
             plan.file(sample, run, f"{head.name}/{label.name}.bw"),
             settings=(color(label),),

@@ -12,12 +12,11 @@ from chromputer_tracks.tracks.hub_files import Kept
 from chromputer_tracks.tracks.hub_runs import ModelRuns, Run, Sample
 from chromputer_tracks.tracks.hub_text import (
     LONG,
-    SHORT,
     Names,
     Settings,
     identifier,
+    short_label,
     shorten,
-    with_sample,
 )
 from chromputer_tracks.tracks.hub_tracks import Range, Track
 
@@ -64,7 +63,7 @@ class Plan:
 
     def short(self, text: str) -> str:
         """Short label of a track that the hub lists."""
-        return with_sample(text, self.model, SHORT)
+        return short_label(text, self.model)
 
     def predicted(self) -> Iterator[tuple[Sample, Run]]:
         """Samples with a prediction."""

@@ -38,27 +38,35 @@ def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - len(_CUT)].rstrip() + _CUT
 
 
-def with_sample(text: str, sample: str, limit: int) -> str:
-    """A text and a sample's name within ``limit`` characters.
-
-    Names of samples tend to differ at both ends, so they are cut in the middle.
+def short_label(text: str, sample: str) -> str:
+    """A track's short label.
 
     Args:
         text: what the track shows.
-        sample: empty where there is one sample only.
-        limit: characters.
+        sample: its sample; empty where there is one only.
     """
+    return _with_sample(text, sample, " ", SHORT)
+
+
+def long_label(text: str, sample: str) -> str:
+    """A track's long label; see :func:`short_label`."""
+    return _with_sample(text, sample, ", ", LONG)
+
+
+def _with_sample(text: str, sample: str, joint: str, limit: int) -> str:
+    """Names of samples tend to differ at both ends, so they are cut in the middle."""
     text, sample = plain(text), plain(sample)
     if not sample:
         return shorten(text, limit)
-    if len(text) + 1 + len(sample) <= limit:
-        return f"{text} {sample}"
-    text = shorten(text, limit - 1 - min(len(sample), _LEAST_SAMPLE))
-    room = limit - len(text) - 1
+    whole = f"{text}{joint}{sample}"
+    if len(whole) <= limit:
+        return whole
+    text = shorten(text, limit - len(joint) - min(len(sample), _LEAST_SAMPLE))
+    room = limit - len(joint) - len(text)
     if len(sample) > room:
         tail = (room - len(_CUT)) // 2
         sample = sample[: room - len(_CUT) - tail] + _CUT + sample[len(sample) - tail :]
-    return f"{text} {sample}"
+    return f"{text}{joint}{sample}"
 
 
 def word(text: str) -> str:

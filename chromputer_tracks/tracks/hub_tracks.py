@@ -94,7 +94,7 @@ def _stanzas(
         lines.append(("html", f"{base}{track.page}.html"))
     if group and parent is None:
         lines.append(("group", group))
-    if parent is None:
+    if parent is None or parent.kind == FOLDER:
         lines.append(("priority", str(number)))
     yield stanza([*lines, *track.settings], depth)
     for place, child in enumerate(track.children, 1):

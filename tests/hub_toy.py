@@ -1,0 +1,73 @@
+"""Runs of ``predict`` and ``explain`` on a toy genome, from which hubs are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from explain_run import Bench, Notes
+from tiny_models import write_linear_model
+from toy_genome import ToyGenome, toy_genome
+
+from chromputer_tracks.inference.sample import SampleFiles
+from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
+
+EMAIL = "me@example.org"
+
+
+@dataclass(frozen=True)
+class ToyRuns:
+    """Folders of runs: two samples, one of them explained, and one by another model, too.
+
+    Attributes:
+        folder: of all of them.
+        toy: the genome and the fragments of the first sample.
+        first: prediction of the first sample.
+        second: prediction of the second sample.
+        explained: TF1 and S1 in the first sample.
+        other_model: prediction of the first sample by another model, without signals.
+    """
+
+    folder: Path
+    toy: ToyGenome
+    first: Path
+    second: Path
+    explained: Path
+    other_model: Path
+
+    @property
+    def fasta(self) -> Path:
+        return self.folder / "input" / "toy.fa"
+
+    @property
+    def fragments(self) -> Path:
+        return self.folder / "input" / "toy.fragments.tsv.gz"
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "input" / "tiny"
+
+
+def make_runs(folder: Path) -> ToyRuns:
+    """The runs; their inputs and models are in ``input`` and ``other``."""
+    toy = toy_genome()
+    with pytest.MonkeyPatch.context() as patch:
+        bench = Bench.make(folder, patch, toy)
+        where, second = folder / "input", folder / "other"
+        second.mkdir()
+        toy_genome(seed=6).write(second)
+        spec = replace(bench.spec, name="other-model", heads=bench.spec.heads[:2])
+        write_linear_model(where / "other", spec)
+        for name, model, fragments in (
+            ("first", "tiny", where),
+            ("second", "tiny", second),
+            ("other_model", "other", where),
+        ):
+            files = SampleFiles(where / "toy.fa", fragments / "toy.fragments.tsv.gz")
+            options = PredictOptions(where / model, files, folder / name, provider="cpu", threads=1)
+            predict_tracks(options, Notes())
+        sites = bench.bed("chr1 2000 2200 a 700 +", "chr1 2100 2500 b 900 -", "chr2 900 1000 c 0 .")
+        bench.run("explained", heads=("TF1", "S1"), regions=sites)
+    names = ("first", "second", "explained", "other_model")
+    return ToyRuns(folder, toy, *(folder / name for name in names))
