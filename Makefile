@@ -28,6 +28,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/vplots.py
 	$(BIN)/python benchmarks/sliding.py models/yeast-atac
 	$(BIN)/python benchmarks/genome.py models/yeast-atac
+	$(BIN)/python benchmarks/explain.py models/yeast-atac models/yeast-atac.toml
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pyBigWig
 import pytest
 from sklearn.metrics import average_precision_score
@@ -169,3 +170,16 @@ def test_calls_lie_on_motifs(spec: ModelSpec, tracks: Path, example: Path) -> No
         assert len(calls) > 100
         assert share(0) > 0.5
         assert share(0) > 3 * max(share(5000), share(-5000))
+
+
+@pytest.mark.parametrize("name", ["predict.onnx", "explain.onnx"])
+def test_the_graphs_hold_no_traces_of_the_machine_that_made_them(name: str):
+    path = load_model(MODEL).path.with_name(name)
+    graph = onnx.load(path).graph
+    parts = [graph, *graph.node]
+    for node in graph.node:
+        for attribute in node.attribute:
+            parts += attribute.g.node
+    assert len(parts) > 50
+    assert not any(part.metadata_props or part.doc_string for part in parts)
+    assert b"site-packages" not in path.read_bytes()

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,6 +51,7 @@ def export_network(network: nn.Module, spec: ModelSpec, folder: Path) -> float:
     with atomic_path(folder / PREDICT) as path, atomic_path(folder / "model.json") as text:
         _trace(network, spec, path)
         model = onnx.load(path)
+        strip_traces(model.graph)
         _name_dimensions(model, spec)
         onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
         onnx.checker.check_model(model)
@@ -153,6 +155,13 @@ def quiet_exporter() -> Iterator[None]:
             yield
     finally:
         log.setLevel(level)
+
+
+def strip_traces(graph: Any) -> None:
+    """Remove what the exporter notes of each node: stack traces with paths of this machine."""
+    for item in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del item.metadata_props[:]
+        item.ClearField("doc_string")
 
 
 def _name_dimensions(model: object, spec: ModelSpec) -> None:

