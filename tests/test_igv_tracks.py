@@ -1,0 +1,239 @@
+"""Which tracks are shown, in what order and colours."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from view_runs import toy_runs
+
+from chromputer_tracks.errors import ContigError, InputError
+from chromputer_tracks.spec import HeadSpec, Label
+from chromputer_tracks.tracks.hub_runs import read_runs
+from chromputer_tracks.tracks.igv_genome import browser_genome
+from chromputer_tracks.tracks.igv_tracks import SPAN_COLORS, browser_tracks, label_key
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    return toy_runs(tmp_path_factory.mktemp("tracks"))
+
+
+def explained(label: str) -> list[tuple[str, str, str]]:
+    where = f"explained/{label}"
+    return [
+        (f"{label} importance", "importance", f"{where}/importance.bw"),
+        (f"{label} atac 20-139 bp", "contribution", f"{where}/atac.subnucleosomal.bw"),
+        (f"{label} atac 140-299 bp", "contribution", f"{where}/atac.mononucleosomal.bw"),
+        (f"{label} atac 300-499 bp", "contribution", f"{where}/atac.dinucleosomal.bw"),
+        (f"{label} cuts", "contribution", f"{where}/cuts.bw"),
+        (f"{label} shape.MGW", "contribution", f"{where}/shape.MGW.bw"),
+        (f"{label} shape.Roll", "contribution", f"{where}/shape.Roll.bw"),
+        (f"{label} explained sites", "sites", f"{where}/sites.bed"),
+    ]
+
+
+def listed(tracks, folder):
+    return [(track.name, track.kind, track.path.relative_to(folder).as_posix()) for track in tracks]
+
+
+def factor(name: str) -> list[tuple[str, str, str]]:
+    where = f"predicted/factors/{name}"
+    return [
+        (f"{name} probability", "probability", f"{where}.bw"),
+        (f"{name} calls", "calls", f"{where}.bed"),
+    ]
+
+
+def test_states_then_explained_labels_then_others_then_states_probabilities(runs):
+    tracks = browser_tracks(runs.runs())
+    assert listed(tracks, runs.folder) == [
+        ("Chromatin states", "states", "predicted/states.bb"),
+        *factor("TF1"),
+        *explained("TF1"),
+        ("S1 state 1", "probability", "predicted/states/S1.bw"),
+        *explained("S1"),
+        ("H3", "signal", "predicted/marks/H3.bw"),
+        *explained("H3"),
+        *factor("TF2"),
+        ("S0 state 0", "probability", "predicted/states/S0.bw"),
+        ("S2 state 2", "probability", "predicted/states/S2.bw"),
+    ]
+    groups = list(dict.fromkeys(track.group for track in tracks))
+    assert groups == ["Chromatin states", "TF1", "S1", "H3", "TF2", "State probabilities"]
+
+
+def test_every_bigwig_and_bed_of_the_folders_is_shown_once(runs):
+    found = {
+        path
+        for folder in (runs.predicted, runs.explained)
+        for path in folder.rglob("*")
+        if path.suffix in (".bw", ".bed", ".bb") and path.name != "states.bed"
+    }
+    tracks = browser_tracks(runs.runs())
+    assert {track.path for track in tracks} == found
+    assert len(tracks) == len(found)
+
+
+def test_colours_scales_and_formats(runs):
+    (model,) = runs.runs()
+    colors = {label.name: label.color for head in model.spec.heads for label in head.labels}
+    formats = {".bw": "bigwig", ".bed": "bed", ".bb": "bigbed"}
+    for track in browser_tracks([model]):
+        assert track.format == formats[track.path.suffix]
+        if track.kind in ("probability", "calls"):
+            assert track.color == colors[track.path.stem]
+        # The bigBed has a colour for each state.
+        assert (track.color is None) == (track.kind == "states")
+        assert track.limits == ((0.0, 1.0) if track.kind == "probability" else None)
+        assert track.about.strip() == track.about != ""
+    spans = [track for track in browser_tracks([model]) if track.scale_group]
+    assert [track.color for track in spans] == [*SPAN_COLORS] * 3
+    assert [track.scale_group for track in spans] == [
+        *["TF1 atac"] * 3,
+        *["S1 atac"] * 3,
+        *["H3 atac"] * 3,
+    ]
+
+
+def test_calls_say_their_threshold_and_probabilities_their_bin(runs):
+    about = {track.name: track.about for track in browser_tracks(runs.runs())}
+    assert about["TF2 calls"] == "factor 2: merged bins with a probability of 0.4 or more"
+    assert "in the 200 bp around, by model tiny" in about["TF2 probability"]
+
+
+def test_explaining_alone_and_prediction_alone(runs):
+    alone = browser_tracks(read_runs([runs.explained], []))
+    assert listed(alone, runs.folder) == [*explained("TF1"), *explained("S1"), *explained("H3")]
+    (predicted,) = read_runs([runs.predicted], [])
+    names = [track.name for track in browser_tracks([predicted])]
+    assert names == [
+        "Chromatin states",
+        *("TF1 probability", "TF1 calls", "TF2 probability", "TF2 calls", "H3"),
+        *("S0 state 0", "S1 state 1", "S2 state 2"),
+    ]
+
+
+def test_several_samples_have_their_names_in_front(runs, tmp_path):
+    shutil.copytree(runs.predicted, tmp_path / "other")
+    two = read_runs([], [("one", runs.predicted), ("two", tmp_path / "other")])
+    (alone,) = read_runs([], [("one", runs.predicted)])
+    names = [track.name for track in browser_tracks([alone])]
+    tracks = browser_tracks(two)
+    assert [track.name for track in tracks] == [
+        f"{sample} {name}" for sample in ("one", "two") for name in names
+    ]
+    # One switch hides a label in all samples.
+    assert [track.group for track in tracks[: len(names)]] == [
+        track.group for track in tracks[len(names) :]
+    ]
+
+
+def test_scales_are_not_shared_between_samples(runs, tmp_path):
+    shutil.copytree(runs.explained, tmp_path / "other")
+    two = read_runs([], [("one", runs.explained), ("two", tmp_path / "other")])
+    groups = {track.scale_group for track in browser_tracks(two) if track.scale_group}
+    assert groups == {f"{s} {label} atac" for s in ("one", "two") for label in ("TF1", "S1", "H3")}
+
+
+def test_a_label_without_calls_has_no_calls_track(runs, tmp_path):
+    shutil.copytree(runs.predicted, tmp_path / "quiet")
+    (tmp_path / "quiet" / "factors" / "TF1.bed").write_text("")
+    names = [track.name for track in browser_tracks(read_runs([tmp_path / "quiet"], []))]
+    assert "TF1 probability" in names
+    assert "TF1 calls" not in names
+    assert "TF2 calls" in names
+
+
+def test_labels_of_the_same_name_are_told_apart(runs):
+    (model,) = runs.runs()
+    states, factors, _ = model.spec.heads
+    other = HeadSpec("binary", "other", (Label("TF1", "again", (1, 2, 3)),))
+    spec = replace(model.spec, heads=(states, factors, other))
+    assert label_key(spec, factors, factors.labels[0]) == "factors.TF1"
+    assert label_key(spec, other, other.labels[0]) == "other.TF1"
+    assert label_key(spec, factors, factors.labels[1]) == "TF2"
+
+
+def test_a_track_that_is_gone_is_named(runs, tmp_path):
+    shutil.copytree(runs.predicted, tmp_path / "cut")
+    (tmp_path / "cut" / "factors" / "TF2.bw").unlink()
+    with pytest.raises(InputError, match=r"factors/TF2\.bw is missing"):
+        browser_tracks(read_runs([tmp_path / "cut"], []))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "format", "shown"),
+    [
+        ("genes.gff3", "features", "gff3", "genes"),
+        ("genes.GFF.gz", "features", "gff3", "genes"),
+        ("peaks.narrowPeak", "features", "narrowPeak", "peaks"),
+        ("a.b.bed.gz", "features", "bed", "a.b"),
+        ("cover.bw", "signal", "bigwig", "cover"),
+        ("genes.bigBed", "features", "bigbed", "genes"),
+    ],
+)
+def test_added_files_come_first(runs, tmp_path, name, kind, format, shown):
+    path = tmp_path / name
+    path.write_bytes(b"x")
+    first, *others = browser_tracks(runs.runs(), [path])
+    assert (first.path, first.kind, first.format) == (path, kind, format)
+    assert first.name == first.group == shown
+    assert first.index is None
+    assert tuple(others) == browser_tracks(runs.runs())
+
+
+@pytest.mark.parametrize("ending", [".tbi", ".csi"])
+def test_the_index_of_an_added_file_is_found(runs, tmp_path, ending):
+    path = tmp_path / "genes.gff3.gz"
+    path.write_bytes(b"x")
+    index = tmp_path / f"genes.gff3.gz{ending}"
+    index.write_bytes(b"x")
+    assert browser_tracks(runs.runs(), [path])[0].index == index
+
+
+@pytest.mark.parametrize("name", ["genes.txt", "reads.bam", "cover.bw.gz", "genes", "genes.gz"])
+def test_added_files_of_other_kinds_are_refused(runs, tmp_path, name):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(InputError, match=f"{name}: a track must be a .bed, "):
+        browser_tracks(runs.runs(), [tmp_path / name])
+
+
+def test_an_added_file_must_be_there(runs):
+    with pytest.raises(InputError, match=r"none\.bed: no such file"):
+        browser_tracks(runs.runs(), [Path("none.bed")])
+
+
+def test_the_genome_of_the_run(runs):
+    (model,) = runs.runs()
+    genome = browser_genome(model.samples[0].runs[0])
+    assert genome.fasta == runs.fasta
+    assert (genome.fai, genome.gzi) == (runs.fasta.with_name("toy.fa.fai"), None)
+    assert genome.name == model.spec.assembly
+    assert dict(genome.sizes) == dict(runs.toy.sizes)
+
+
+def edited(run, change):
+    record = json.loads(json.dumps(run.record))
+    change(record)
+    return replace(run, record=record)
+
+
+def test_a_genome_that_is_gone_or_another_one_is_refused(runs, tmp_path):
+    run = runs.runs()[0].samples[0].runs[0]
+    gone = edited(run, lambda record: record["inputs"]["fasta"].update(path="gone.fa"))
+    with pytest.raises(InputError, match=r"gone\.fa, the genome .* --fasta"):
+        browser_genome(gone)
+    assert browser_genome(gone, runs.fasta).fasta == runs.fasta
+    other = tmp_path / "other.fa"
+    other.write_text(">chr1\nACGT\n")
+    (tmp_path / "other.fa.fai").write_text("chr1\t4\t6\t4\t5\n")
+    with pytest.raises(ContigError, match=r"other\.fa has other contigs"):
+        browser_genome(run, other)
+
+
+def test_a_genome_that_is_not_the_models_has_its_files_name(runs):
+    run = runs.runs()[0].samples[0].runs[0]
+    other = edited(run, lambda record: record["genome"].update(same_as_model=False))
+    assert browser_genome(other).name == "toy"
