@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from tiny_models import write_linear_model
 from toy_genome import ToyGenome, toy_genome
 
 from chromputer_tracks.inference.sample import SampleFiles
+from chromputer_tracks.tracks.hub import HubResult, make_hub
+from chromputer_tracks.tracks.hub_options import HubOptions
 from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
 
 EMAIL = "me@example.org"
@@ -71,3 +74,26 @@ def make_runs(folder: Path) -> ToyRuns:
         bench.run("explained", heads=("TF1", "S1"), regions=sites)
     names = ("first", "second", "explained", "other_model")
     return ToyRuns(folder, toy, *(folder / name for name in names))
+
+
+def hub(
+    runs: ToyRuns, out: Path, notes: Notes | None = None, **changes: object
+) -> tuple[HubResult, Path]:
+    """A hub, and the folder of its genome."""
+    options = HubOptions((runs.first, runs.second, runs.explained), out, "toy1", EMAIL)
+    result = make_hub(replace(options, **changes), notes or Notes())  # type: ignore[arg-type]
+    return result, out / "toy1"
+
+
+def copied(runs: ToyRuns, folder: Path) -> ToyRuns:
+    """Runs that a test may change; their records still lead to the original inputs."""
+    shutil.copytree(runs.folder, folder)
+    names = ("first", "second", "explained", "other_model")
+    return ToyRuns(folder, runs.toy, *(folder / name for name in names))
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    path = folder / "run.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))

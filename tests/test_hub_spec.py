@@ -5,16 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from explain_run import Notes
 from hub_spec_check import check_hub, stanzas
-from hub_toy import EMAIL, ToyRuns, make_runs
-
-from chromputer_tracks.tracks.hub import make_hub
-from chromputer_tracks.tracks.hub_options import HubOptions
+from hub_toy import ToyRuns, make_runs
+from hub_toy import hub as hub_of
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +21,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
 @pytest.fixture(scope="module")
 def hub(runs: ToyRuns, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two samples, one explained, with a genome of their own."""
-    return made(runs, tmp_path_factory.mktemp("hub") / "hub", fasta=runs.fasta)
-
-
-def made(runs: ToyRuns, out: Path, **changes: object) -> Path:
-    options = HubOptions((runs.first, runs.second, runs.explained), out, "toy1", EMAIL)
-    make_hub(replace(options, **changes), Notes())  # type: ignore[arg-type]
-    return out
+    result, _ = hub_of(runs, tmp_path_factory.mktemp("hub") / "hub", fasta=runs.fasta)
+    return result.out
 
 
 @pytest.mark.parametrize("one_file", [False, True])
@@ -44,9 +35,10 @@ def test_a_hub_holds_to_the_documentation(runs, tmp_path, one_file, own, what):
         "explained": (runs.explained,),
         "several models": (runs.first, runs.second, runs.other_model),
     }
-    out = made(
+    out = tmp_path / "hub"
+    hub_of(
         runs,
-        tmp_path / "hub",
+        out,
         folders=folders[what],
         one_file=one_file,
         fasta=runs.fasta if own else None,

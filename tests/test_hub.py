@@ -1,0 +1,250 @@
+"""What a hub holds: the runs' files as they are, calls, sites and coverage as they should be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyBigWig
+import pytest
+from hub_spec_check import check_hub, stanzas
+from hub_toy import ToyRuns, copied, hub, make_runs
+from twobit_reader import read as read_twobit
+
+from chromputer_tracks.errors import OutputError
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
+    return make_runs(tmp_path_factory.mktemp("runs"))
+
+
+def rows(path: Path) -> list[tuple[str, int, int, str]]:
+    with pyBigWig.open(str(path)) as file:
+        return [
+            (chrom, *entry)
+            for chrom, size in file.chroms().items()
+            for entry in file.entries(chrom, 0, size) or ()
+        ]
+
+
+def bed(path: Path) -> list[tuple[str, int, int, str]]:
+    lines = [line.split("\t", 3) for line in path.read_text().splitlines()]
+    return [(chrom, int(start), int(end), rest) for chrom, start, end, rest in lines]
+
+
+def test_the_runs_files_are_shown_as_they_are(runs, tmp_path):
+    result, folder = hub(runs, tmp_path / "hub")
+    kept = {
+        "first/states.bb": runs.first / "states.bb",
+        "first/states.S2.bw": runs.first / "states/S2.bw",
+        "first/factors.TF1.bw": runs.first / "factors/TF1.bw",
+        "second/marks.H3.bw": runs.second / "marks/H3.bw",
+        "first/explain.TF1.importance.bw": runs.explained / "TF1/importance.bw",
+        "first/explain.S1.atac.subnucleosomal.bw": runs.explained / "S1/atac.subnucleosomal.bw",
+        "first/explain.S1.shape.MGW.bw": runs.explained / "S1/shape.MGW.bw",
+        "first/explain.S1.cuts.bw": runs.explained / "S1/cuts.bw",
+    }
+    for name, path in kept.items():
+        assert (folder / name).read_bytes() == path.read_bytes(), name
+    data = {str(path.relative_to(folder)) for path in folder.rglob("*.b[bw]")}
+    # By sample a coverage, states, 3 states, 2 labels and their calls, a signal; by explained
+    # label sites, importance, 3 classes, cuts and 2 shapes.
+    assert len(data) == 2 * (1 + 1 + 3 + 4 + 1) + 2 * (1 + 1 + 3 + 1 + 2)
+    shown = stanzas((folder / "trackDb.txt").read_text())
+    assert {item["bigDataUrl"] for item in shown if "bigDataUrl" in item} == data
+    assert result.tracks == sum("bigDataUrl" in item for item in shown) == len(data) + 6
+
+
+def test_calls_are_those_of_the_prediction(runs, tmp_path):
+    _, folder = hub(runs, tmp_path / "hub")
+    for sample, run in (("first", runs.first), ("second", runs.second)):
+        for label in ("TF1", "TF2"):
+            found = rows(folder / sample / f"factors.{label}.calls.bb")
+            assert found == bed(run / f"factors/{label}.bed")
+            assert len(found) > 5
+
+
+def test_sites_are_sorted(runs, tmp_path):
+    _, folder = hub(runs, tmp_path / "hub")
+    found = rows(folder / "first/explain.TF1.sites.bb")
+    assert found == [
+        ("chr1", 2000, 2200, "a\t700\t+"),
+        ("chr1", 2100, 2500, "b\t900\t-"),
+        ("chr2", 900, 1000, "c\t0\t."),
+    ]
+
+
+def test_coverage_is_the_mean_number_of_fragments_over_the_bases_of_a_bin(runs, tmp_path):
+    _, folder = hub(runs, tmp_path / "hub", folders=(runs.first,))
+    toy = runs.toy
+    with pyBigWig.open(str(folder / "first/coverage.atac.bw")) as file:
+        assert file.chroms() == dict(toy.sizes)
+        for chrom, size in toy.sizes.items():
+            depth = np.zeros(size)
+            for start, end in zip(toy.starts[chrom], toy.ends[chrom], strict=True):
+                depth[start:end] += 1
+            means = [depth[at : at + 10].mean() for at in range(0, size, 10)]
+            expected = np.repeat(means, 10)[:size]
+            np.testing.assert_allclose(file.values(chrom, 0, size), expected, rtol=1e-6)
+    assert runs.toy.sizes["edge"] % 10 == 0 != runs.toy.sizes["tiny"] % 10
+
+
+def test_samples_are_told_by_what_they_read(runs, tmp_path):
+    _, folder = hub(runs, tmp_path / "hub", folders=(runs.explained, runs.second, runs.first))
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"first", "second"}
+    _, folder = hub(
+        runs,
+        tmp_path / "named",
+        folders=(),
+        samples=(
+            ("wild type", runs.first),
+            ("wild type", runs.explained),
+            ("Δ1 mutant", runs.second),
+        ),
+    )
+    tracks = {item["track"]: item for item in stanzas((folder / "trackDb.txt").read_text())}
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"wild_type", "t_1_mutant"}
+    assert tracks["prob_TF1_wild_type"]["shortLabel"] == "TF1 wild type"
+    assert tracks["prob_TF1_wild_type"]["longLabel"] == "factor 1: probability, wild type"
+    assert "sample=wild_type" in tracks["prob_TF1_wild_type"]["subGroups"].split()
+    assert check_hub(folder.parent) == []
+
+
+def test_one_sample_has_no_subgroup_of_samples(runs, tmp_path):
+    _, folder = hub(runs, tmp_path / "hub", folders=(runs.first, runs.explained))
+    text = (folder / "trackDb.txt").read_text()
+    assert "sample=" not in text
+    tracks = {item["track"]: item for item in stanzas(text)}
+    assert tracks["states"]["bigDataUrl"] == "first/states.bb"
+    assert tracks["state_probabilities"]["container"] == "multiWig"
+    assert tracks["prob_TF1"]["shortLabel"] == "TF1"
+    assert tracks["probabilities"]["dimensions"] == "dimX=label dimY=head"
+
+
+def test_limits_and_colours(runs, tmp_path):
+    _, folder = hub(runs, tmp_path / "hub", folders=(runs.first, runs.explained))
+    tracks = {item["track"]: item for item in stanzas((folder / "trackDb.txt").read_text())}
+    assert tracks["states"]["itemRgb"] == "on"
+    assert tracks["states"]["filterValues.name"] == "S0|state 0,S1|state 1,S2|state 2"
+    assert tracks["probabilities"]["viewLimits"] == "0:1"
+    assert tracks["prob_TF2"]["color"] == "0,255,0"
+    assert tracks["prob_TF2"]["yLineMark"] == "0.4"
+    assert [tracks[f"prob_{name}"]["parent"] for name in ("TF1", "S0")] == [
+        "probabilities on",
+        "probabilities off",
+    ]
+    assert tracks["importance"]["logo"] == "on"
+    assert tracks["importance_S1"]["type"] == "bigWig -1 1"
+    assert tracks["contributions"]["autoScale"] == "group"
+    with pyBigWig.open(str(runs.first / "marks/H3.bw")) as file:
+        largest = max(file.stats(name, type="max", exact=True)[0] for name in file.chroms())
+    assert float(tracks["signal_H3"]["type"].split()[2]) == pytest.approx(largest, rel=1e-5)
+
+
+def test_few_of_many_tracks_are_drawn_at_first(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr("chromputer_tracks.tracks.hub_plan._MOST_ON", 3)
+    _, folder = hub(runs, tmp_path / "hub")
+    tracks = {item["track"]: item for item in stanzas((folder / "trackDb.txt").read_text())}
+    state = {name: item["parent"].split()[1] for name, item in tracks.items()
+             if item.get("parent", "").startswith("probabilities ")}  # fmt: skip
+    assert [name for name, on in state.items() if on == "on"] == [
+        "prob_TF1_first",
+        "prob_TF1_second",
+    ]
+
+
+def test_links_are_relative(runs, tmp_path):
+    moved = tmp_path / "here"
+    moved.mkdir()
+    own = copied(runs, moved / "runs")
+    _, folder = hub(own, moved / "hub", link=True)
+    path = folder / "first/states.bb"
+    assert path.is_symlink() and not path.readlink().is_absolute()
+    assert not (folder / "first/coverage.atac.bw").is_symlink()
+    moved.rename(tmp_path / "there")
+    assert check_hub(tmp_path / "there" / "hub") == []
+
+
+def test_nothing_in_a_hub_names_this_machine(runs, tmp_path):
+    _, folder = hub(runs, tmp_path / "hub", fasta=runs.fasta, organism="Toy")
+    for path in (tmp_path / "hub").rglob("*"):
+        if path.is_file():
+            assert str(tmp_path).encode() not in path.read_bytes(), path
+            assert str(runs.folder).encode() not in path.read_bytes(), path
+
+
+def test_another_hub_takes_its_place(runs, tmp_path):
+    out = tmp_path / "hub"
+    hub(runs, out)
+    before = {path: path.read_bytes() for path in out.rglob("*.bw")}
+    hub(runs, out)
+    assert {path: path.read_bytes() for path in out.rglob("*.bw")} == before
+    hub(runs, out, folders=(runs.first,), one_file=True)
+    assert not (out / "genomes.txt").exists()
+    assert not list(out.rglob("*importance*"))
+    assert not list(out.rglob("second/*"))
+    assert check_hub(out) == []
+    assert not [path for path in out.rglob("*") if path.name.startswith(".")]
+
+
+def test_a_hub_does_not_replace_a_run(runs, tmp_path):
+    own = copied(runs, tmp_path / "runs")
+    before = sorted(own.first.rglob("*"))
+    with pytest.raises(OutputError, match="holds the results of `chromputer predict`"):
+        hub(own, own.first)
+    assert sorted(own.first.rglob("*")) == before
+
+
+def test_own_genome(runs, tmp_path):
+    result, folder = hub(
+        runs,
+        tmp_path / "hub",
+        fasta=runs.fasta,
+        organism="Toy yeast",
+        scientific_name="Ludus ludi",
+        description="Made up, 2026",
+        url="https://example.org/my hub/",
+        position="chr1:101-200",
+    )
+    (genome,) = stanzas((tmp_path / "hub" / "genomes.txt").read_text())
+    assert genome == {
+        "genome": "toy1",
+        "trackDb": "toy1/trackDb.txt",
+        "groups": "toy1/groups.txt",
+        "description": "Made up, 2026",
+        "twoBitPath": "toy1/toy1.2bit",
+        "chromSizes": "toy1/chrom.sizes",
+        "organism": "Toy yeast",
+        "defaultPos": "chr1:101-200",
+        "orderKey": "4800",
+        "scientificName": "Ludus ludi",
+        "htmlPath": "toy1/description.html",
+    }
+    sequence = read_twobit(folder / "toy1.2bit")
+    assert sequence == {name: row.tobytes().decode() for name, row in runs.toy.bases.items()}
+    sizes = (folder / "chrom.sizes").read_text().splitlines()
+    assert sizes == [f"{name}\t{size}" for name, size in runs.toy.sizes.items()]
+    assert result.url == "https://example.org/my hub/hub.txt"
+    assert result.links == (
+        (
+            "UCSC genome browser",
+            "https://genome.ucsc.edu/cgi-bin/hgTracks?genome=toy1&"
+            "hubUrl=https%3A%2F%2Fexample.org%2Fmy+hub%2Fhub.txt&position=chr1%3A101-200",
+        ),
+    )
+
+
+def test_the_strongest_site_is_shown_at_first(runs, tmp_path):
+    hub(runs, tmp_path / "hub", fasta=runs.fasta)
+    (genome,) = stanzas((tmp_path / "hub" / "genomes.txt").read_text())
+    # Site b, with the score 900, is centred on 2,300 of chr1, which has 6,150 bp.
+    assert genome["defaultPos"] == "chr1:1-6150"
+    hub(runs, tmp_path / "second", fasta=runs.fasta, folders=(runs.second,))
+    (genome,) = stanzas((tmp_path / "second" / "genomes.txt").read_text())
+    calls = bed(runs.second / "factors/TF1.bed")
+    top = max(calls, key=lambda row: int(row[3].split("\t")[1]))
+    centre = (top[1] + top[2]) // 2
+    size = runs.toy.sizes[top[0]]
+    first, last = max(centre - 5000, 0), min(max(centre - 5000, 0) + 10_000, size)
+    assert genome["defaultPos"] == f"{top[0]}:{first + 1}-{last}"
