@@ -94,6 +94,20 @@ def test_the_same_figure_twice_is_the_same_and_others_share_no_ids():
     assert not ids[0] & ids[1]
 
 
+def test_the_first_figure_of_a_process_is_as_the_later_ones(monkeypatch):
+    namespaces = {
+        uri: prefix
+        for uri, prefix in ElementTree._namespace_map.items()
+        if uri != "http://www.w3.org/2000/svg"
+    }
+    # As in a process that has drawn nothing so far.
+    monkeypatch.setattr(ElementTree, "_namespace_map", namespaces)
+    monkeypatch.setattr(ElementTree.register_namespace, "_namespace_map", namespaces)
+    first, second = DRAWN["pr"](), DRAWN["pr"]()
+    assert first == second
+    assert "url(#f" in first
+
+
 def test_confusion_matrix_shows_shares_of_rows_and_counts():
     svg = figures.confusion_matrix(
         [[3, 1, 0], [0, 1990, 10], [0, 0, 0]], ["A", "B", "C"], [(255, 0, 0)] * 3

@@ -148,8 +148,9 @@ def to_svg(figure: Figure, description: str) -> str:
         "aria-label": description,
         "style": "font-family: var(--fig-font, system-ui, sans-serif)",
     }
-    _unique_ids(root, description)
+    # Before the ids: they come from the text, which has its namespace's prefix in it.
     ElementTree.register_namespace("", _SVG)
+    _unique_ids(root, description)
     return ElementTree.tostring(root, encoding="unicode")
 
 
