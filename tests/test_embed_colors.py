@@ -21,9 +21,9 @@ from chromputer_tracks.analysis.embed_colors import (
     colorings,
     resolve_key,
 )
-from chromputer_tracks.analysis.embed_sites import SiteTable, read_site_table
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.io.site_table import SiteTable, read_site_table
 from chromputer_tracks.spec import HeadSpec, Label
 
 SIZES = ChromSizes({"chr1": 100_000}, "toy.fa")

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tiny_models import WINDOW, tiny_spec, write_tiny_model
 from toy_genome import ToyGenome, toy_genome
 
-from chromputer_tracks.analysis.embed_sites import SiteTable
 from chromputer_tracks.analysis.embed_windows import chosen_strands, read_windows
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.probabilities import probabilities
@@ -22,6 +21,7 @@ from chromputer_tracks.inference.session import Session, open_session
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.site_table import SiteTable
 
 SPEC = tiny_spec()
 

@@ -84,6 +84,24 @@ def test_middles_of_plain_regions(tmp_path: Path) -> None:
     assert read_bed(bed(tmp_path, "chr2 0 5")).thick_starts is None
 
 
+def test_what_is_no_score_counts_as_none(tmp_path: Path) -> None:
+    path = bed(
+        tmp_path,
+        "chr1 100 101 YAL068C 03_TFO -",
+        "chr1 200 201 . . +",
+        "chr1 300 301 b 1200.5 .",
+        "chr1 400 401 c -3 +",
+    )
+    found = region_sites(path, SIZES)
+    assert found.sites == [
+        Site("chr1", 100, 100, 101, "YAL068C", 0, "-"),
+        Site("chr1", 200, 200, 201, ".", 0, "+"),
+        Site("chr1", 300, 300, 301, "b", 1200.5, "."),
+        Site("chr1", 400, 400, 401, "c", 0, "+"),
+    ]
+    assert found.strength.tolist() == [0, 0, 1200.5, -3]
+
+
 @given(
     regions=st.lists(st.tuples(st.integers(0, 4000), st.integers(1, 900)), min_size=1, max_size=5),
     step=st.integers(1, 300),

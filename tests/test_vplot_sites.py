@@ -19,7 +19,7 @@ from chromputer_tracks.analysis.vplot_sites import (
     thinned,
 )
 from chromputer_tracks.data.labels import UNKNOWN, Mask
-from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError
+from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.tss import TssTable
 
@@ -76,13 +76,11 @@ def test_summits_of_narrow_peaks_and_thick_parts(tmp_path: Path) -> None:
     assert read_sites(peaks, SIZES, "middle").centre.tolist() == [150, 150, 150]
     thick = bed(tmp_path, "chr1 100 200 . 0 + 110 111 0,0,0", "chr1 100 200 . 0 + 100 100 0,0,0")
     assert read_sites(thick, SIZES).centre.tolist() == [110, 150]
+    assert read_sites(thick, SIZES, by="thickStart").classes == ("100", "110")
     wrong = bed(tmp_path, "chr1 100 200 . 0 + 110 300 0,0,0")
     with pytest.raises(FormatError, match=r"line 1: columns 7 and 8 \(110, 300\).*--centre middle"):
         read_sites(wrong, SIZES)
     assert read_sites(wrong, SIZES, "middle").centre.tolist() == [150]
-    wrong = bed(tmp_path, "chr1 100 200 . 0 + 1 1 1 100")
-    with pytest.raises(FormatError, match="column 10 is '100'"):
-        read_sites(wrong, SIZES)
 
 
 def test_the_last_base_of_a_contig(tmp_path: Path) -> None:
@@ -114,22 +112,14 @@ def test_unknown_columns(tmp_path: Path, by: str) -> None:
         read_sites(bed(tmp_path, *BED6), SIZES, by=by)
 
 
-@pytest.mark.parametrize(
-    ("kind", "lines", "words"),
-    [
-        (InputError, [], "sites.bed is empty"),
-        (FormatError, ["chr1 5"], "line 1 has 2 tab-separated columns"),
-        (FormatError, ["chr1 5 9", "chr1 5 9 x"], "line 2 has 4 .* but the first line has 3"),
-        (FormatError, ["chr1 5 9", "chr1 nine 9"], r"line 2: columns 2 and 3 \(nine, 9\)"),
-        (FormatError, ["chr1 9 9"], "end above it"),
-        (BoundsError, ["chr1 9 5001"], r"ends past chr1 \(5,000 bp in toy.fa\)"),
-        (ContigError, ["1 9 12"], "toy.fa has 'chr1'"),
-        (FormatError, ["chr1 1 2 . 0 plus"], "column 6 is 'plus'"),
-    ],
-)
-def test_refused(tmp_path: Path, kind: type[Exception], lines: list[str], words: str) -> None:
-    with pytest.raises(kind, match=words):
-        read_sites(bed(tmp_path, *lines), SIZES)
+def test_a_centre_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="centre 'top' is not one of summit, middle, start, end"):
+        read_sites(bed(tmp_path, *BED6), SIZES, "top")  # type: ignore[arg-type]
+
+
+def test_classes_by_a_name_of_the_header(tmp_path: Path) -> None:
+    path = bed(tmp_path, "#chrom start end gene kind", "chr1 5 9 a RP", "chr1 5 9 b STM")
+    assert read_sites(path, SIZES, by="kind").classes == ("RP", "STM")
 
 
 def test_too_many_classes(tmp_path: Path) -> None:

@@ -24,7 +24,6 @@ from chromputer_tracks.analysis.embed_map import (
 )
 from chromputer_tracks.analysis.embed_page import UCSC_ASSEMBLIES
 from chromputer_tracks.analysis.embed_result import SiteMap
-from chromputer_tracks.analysis.embed_sites import SiteTable, read_site_table
 from chromputer_tracks.analysis.embed_windows import Strands, chosen_strands, read_windows
 from chromputer_tracks.analysis.vplots import (
     FINE_LENGTH_EDGES,
@@ -57,6 +56,7 @@ from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, parse_region
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.site_table import SiteTable, read_site_table
 from chromputer_tracks.spec import Label, ModelSpec
 
 KIND = "embed"

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.embed_sites import SiteTable
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.genome import Prediction
 from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.site_table import SiteTable
 from chromputer_tracks.spec import ModelSpec
 
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from chromputer_tracks.analysis.embed_clusters import Clustering, ClusterSummary
 from chromputer_tracks.analysis.embed_colors import Coloring, output_names
 from chromputer_tracks.analysis.embed_map import Components, Layout
-from chromputer_tracks.analysis.embed_sites import SiteTable
 from chromputer_tracks.analysis.embed_windows import Readings
 from chromputer_tracks.analysis.vplots import VplotSet
+from chromputer_tracks.io.site_table import SiteTable
 from chromputer_tracks.spec import Label, ModelSpec
 
 DECIMALS = 4

@@ -11,10 +11,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.embed_sites import SiteTable
 from chromputer_tracks.data.features import reverse_strand
 from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.inference.genome import Arrays, ArraySource
+from chromputer_tracks.io.site_table import SiteTable
 from chromputer_tracks.spec import ModelSpec
 
 Strands = Literal["auto", "forward", "site", "both"]

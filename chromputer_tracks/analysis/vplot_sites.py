@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.labels import Mask
-from chromputer_tracks.errors import BoundsError, FormatError, InputError
-from chromputer_tracks.intervals import ChromSizes, check_contigs
-from chromputer_tracks.io.text_table import Line, numbered_lines, parse_int32
+from chromputer_tracks.errors import InputError
+from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.io.site_table import SiteTable, read_site_table
+from chromputer_tracks.io.text_table import parse_int32
 from chromputer_tracks.io.tss import TssTable
 
 Centre = Literal["summit", "middle", "start", "end"]
@@ -89,64 +90,49 @@ def read_sites(
     Columns that are not needed may hold anything (annotations keep a class in column 5).
 
     Args:
-        path: tab-separated; with 10 columns it is a narrowPeak.
+        path: tab-separated.
         sizes: the genome's contigs.
-        centre: what the picture's 0 stands for. ``summit``: column 10 of a narrowPeak, else the
-            middle of the thick part (columns 7 and 8) where that is a part of the line, else the
-            middle; ``middle``: of the line; ``start``, ``end``: its first or last base in the
-            direction of its strand (``start`` is the start site of a gene).
-        by: the column that tells classes apart: a BED column's name (``name``, ``strand`` ...) or
-            number from 1; None: all sites are one class.
+        centre: what the picture's 0 stands for. ``summit``: by the rule of
+            :func:`~chromputer_tracks.io.site_table.read_site_table`; ``middle``: of the line;
+            ``start``, ``end``: its first or last base in the direction of its strand (``start`` is
+            the start site of a gene).
+        by: the column that tells classes apart: a BED column's name (``name``, ``strand`` ...), a
+            name from the file's header line, or a number from 1; None: all sites are one class.
 
     Returns:
         the sites in file order; classes in order of their names, numbers by value.
 
     Raises:
         InputError: the file cannot be read, holds no site, lacks the column, or has more than
-            ``MOST_CLASSES`` classes.
+            ``MOST_CLASSES`` classes; no such centre.
         FormatError: a malformed line, with its number.
         BoundsError: a line ends past its contig.
         ContigError: contigs that the genome lacks.
     """
-    contigs: dict[str, int] = {}
-    words: dict[str, int] = {}
-    rows: list[tuple[int, int, int, int]] = []
-    columns, column = 0, None
-    for line in numbered_lines(path):
-        if not rows:
-            columns = len(line.fields)
-            column = _column(by, columns, path)
-        if len(line.fields) != columns:
-            raise FormatError(
-                f"{path} line {line.number} has {len(line.fields)} tab-separated columns, but the "
-                f"first line has {columns}"
-            )
-        start, end = _span(path, line, sizes)
-        strand = _strand(path, line)
-        at = _centre(path, line, start, end, strand, centre)
-        word = ALL if column is None else line.fields[column] or "(empty)"
-        name = line.fields[0]
-        rows.append(
-            (
-                contigs.setdefault(name, len(contigs)),
-                # A site on a contig's last base, turned around, has its border at the contig's end.
-                min(at, sizes.get(name, at + 1) - 1),
-                strand,
-                words.setdefault(word, len(words)),
-            )
-        )
-    if not rows:
-        raise InputError(f"{path} is empty: it holds no site")
-    check_contigs(list(contigs), str(path), sizes)
-    if len(words) > MOST_CLASSES:
+    if centre not in get_args(Centre):
+        raise InputError(f"centre {centre!r} is not one of {', '.join(get_args(Centre))}")
+    table = read_site_table(
+        path, sizes, summits=centre == "summit", instead="choose --centre middle"
+    )
+    strand = np.where(table.strand < 0, -1, 1)
+    # A site on a contig's last base, turned around, has its border at the contig's end.
+    last = np.array([sizes[name] - 1 for name in table.contigs], dtype=np.int64)[table.contig]
+    words = [ALL] * len(table) if by is None else _class_words(table, by, path)
+    classes = sorted(set(words), key=_by_value)
+    if len(classes) > MOST_CLASSES:
         raise InputError(
-            f"{path}: its column {by} has {len(words):,} different values, and at most "
+            f"{path}: its column {by} has {len(classes):,} different values, and at most "
             f"{MOST_CLASSES} classes can be drawn: name a column of classes with --by"
         )
-    contig, middle, strands, code = np.array(rows, dtype=np.int64).T
-    ordered = sorted(words, key=_by_value)
-    rank = np.array([ordered.index(word) for word in words], dtype=np.int64)
-    return VplotSites(tuple(contigs), contig, middle, strands, tuple(ordered), rank[code])
+    rank = {word: code for code, word in enumerate(classes)}
+    return VplotSites(
+        table.contigs,
+        table.contig,
+        np.minimum(_borders(table, centre), last),
+        strand,
+        tuple(classes),
+        np.array([rank[word] for word in words], dtype=np.int64),
+    )
 
 
 def oriented(sites: VplotSites, genes: TssTable, within: int) -> tuple[VplotSites, int]:
@@ -231,83 +217,33 @@ def thinned(sites: VplotSites, most: int) -> VplotSites:
     return sites.take(np.sort(np.concatenate(kept)))
 
 
-def _column(by: str | None, columns: int, path: Path) -> int | None:
-    """Index of the column of a name or number."""
-    if by is None:
-        return None
+def _class_words(table: SiteTable, by: str, path: Path) -> list[str]:
+    """The values of the column of a name or number, (n,)."""
+    found = (*table.columns, *table.thick)
+    columns = 3 + len(found)
     names = (_NARROW_PEAK_COLUMNS if columns == _NARROW_PEAK else _COLUMNS)[:columns]
-    if by in names:
-        return names.index(by)
-    number = parse_int32(by)
-    if number is not None and 1 <= number <= columns:
-        return number - 1
+    header = {column.name: column.number for column in found}
+    number = names.index(by) + 1 if by in names else header.get(by) or parse_int32(by)
+    places = {1: table.chroms, 2: table.start.tolist(), 3: table.end.tolist()}
+    if number in places:
+        return [str(value) for value in places[number]]
+    for column in found:
+        if column.number == number:
+            return [value or "(empty)" for value in column.values]
     raise InputError(
-        f"{path} has no column {by!r}: it has {columns}, numbered from 1"
-        + (f" or named {', '.join(names)}" if names else "")
+        f"{path} has no column {by!r}: it has {columns}, numbered from 1 or named "
+        f"{', '.join(names)}"
     )
 
 
-def _span(path: Path, line: Line, sizes: ChromSizes) -> tuple[int, int]:
-    where, fields = f"{path} line {line.number}", line.fields
-    if len(fields) < 3:
-        raise FormatError(
-            f"{where} has {len(fields)} tab-separated column{'s' if len(fields) > 1 else ''}; a "
-            "site needs at least 3: contig, start, end"
-        )
-    start, end = parse_int32(fields[1]), parse_int32(fields[2])
-    if start is None or end is None or start < 0 or end <= start:
-        raise FormatError(
-            f"{where}: columns 2 and 3 ({fields[1]}, {fields[2]}) are not a start of at least 0 "
-            "and an end above it"
-        )
-    if end > sizes.get(fields[0], end):
-        raise BoundsError(
-            f"{where}: {fields[0]}:{start:,}-{end:,} ends past {fields[0]} "
-            f"({sizes[fields[0]]:,} bp in {sizes.source})"
-        )
-    return start, end
-
-
-def _strand(path: Path, line: Line) -> int:
-    if len(line.fields) < 6:
-        return 1
-    word = line.fields[5]
-    if word not in ("+", "-", "."):
-        raise FormatError(
-            f"{path} line {line.number}: column 6 is {word!r}, not a strand (+, - or .)"
-        )
-    return -1 if word == "-" else 1
-
-
-def _centre(path: Path, line: Line, start: int, end: int, strand: int, centre: Centre) -> int:
+def _borders(table: SiteTable, centre: Centre) -> NDArray[np.int64]:
     """The border that 0 stands for; see :class:`VplotSites`."""
-    if centre not in get_args(Centre):
-        raise InputError(f"centre {centre!r} is not one of {', '.join(get_args(Centre))}")
+    reverse = table.strand < 0
     if centre in ("start", "end"):
-        first = (centre == "start") == (strand > 0)
-        base = start if first else end - 1
-        return base + (strand < 0)
-    columns = len(line.fields)
-    if centre == "summit" and columns == _NARROW_PEAK:
-        offset = parse_int32(line.fields[9])
-        if offset is None or not -1 <= offset < end - start:
-            raise FormatError(
-                f"{path} line {line.number}: column 10 is {line.fields[9]!r}, not a summit inside "
-                f"the peak of {end - start:,} bp; choose --centre middle"
-            )
-        if offset >= 0:
-            return start + offset + (strand < 0)
-    elif centre == "summit" and columns >= 8:
-        thick = [parse_int32(field) for field in line.fields[6:8]]
-        low, high = thick
-        if low is None or high is None or not start <= low <= high <= end:
-            raise FormatError(
-                f"{path} line {line.number}: columns 7 and 8 ({', '.join(line.fields[6:8])}) are "
-                "no thick part inside the line's span; choose --centre middle"
-            )
-        if low < high:
-            start, end = low, high
-    return (start + end + (strand < 0)) // 2
+        first = reverse == (centre == "end")
+        return np.where(first, table.start, table.end - 1) + reverse
+    inside = True if table.between is None else ~table.between
+    return table.centre + (reverse & inside)
 
 
 def _by_value(word: str) -> tuple[bool, float, str]:

@@ -17,12 +17,14 @@ from chromputer_tracks.inference.sample import Sample
 from chromputer_tracks.inference.session import Session
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.bed import BedTable, read_bed
 from chromputer_tracks.io.contributions_writer import Site
+from chromputer_tracks.io.site_table import read_site_table
 from chromputer_tracks.io.text_table import first_line
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
 from chromputer_tracks.tracks.calls import CallRuns
 from chromputer_tracks.tracks.writer import RESOLUTION
+
+_STRANDS = {1: "+", -1: "-", 0: "."}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,43 +62,49 @@ def region_sites(
 ) -> Candidates:
     """The regions of a BED or narrowPeak file as sites.
 
-    A window is centred on a narrowPeak's summit, on the thick part of BED8 and BED9 where that is a
-    part of the region, else on the region's middle. With ``step`` a region is cut into pieces of
-    ``step`` bases, each a site of its own with a window on its middle.
+    A window is centred on the region's summit, by the rule of
+    :func:`~chromputer_tracks.io.site_table.read_site_table`. With ``step`` a region is cut into
+    pieces of ``step`` bases, each a site of its own with a window on its middle. A region's
+    strength is a narrowPeak's signalValue, else column 5; where that is no number, it has none. Its
+    score is column 5, 0 where that is no number or below 0.
 
     Args:
-        path: the file, in any order.
+        path: the file, in any order; columns beyond the third may hold anything but the strand.
         sizes: the genome's contigs.
         within: keep only sites whose centre lies in one of these; empty: all.
         step: bp, at least 1; None: one window a region.
 
     Raises:
         InputError: the file is empty or no site is left.
-        FormatError, BoundsError, ContigError: see :func:`~chromputer_tracks.io.bed.read_bed`.
+        FormatError, BoundsError, ContigError: see
+            :func:`~chromputer_tracks.io.site_table.read_site_table`.
     """
     if first_line(path) is None:
         raise InputError(
             f"{path} is empty: it holds no site to explain; give a BED or narrowPeak file with "
             "sites, or --calls for the model's own"
         )
-    table = read_bed(path, sizes)
-    strengths = table.signals if table.signals is not None else table.scores
+    table = read_site_table(path, sizes)
+    scores = np.maximum(_or_zero(table.numbers(5)), 0)
+    strengths = _or_zero(table.numbers(7 if table.narrow_peak else 5))
+    rows = zip(
+        table.chroms,
+        table.centre.tolist(),
+        table.start.tolist(),
+        table.end.tolist(),
+        (name or "." for name in table.names),
+        scores.tolist(),
+        (_STRANDS[sign] for sign in table.strand.tolist()),
+        strict=True,
+    )
     sites: list[Site] = []
     strength: list[float] = []
-    for row, (record, centre) in enumerate(zip(table, _centres(table).tolist(), strict=True)):
-        whole = Site(
-            record.chrom,
-            centre,
-            record.start,
-            record.end,
-            record.name or ".",
-            record.score or 0.0,
-            record.strand or ".",
-        )
-        for site in [whole] if step is None else _pieces(whole, step):
+    for row, whole in zip(rows, strengths.tolist(), strict=True):
+        region = Site(*row)
+        for site in [region] if step is None else _pieces(region, step):
             if not within or any(_holds(place, site) for place in within):
                 sites.append(site)
-                strength.append(0.0 if strengths is None else float(strengths[row]))
+                strength.append(whole)
     if not sites:
         shown = ", ".join(str(place) for place in within[:3])
         more = " ..." if len(within) > 3 else ""
@@ -104,13 +112,8 @@ def region_sites(
     return Candidates(sites, np.array(strength))
 
 
-def _centres(table: BedTable) -> NDArray[np.int64]:
-    """The base on which each row's window is centred."""
-    if table.thick_starts is None or table.thick_ends is None:
-        return table.centres
-    first, last = table.thick_starts.astype(np.int64), table.thick_ends.astype(np.int64)
-    part = (last > first) & (last - first < table.ends - table.starts)
-    return np.where(part, (first + last) // 2, table.centres)
+def _or_zero(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.isnan(values), 0.0, values)
 
 
 def _pieces(site: Site, step: int) -> list[Site]:
