@@ -24,6 +24,8 @@ BIGBED_MAGIC = 0x8789F2EB
 
 _HEADER = struct.Struct("<IHHQQQHH")
 """Magic, version, zoom levels, offsets of contigs, data and index; fields, defined fields."""
+_ZOOM = struct.Struct("<IIQQ")
+"""Reduction, reserved, offsets of data and index of a zoom level."""
 _MOST_BLOCKS = 64
 """Blocks of a contig that are read quickly without zoom levels; small files have none."""
 _TREE_HEADER = 48
@@ -67,6 +69,10 @@ def check_bbi(path: Path, type_: str, sizes: ChromSizes | None) -> BbiFile:
             )
         try:
             blocks = _count_sorted(path, _leaves(file, index))
+            for zoom in range(zooms):
+                file.seek(bbi.HEADER_BYTES + bbi.ZOOM_HEADER_BYTES * zoom)
+                _, _, _, of_zoom = _ZOOM.unpack(file.read(_ZOOM.size))
+                _count_sorted(path, _leaves(file, of_zoom))
         except (struct.error, ValueError) as error:
             raise _damaged(path, error) from error
         if not zooms and blocks > _MOST_BLOCKS:
@@ -112,7 +118,12 @@ def _count_sorted(path: Path, leaves: Iterator[np.ndarray]) -> int:
 
 
 def _leaves(file: IO[bytes], index: int) -> Iterator[np.ndarray]:
-    """Blocks of data in the order of the index."""
+    """Blocks of data in the order of the index.
+
+    Raises:
+        ValueError: there is no index, or a block leaves the file.
+    """
+    end = file.seek(0, 2)
     file.seek(index)
     magic, _ = struct.unpack("<II", file.read(8))
     if magic != bbi.RANGE_TREE_MAGIC:
@@ -124,6 +135,8 @@ def _leaves(file: IO[bytes], index: int) -> Iterator[np.ndarray]:
         kind = bbi.LEAF if is_leaf else _BRANCH
         items = np.frombuffer(file.read(count * kind.itemsize), kind, count)
         if is_leaf:
+            if (items["offset"] + items["size"] > end).any():
+                raise ValueError("a block of data leaves the file")
             yield from items
         else:
             nodes += reversed(items["offset"].tolist())

@@ -27,9 +27,11 @@ _MARKUP = str.maketrans({"&": "and", "<": "(", ">": ")", '"': "'", "\\": "/", "|
 
 def plain(text: str) -> str:
     """One line of ASCII without markup, which every browser shows as it stands."""
-    decomposed = unicodedata.normalize("NFKD", text.translate(_MARKUP))
+    # Wide forms of < and the like become plain ones.
+    decomposed = unicodedata.normalize("NFKD", text).translate(_MARKUP)
     kept = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return " ".join(kept.encode("ascii", "replace").decode().split())
+    ascii_text = kept.encode("ascii", "replace").decode()
+    return " ".join("".join(c if c.isprintable() else " " for c in ascii_text).split())
 
 
 def shorten(text: str, limit: int) -> str:
