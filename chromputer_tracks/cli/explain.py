@@ -74,7 +74,7 @@ def explain(
     fragments: FragmentsFile = None,
     assay: AssayFiles = None,
     regions: Annotated[
-        Path | None, typer.Option(help="BED or narrowPeak of the sites to explain.")
+        Path | None, typer.Option(help="narrowPeak, or any BED, of the sites to explain.")
     ] = None,
     calls: Annotated[
         bool, typer.Option("--calls", help="Explain the model's own calls of each label.")
