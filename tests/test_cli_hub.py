@@ -1,0 +1,151 @@
+"""``chromputer hub`` as a command: its options, what it says, and how it fails."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hub_spec_check import check_hub, stanzas
+from hub_toy import EMAIL, ToyRuns, make_runs
+from typer.testing import CliRunner, Result
+
+from chromputer_tracks.cli.main import app
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
+    return make_runs(tmp_path_factory.mktemp("runs"))
+
+
+def hub(out: Path, *more: str, email: str = EMAIL, assembly: str = "toy") -> Result:
+    args = ["hub", "--out", str(out), "--assembly", assembly, "--email", email, *more]
+    return CliRunner().invoke(app, args)
+
+
+def fails(out: Path, *more: str, **given: str) -> str:
+    result = hub(out, *more, **given)
+    assert result.exit_code == 1, result.output
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert not out.exists()
+    message = result.stderr.strip().splitlines()[-1]
+    assert message.startswith("error: ")
+    return message
+
+
+def test_a_hub(runs, tmp_path):
+    out = tmp_path / "hub"
+    result = hub(out, str(runs.first), str(runs.explained), "--url", "https://example.org/h")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    assert check_hub(out) == []
+    said = result.stderr.splitlines()
+    assert f"hub of 29 tracks in {out} (" in result.stderr
+    assert said[-2] == (
+        "put the folder on a web server and check it there with UCSC's hubCheck: hubCheck "
+        "https://example.org/h/hub.txt"
+    )
+    assert said[-1] == (
+        "UCSC genome browser: https://genome.ucsc.edu/cgi-bin/hgTracks?db=toy&"
+        "hubUrl=https%3A%2F%2Fexample.org%2Fh%2Fhub.txt&position=chr1%3A1-6150"
+    )
+    (head,) = stanzas((out / "hub.txt").read_text())
+    assert head == {
+        "hub": "chromputer_toy",
+        "shortLabel": "Chromputer tracks",
+        "longLabel": "Chromatin tracks predicted by tiny",
+        "genomesFile": "genomes.txt",
+        "email": EMAIL,
+        "descriptionUrl": "hub.html",
+    }
+
+
+def test_all_options(runs, tmp_path):
+    out = tmp_path / "hub"
+    moved = tmp_path / "moved.tsv.gz"
+    shutil.copy(runs.fragments, moved)
+    sizes = tmp_path / "toy.chrom.sizes"
+    sizes.write_text("".join(f"{name}\t{size}\n" for name, size in runs.toy.sizes.items()))
+    result = hub(
+        out,
+        "--sample", f"wt={runs.first}", "--sample", f"wt={runs.explained}",
+        "--sample", f"mutant={runs.second}", "--one-file", "--link",
+        "--input", str(moved), "--model", str(runs.model), "--sizes", str(sizes),
+        "--position", "chr2:1-100", "--name", "my_hub", "--label", "My hub",
+        "--long-label", "A hub of mine", "--scratch", str(tmp_path),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert check_hub(out) == []
+    head, genome, *_ = stanzas((out / "hub.txt").read_text())
+    assert head == {
+        "hub": "my_hub",
+        "shortLabel": "My hub",
+        "longLabel": "A hub of mine",
+        "useOneFile": "on",
+        "email": EMAIL,
+        "descriptionUrl": "hub.html",
+    }
+    assert genome == {"genome": "toy"}
+    assert (out / "toy/wt/states.bb").is_symlink()
+    assert result.stderr.splitlines()[-1].endswith("hubCheck: hubCheck URL/hub.txt")
+
+
+def test_own_genome(runs, tmp_path):
+    out = tmp_path / "hub"
+    result = hub(
+        out, str(runs.first), "--no-coverage", "--fasta", str(runs.fasta),
+        "--organism", "Toy", "--scientific-name", "Ludus ludi", "--description", "A toy",
+        assembly="toy_v1.2",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert check_hub(out) == []
+    (genome,) = stanzas((out / "genomes.txt").read_text())
+    assert genome["twoBitPath"] == "toy_v1.2/toy_v1.2.2bit"
+    assert genome["organism"] == "Toy"
+    assert not list(out.rglob("coverage*"))
+
+
+@pytest.mark.parametrize(
+    ("more", "given", "message"),
+    [
+        (["--url", "example.org/h"], {}, "--url 'example.org/h' is not the address of a folder"),
+        (["--url", "ftp://x.org/h"], {}, "--url 'ftp://x.org/h' is not the address of a folder"),
+        (["--name", "my hub"], {}, "--name 'my hub': use letters, digits, '_' and '-'"),
+        (["--label", "x" * 20], {}, "--label 'xxxxxxxxxxxxxxxxxxxx' must have 1 to 19"),
+        (["--long-label", " "], {}, "--long-label ' ' must have 1 to 69 characters"),
+        (["--organism", "Toy"], {}, "--organism tells of a genome that the hub brings: add"),
+        ([], {"email": "me"}, "--email 'me' is not an address such as me@example.org"),
+        ([], {"assembly": "a b"}, "--assembly 'a b': use letters, digits, '.', '_' and '-'"),
+        (["--position", "chr7:1-2"], {}, "contig 'chr7' is not in"),
+        (["--sizes", "none"], {}, "cannot read none"),
+    ],
+)
+def test_options_that_cannot_be_used(runs, tmp_path, more, given, message):
+    assert message in fails(tmp_path / "hub", str(runs.first), *more, **given)
+
+
+def test_no_folder(tmp_path):
+    assert "no results to show" in fails(tmp_path / "hub")
+
+
+@pytest.mark.parametrize("given", ["wt", "=x", "wt=", " =x"])
+def test_a_sample_that_is_none(tmp_path, given):
+    result = hub(tmp_path / "hub", "--sample", given)
+    assert result.exit_code == 2
+    assert "is not NAME=DIR" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty; give a chrom.sizes or .fai file"),
+        ("chr1 100\n", "line 1 is not a name and a length with a tab between them"),
+        ("chr1\t100\nchr1\t100\n", "line 2: chr1 comes twice"),
+        ("chr1\tx\n", "line 1 is not a name and a length"),
+    ],
+)
+def test_sizes_that_are_none(runs, tmp_path, text, message):
+    path = tmp_path / "chrom.sizes"
+    path.write_text(text)
+    assert message in fails(tmp_path / "hub", str(runs.first), "--sizes", str(path))

@@ -1,0 +1,240 @@
+"""Description pages: whole HTML, figures of the runs and the model card, no markup let in."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from explain_run import Notes
+from hub_toy import ToyRuns, copied, edit, hub, make_runs
+
+from chromputer_tracks.inference.registry import shipped_models
+from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
+from chromputer_tracks.tracks.hub_pages import render, track_page
+from chromputer_tracks.tracks.hub_plan import Plan
+from chromputer_tracks.tracks.hub_runs import ModelRuns, Run, Sample, read_runs
+from chromputer_tracks.tracks.hub_text import Names
+
+VOID = {"meta", "link", "br"}
+SECTIONS = ["Description", "Display Conventions and Configuration", "Methods", "Credits",
+            "References"]  # fmt: skip
+
+
+class Reader(HTMLParser):
+    """Checks that tags are balanced, and collects headings, cells and links."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text: dict[str, list[str]] = {"h2": [], "td": [], "th": [], "caption": []}
+        self.links: list[str] = []
+        self.swatches: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag in self.text:
+            self.text[tag].append("")
+        if tag == "a":
+            self.links.append(given["href"] or "")
+        if given.get("class") == "swatch":
+            self.swatches.append(given["style"] or "")
+        assert tag not in ("script", "iframe", "object")
+        assert not [name for name in given if name.startswith("on")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        for tag in self.text:
+            if tag in self.open:
+                self.text[tag][-1] += data
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
+    return make_runs(tmp_path_factory.mktemp("runs"))
+
+
+def rows(page: Reader, width: int) -> list[list[str]]:
+    cells = page.text["td"]
+    return [cells[at : at + width] for at in range(0, len(cells), width)]
+
+
+def test_every_page_has_the_sections_of_the_browsers_own(runs, tmp_path):
+    _, folder = hub(runs, tmp_path / "hub", fasta=runs.fasta)
+    pages = {path.name: path.read_text(encoding="ascii") for path in folder.glob("*.html")}
+    assert set(pages) == {
+        "calls.html", "contributions.html", "coverage.html", "description.html", "importance.html",
+        "probabilities.html", "signals.html", "sites.html", "state_probabilities.html",
+        "states.html",
+    }  # fmt: skip
+    for name, page in pages.items():
+        read = Reader(page)
+        if name == "description.html":
+            assert read.text["h2"] == ["toy1"]
+            assert read.text["td"] == ["5", "11,808", "chr1, 6,150 bp"]
+            continue
+        assert read.text["h2"] == SECTIONS, name
+        assert "mailto:me@example.org" in read.links
+        assert [link for link in read.links if link.startswith("https://doi.org/10.")]
+        assert "{{" not in page and "{%" not in page
+
+
+def test_the_overview_leads_to_all_pages(runs, tmp_path):
+    result, folder = hub(runs, tmp_path / "hub", url="https://example.org/a")
+    page = Reader((tmp_path / "hub" / "hub.html").read_text())
+    local = [link for link in page.links if link.startswith("toy1/")]
+    assert sorted(local) == sorted(f"toy1/{path.name}" for path in folder.glob("*.html"))
+    assert result.links[0][1] in page.links
+    table = {row[0]: row[2] for row in rows(page, 3)}
+    assert table["Chromatin states"] == "2"
+    assert table["Contributions"] == "12"
+
+
+def test_states_have_a_legend_and_shares(runs, tmp_path):
+    _, folder = hub(runs, tmp_path / "hub")
+    page = Reader((folder / "states.html").read_text())
+    shares = {}
+    for name in ("first", "second"):
+        record = json.loads((runs.folder / name / "run.json").read_text())
+        shares[name] = [f"{row['share']:.1%}" for row in record["summary"]["states"]]
+    legend = [row for row in rows(page, 5) if row[1].startswith("S")]
+    assert legend == [
+        ["", f"S{i}", f"state {i}", shares["first"][i], shares["second"][i]] for i in range(3)
+    ]
+    assert page.swatches == [f"background-color: rgb({10 * i}, 0, 255)" for i in range(3)]
+
+
+def test_calls_are_counted(runs, tmp_path):
+    _, folder = hub(runs, tmp_path / "hub", folders=(runs.first,))
+    page = Reader((folder / "calls.html").read_text())
+    lines = (runs.first / "factors/TF1.bed").read_text().splitlines()
+    spans = [line.split("\t")[1:3] for line in lines]
+    bases = sum(int(end) - int(start) for start, end in spans)
+    assert ["", "TF1", "factor 1", "0.5", f"{len(lines):,}", f"{bases:,}"] in rows(page, 6)
+
+
+def test_what_was_explained_and_how(runs, tmp_path):
+    _, folder = hub(runs, tmp_path / "hub", folders=(runs.first, runs.explained))
+    text = (folder / "importance.html").read_text()
+    record = json.loads((runs.explained / "run.json").read_text())["labels"]["TF1"]
+    expected = ["", "TF1", "factor 1", "3", f"{record['bases']:,}", f"{record['mean_logit']:.2f}"]
+    assert expected in rows(Reader(text), 6)
+    assert "DeepLIFT (rescale rule) against 20 dinucleotide shuffles" in text
+    assert "mean weighted to window centres" in text
+    assert "add up to the difference between its logit" in text
+    assert "the mean of all states" in text
+    text = (folder / "contributions.html").read_text()
+    assert ["atac", "subnucleosomal", "20 to 139"] in rows(Reader(text), 3)
+    assert "all of the given regions" in (folder / "sites.html").read_text()
+
+
+def test_gradients_are_not_called_deeplift(runs, tmp_path):
+    own = copied(runs, tmp_path / "runs")
+    edit(own.explained, '"method": "deeplift"', '"method": "gradient*input"')
+    _, folder = hub(own, tmp_path / "hub", folders=(own.explained,))
+    text = (folder / "importance.html").read_text()
+    assert "gradient times input" in text
+    assert "add up to" not in text
+
+
+def test_the_inputs_by_the_names_of_their_files(runs, tmp_path):
+    _, folder = hub(runs, tmp_path / "hub")
+    page = Reader((folder / "coverage.html").read_text())
+    kept = sum(len(starts) for starts in runs.toy.starts.values())
+    (first, second) = rows(page, 5)
+    assert first[:4] == ["first", "atac", "toy.fragments.tsv.gz", f"{kept:,}"]
+    assert re.fullmatch(r"[\d.]+ per kb", first[4])
+    assert second[0] == "second"
+
+
+def shipped(kind: str, **changes: object) -> str:
+    """A page of the shipped model, with a run that predicted nothing."""
+    spec = ModelSpec.from_json(
+        (shipped_models()["yeast-atac"] / "model.json").read_text(), "model.json"
+    )
+    spec = replace(spec, **changes)  # type: ignore[arg-type]
+    record = {
+        "started": "2026-01-02T03:04:05+00:00",
+        "versions": {"chromputer-tracks": "9.9"},
+        "summary": {"states": [], "calls": []},
+    }
+    run = Run(Path("x"), "predict", record, spec, "", spec.sizes_digest, frozenset(), ())
+    plan = Plan(ModelRuns(spec, (Sample("s", run, ()),)), Names(), {"s": "s"}, "", False)
+    return track_page(kind, plan, "me@example.org")
+
+
+def test_the_model_card_is_quoted():
+    metrics = json.loads((shipped_models()["yeast-atac"] / "model.json").read_text())["metrics"]
+    scores = metrics["test"]["model"]
+    text = shipped("probabilities")
+    reb1 = scores["binary"][0]
+    low, high = reb1["auprc"]["low"], reb1["auprc"]["high"]
+    assert [
+        "Reb1",
+        f"{reb1['auprc']['value']:.3f}",
+        f"{low:.3f} to {high:.3f}",
+        f"{reb1['positives'] / reb1['sites']:.3f}",
+    ] in [cells[-4:] for cells in (rows(Reader(text), 4))]
+    assert "chrVII, chrXIII were held out" in text
+    assert "Made with chromputer-tracks 9.9 on 2026-01-02." in text
+    assert "16 classes of fragment length from 20 to 699 bp" in text
+    text = shipped("states")
+    accuracy = scores["states"]["accuracy"]
+    assert f"{accuracy['value']:.3f} [{accuracy['low']:.3f}, {accuracy['high']:.3f}]" in text
+    majority = metrics["test"]["baselines"]["majority class"]["states"]["accuracy"]["value"]
+    assert f"{majority:.3f}" in text
+
+
+def test_figures_that_are_not_known():
+    metrics = json.loads((shipped_models()["yeast-atac"] / "model.json").read_text())["metrics"]
+    metrics["test"]["model"]["binary"][0]["auprc"]["low"] = None
+    assert "not known to 0.675" in shipped("calls", metrics=metrics)
+    assert "Accuracy" not in shipped("calls", metrics={})
+    assert "Accuracy" not in shipped("states", metrics={})
+
+
+def test_signals_have_correlations():
+    estimate = {"value": 0.5, "low": 0.4, "high": 0.6}
+    scores = {"name": "H3", "sites": 9, "pearson": estimate, "spearman": estimate}
+    metrics = {"test": {"model": {"states": None, "binary": [], "continuous": [scores]}}}
+    heads = (HeadSpec("continuous", "marks", (Label("H3", "H3 marks", (1, 2, 3)),), "log"),)
+    page = Reader(shipped("signals", heads=heads, metrics=metrics))
+    assert ["H3", "0.500 [0.400, 0.600]", "0.500 [0.400, 0.600]"] == page.text["td"][-3:]
+
+
+def test_texts_bring_no_markup_in():
+    heads = (HeadSpec("binary", "h", (Label("A", '<script>x()</script> & "β"', (1, 2, 3)),)),)
+    text = shipped("probabilities", heads=heads, metrics={}, name="<b>")
+    assert "<script>" not in text
+    assert "&lt;script&gt;x()&lt;/script&gt; &amp; &#34;&#946;&#34;" in text
+    assert text.isascii()
+    Reader(text)
+
+
+def test_another_genome_is_said(runs, tmp_path):
+    (model,) = read_runs((runs.first,), ())
+    assert model.spec.sizes_digest == runs.toy.sizes.digest()
+    _, folder = hub(runs, tmp_path / "hub")
+    assert "another genome" not in (folder / "states.html").read_text()
+    text = shipped("states", sizes_digest="0" * 64)
+    assert "another genome" not in text
+    other = render("assembly", dict.fromkeys(
+        ("organism", "description", "contigs", "bases", "longest", "fasta", "sha256"), "x<y"
+    ))  # fmt: skip
+    assert "x&lt;y" in other
+
+
+def test_notes_are_not_needed(runs, tmp_path):
+    notes = Notes()
+    hub(runs, tmp_path / "hub", notes, assembly="toy")
+    assert notes.lines == []

@@ -1,0 +1,165 @@
+"""Folders are sorted into samples by what they read, and refused where they do not fit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hub_toy import ToyRuns, copied, make_runs
+
+from chromputer_tracks.errors import ContigError, InputError, SpecError
+from chromputer_tracks.tracks.hub_runs import ModelRuns, read_runs
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
+    return make_runs(tmp_path_factory.mktemp("runs"))
+
+
+def change(folder: Path, how: Callable[[dict[str, Any]], object]) -> Path:
+    record = json.loads((folder / "run.json").read_text())
+    how(record)
+    (folder / "run.json").write_text(json.dumps(record))
+    return folder
+
+
+def samples(found: tuple[ModelRuns, ...]) -> list[dict[str, list[str]]]:
+    """By model: sample to the names of its folders."""
+    return [
+        {sample.name: [run.folder.name for run in sample.runs] for sample in model.samples}
+        for model in found
+    ]
+
+
+def test_samples_by_their_inputs(runs):
+    found = read_runs((runs.explained, runs.second, runs.first), ())
+    assert samples(found) == [{"first": ["first", "explained"], "second": ["second"]}]
+    (model,) = found
+    assert model.spec.name == "tiny"
+    first = model.samples[0]
+    assert first.predict is not None and first.predict.kind == "predict"
+    assert first.explain[0].labels() == ("TF1", "S1")
+    (item,) = first.predict.inputs
+    assert (item.assay, item.path, item.bytes) == (
+        "atac",
+        runs.fragments,
+        runs.fragments.stat().st_size,
+    )
+    assert item.fragments == sum(len(starts) for starts in runs.toy.starts.values())
+    assert item.options.min_mapq == 30 and item.options.drop_duplicates
+
+
+def test_without_a_prediction_the_folder_names_the_sample(runs):
+    assert samples(read_runs((runs.explained,), ())) == [{"explained": ["explained"]}]
+
+
+def test_names_are_given(runs):
+    found = read_runs((runs.explained,), (("wt", runs.first), ("mutant", runs.second)))
+    assert samples(found) == [{"wt": ["first", "explained"], "mutant": ["second"]}]
+    found = read_runs((), (("all", runs.first), ("all", runs.explained)))
+    assert samples(found) == [{"all": ["first", "explained"]}]
+
+
+def test_models_stand_apart(runs):
+    found = read_runs((runs.first, runs.other_model), ())
+    assert [model.spec.name for model in found] == ["tiny", "other-model"]
+    assert samples(found) == [{"first": ["first"]}, {"first": ["other_model"]}]
+
+
+def test_two_predictions_of_a_sample(runs, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(runs.first, again)
+    with pytest.raises(InputError, match="again are both predictions of sample 'first'"):
+        read_runs((runs.first, again), ())
+    found = read_runs((), (("a", runs.first), ("b", again)))
+    assert samples(found) == [{"a": ["first"], "b": ["again"]}]
+
+
+def test_a_label_explained_twice(runs, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(runs.explained, again)
+    with pytest.raises(InputError, match="explained and .*again both explain TF1 in sample"):
+        read_runs((runs.explained, again), ())
+    change(again, lambda record: record["labels"].pop("TF1"))
+    change(runs_copy := copied(runs, tmp_path / "r").explained, lambda r: r["labels"].pop("S1"))
+    (model,) = read_runs((runs_copy, again), ())
+    assert [run.labels() for run in model.samples[0].explain] == [("TF1",), ("S1",)]
+
+
+def test_two_samples_of_one_name(runs, tmp_path):
+    other = tmp_path / "first"
+    shutil.copytree(runs.second, other)
+    with pytest.raises(InputError, match="both would be called 'first': name samples with"):
+        read_runs((runs.first, other), ())
+
+
+def test_another_genome(runs, tmp_path):
+    own = copied(runs, tmp_path / "runs")
+    change(own.second, lambda record: record["genome"].update(digest="0" * 64))
+    with pytest.raises(ContigError, match="second is of another genome than .*first"):
+        read_runs((own.first, own.second), ())
+
+
+def test_no_run(runs, tmp_path):
+    with pytest.raises(InputError, match="none does not hold .*: there is no such folder"):
+        read_runs((tmp_path / "none",), ())
+    with pytest.raises(InputError, match="input does not hold .*: it has no run.json"):
+        read_runs((runs.folder / "input",), ())
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        (lambda record: record.update(kind="vplot"), "results of `chromputer vplot`; a hub is"),
+        (lambda record: record.pop("kind"), r"not the record .*KeyError\('kind'\)"),
+        (lambda record: record.pop("inputs"), r"not the record .*KeyError\('inputs'\)"),
+        (lambda record: record.pop("started"), r"not the record .*KeyError\('started'\)"),
+        (lambda record: record["summary"].pop("calls"), r"not the record .*KeyError\('calls'\)"),
+        (lambda record: record.update(model=[]), "not the record .*TypeError"),
+    ],
+)
+def test_records_of_something_else(runs, tmp_path, how, message):
+    own = copied(runs, tmp_path / "runs")
+    with pytest.raises(InputError, match=message):
+        read_runs((change(own.first, how),), ())
+
+
+def test_records_that_are_no_json(runs, tmp_path):
+    own = copied(runs, tmp_path / "runs")
+    (own.first / "run.json").write_text("{")
+    with pytest.raises(InputError, match="run.json is not the record of a run of this release"):
+        read_runs((own.first,), ())
+
+
+def test_a_label_that_the_model_lacks(runs, tmp_path):
+    own = copied(runs, tmp_path / "runs")
+    change(own.explained, lambda r: r["labels"].update(TF9=r["labels"]["TF1"]))
+    with pytest.raises(InputError, match="no label 'TF9'"):
+        read_runs((own.explained,), ())
+
+
+def test_a_file_that_the_record_does_not_name(runs, tmp_path):
+    own = copied(runs, tmp_path / "runs")
+    (own.first / "factors/TF1.bw").unlink()
+    (model,) = read_runs((own.first,), ())
+    run = model.samples[0].predict
+    assert run is not None
+    assert run.file("factors/TF2.bw") == own.first / "factors/TF2.bw"
+    for name in ("factors/TF1.bw", "run.json", "../second/states.bb"):
+        with pytest.raises(InputError, match="is missing, which belongs to the results in"):
+            run.file(name)
+
+
+def test_models_are_found_by_their_checksum(runs, tmp_path):
+    own = copied(runs, tmp_path / "runs")
+    change(own.first, lambda r: r["model"].update(path=str(runs.folder / "input/other")))
+    with pytest.raises(SpecError, match="say where it is with --model"):
+        read_runs((own.first,), ())
+    with pytest.raises(SpecError, match="say where it is with --model"):
+        read_runs((own.first,), (), [runs.folder / "input/other"])
+    found = read_runs((own.first,), (), [runs.folder / "input/other", runs.model])
+    assert [model.spec.name for model in found] == ["tiny"]
