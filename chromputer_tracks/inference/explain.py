@@ -37,6 +37,8 @@ DEFAULT_REFERENCES = 20
 
 _PAIRS = 20
 """Pairs of a window and a reference in one run of the graph, 5 MiB each."""
+_GPU_PAIRS = 400
+"""The same on a GPU, which needs more work at once."""
 _TRIAL_DIFFERENCE = 1e-3
 
 
@@ -227,7 +229,8 @@ class Explainer:
                 raise InputError(
                     f"{window} is not {self.spec.window:,} bp, as the model's windows are"
                 )
-        size = max(1, _PAIRS // self._pairs)
+        pairs = _PAIRS if self.provider == "cpu" else _GPU_PAIRS
+        size = max(1, pairs // self._pairs)
         rows = np.broadcast_to(weights, (len(windows), self.spec.outputs))
         running: deque[tuple[int, Arrays, Future[Contributions]]] = deque()
         pool = ThreadPoolExecutor(self.workers, "chromputer-explain")
