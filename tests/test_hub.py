@@ -66,16 +66,21 @@ def test_calls_are_those_of_the_prediction(runs, tmp_path):
 
 
 def test_sites_are_sorted(runs, tmp_path):
+    """By their starts; ``explain`` sorts by the centres of windows."""
     _, folder = hub(runs, tmp_path / "hub")
     found = rows(folder / "first/explain.TF1.sites.bb")
     assert found == [
+        ("chr1", 1900, 2900, "b\t900\t-"),
         ("chr1", 2000, 2200, "a\t700\t+"),
-        ("chr1", 2100, 2500, "b\t900\t-"),
         ("chr2", 900, 1000, "c\t0\t."),
     ]
 
 
-def test_coverage_is_the_mean_number_of_fragments_over_the_bases_of_a_bin(runs, tmp_path):
+@pytest.mark.parametrize("chunk", [40, 1_000_000])
+def test_coverage_is_the_mean_number_of_fragments_over_the_bases_of_a_bin(
+    runs, tmp_path, monkeypatch, chunk
+):
+    monkeypatch.setattr("chromputer_tracks.tracks.hub_files._CHUNK", chunk)
     _, folder = hub(runs, tmp_path / "hub", folders=(runs.first,))
     toy = runs.toy
     with pyBigWig.open(str(folder / "first/coverage.atac.bw")) as file:
@@ -128,6 +133,8 @@ def test_limits_and_colours(runs, tmp_path):
     assert tracks["states"]["itemRgb"] == "on"
     assert tracks["states"]["filterValues.name"] == "S0|state 0,S1|state 1,S2|state 2"
     assert tracks["probabilities"]["viewLimits"] == "0:1"
+    assert tracks["calls"]["subGroup1"] == "label Label TF1=factor_1 TF2=factor_2"
+    assert [tracks[f"prob_{name}"]["priority"] for name in ("TF1", "TF2", "S0")] == ["1", "2", "3"]
     assert tracks["prob_TF2"]["color"] == "0,255,0"
     assert tracks["prob_TF2"]["yLineMark"] == "0.4"
     assert [tracks[f"prob_{name}"]["parent"] for name in ("TF1", "S0")] == [
@@ -238,7 +245,7 @@ def test_own_genome(runs, tmp_path):
 def test_the_strongest_site_is_shown_at_first(runs, tmp_path):
     hub(runs, tmp_path / "hub", fasta=runs.fasta)
     (genome,) = stanzas((tmp_path / "hub" / "genomes.txt").read_text())
-    # Site b, with the score 900, is centred on 2,300 of chr1, which has 6,150 bp.
+    # Site b, with the score 900, is centred on 2,400 of chr1, which has 6,150 bp.
     assert genome["defaultPos"] == "chr1:1-6150"
     hub(runs, tmp_path / "second", fasta=runs.fasta, folders=(runs.second,))
     (genome,) = stanzas((tmp_path / "second" / "genomes.txt").read_text())

@@ -107,5 +107,6 @@ def _type(track: Track, ranges: Mapping[str, Range]) -> str:
         return track.type
     found = [ranges[item.file.name] for item in track.walk() if item.file is not None]
     low, high = track.limits or (min(low for low, _ in found), max(high for _, high in found))
-    # The browser refuses a range of nothing.
-    return f"{BIGWIG} {min(low, 0):.6g} {high if high > low else low + 1:.6g}"
+    low, high = min(low, 0), max(high, 0)
+    # A range of nothing is none.
+    return f"{BIGWIG} {low:.6g} {high if high > low else 1:.6g}"
