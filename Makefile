@@ -1,5 +1,6 @@
 # make demo   predict tracks of the yeast genome from the data in examples/
 # make test   install what the tests need and run them
+# make docs   build the documentation site into build/docs/
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -7,7 +8,7 @@ BIN = $(VENV)/bin
 CONSTRAINTS ?=
 PIP = $(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check docs bench clean
 
 demo: $(VENV)/.inference
 	$(BIN)/chromputer demo --out demo-output
@@ -21,6 +22,10 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Warnings are errors; opens from the disk: build/docs/index.html.
+docs: $(VENV)/.dev
+	$(BIN)/python -m mkdocs build
 
 # The figures in the README; see benchmarks/README.md.
 bench: $(VENV)/.dev
