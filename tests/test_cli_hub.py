@@ -11,6 +11,8 @@ from hub_toy import EMAIL, ToyRuns, make_runs
 from typer.testing import CliRunner, Result
 
 from chromputer_tracks.cli.main import app
+from chromputer_tracks.intervals import Interval
+from chromputer_tracks.tracks.hub_options import HubOptions
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +125,32 @@ def test_own_genome(runs, tmp_path):
 )
 def test_options_that_cannot_be_used(runs, tmp_path, more, given, message):
     assert message in fails(tmp_path / "hub", str(runs.first), *more, **given)
+
+
+@pytest.mark.parametrize("url", ["https://x.org/h", "https://x.org/h/", "https://x.org/h/hub.txt"])
+def test_the_address_of_a_hub(url):
+    options = HubOptions((Path("x"),), Path("out"), "hg38", EMAIL, url=url)
+    assert options.hub_url == "https://x.org/h/hub.txt"
+    accession = HubOptions((Path("x"),), Path("out"), "GCF_000146045.2", EMAIL, url=url)
+    ((_, link),) = accession.links(Interval("chrI", 0, 9))
+    assert link == (
+        "https://genome.ucsc.edu/cgi-bin/hgTracks?genome=GCF_000146045.2&"
+        "hubUrl=https%3A%2F%2Fx.org%2Fh%2Fhub.txt&position=chrI%3A1-9"
+    )
+
+
+def test_labels_of_a_hub():
+    options = HubOptions((), Path("out"), "hg38", EMAIL, (("liver", Path("x")),))
+    assert options.labels(["m"], ["liver"]) == (
+        "Chromputer liver",
+        "Chromatin tracks of liver, predicted by m",
+    )
+    assert options.labels(["m", "n"], ["liver", "lung"]) == (
+        "Chromputer tracks",
+        "Chromatin tracks of 2 samples, predicted by m, n",
+    )
+    short, long = options.labels(["m" * 70], ["an endless name"])
+    assert (len(short), len(long)) == (19, 69)
 
 
 def test_no_folder(tmp_path):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyBigWig
 import pytest
+from explain_run import Notes
 from hub_spec_check import check_hub, stanzas
 from hub_toy import ToyRuns, copied, hub, make_runs
+from tiny_models import write_linear_model
 from twobit_reader import read as read_twobit
 
 from chromputer_tracks.errors import OutputError
+from chromputer_tracks.inference.registry import read_spec
+from chromputer_tracks.inference.sample import SampleFiles
+from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +120,25 @@ def test_samples_are_told_by_what_they_read(runs, tmp_path):
     assert tracks["prob_TF1_wild_type"]["longLabel"] == "factor 1: probability, wild type"
     assert "sample=wild_type" in tracks["prob_TF1_wild_type"]["subGroups"].split()
     assert check_hub(folder.parent) == []
+
+
+def test_models_of_one_name_are_told_apart(runs, tmp_path):
+    """Such as one that was trained again."""
+    spec = read_spec(runs.model)
+    write_linear_model(tmp_path / "again", replace(spec, heads=spec.heads[1:2]))
+    files = SampleFiles(runs.fasta, runs.fragments)
+    predict_tracks(PredictOptions(tmp_path / "again", files, tmp_path / "third"), Notes())
+    _, folder = hub(runs, tmp_path / "hub", folders=(runs.first, tmp_path / "third"))
+    for name, run in (("tiny", runs.first), ("tiny_2", tmp_path / "third")):
+        made = folder / f"first/{name}.factors.TF1.bw"
+        assert made.read_bytes() == (run / "factors/TF1.bw").read_bytes()
+    tracks = {item["track"]: item for item in stanzas((folder / "trackDb.txt").read_text())}
+    assert tracks["tiny_calls"]["shortLabel"] == "Calls tiny"
+    assert tracks["tiny_2_calls"]["shortLabel"] == "Calls tiny_2"
+    assert tracks["tiny_2_calls"]["html"] == "tiny_2_calls.html"
+    # The input is the same.
+    assert [name for name in tracks if name.startswith("coverage")] == ["coverage_atac"]
+    assert check_hub(tmp_path / "hub") == []
 
 
 def test_one_sample_has_no_subgroup_of_samples(runs, tmp_path):

@@ -68,10 +68,11 @@ def make_hub(options: HubOptions, report: Report) -> HubResult:
     started = datetime.now(UTC)
     runs = read_runs(options.folders, options.samples, options.models)
     samples = list(dict.fromkeys(sample.name for model in runs for sample in model.samples))
-    many, names, folders = len(samples) > 1, Names(), Names()
+    many, names, folders, models = len(samples) > 1, Names(), Names(), Names()
     placed = {sample: folders.new(sample) for sample in samples}
     plans = [
-        Plan(model, names, placed, model.spec.name if len(runs) > 1 else "", many) for model in runs
+        Plan(model, names, placed, models.new(model.spec.name) if len(runs) > 1 else "", many)
+        for model in runs
     ]
     inputs = _inputs(options, runs, report)
     covered = coverage_track(inputs, names, placed, many=many)

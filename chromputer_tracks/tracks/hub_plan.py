@@ -38,7 +38,7 @@ class Plan:
         runs: of the model.
         names: of all tracks of the hub.
         folders: of the samples' files in the hub, by sample.
-        model: name of the model where a hub shows several; else empty.
+        model: what the model is called where a hub shows several, each otherwise; else empty.
         many: whether the hub shows several samples.
     """
 
