@@ -27,7 +27,10 @@ RENDERERS = {"BAR_CHART", "DYNSEQ", "HEATMAP", "LINE_PLOT", "SCATTER_PLOT"}
 DISPLAY_MODES = {"COLLAPSED", "EXPANDED", "SQUISHED"}
 JSON_TRACK_KEYS = {
     "annotation": {"displayMode", "searchable", "indexed", "margin", "expandedRowHeight"},
-    "wig": {"graphType", "windowFunction", "autoscale", "autoscaleGroup", "min", "max"},
+    "wig": {
+        *("graphType", "windowFunction", "autoscale", "autoscaleGroup", "min", "max"),
+        *("visibilityWindow", "supportsWholeGenome"),
+    },
 } | {"both": {"name", "type", "format", "url", "indexURL", "order", "height", "description"}}
 """Of igv.js (igv.org/doc/igvjs, Tracks); margin is a default of its annotation tracks."""
 
@@ -91,6 +94,11 @@ def test_json_importance_is_drawn_as_letters_and_all_else_as_bars(session):
         "H3 importance",
     }
     assert set(graphs.values()) == {"dynseq", "bar"}
+    # igv.js would read whole chromosomes of sequence.
+    for track in session["tracks"]:
+        letters = track.get("graphType") == "dynseq"
+        assert (track.get("visibilityWindow", 10**9) <= 2_000_000) == letters
+        assert track.get("supportsWholeGenome", True) != letters
 
 
 def test_json_scales(session):
@@ -99,7 +107,7 @@ def test_json_scales(session):
             fixed = track["name"].endswith(" probability") or " state " in track["name"]
             assert (track.get("min"), track.get("max")) == ((0, 1) if fixed else (None, None))
             assert track.get("autoscale") == (None if fixed else True)
-            assert ("autoscaleGroup" in track) == (" atac " in track["name"])
+            assert ("autoscaleGroup" in track) == (" fragments " in track["name"])
 
 
 def test_xml_session_element(xml, written, runs):
@@ -237,12 +245,13 @@ def test_added_tracks_are_searchable_and_carry_their_index(runs, tmp_path):
     assert "index" not in resources[1].attrib
 
 
-def test_links_in_the_folder_stay_links(tmp_path):
+def test_links_to_files_stay_links(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data/file.bw").write_bytes(b"")
     (tmp_path / "hub").mkdir()
     (tmp_path / "hub/linked.bw").symlink_to(tmp_path / "data/file.bw")
     assert relative_path(tmp_path / "hub/linked.bw", tmp_path / "hub") == "linked.bw"
+    assert relative_path(tmp_path / "hub/linked.bw", tmp_path / "data") == "../hub/linked.bw"
     assert relative_path(tmp_path / "data/file.bw", tmp_path / "hub") == "../data/file.bw"
     # ".." of a linked folder leads elsewhere than where the link lies.
     (tmp_path / "deep/er").mkdir(parents=True)

@@ -24,9 +24,9 @@ def explained(label: str) -> list[tuple[str, str, str]]:
     where = f"explained/{label}"
     return [
         (f"{label} importance", "importance", f"{where}/importance.bw"),
-        (f"{label} atac 20-139 bp", "contribution", f"{where}/atac.subnucleosomal.bw"),
-        (f"{label} atac 140-299 bp", "contribution", f"{where}/atac.mononucleosomal.bw"),
-        (f"{label} atac 300-499 bp", "contribution", f"{where}/atac.dinucleosomal.bw"),
+        (f"{label} fragments 20-139 bp", "contribution", f"{where}/atac.subnucleosomal.bw"),
+        (f"{label} fragments 140-299 bp", "contribution", f"{where}/atac.mononucleosomal.bw"),
+        (f"{label} fragments 300-499 bp", "contribution", f"{where}/atac.dinucleosomal.bw"),
         (f"{label} cuts", "contribution", f"{where}/cuts.bw"),
         (f"{label} shape.MGW", "contribution", f"{where}/shape.MGW.bw"),
         (f"{label} shape.Roll", "contribution", f"{where}/shape.Roll.bw"),

@@ -17,6 +17,8 @@ Url = Callable[[Path], str]
 
 _TYPES = {"bigwig": "wig"}
 _GRAPHS = {"importance": "dynseq"}
+_LETTERS_WINDOW = 2_000_000
+"""bp: importance is not shown in wider views."""
 _MARGIN = 4
 """Pixels above features."""
 
@@ -76,6 +78,10 @@ def _track(track: BrowserTrack, order: int, url: Url) -> dict[str, Any]:
             found["expandedRowHeight"] = track.height - _MARGIN
         return found
     found["graphType"] = _GRAPHS.get(track.kind, "bar")
+    if track.kind == "importance":
+        # igv.js reads the bases of all that is in view, letters or not.
+        found["visibilityWindow"] = _LETTERS_WINDOW
+        found["supportsWholeGenome"] = False
     found["windowFunction"] = "mean"
     if track.negative is not None:
         found["altColor"] = rgb(track.negative)

@@ -62,10 +62,9 @@ def write_sessions(
 
 
 def relative_path(path: Path, folder: Path) -> str:
-    """``path`` from ``folder``, with ``/``; a link inside the folder stays a link."""
-    if path.absolute().is_relative_to(folder.absolute()):
-        return path.absolute().relative_to(folder.absolute()).as_posix()
-    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    """``path`` from ``folder``, with ``/``; a link to a file stays a link."""
+    place = path.parent.resolve() / path.name
+    return Path(os.path.relpath(place, folder.resolve())).as_posix()
 
 
 def _json_paths(text: str) -> Iterator[str]:

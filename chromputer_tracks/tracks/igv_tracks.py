@@ -231,13 +231,15 @@ def _contributions(run: Run, name: str, label: Label, key: str) -> Iterator[Brow
     if IMPORTANCE in files:
         what = "each base (as letters, from close by)"
         yield replace(track(IMPORTANCE, IMPORTANCE, what, "importance", NEUTRAL), negative=NEGATIVE)
+    several = sum(item.kind == "vplot" for item in run.spec.inputs) > 1
     for source, place, part in _fragment_classes(run.spec):
         file = f"{source}.{part.name}" if part.name else source
         if file in files:
             lengths = f"{part.shortest}-{part.longest - 1} bp"
+            shown = f"{source} fragments {lengths}" if several else f"fragments {lengths}"
             what = f"each fragment of {lengths}, at its middle,"
             color = SPAN_COLORS[place % len(SPAN_COLORS)]
-            found = track(file, f"{source} {lengths}", what, "contribution", color)
+            found = track(file, shown, what, "contribution", color)
             yield replace(found, scale_group=f"{key} {source}")
     for file in sorted(files):
         yield track(file, file, file, "contribution", NEUTRAL)

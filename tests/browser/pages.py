@@ -1,0 +1,121 @@
+"""A page in Chromium with igv.js in it, and questions about what igv.js has drawn."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+TRACKS = """browser => browser.trackViews.map(({track, viewports}) => ({
+    name: track.name,
+    type: track.type,
+    busy: viewports.some(item => item.loading || !item.canvas && item.isVisible()),
+    features: viewports.reduce((sum, item) => sum + (item.featureCache?.features?.length ?? 0), 0),
+}))"""
+COLORS = """(browser, name) => {
+    const {viewports} = browser.trackViews.find(({track}) => track.name === name);
+    const canvas = viewports[0].canvas;
+    const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const counts = {};
+    for (let i = 0; i < data.length; i += 4) {
+        if (data[i + 3] === 255) {
+            const color = `${data[i]},${data[i + 1]},${data[i + 2]}`;
+            counts[color] = (counts[color] ?? 0) + 1;
+        }
+    }
+    return counts;
+}"""
+FEATURES = """(browser, [name, chr, start, end]) => {
+    const {track} = browser.trackViews.find(({track}) => track.name === name);
+    return track.getFeatures(chr, start, end, 0.5).then(found => found.map(
+        ({start, end, value, name, color, score, sequence}) =>
+            ({start, end, value, name, color, score, sequence})));
+}"""
+
+
+class Page:
+    """A page that remembers errors and requests.
+
+    Attributes:
+        page: Playwright's.
+        errors: messages of errors and warnings in the console, uncaught errors, failed requests.
+        hosts: of all requests.
+    """
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        self.hosts: set[str] = set()
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.errors.append(f"uncaught: {error}"))
+        page.on("requestfailed", lambda request: self.errors.append(f"failed: {request.url}"))
+        page.on("request", self._request)
+
+    def _console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.errors.append(f"{message.type}: {message.text}")
+
+    def _request(self, request: Any) -> None:
+        scheme, _, rest = request.url.partition("://")
+        if scheme not in ("data", "blob"):
+            self.hosts.add(rest.partition("/")[0].partition(":")[0])
+
+    def open(self, url: str) -> None:
+        """Go to a page and wait until its browser has loaded its tracks."""
+        self.page.goto(url)
+        self.wait()
+
+    def wait(self, seconds: float = 60) -> None:
+        """Wait until the page's browser is made and has loaded its tracks."""
+        deadline = time.monotonic() + seconds
+        while self.page.locator("main").get_attribute("aria-busy") != "false":
+            assert not self.errors, self.errors
+            assert time.monotonic() < deadline, "the page is not ready"
+            self.page.wait_for_timeout(100)
+        self.settle()
+
+    def ask(self, question: str, argument: Any = None) -> Any:
+        """Answer of a function of igv.js's browser and an argument."""
+        return self.page.evaluate(
+            f"argument => ({question})(globalThis.chromputerBrowser, argument)", argument
+        )
+
+    def tracks(self) -> list[dict[str, Any]]:
+        """Name, type, number of features and whether it is still loading, of each track."""
+        found: list[dict[str, Any]] = self.ask(TRACKS)
+        return found
+
+    def settle(self, seconds: float = 30) -> None:
+        """Wait until no track is loading or being drawn."""
+        deadline = time.monotonic() + seconds
+        while busy := [track["name"] for track in self.tracks() if track["busy"]]:
+            assert time.monotonic() < deadline, f"still busy: {busy}"
+            self.page.wait_for_timeout(100)
+
+    def go(self, locus: str) -> None:
+        self.ask("(browser, locus) => browser.search(locus)", locus)
+        self.settle()
+
+    def locus(self) -> tuple[str, int, int]:
+        """Contig, first base (0-based) and end of what is shown."""
+        chrom, _, span = self.ask("browser => [browser.currentLoci()].flat()[0]").partition(":")
+        start, end = span.replace(",", "").split("-")
+        return chrom, int(start) - 1, int(end)
+
+    def colors(self, name: str) -> dict[tuple[int, ...], int]:
+        """Opaque pixels of a track's canvas by colour."""
+        counts = self.ask(COLORS, name)
+        return {tuple(map(int, color.split(","))): count for color, count in counts.items()}
+
+    def features(self, name: str, chrom: str, start: int, end: int) -> list[dict[str, Any]]:
+        """What igv.js reads of a track, 0-based and half-open."""
+        found: list[dict[str, Any]] = self.ask(FEATURES, [name, chrom, start, end])
+        return found
+
+    def picture(self, path: Path, height: int | None = None) -> None:
+        """Save what is seen."""
+        if height is not None:
+            self.page.set_viewport_size({"width": 1280, "height": height})
+            self.settle()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=str(path))

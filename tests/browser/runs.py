@@ -1,0 +1,52 @@
+"""What a user has after ``chromputer demo`` and a short ``chromputer explain``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from explain_run import Notes
+
+from chromputer_tracks.inference.sample import SampleFiles
+from chromputer_tracks.tracks.explain import explain_tracks
+from chromputer_tracks.tracks.explain_record import ExplainOptions
+from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
+
+MODEL = "yeast-atac"
+EXPLAINED = "chrII:330,001-345,000"
+"""Has five calls of Reb1."""
+REGION = ("chrII", 332_000, 342_000)
+MOTIF = "CGGGTAA"
+"""Of Reb1: its core (MacIsaac et al. 2006), on the forward strand at the strongest site."""
+
+
+@dataclass(frozen=True)
+class DemoRuns:
+    folder: Path
+    fasta: Path
+
+    @property
+    def predicted(self) -> Path:
+        return self.folder / "demo-output"
+
+    @property
+    def explained(self) -> Path:
+        return self.folder / "explained"
+
+
+def demo_runs(folder: Path, example: Path) -> DemoRuns:
+    files = SampleFiles(example / "sacCer3.fa.gz", example / "atac.fragments.tsv.gz")
+    made = DemoRuns(folder, files.fasta)
+    predict_tracks(
+        PredictOptions(MODEL, files, made.predicted, chroms=("chrII",), threads=1), Notes()
+    )
+    explain_tracks(
+        ExplainOptions(
+            *(MODEL, files, made.explained, ("Reb1",)),
+            chroms=(EXPLAINED,),
+            references=5,
+            threads=1,
+        ),
+        Notes(),
+    )
+    return made

@@ -1,0 +1,181 @@
+"""The page of ``chromputer view`` in a real browser, against the files it shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pyBigWig
+import pysam
+import pytest
+from runs import MODEL, MOTIF, REGION
+
+from chromputer_tracks.inference.registry import load_model
+
+LETTERS = {"A": (0, 200, 0), "C": (0, 0, 200), "G": (209, 113, 5), "T": (255, 0, 0)}
+"""Colours of bases in igv.js."""
+BAR = (110, 110, 110)
+STATES = "Chromatin states"
+PICTURES = os.environ.get("CHROMPUTER_SCREENSHOTS")
+"""Folder for pictures of what is tested; docs/screenshots was made so."""
+
+
+@pytest.fixture(scope="module")
+def served(demo):
+    """Address and log file of the real command, stopped by Ctrl-C at the end."""
+    log = demo.folder / "server.log"
+    command = "from chromputer_tracks.cli.main import run; run()"
+    args = ["view", str(demo.predicted), str(demo.explained), "--no-browser", "--log-requests"]
+    with log.open("w") as file:
+        process = subprocess.Popen([sys.executable, "-c", command, *args], stderr=file)
+    try:
+        while not (address := re.search(r"http://\S+", log.read_text())):
+            assert process.poll() is None, log.read_text()
+        yield address[0], log
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.fixture
+def shown(page, served):
+    page.open(served[0] + f"#{REGION[0]}:{REGION[1] + 1}-{REGION[2]}")
+    yield page
+    assert page.errors == []
+    assert page.hosts == {"127.0.0.1"}
+
+
+def wiggle(path: Path, chrom: str, start: int, end: int) -> list[tuple[int, int, float]]:
+    with pyBigWig.open(str(path)) as file:
+        return [row for row in file.intervals(chrom, start, end) or ()]
+
+
+def read(page, name, chrom, start, end):
+    found = page.features(name, chrom, start, end)
+    return [
+        (item["start"], item["end"], item["value"])
+        for item in found
+        if item["start"] < end and item["end"] > start
+    ]
+
+
+def picture(page, name, height):
+    if PICTURES:
+        page.picture(Path(PICTURES) / name, height)
+
+
+def test_states_probabilities_and_calls(shown, demo, served):
+    spec = load_model(MODEL).spec
+    states, binary = spec.heads
+    tracks = {track["name"]: track for track in shown.tracks()}
+    expected = [STATES, "Reb1 probability", "Reb1 calls", "Reb1 importance"]
+    assert [name for name in tracks if name in expected] == expected
+    for label in states.labels:
+        assert tracks[f"{label.name} {label.title}"]["features"] > 0
+    for label in binary.labels:
+        assert tracks[f"{label.name} probability"]["features"] > 0
+
+    # Features are those of a second reader.
+    with pyBigWig.open(str(demo.predicted / "states.bb")) as file:
+        rows = file.entries(*REGION)
+    found = [item for item in shown.features(STATES, *REGION) if item["end"] > REGION[1]]
+    found = [item for item in found if item["start"] < REGION[2]]
+    colors = {label.name: label.color for label in states.labels}
+    assert [(item["start"], item["end"], item["name"]) for item in found] == [
+        (start, end, rest.split("\t")[0]) for start, end, rest in rows
+    ]
+    for item in found:
+        assert item["color"] == f"rgb({','.join(map(str, colors[item['name']]))})"
+    for name, path in (
+        ("Reb1 probability", "demo-output/binary/Reb1.bw"),
+        (f"S5 {states.labels[4].title}", "demo-output/states/S5.bw"),
+    ):
+        values = wiggle(demo.folder / path, *REGION)
+        assert read(shown, name, *REGION) == values
+        assert len(values) > 50
+
+    # What is drawn has their colours.
+    drawn = shown.colors(STATES)
+    for name in {item["name"] for item in found}:
+        assert drawn.get(colors[name], 0) > 20, name
+    reb1 = next(label.color for label in binary.labels if label.name == "Reb1")
+    for name in ("Reb1 probability", "Reb1 calls"):
+        assert shown.colors(name).get(reb1, 0) > 100
+    # From afar, importance is bars.
+    from_afar = shown.colors("Reb1 importance")
+    assert from_afar.get(BAR, 0) > 20
+    assert not set(LETTERS.values()) & set(from_afar)
+    picture(shown, "view-region.png", 1180)
+
+    log = served[1].read_text()
+    for path in ("states.bb", "Reb1.bw", "S5.bw", "importance.bw", "sacCer3.fa.gz"):
+        assert re.search(rf"/{re.escape(path)} HTTP/1.1' 206 bytes=\d+-\d+", log), path
+    assert not re.search(r"HTTP/1\.1' [45]", log)
+
+
+def test_letters_at_the_motif(shown, demo):
+    # The first site is the strongest; its importance is in the middle.
+    shown.page.get_by_text("letters", exact=True).click()
+    shown.settle()
+    chrom, start, end = shown.locus()
+    assert (chrom, end - start) == ("chrII", 100)
+    with pysam.FastaFile(str(demo.fasta)) as fasta:
+        bases = fasta.fetch(chrom, start, end).upper()
+    assert MOTIF in bases
+
+    name = "Reb1 importance"
+    values = wiggle(demo.explained / "Reb1/importance.bw", chrom, start, end)
+    assert read(shown, name, chrom, start, end) == values
+    # igv.js read the same bases from the bgzipped FASTA, at the same places.
+    for item in shown.features(name, chrom, start, end):
+        if start <= item["start"] and item["end"] <= end:
+            assert item["sequence"].upper() == bases[item["start"] - start : item["end"] - start]
+
+    drawn = shown.colors(name)
+    for base in set(MOTIF):
+        assert drawn.get(LETTERS[base], 0) > 100, base
+    assert BAR not in drawn
+    # The tallest letters are the motif's.
+    best = max(values, key=lambda row: row[2])[0] - start
+    assert abs(best - bases.index(MOTIF)) < len(MOTIF)
+    picture(shown, "view-letters.png", 760)
+
+
+def test_sites_and_switches(shown):
+    page = shown.page
+    assert page.locator("#place").text_content() == "1 of 5"
+    first = shown.locus()
+    page.get_by_role("button", name="Next site").click()
+    shown.settle()
+    assert page.locator("#place").text_content() == "2 of 5"
+    second = shown.locus()
+    assert second != first
+    assert second[2] - second[1] == 10_000
+    # Reloading the page keeps the place.
+    page.reload()
+    shown.wait()
+    assert shown.locus() == second
+
+    names = [track["name"] for track in shown.tracks()]
+    page.get_by_text("Abf1", exact=True).click()
+    page.wait_for_selector(".chip :disabled", state="detached")
+    without = [track["name"] for track in shown.tracks()]
+    assert without == [name for name in names if name not in ("Abf1 probability", "Abf1 calls")]
+    page.get_by_text("Abf1", exact=True).click()
+    page.wait_for_selector(".chip :disabled", state="detached")
+    shown.settle()
+    assert [track["name"] for track in shown.tracks()] == names
+    assert page.locator("#legend li").all_text_contents()[4] == "S5Active promoter (PIC/TFIID)"
+
+
+def test_another_list_of_sites(shown):
+    shown.page.locator("#list").select_option("Htz1 calls")
+    shown.settle()
+    assert re.fullmatch(r"1 strongest of \d[\d,]*", shown.page.locator("#place").text_content())
+    chrom, start, end = shown.locus()
+    calls = [item for item in shown.features("Htz1 calls", chrom, start, end)]
+    middle = (start + end) // 2
+    assert any(item["start"] <= middle < item["end"] for item in calls)
