@@ -169,6 +169,10 @@ def test_limits_and_colours(runs, tmp_path):
     assert tracks["importance"]["logo"] == "on"
     assert tracks["importance_S1"]["type"] == "bigWig -1 1"
     assert tracks["contributions"]["autoScale"] == "group"
+    # By input, after MGW and Roll; the sequence by label.
+    assert tracks["atac_subnucleosomal_TF1"]["color"] == "0,158,115"
+    assert tracks["atac_dinucleosomal_S1"]["color"] == "86,180,233"
+    assert tracks["importance_TF1"]["color"] == "255,0,0"
     with pyBigWig.open(str(runs.first / "marks/H3.bw")) as file:
         largest = max(file.stats(name, type="max", exact=True)[0] for name in file.chroms())
     assert float(tracks["signal_H3"]["type"].split()[2]) == pytest.approx(largest, rel=1e-5)
