@@ -233,6 +233,16 @@ def test_a_genome_that_is_gone_or_another_one_is_refused(runs, tmp_path):
         browser_genome(run, other)
 
 
+def test_a_record_without_a_genome_is_refused(runs):
+    run = runs.runs()[0].samples[0].runs[0]
+    for change in (
+        lambda record: record["inputs"].pop("fasta"),
+        lambda record: record["genome"].pop("same_as_model"),
+    ):
+        with pytest.raises(InputError, match=r"run\.json does not name the genome"):
+            browser_genome(edited(run, change))
+
+
 def test_a_genome_that_is_not_the_models_has_its_files_name(runs):
     run = runs.runs()[0].samples[0].runs[0]
     other = edited(run, lambda record: record["genome"].update(same_as_model=False))

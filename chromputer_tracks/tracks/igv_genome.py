@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chromputer_tracks.errors import ContigError, InputError
+from chromputer_tracks.inference.provenance import RUN_JSON
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.bgzf import is_bgzf
 from chromputer_tracks.io.fasta import Fasta
@@ -42,7 +43,15 @@ def browser_genome(run: Run, fasta: Path | None = None) -> BrowserGenome:
         InputError: it is not there any more, or cannot be used (:class:`Fasta` tells why).
         ContigError: its contigs are not the run's.
     """
-    path = Path(run.record["inputs"]["fasta"]["path"]) if fasta is None else fasta
+    try:
+        recorded = Path(run.record["inputs"]["fasta"]["path"])
+        same = bool(run.record["genome"]["same_as_model"])
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{run.folder / RUN_JSON} does not name the genome ({error!r}): run `chromputer "
+            f"{run.kind}` again"
+        ) from error
+    path = recorded if fasta is None else fasta
     if fasta is None and not path.is_file():
         raise InputError(
             f"{path}, the genome that {run.folder} was made with, is not there: name the file with "
@@ -55,7 +64,6 @@ def browser_genome(run: Run, fasta: Path | None = None) -> BrowserGenome:
             f"{path} has other contigs than the genome that {run.folder} was made with: name that "
             "one with --fasta"
         )
-    same = run.record["genome"]["same_as_model"]
     name = run.spec.assembly if same else path.name.split(".")[0]
     gzi = path.with_name(f"{path.name}.gzi") if is_bgzf(path) else None
     return BrowserGenome(path, name, sizes, path.with_name(f"{path.name}.fai"), gzi)

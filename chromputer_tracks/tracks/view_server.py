@@ -123,11 +123,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _refuse_method(self) -> None:
-        # A body that is not read would be taken for the next request.
-        self.close_connection = True
         self.send_response(HTTPStatus.METHOD_NOT_ALLOWED)
         self.send_header("Allow", "GET, HEAD")
         self.send_header("Content-Length", "0")
+        # A body that is not read would be taken for the next request.
         self.send_header("Connection", "close")
         self.end_headers()
 
