@@ -1,0 +1,158 @@
+"""Lint the Galaxy tools, and run all their tests in a real server: ``make test-galaxy``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from galaxy_server import SLOTS, Galaxy, GalaxyError, running_galaxy
+
+HERE = Path(__file__).resolve().parents[1]
+TOOLS = sorted(HERE.glob("chromputer_*.xml"))
+WORKFLOWS = sorted((HERE / "workflows").glob("*.gxwf.yml"))
+HISTORY = "tests of the tools"
+BUILD = "sacCer3"
+_UCSC, _IGV = "display at UCSC", "display with IGV"
+VIEWERS = {
+    "bigwig": {_UCSC, _IGV},
+    "bigbed": {_UCSC},
+    "bed": {_UCSC, _IGV},
+    "trackhub": {"display at Track Hub UCSC"},
+}
+"""What Galaxy offers to show a dataset of each type with."""
+
+
+def main() -> int:
+    """Run all steps; 0 when all of them pass."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--galaxy", type=Path, required=True, help="bin with galaxy and planemo")
+    parser.add_argument("--programs", type=Path, required=True, help="bin with chromputer")
+    parser.add_argument("--tool", action="append", help="only this tool (predict); may be repeated")
+    options = parser.parse_args()
+    programs = options.galaxy.absolute()
+    tools = [
+        path
+        for path in TOOLS
+        if not options.tool or path.stem.removeprefix("chromputer_") in options.tool
+    ]
+    failures: list[str] = []
+    _step("lint")
+    failures += _lint(programs, tools)
+    _step("server")
+    with tempfile.TemporaryDirectory(prefix="chromputer-galaxy-") as made:
+        folder = Path(made).resolve()
+        try:
+            with running_galaxy(
+                folder,
+                programs,
+                options.programs.absolute(),
+                tools,
+                HERE / "tool_data_table_conf.xml.test",
+            ) as galaxy:
+                for tool in tools:
+                    _step(f"tests of {tool.stem}")
+                    failures += _tool_tests(programs, galaxy, tool.stem, folder)
+                _step("what the user sees")
+                failures += _seen(galaxy)
+        except GalaxyError as error:
+            failures.append(str(error))
+    _step("done")
+    for failure in failures:
+        sys.stdout.write(f"FAILED: {failure}\n")
+    return 1 if failures else 0
+
+
+def _step(text: str) -> None:
+    sys.stdout.write(f"== {text} ({time.monotonic() - STARTED:.0f} s)\n")
+    sys.stdout.flush()
+
+
+def _lint(programs: Path, tools: list[Path]) -> list[str]:
+    commands = [["lint", "--fail_level", "warn", "--report_level", "warn", *map(str, tools)]]
+    if WORKFLOWS:
+        commands.append(["workflow_lint", "--fail_level", "warn", *map(str, WORKFLOWS)])
+    return [
+        f"planemo {command[0]}"
+        for command in commands
+        if subprocess.run([str(programs / "planemo"), *command], check=False).returncode
+    ]
+
+
+def _tool_tests(programs: Path, galaxy: Galaxy, tool: str, folder: Path) -> list[str]:
+    report = folder / f"{tool}.json"
+    command = [
+        str(programs / "galaxy-tool-test"),
+        *("--galaxy-url", galaxy.url, "--key", galaxy.key, "--admin-key", galaxy.key),
+        *("--tool-id", tool, "--test-data", str(HERE / "test-data")),
+        *("--output-json", str(report), "--parallel-tests", "2"),
+        *("--history-name", HISTORY, "--no-history-cleanup", "--with-reference-data"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    tests: list[dict[str, Any]] = json.loads(report.read_text())["tests"] if report.exists() else []
+    failures = [] if tests and not done.returncode else [f"{tool}: galaxy-tool-test"]
+    if failures:
+        sys.stdout.write(done.stdout + done.stderr)
+    for test in tests:
+        data = test["data"]
+        sys.stdout.write(f"{test['id']}: {data['status']} ({data.get('time_seconds', 0):.0f} s)\n")
+        if data["status"] != "success":
+            failures.append(test["id"])
+            for kind in ("output_problems", "execution_problem"):
+                sys.stdout.write(f"{data.get(kind) or ''}\n")
+            sys.stdout.write(f"{(data.get('job') or {}).get('stderr') or ''}\n")
+    return failures
+
+
+def _seen(galaxy: Galaxy) -> list[str]:
+    """What is wrong with what the user sees in the histories of the tests."""
+    items = [
+        item
+        for history in galaxy.get("histories")
+        if history["name"] == HISTORY
+        for item in galaxy.get(f"histories/{history['id']}/contents?details=all&limit=10000")
+        if item["history_content_type"] == "dataset"
+    ]
+    # There may be no call of a label in a part of a genome; Galaxy shows no empty file.
+    made = [
+        item
+        for item in items
+        if item["state"] == "ok" and item["genome_build"] == BUILD and item["file_size"]
+    ]
+    failures = []
+    for extension, viewers in VIEWERS.items():
+        tracks = [item for item in made if item["extension"] == extension]
+        sys.stdout.write(f"{len(tracks)} {extension} datasets\n")
+        if not tracks:
+            failures.append(f"no {extension} dataset of {BUILD}")
+        for item in tracks:
+            offered = {app["label"] for app in item["display_apps"] + item["display_types"]}
+            failures += [
+                f"{item['name']} ({extension}): no {viewer!r}, only {sorted(offered)}"
+                for viewer in sorted(viewers - offered)
+            ]
+    failed = [item for item in items if item["state"] == "error"]
+    sys.stdout.write(f"{len(failed)} datasets of failed jobs\n")
+    if not failed:
+        failures.append("no job failed")
+    for item in failed:
+        job = galaxy.get(f"jobs/{item['creating_job']}?full=true")
+        told = [message["desc"] for message in job["job_messages"]]
+        if not item["misc_info"].startswith("error: ") or not any("Fatal error: " in text for text in told):
+            failures.append(f"{item['name']}: the user is told {item['misc_info']!r}, {told}")
+    records = [item for item in items if item["state"] == "ok" and item["extension"] == "json"]
+    for item in records:
+        record = json.loads(galaxy.text(f"datasets/{item['id']}/display"))
+        if record["provider"]["threads"] != SLOTS:
+            failures.append(f"{item['name']}: {record['provider']} in place of {SLOTS} threads")
+    return failures
+
+
+STARTED = time.monotonic()
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""A Galaxy server on loopback with this project's tools and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SLOTS = 2
+"""What the server sets ``GALAXY_SLOTS`` to."""
+_BOOTSTRAP = "only-on-loopback"
+_START, _STOP, _ANSWER = 300.0, 20.0, 60.0
+_MAIL = "tester@example.org"
+
+_BUILDS = "?\tunspecified\nsacCer3\tS. cerevisiae Apr. 2011 (sacCer3)\n"
+_UCSC = "main\thttps://genome.ucsc.edu/cgi-bin/hgTracks?\tsacCer3\n"
+_IGV = "local_default\tlocal\thttp://localhost:60151/load\tsacCer3\tsacCer3\n"
+_SITES = """\
+- {{type: ucsc, file: {folder}/ucsc.txt, display: [main]}}
+- {{type: igv, file: {folder}/igv.txt}}
+"""
+
+
+class GalaxyError(Exception):
+    """The server did not start, or refused what it was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Galaxy:
+    """A server that answers.
+
+    Attributes:
+        url: of the server.
+        key: API key of an administrator who is a user, too.
+        log: what it printed.
+    """
+
+    url: str
+    key: str
+    log: Path
+
+    def get(self, path: str) -> Any:
+        """The answer, from JSON, to a GET request of ``/api/PATH``.
+
+        Raises:
+            GalaxyError: it is refused.
+        """
+        return json.loads(_request(f"{self.url}/api/{path}", self.key))
+
+    def text(self, path: str) -> str:
+        """The same for an answer that is text."""
+        return _request(f"{self.url}/api/{path}", self.key).decode("utf-8")
+
+
+@contextmanager
+def running_galaxy(
+    folder: Path, programs: Path, first_on_path: Path, tools: Sequence[Path], tables: Path
+) -> Iterator[Galaxy]:
+    """Start a server, and end it when the block ends.
+
+    Args:
+        folder: empty; for its configuration, database and files.
+        programs: ``bin`` of the environment in which Galaxy is installed.
+        first_on_path: ``bin`` of the environment in which the tools' programs are.
+        tools: XML files.
+        tables: configuration of the tool data tables.
+
+    Raises:
+        GalaxyError: it does not start.
+    """
+    config = _configure(folder, tools, tables)
+    port = _free_port()
+    url, log = f"http://127.0.0.1:{port}", folder / "galaxy.log"
+    environment = os.environ | {
+        "PATH": f"{first_on_path}:{programs}:{os.environ['PATH']}",
+        "GALAXY_CONFIG_FILE": str(config),
+    }
+    command = [
+        str(programs / "uvicorn"),
+        "--factory",
+        "galaxy.webapps.galaxy.fast_factory:factory",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        _await(server, url, log)
+        yield Galaxy(url, _new_user(url), log)
+    finally:
+        server.terminate()
+        try:
+            server.wait(_STOP)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _configure(folder: Path, tools: Sequence[Path], tables: Path) -> Path:
+    listed = "".join(f'<tool file="{path}"/>' for path in tools)
+    _write(
+        folder,
+        {
+            "tool_conf.xml": f'<toolbox><section id="s" name="S">{listed}</section></toolbox>',
+            "builds.txt": _BUILDS,
+            "ucsc.txt": _UCSC,
+            "igv.txt": _IGV,
+            "build_sites.yml": _SITES.format(folder=folder),
+        },
+    )
+    job_config = {
+        "runners": {"local": {"load": "galaxy.jobs.runners.local:LocalJobRunner", "workers": 2}},
+        "execution": {
+            "default": "local",
+            "environments": {"local": {"runner": "local", "local_slots": SLOTS}},
+        },
+    }
+    settings = {
+        "root": str(folder),
+        "data_dir": str(folder / "data"),
+        "config_dir": str(folder),
+        "tool_data_path": str(folder),
+        "database_connection": f"sqlite:///{folder}/universe.sqlite?isolation_level=IMMEDIATE",
+        "tool_config_file": str(folder / "tool_conf.xml"),
+        "tool_data_table_config_path": str(tables),
+        "builds_file_path": str(folder / "builds.txt"),
+        "build_sites_config_file": str(folder / "build_sites.yml"),
+        "admin_users": _MAIL,
+        "bootstrap_admin_api_key": _BOOTSTRAP,
+        "conda_auto_init": False,
+        "conda_auto_install": False,
+        "dependency_resolvers": [],
+        "enable_mulled_containers": False,
+        "enable_celery_tasks": False,
+        "metadata_strategy": "directory",
+        "outputs_to_working_directory": True,
+        "job_config": job_config,
+    }
+    config = folder / "galaxy.yml"
+    # JSON is YAML, too.
+    config.write_text(json.dumps({"galaxy": settings}, indent=2))
+    return config
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def _await(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    end = time.monotonic() + _START
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            _request(f"{url}/api/version", "")
+        except (GalaxyError, OSError):
+            time.sleep(1)
+        else:
+            return
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
+    raise GalaxyError(f"Galaxy did not start within {_START:.0f} s; its log ends with:\n{tail}")
+
+
+def _new_user(url: str) -> str:
+    """API key of a new user; the bootstrap key is nobody's."""
+    user = {"username": "tester", "email": _MAIL, "password": "only-on-loopback"}
+    made = json.loads(_request(f"{url}/api/users", _BOOTSTRAP, json.dumps(user).encode()))
+    key = json.loads(_request(f"{url}/api/users/{made['id']}/api_key", _BOOTSTRAP, b""))
+    return str(key)
+
+
+def _request(url: str, key: str, body: bytes | None = None) -> bytes:
+    """GET, or POST where there is a body."""
+    headers = {"x-api-key": key, "Content-Type": "application/json"}
+    request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 loopback
+    try:
+        with urllib.request.urlopen(request, timeout=_ANSWER) as answer:  # noqa: S310
+            return bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        told = error.read(500).decode(errors="replace")
+        raise GalaxyError(f"{url} answered {error.code}: {told}") from error
