@@ -308,6 +308,7 @@ class _Models:
             else:
                 raise SpecError(
                     f"the model of {folder} ({name}, SHA-256 {sha256[:12]}...) is not at {path} "
-                    "any more: say where it is with --model"
+                    "any more, or has changed: say where it is with --model, or run the command "
+                    "again"
                 )
         return self._specs[sha256]
