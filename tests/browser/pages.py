@@ -9,7 +9,8 @@ from typing import Any
 TRACKS = """browser => browser.trackViews.map(({track, viewports}) => ({
     name: track.name,
     type: track.type,
-    busy: viewports.some(item => item.loading || !item.canvas && item.isVisible()),
+    busy: ["wig", "annotation"].includes(track.type)
+        && viewports.some(item => item.loading || item.needsRepaint()),
     features: viewports.reduce((sum, item) => sum + (item.featureCache?.features?.length ?? 0), 0),
 }))"""
 COLORS = """(browser, name) => {
@@ -94,6 +95,14 @@ class Page:
 
     def go(self, locus: str) -> None:
         self.ask("(browser, locus) => browser.search(locus)", locus)
+        self.settle()
+
+    def moved(self, before: tuple[str, int, int]) -> None:
+        """Wait until another place is shown than before."""
+        for _ in range(100):
+            if self.locus() != before:
+                break
+            self.page.wait_for_timeout(100)
         self.settle()
 
     def locus(self) -> tuple[str, int, int]:

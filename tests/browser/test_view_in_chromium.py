@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyBigWig
@@ -34,6 +35,7 @@ def served(demo):
     try:
         while not (address := re.search(r"http://\S+", log.read_text())):
             assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
         yield address[0], log
     finally:
         process.terminate()
@@ -119,7 +121,7 @@ def test_states_probabilities_and_calls(shown, demo, served):
 def test_letters_at_the_motif(shown, demo):
     # The first site is the strongest; its importance is in the middle.
     shown.page.get_by_text("letters", exact=True).click()
-    shown.settle()
+    shown.moved(REGION)
     chrom, start, end = shown.locus()
     assert (chrom, end - start) == ("chrII", 100)
     with pysam.FastaFile(str(demo.fasta)) as fasta:
@@ -149,7 +151,7 @@ def test_sites_and_switches(shown):
     assert page.locator("#place").text_content() == "1 of 5"
     first = shown.locus()
     page.get_by_role("button", name="Next site").click()
-    shown.settle()
+    shown.moved(first)
     assert page.locator("#place").text_content() == "2 of 5"
     second = shown.locus()
     assert second != first
@@ -173,7 +175,7 @@ def test_sites_and_switches(shown):
 
 def test_another_list_of_sites(shown):
     shown.page.locator("#list").select_option("Htz1 calls")
-    shown.settle()
+    shown.moved(REGION)
     assert re.fullmatch(r"1 strongest of \d[\d,]*", shown.page.locator("#place").text_content())
     chrom, start, end = shown.locus()
     calls = [item for item in shown.features("Htz1 calls", chrom, start, end)]
