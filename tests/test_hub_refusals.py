@@ -12,7 +12,7 @@ from explain_run import Notes
 from hub_spec_check import check_hub, stanzas
 from hub_toy import ToyRuns, copied, edit, hub, make_runs
 
-from chromputer_tracks.errors import ContigError, FormatError, InputError, SpecError
+from chromputer_tracks.errors import ContigError, FormatError, InputError
 
 
 @pytest.fixture(scope="module")
@@ -111,14 +111,20 @@ def test_a_bigwig_input_is_shown_as_it_is(runs, tmp_path):
     assert "0.5 per bp" in (folder / "coverage.html").read_text()
 
 
-def test_a_model_that_has_moved(runs, tmp_path):
+def test_a_model_that_is_gone(runs, tmp_path):
     own = copied(runs, tmp_path / "runs")
-    for folder in (own.first, own.second, own.explained):
-        edit(folder, str(runs.model / "predict.onnx"), str(tmp_path / "gone.onnx"))
-    with pytest.raises(SpecError, match="gone.onnx any more, or has changed: say where it is"):
-        hub(own, tmp_path / "hub")
-    _, folder = hub(own, tmp_path / "hub", models=(own.model,))
-    assert (folder / "trackDb.txt").is_file()
+    _, folder = hub(own, tmp_path / "hub")
+    before = (folder / "trackDb.txt").read_text()
+    for run in (own.first, own.second, own.explained):
+        edit(run, str(runs.model / "predict.onnx"), str(tmp_path / "gone.onnx"))
+    _, folder = hub(own, tmp_path / "again")
+    assert (folder / "trackDb.txt").read_text() == before
+    for run in (own.first, own.second, own.explained):
+        edit(run, '"spec"', '"was"')
+    with pytest.raises(InputError, match=r"not the record of a run of this release \(KeyError"):
+        hub(own, tmp_path / "third")
+    _, folder = hub(own, tmp_path / "third", models=(own.model,))
+    assert (folder / "trackDb.txt").read_text() == before
 
 
 @pytest.mark.parametrize("damage", ["cut", "missing", "other"])

@@ -9,7 +9,17 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-_NEEDED = ("numpy", "oxbow", "pyarrow", "pyBigWig", "pybigtools", "pysam", "rich", "typer")
+_NEEDED = (
+    "jinja2",
+    "numpy",
+    "oxbow",
+    "pyarrow",
+    "pyBigWig",
+    "pybigtools",
+    "pysam",
+    "rich",
+    "typer",
+)
 _OPTIONAL = {
     "torch": "train",
     "lightning": "train",
@@ -18,7 +28,6 @@ _OPTIONAL = {
     "scipy": "train,analysis",
     "pybedtools": "train",
     "tensorboard": "train",
-    "jinja2": "train,analysis",
     "matplotlib": "train,analysis",
     "pyjaspar": "train,analysis",
     "scikit-learn": "train,analysis",

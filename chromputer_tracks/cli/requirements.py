@@ -19,12 +19,11 @@ TRAINING = (
     "scipy",
     "sklearn",
     "pyjaspar",
-    "jinja2",
     "matplotlib",
 )
 """Modules of the extra ``train``."""
 
-DRAWING = ("jinja2", "matplotlib")
+DRAWING = ("matplotlib",)
 """Modules of the extra ``analysis`` that draw figures and pages."""
 MOTIFS = (*DRAWING, "memelite", "modiscolite", "pyjaspar", "scipy")
 """Modules of the extra ``analysis`` that find and match motifs."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +14,10 @@ from chromputer_tracks.inference.registry import Model
 from chromputer_tracks.inference.sample import Sample, assay_record
 from chromputer_tracks.inference.session import Session
 from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.spec import ModelSpec
 
+SPEC = "spec"
+"""Where the model's record holds its spec, so that results can be read without the model."""
 GRAPHS = ("model", "explain")
 """Roles of the model's own files among the checksums."""
 
@@ -53,7 +58,7 @@ def run_record(
             "reason": session.reason,
             "threads": session.threads,
         },
-        "model": {"name": model.name, **graph},
+        "model": {"name": model.name, **graph, SPEC: _described(model.spec)},
         "inputs": {role: item for role, item in checksums.items() if role not in GRAPHS},
         "genome": {
             "contigs": len(sizes),
@@ -64,3 +69,9 @@ def run_record(
         },
         "assays": {name: assay_record(source) for name, source in sample.assays.items()},
     }
+
+
+def _described(spec: ModelSpec) -> dict[str, Any]:
+    """The spec without its figures and its own provenance, which would fill the record."""
+    described: dict[str, Any] = json.loads(replace(spec, metrics={}, provenance={}).to_json())
+    return described

@@ -49,9 +49,9 @@ from chromputer_tracks.tracks.explain_record import (
     COMPLETENESS_KEY,
     KIND,
     ExplainOptions,
+    explain_record,
     label_record,
     roles,
-    explain_record,
 )
 from chromputer_tracks.tracks.explain_sites import (
     Candidates,

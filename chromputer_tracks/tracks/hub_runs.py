@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chromputer_tracks.errors import ContigError, InputError, SpecError
+from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.inference.provenance import RUN_JSON
 from chromputer_tracks.inference.registry import load_model, shipped_models
+from chromputer_tracks.inference.run_record import SPEC
 from chromputer_tracks.io.bgzf import open_input
 from chromputer_tracks.io.fragment_batch import FragmentOptions
 from chromputer_tracks.spec import PREDICT, ModelSpec
@@ -222,7 +223,7 @@ def _read(folder: Path, models: _Models) -> Run:
             folder,
             kind,
             record,
-            models.spec(folder, model["name"], Path(model["path"]), model["sha256"]),
+            models.spec(folder, model),
             model["sha256"],
             record["genome"]["digest"],
             frozenset(record["outputs"]),
@@ -297,7 +298,9 @@ class _Models:
             model = load_model(name)
             self._specs[file_digest(model.path)] = model.spec
 
-    def spec(self, folder: Path, name: str, path: Path, sha256: str) -> ModelSpec:
+    def spec(self, folder: Path, record: Mapping[str, Any]) -> ModelSpec:
+        """The spec of a run's model; without its figures where the model itself is gone."""
+        name, path, sha256 = record["name"], Path(record["path"]), record["sha256"]
         if sha256 not in self._specs:
             shipped = shipped_models().get(name)
             places = [path, *([shipped / PREDICT] if shipped else [])]
@@ -306,9 +309,6 @@ class _Models:
                     self._specs[sha256] = load_model(place).spec
                     break
             else:
-                raise SpecError(
-                    f"the model of {folder} ({name}, SHA-256 {sha256[:12]}...) is not at {path} "
-                    "any more, or has changed: say where it is with --model, or run the command "
-                    "again"
-                )
+                source = f"{folder / RUN_JSON} (model.{SPEC})"
+                self._specs[sha256] = ModelSpec.from_json(json.dumps(record[SPEC]), source)
         return self._specs[sha256]
