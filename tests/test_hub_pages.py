@@ -16,7 +16,7 @@ from chromputer_tracks.inference.registry import shipped_models
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
 from chromputer_tracks.tracks.hub_pages import render, track_page
 from chromputer_tracks.tracks.hub_plan import Plan
-from chromputer_tracks.tracks.hub_runs import ModelRuns, Run, Sample, read_runs
+from chromputer_tracks.tracks.runs import ModelRuns, Run, Sample, read_runs
 from chromputer_tracks.tracks.hub_text import Names
 
 VOID = {"meta", "link", "br"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import signal
 import sys
 import traceback
@@ -17,12 +15,20 @@ from chromputer_tracks.cli.ablate import ablate
 from chromputer_tracks.cli.dataset import dataset
 from chromputer_tracks.cli.demo import demo
 from chromputer_tracks.cli.doctor import doctor
+from chromputer_tracks.cli.embed import embed
 from chromputer_tracks.cli.evaluate import evaluate
+from chromputer_tracks.cli.explain import explain
+from chromputer_tracks.cli.filters import filters
 from chromputer_tracks.cli.fragments import fragments
+from chromputer_tracks.cli.hub import hub
 from chromputer_tracks.cli.models import models
+from chromputer_tracks.cli.motifs import motifs
 from chromputer_tracks.cli.predict import predict
+from chromputer_tracks.cli.quiz import quiz
 from chromputer_tracks.cli.simulate import simulate
 from chromputer_tracks.cli.train import train
+from chromputer_tracks.cli.view import view
+from chromputer_tracks.cli.vplot import vplot
 from chromputer_tracks.errors import ChromputerError
 
 FAILURE, INTERRUPTED = 1, 130
@@ -64,20 +70,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(demo)
-app.command()(predict)
-app.command()(fragments)
-app.command()(models)
-app.command()(dataset)
-app.command()(train)
-app.command()(ablate)
-app.command()(evaluate)
-app.command()(simulate)
-app.command()(doctor)
-for _name in ("explain", "motifs", "filters", "embed", "vplot", "quiz", "hub", "view"):
-    if importlib.util.find_spec(f"chromputer_tracks.cli.{_name}"):
-        _module = importlib.import_module(f"chromputer_tracks.cli.{_name}")
-        app.command()(getattr(_module, _name))
+for _panel, _commands in (
+    ("Predict", (demo, predict, fragments, models)),
+    ("Explain", (explain, motifs, filters, embed, vplot, quiz)),
+    ("Show", (view, hub)),
+    ("Train", (dataset, train, ablate, evaluate, simulate)),
+    ("Help", (doctor,)),
+):
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
 
 
 def _print_version(value: bool) -> None:

@@ -74,7 +74,7 @@ def _earlier_outputs(path: Path, kind: str) -> set[str]:
 
 
 def remove_stale(out: Path, names: set[str]) -> None:
-    """Remove files that an earlier run wrote and this one did not (tracks of another model).
+    """Remove files that an earlier run wrote and this one did not, and folders left empty.
 
     Args:
         out: the run's folder.
@@ -89,3 +89,8 @@ def remove_stale(out: Path, names: set[str]) -> None:
         if path.resolve().is_relative_to(out.resolve()):
             with output_errors(path):
                 path.unlink(missing_ok=True)
+    for folder in sorted({(out / name).parent.resolve() for name in names}, reverse=True):
+        if out.resolve() in folder.parents:
+            # It stays when anything else is in it.
+            with suppress(OSError):
+                folder.rmdir()

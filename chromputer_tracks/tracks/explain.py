@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -151,20 +151,8 @@ def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
             started, stages,
         )  # fmt: skip
         write_run_json(options.out, record)
-    stale = earlier - set(outputs)
-    remove_stale(options.out, stale)
-    _remove_empty(options.out, stale)
+    remove_stale(options.out, earlier - set(outputs))
     return ExplainResult(options.out, model, tuple(labels.values()), record)
-
-
-def _remove_empty(out: Path, stale: set[str]) -> None:
-    """Remove the folders of labels that only an earlier run explained."""
-    for folder in sorted({(out / name).parent.resolve() for name in stale}, reverse=True):
-        # An edited run.json must not lead outside the folder.
-        if out.resolve() in folder.parents:
-            # It stays when anything else is in it.
-            with suppress(OSError):
-                folder.rmdir()
 
 
 def _label_weights(spec: ModelSpec, options: ExplainOptions) -> dict[str, NDArray[np.float32]]:

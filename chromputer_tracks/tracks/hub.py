@@ -23,10 +23,10 @@ from chromputer_tracks.tracks.hub_layout import KINDS, model_tracks
 from chromputer_tracks.tracks.hub_options import HUB, HubOptions
 from chromputer_tracks.tracks.hub_pages import Inputs, coverage_page, overview_page, track_page
 from chromputer_tracks.tracks.hub_plan import Plan
-from chromputer_tracks.tracks.hub_runs import ModelRuns, file_digest, read_runs
 from chromputer_tracks.tracks.hub_text import Names
 from chromputer_tracks.tracks.hub_tracks import BIGWIG, Track
 from chromputer_tracks.tracks.hub_write import OVERVIEW, HubWriter, hub_texts
+from chromputer_tracks.tracks.runs import ModelRuns, file_digest, read_runs
 
 KIND = "hub"
 """What ``run.json`` says wrote the folder."""

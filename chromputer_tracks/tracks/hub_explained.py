@@ -10,9 +10,9 @@ from chromputer_tracks.tracks.explain_layout import ImportanceTrack, importance_
 from chromputer_tracks.tracks.hub_composite import Member, SubGroup, composite
 from chromputer_tracks.tracks.hub_files import Coverage, FromBed, sites_autosql
 from chromputer_tracks.tracks.hub_plan import DENSE, FREE, FULL, Plan, color
-from chromputer_tracks.tracks.hub_runs import AssayInput, Run, Sample
 from chromputer_tracks.tracks.hub_text import Names, long_label, short_label
 from chromputer_tracks.tracks.hub_tracks import BIGBED6, BIGWIG, Track
+from chromputer_tracks.tracks.runs import AssayInput, Run, Sample
 
 COVERAGE = "coverage"
 """Stem of the page of the inputs."""

@@ -21,8 +21,8 @@ from chromputer_tracks.io.bigbed import Row, write_bigbed
 from chromputer_tracks.io.bigwig import BigWigWriter
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.spec import InputSpec, Label, Normalisation
-from chromputer_tracks.tracks.hub_runs import AssayInput, file_digest
 from chromputer_tracks.tracks.hub_text import plain
+from chromputer_tracks.tracks.runs import AssayInput, file_digest
 
 COVERAGE_BIN = 10
 """bp of a value of a coverage track."""

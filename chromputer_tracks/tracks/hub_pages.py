@@ -14,8 +14,8 @@ from chromputer_tracks.tracks.explain_layout import fragment_classes
 from chromputer_tracks.tracks.hub_files import COVERAGE_BIN
 from chromputer_tracks.tracks.hub_options import HubOptions
 from chromputer_tracks.tracks.hub_plan import Plan
-from chromputer_tracks.tracks.hub_runs import AssayInput, Run
 from chromputer_tracks.tracks.hub_tracks import Track
+from chromputer_tracks.tracks.runs import AssayInput, Run
 
 _REFERENCES = {
     "dynseq": (

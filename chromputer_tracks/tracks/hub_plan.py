@@ -9,7 +9,6 @@ from chromputer_tracks.spec import HeadSpec, Label
 from chromputer_tracks.tracks.explain_sites import find_label
 from chromputer_tracks.tracks.hub_composite import Member, SubGroup, composite
 from chromputer_tracks.tracks.hub_files import Kept
-from chromputer_tracks.tracks.hub_runs import ModelRuns, Run, Sample
 from chromputer_tracks.tracks.hub_text import (
     LONG,
     Names,
@@ -19,6 +18,7 @@ from chromputer_tracks.tracks.hub_text import (
     shorten,
 )
 from chromputer_tracks.tracks.hub_tracks import Range, Track
+from chromputer_tracks.tracks.runs import ModelRuns, Run, Sample
 
 DENSE: Settings = (("visibility", "dense"),)
 FULL: Settings = (("visibility", "full"),)

@@ -10,7 +10,7 @@ from chromputer_tracks.inference.provenance import RUN_JSON
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.bgzf import is_bgzf
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.tracks.hub_runs import Run
+from chromputer_tracks.tracks.runs import Run
 
 
 @dataclass(frozen=True, slots=True)

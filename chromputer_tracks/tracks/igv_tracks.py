@@ -17,7 +17,7 @@ from chromputer_tracks.io.contributions import SITES_BED
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
 from chromputer_tracks.tracks.explain_layout import FragmentClass, fragment_classes
 from chromputer_tracks.tracks.explain_sites import find_label
-from chromputer_tracks.tracks.hub_runs import ModelRuns, Run, Sample
+from chromputer_tracks.tracks.runs import ModelRuns, Run, Sample
 
 Kind = Literal[
     "features", "states", "calls", "sites", "probability", "signal", "importance", "contribution"

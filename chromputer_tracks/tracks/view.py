@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import Interval, parse_region
-from chromputer_tracks.tracks.hub_runs import ModelRuns, read_runs
 from chromputer_tracks.tracks.igv_genome import BrowserGenome, browser_genome
 from chromputer_tracks.tracks.igv_json import igv_js_session
 from chromputer_tracks.tracks.igv_sessions import write_sessions
 from chromputer_tracks.tracks.igv_tracks import BrowserTrack, browser_tracks
+from chromputer_tracks.tracks.runs import ModelRuns, read_runs
 from chromputer_tracks.tracks.view_page import page_payload
 from chromputer_tracks.tracks.view_server import Content, Log, Resource, ViewServer
 from chromputer_tracks.tracks.view_sites import SiteList, first_locus, site_lists

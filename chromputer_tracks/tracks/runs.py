@@ -1,4 +1,4 @@
-"""The folders that a hub is made of: runs of ``predict`` and ``explain``, by model and sample."""
+"""What browsers are shown: folders of ``predict`` and ``explain``, by model and sample."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _check_genome(runs: Sequence[Run]) -> None:
         if run.digest != runs[0].digest:
             raise ContigError(
                 f"{run.folder} is of another genome than {runs[0].folder} (names or lengths of "
-                "their contigs differ): make one hub for each genome"
+                "their contigs differ): show one genome at a time"
             )
 
 
@@ -215,7 +215,7 @@ def _read(folder: Path, models: _Models) -> Run:
         kind = record["kind"]
         if kind not in (PREDICT_RUN, EXPLAIN_RUN):
             raise InputError(
-                f"{folder} holds results of `chromputer {kind}`; a hub is made of those of "
+                f"{folder} holds results of `chromputer {kind}`; browsers are shown those of "
                 "`chromputer predict` and `chromputer explain`"
             )
         model = record["model"]
@@ -240,7 +240,7 @@ def _read(folder: Path, models: _Models) -> Run:
 
 
 def _check_record(record: Mapping[str, Any]) -> None:
-    """Raise ``KeyError`` where a figure is missing that a hub's pages show."""
+    """Raise ``KeyError`` where a figure is missing that is shown."""
     needed: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
         (record["versions"], ("chromputer-tracks",)),
         (record, ("started",)),

@@ -14,7 +14,7 @@ from hub_toy import ToyRuns, copied, make_runs
 
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.inference.registry import load_model
-from chromputer_tracks.tracks.hub_runs import ModelRuns, read_runs
+from chromputer_tracks.tracks.runs import ModelRuns, read_runs
 
 
 @pytest.fixture(scope="module")
