@@ -298,7 +298,7 @@ def test_a_missing_matplotlib_is_named(files: Files, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(requirements.importlib.util, "find_spec", lambda name: None)
     message = files.fails("--regions", str(files.sites))
-    assert "needs jinja2, matplotlib: pip install 'chromputer-tracks[analysis]'" in message
+    assert "needs matplotlib: pip install 'chromputer-tracks[analysis]'" in message
 
 
 def test_promoters_of_yeast_show_their_plus_one_nucleosome(

@@ -16,8 +16,8 @@ from chromputer_tracks.inference.registry import shipped_models
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
 from chromputer_tracks.tracks.hub_pages import render, track_page
 from chromputer_tracks.tracks.hub_plan import Plan
-from chromputer_tracks.tracks.runs import ModelRuns, Run, Sample, read_runs
 from chromputer_tracks.tracks.hub_text import Names
+from chromputer_tracks.tracks.runs import ModelRuns, Run, Sample, read_runs
 
 VOID = {"meta", "link", "br"}
 SECTIONS = ["Description", "Display Conventions and Configuration", "Methods", "Credits",

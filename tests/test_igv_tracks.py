@@ -10,9 +10,9 @@ from view_runs import toy_runs
 
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.spec import HeadSpec, Label
-from chromputer_tracks.tracks.runs import read_runs
 from chromputer_tracks.tracks.igv_genome import browser_genome
 from chromputer_tracks.tracks.igv_tracks import SPAN_COLORS, browser_tracks, label_key
+from chromputer_tracks.tracks.runs import read_runs
 
 
 @pytest.fixture(scope="module")

@@ -116,7 +116,7 @@ def test_no_run(runs, tmp_path):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        (lambda record: record.update(kind="vplot"), "results of `chromputer vplot`; a hub is"),
+        (lambda record: record.update(kind="vplot"), "results of `chromputer vplot`; browsers are"),
         (lambda record: record.pop("kind"), r"not the record .*KeyError\('kind'\)"),
         (lambda record: record.pop("inputs"), r"not the record .*KeyError\('inputs'\)"),
         (lambda record: record.pop("started"), r"not the record .*KeyError\('started'\)"),
