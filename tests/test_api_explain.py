@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import chromputer_tracks as ct
 from chromputer_tracks.data.features import Features
-from chromputer_tracks.inference.explain import head_weights, mean_baselines, open_explainer
+from chromputer_tracks.inference.baselines import mean_baselines
+from chromputer_tracks.inference.explain import head_weights, open_explainer
 
 WINDOW = 2000
 

@@ -15,11 +15,11 @@ from onnx import numpy_helper
 from chromputer_tracks.cli.demo import example_folder
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.errors import InputError, SpecError
+from chromputer_tracks.inference.baselines import mean_baselines
 from chromputer_tracks.inference.explain import (
     Explainer,
     explainable,
     head_weights,
-    mean_baselines,
     open_explainer,
 )
 from chromputer_tracks.inference.registry import Model, load_model

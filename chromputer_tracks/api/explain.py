@@ -26,13 +26,13 @@ from chromputer_tracks.api.inputs import (
 )
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.errors import InputError
+from chromputer_tracks.inference.baselines import mean_baselines
 from chromputer_tracks.inference.explain import (
     DEFAULT_REFERENCES,
     Contributions,
     Explainer,
     Method,
     head_weights,
-    mean_baselines,
     open_explainer,
 )
 from chromputer_tracks.inference.registry import Model

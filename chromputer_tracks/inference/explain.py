@@ -17,7 +17,7 @@ from chromputer_tracks.data.shuffle import shuffle_windows, window_rng
 from chromputer_tracks.errors import ChromputerError, InputError, SpecError
 from chromputer_tracks.inference.registry import Model
 from chromputer_tracks.inference.session import Provider, ProviderChoice, Session, open_session
-from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.intervals import Interval
 from chromputer_tracks.spec import (
     DEEPLIFT,
     EXPLAIN,
@@ -142,7 +142,7 @@ class Explainer:
         return self.session.workers
 
     def with_baselines(self, baselines: Mapping[str, NDArray[np.float32]]) -> Explainer:
-        """The same with other references of V-plots and signals; see :func:`mean_baselines`.
+        """The same with other references of V-plots and signals; see :mod:`.baselines`.
 
         Raises:
             InputError: a name that is no V-plot or signal of the model, or a wrong shape.
@@ -387,36 +387,3 @@ def head_weights(spec: ModelSpec, name: str) -> NDArray[np.float32]:
     raise InputError(
         f"model {spec.name} has no label {name!r}; it has {', '.join(explainable(spec))}"
     )
-
-
-def mean_baselines(
-    spec: ModelSpec, features: Features, sizes: ChromSizes, windows: int = 500
-) -> Arrays:
-    """The genome's mean V-plot and signals, the same at all positions.
-
-    Args:
-        spec: of the model.
-        features: makes the inputs.
-        sizes: the genome's contigs.
-        windows: how many, evenly spaced over the genome, the mean is taken of.
-
-    Returns:
-        input name to float32 (channels, window / bin).
-    """
-    items = [item for item in spec.inputs if item.kind != "sequence"]
-    sums = {item.name: np.zeros(item.channels) for item in items}
-    starts = np.cumsum([0, *sizes.values()])
-    names = list(sizes)
-    places = (np.arange(windows) + 0.5) * starts[-1] / windows
-    for place in places.astype(np.int64):
-        contig = int(np.searchsorted(starts, place, side="right")) - 1
-        centre = int(place - starts[contig])
-        arrays = features.arrays(Interval.centred(names[contig], centre, spec.window))
-        for item in items:
-            sums[item.name] += arrays[item.name].mean(axis=1, dtype=np.float64)
-    return {
-        item.name: np.repeat(
-            (sums[item.name] / windows).astype(np.float32)[:, None], spec.window // item.bin, axis=1
-        )
-        for item in items
-    }

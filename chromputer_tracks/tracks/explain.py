@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import InputError, OutputError
+from chromputer_tracks.inference.baselines import mean_baselines
 from chromputer_tracks.inference.explain import (
     Explainer,
     explainable,
     head_weights,
-    mean_baselines,
     open_explainer,
 )
 from chromputer_tracks.inference.genome import covered_bases, region_bins
