@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 CONSTRAINTS ?=
 PIP = $(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test test-galaxy check docs bench clean
 
 demo: $(VENV)/.inference
 	$(BIN)/chromputer demo --out demo-output
@@ -16,6 +16,17 @@ demo: $(VENV)/.inference
 # One thread a process: as many processes as cores run side by side.
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+
+# The Galaxy tools in a real Galaxy server; see galaxy/README.md.
+test-galaxy: $(VENV)/.dev $(VENV)/galaxy/.installed
+	@command -v samtools >/dev/null || \
+	  { echo "samtools is missing. Debian: apt-get install samtools; conda: conda install -c bioconda samtools" >&2; exit 1; }
+	$(BIN)/python galaxy/testing/check.py --galaxy $(VENV)/galaxy/bin --programs $(BIN)
+
+$(VENV)/galaxy/.installed: galaxy/testing/requirements.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/galaxy
+	$(VENV)/galaxy/bin/python -m pip install --quiet -r galaxy/testing/requirements.txt
+	touch $@
 
 # What CI runs beside the tests.
 check: $(VENV)/.dev
