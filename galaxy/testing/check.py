@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from galaxy_server import SLOTS, Galaxy, GalaxyError, running_galaxy
 HERE = Path(__file__).resolve().parents[1]
 TOOLS = sorted(HERE.glob("chromputer_*.xml"))
 WORKFLOWS = sorted((HERE / "workflows").glob("*.gxwf.yml"))
+SERVER = HERE.parent / "build/galaxy-test"
+"""Folder of the server; kept where something fails, as it has the logs."""
 HISTORY = "tests of the tools"
 BUILD = "sacCer3"
 _UCSC, _IGV = "display at UCSC", "display with IGV"
@@ -46,31 +48,35 @@ def main() -> int:
     _step("lint")
     failures += _lint(programs, tools)
     _step("server")
-    with tempfile.TemporaryDirectory(prefix="chromputer-galaxy-") as made:
-        folder = Path(made).resolve()
-        try:
-            with running_galaxy(
-                folder,
-                programs,
-                options.programs.absolute(),
-                tools,
-                HERE / "tool_data_table_conf.xml.test",
-            ) as galaxy:
-                for tool in tools:
-                    _step(f"tests of {tool.stem}")
-                    failures += _tool_tests(programs, galaxy, tool.stem, folder)
-                if len(tools) == len(TOOLS):
-                    for workflow in WORKFLOWS:
-                        _step(f"workflow {workflow.name}")
-                        failures += _workflow_test(programs, galaxy, workflow, folder)
-                _step("what the user sees")
-                failures += _seen(galaxy)
-        except GalaxyError as error:
-            failures.append(str(error))
+    shutil.rmtree(SERVER, ignore_errors=True)
+    SERVER.mkdir(parents=True)
+    try:
+        with running_galaxy(
+            SERVER,
+            programs,
+            options.programs.absolute(),
+            tools,
+            HERE / "tool_data_table_conf.xml.test",
+        ) as galaxy:
+            for tool in tools:
+                _step(f"tests of {tool.stem}")
+                failures += _tool_tests(programs, galaxy, tool.stem)
+            if len(tools) == len(TOOLS):
+                for workflow in WORKFLOWS:
+                    _step(f"workflow {workflow.name}")
+                    failures += _workflow_test(programs, galaxy, workflow)
+            _step("what the user sees")
+            failures += _seen(galaxy)
+    except GalaxyError as error:
+        failures.append(str(error))
     _step("done")
     for failure in failures:
         sys.stdout.write(f"FAILED: {failure}\n")
-    return 1 if failures else 0
+    if failures:
+        sys.stdout.write(f"the server's logs are in {SERVER}\n")
+        return 1
+    shutil.rmtree(SERVER)
+    return 0
 
 
 def _step(text: str) -> None:
@@ -92,8 +98,8 @@ def _lint(programs: Path, tools: list[Path]) -> list[str]:
     ]
 
 
-def _tool_tests(programs: Path, galaxy: Galaxy, tool: str, folder: Path) -> list[str]:
-    report = folder / f"{tool}.json"
+def _tool_tests(programs: Path, galaxy: Galaxy, tool: str) -> list[str]:
+    report = SERVER / f"{tool}.json"
     command = [
         str(programs / "galaxy-tool-test"),
         *("--galaxy-url", galaxy.url, "--key", galaxy.key, "--admin-key", galaxy.key),
@@ -117,24 +123,21 @@ def _tool_tests(programs: Path, galaxy: Galaxy, tool: str, folder: Path) -> list
     return failures
 
 
-def _workflow_test(programs: Path, galaxy: Galaxy, workflow: Path, folder: Path) -> list[str]:
+def _workflow_test(programs: Path, galaxy: Galaxy, workflow: Path) -> list[str]:
     command = [
         *(str(programs / "planemo"), "test", "--engine", "external_galaxy"),
         *("--galaxy_url", galaxy.url, "--galaxy_user_key", galaxy.key),
         *("--galaxy_admin_key", galaxy.key, "--no_shed_install", str(workflow)),
     ]
+    # Planemo keeps its settings in the home folder.
+    environment = os.environ | {"HOME": str(SERVER)}
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=folder, env=_home(folder)
+        command, capture_output=True, text=True, check=False, cwd=SERVER, env=environment
     )
     if not done.returncode:
         return []
     sys.stdout.write(done.stdout + done.stderr)
     return [f"planemo test {workflow.name}"]
-
-
-def _home(folder: Path) -> dict[str, str]:
-    """Planemo keeps its settings in the home folder; here it gets one of its own."""
-    return os.environ | {"HOME": str(folder)}
 
 
 def _seen(galaxy: Galaxy) -> list[str]:
@@ -170,7 +173,7 @@ def _seen(galaxy: Galaxy) -> list[str]:
         failures.append("no job failed")
     for item in failed:
         job = galaxy.get(f"jobs/{item['creating_job']}?full=true")
-        told = [message["desc"] for message in job["job_messages"]]
+        told = [message["desc"] for message in job["job_messages"] or []]
         if not item["misc_info"].startswith("error: ") or not any(
             "Fatal error: " in text for text in told
         ):

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from typing import Any
 SLOTS = 2
 """What the server sets ``GALAXY_SLOTS`` to."""
 _BOOTSTRAP = "only-on-loopback"
-_START, _STOP, _ANSWER = 300.0, 20.0, 60.0
+_FACTORY = "galaxy.webapps.galaxy.fast_factory:factory"
+_START, _STOP, _ANSWER, _LOCK = 300.0, 20.0, 60.0, 120
 _MAIL = "tester@example.org"
 
 _BUILDS = "?\tunspecified\nsacCer3\tS. cerevisiae Apr. 2011 (sacCer3)\n"
@@ -84,29 +85,40 @@ def running_galaxy(
         "PATH": f"{first_on_path}:{programs}:{os.environ['PATH']}",
         "GALAXY_CONFIG_FILE": str(config),
     }
-    command = [
-        str(programs / "uvicorn"),
-        "--factory",
-        "galaxy.webapps.galaxy.fast_factory:factory",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    with log.open("w") as output:
-        server = subprocess.Popen(
+    listen = ("--host", "127.0.0.1", "--port", str(port))
+    queues = ("--queues", "galaxy.internal,galaxy.external")
+    commands = {
+        "galaxy.log": ("uvicorn", "--factory", _FACTORY, *listen),
+        # Uploads and metadata run in a process that has loaded Galaxy: a sixth of the time.
+        "worker.log": ("celery", "--app", "galaxy.celery", "worker", "--pool", "threads", *queues),
+    }
+    with ExitStack() as stack:
+        server, _ = (
+            stack.enter_context(_running((str(programs / name), *more), folder, environment, file))
+            for file, (name, *more) in commands.items()
+        )
+        _await(server, url, log)
+        yield Galaxy(url, _new_user(url), log)
+
+
+@contextmanager
+def _running(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], log: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends with the block."""
+    with (folder / log).open("w") as output:
+        process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
     try:
-        _await(server, url, log)
-        yield Galaxy(url, _new_user(url), log)
+        yield process
     finally:
-        server.terminate()
+        process.terminate()
         try:
-            server.wait(_STOP)
+            process.wait(_STOP)
         except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+            process.kill()
+            process.wait()
 
 
 def _configure(folder: Path, tools: Sequence[Path], tables: Path) -> Path:
@@ -133,7 +145,7 @@ def _configure(folder: Path, tools: Sequence[Path], tables: Path) -> Path:
         "data_dir": str(folder / "data"),
         "config_dir": str(folder),
         "tool_data_path": str(folder),
-        "database_connection": f"sqlite:///{folder}/universe.sqlite?isolation_level=IMMEDIATE",
+        "database_connection": _database(folder, "galaxy"),
         "tool_config_file": str(folder / "tool_conf.xml"),
         "tool_data_table_config_path": str(tables),
         "builds_file_path": str(folder / "builds.txt"),
@@ -144,8 +156,13 @@ def _configure(folder: Path, tools: Sequence[Path], tables: Path) -> Path:
         "conda_auto_install": False,
         "dependency_resolvers": [],
         "enable_mulled_containers": False,
-        "enable_celery_tasks": False,
-        "metadata_strategy": "directory",
+        "enable_celery_tasks": True,
+        "celery_conf": {
+            "broker_url": f"sqla+{_database(folder, 'tasks')}",
+            "result_backend": f"db+{_database(folder, 'results')}",
+            "worker_concurrency": 2,
+        },
+        "metadata_strategy": "directory_celery",
         "outputs_to_working_directory": True,
         "job_config": job_config,
     }
@@ -153,6 +170,11 @@ def _configure(folder: Path, tools: Sequence[Path], tables: Path) -> Path:
     # JSON is YAML, too.
     config.write_text(json.dumps({"galaxy": settings}, indent=2))
     return config
+
+
+def _database(folder: Path, name: str) -> str:
+    # Several processes write: they wait for each other.
+    return f"sqlite:///{folder}/{name}.sqlite?isolation_level=IMMEDIATE&timeout={_LOCK}"
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
