@@ -65,8 +65,8 @@ def main() -> int:
                 for workflow in WORKFLOWS:
                     _step(f"workflow {workflow.name}")
                     failures += _workflow_test(programs, galaxy, workflow)
-            _step("what the user sees")
-            failures += _seen(galaxy)
+                _step("what the user sees")
+                failures += _seen(galaxy)
     except GalaxyError as error:
         failures.append(str(error))
     _step("done")
