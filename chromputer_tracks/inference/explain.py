@@ -260,11 +260,12 @@ class Explainer:
         feed: dict[str, NDArray[np.float32] | NDArray[np.bool_]] = dict(_zeros(self.spec))
         feed[DEEPLIFT] = np.array(False)
         parts = tuple(FirstLayer.__dataclass_fields__)
-        layers = {}
-        for item in self.spec.inputs:
-            found = self.session.fetch([layer_name(item.name, part) for part in parts], feed)
-            layers[item.name] = FirstLayer(**dict(zip(parts, found, strict=True)))
-        return layers
+        names = [layer_name(item.name, part) for item in self.spec.inputs for part in parts]
+        found = dict(zip(names, self.session.fetch(names, feed), strict=True))
+        return {
+            item.name: FirstLayer(**{part: found[layer_name(item.name, part)] for part in parts})
+            for item in self.spec.inputs
+        }
 
 
 def _done(

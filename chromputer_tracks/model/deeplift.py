@@ -60,6 +60,11 @@ class Seen:
             getattr(self.reference, name), self.rows
         )
 
+    def part(self, place: int) -> Seen:
+        """What one of a rule's own rules saw, where ``more`` holds their records."""
+        reference = None if self.reference is None else self.reference.more[place]
+        return Seen(self.window.more[place], reference, self.rows)
+
 
 def grouped(x: Tensor, rows: int) -> Tensor:
     """(rows * r, ...) -> (rows, r, ...)."""
@@ -344,9 +349,7 @@ class Chain(Rule):
     def back(self, multiplier: Tensor, seen: Seen) -> Tensor:
         """All of them, from the last."""
         for place in reversed(range(len(self.rules))):
-            reference = None if seen.reference is None else seen.reference.more[place]
-            part = Seen(seen.window.more[place], reference, seen.rows)
-            multiplier = self.rules[place].back(multiplier, part)  # type: ignore[operator]
+            multiplier = self.rules[place].back(multiplier, seen.part(place))  # type: ignore[operator]
         return multiplier
 
 
@@ -360,11 +363,9 @@ class Residual(Rule):
     def run(self, x: Tensor) -> Record:
         """(n, channels, L) -> (n, channels, L - 2 * lost)."""
         record = self.chain.run(x)
-        return Record(x, self.cut(x) + record.made, record)
+        return Record(x, self.cut(x) + record.made, [record])
 
     def back(self, multiplier: Tensor, seen: Seen) -> Tensor:
         """Through the chain and past it."""
-        reference = None if seen.reference is None else seen.reference.more
-        inner = Seen(seen.window.more, reference, seen.rows)
         past: Tensor = self.cut.back(multiplier, seen)
-        return past + self.chain.back(multiplier, inner)
+        return past + self.chain.back(multiplier, seen.part(0))

@@ -8,7 +8,6 @@ DNA shape counts as an input of its own: its contributions are not passed on to 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -60,17 +59,12 @@ class ExplainedTrunk(nn.Module):
 
     def back_to_first(self, multiplier: Tensor, seen: Seen) -> Tensor:
         """Multipliers of the cells to those of the first layer's output."""
-        multiplier = self.cut.back(multiplier, _part(seen, 2))
-        return self.rest.back(multiplier, _part(seen, 1))
+        multiplier = self.cut.back(multiplier, seen.part(2))
+        return self.rest.back(multiplier, seen.part(1))
 
     def back_to_input(self, multiplier: Tensor, seen: Seen) -> Tensor:
         """Multipliers of the first layer's output to those of the input."""
-        return self.first.back(multiplier, _part(seen, 0))
-
-
-def _part(seen: Seen, place: int) -> Seen:
-    reference = None if seen.reference is None else seen.reference.more[place]
-    return Seen(seen.window.more[place], reference, seen.rows)
+        return self.first.back(multiplier, seen.part(0))
 
 
 class Explain(nn.Module):
@@ -155,35 +149,31 @@ class Explain(nn.Module):
         window = self._top(ahead, n)
         behind: list[Record | None] = [None] * len(windows)
         reference, per = None, 1
-        difference = logit = (window.logits * weights).sum(1)
+        difference = logit = (window.made * weights).sum(1)
         if references is not None:
             if self.row is not None:
                 per = references[self.row].shape[1]
-            behind_all = [self._ahead(place, x) for place, x in enumerate(references)]
-            reference = self._top(behind_all, n * per if own else 1)
-            behind = list(behind_all)
-            before = (grouped(reference.logits, rows) * weights.unsqueeze(1)).sum(2)
+            records = [self._ahead(place, x) for place, x in enumerate(references)]
+            reference = self._top(records, n * per if own else 1)
+            behind = [*records]
+            before = (grouped(reference.made, rows) * weights.unsqueeze(1)).sum(2)
             difference = logit - before.mean(1)
         each = weights.unsqueeze(1).expand(-1, per, -1).flatten(0, 1)  # (n * per, outputs)
         top = functional.linear(each, self.heads.t()).unsqueeze(2)  # (n * per, features, 1)
-        pair = Seen(window.fused, None if reference is None else reference.fused, rows)
-        cells = self.fused.back(top[:, : self.hidden], pair)
+        pair = Seen(window, reference, rows)
+        cells = self.fused.back(top[:, : self.hidden], pair.part(0))
         results = {"explain.logit": logit, "explain.difference": difference}
         for place, part in enumerate(torch.split(cells, self.channels, 1)):
             if place == self.row:
                 seen = Seen(ahead[place], behind[place], rows)
                 matched = self._trunk(place).back_to_first(part, seen)
-                if self.local is not None and window.local is not None:
-                    found = None if reference is None else reference.local
-                    matched = matched + self.local.back(
-                        top[:, self.hidden :], Seen(window.local, found, rows)
-                    )
+                if self.local is not None:
+                    matched = matched + self.local.back(top[:, self.hidden :], pair.part(1))
                 results |= self._sequence(matched, seen, n)
             else:
                 # Below this all is linear with the same coefficients for each reference.
                 part = grouped(part, n).mean(1)
-                seen = Seen(ahead[place], behind[place], 1)
-                results |= self._other(place, part, seen)
+                results |= self._other(place, part, Seen(ahead[place], behind[place], 1))
         return tuple(results[name] for name in self.output_names)
 
     def _trunk(self, place: int) -> ExplainedTrunk:
@@ -201,25 +191,28 @@ class Explain(nn.Module):
             rows.append(self.shape(sequence))
         return self._trunk(place).run(torch.cat(rows, 1))
 
-    def _top(self, trunks: Sequence[Record], batch: int) -> _Top:
-        """What the fused layers and the heads make of the trunks; one reference serves all."""
+    def _top(self, trunks: Sequence[Record], batch: int) -> Record:
+        """What the fused layers and the heads make of the trunks; one reference serves all.
+
+        Its parts are the fused layers and, where there are any, the binary labels' own features;
+        what it made are the logits (n, outputs).
+        """
         cells = [
             record.made if place == self.row else record.made.expand(batch, -1, -1)
             for place, record in enumerate(trunks)
         ]
-        fused = self.fused.run(torch.cat(cells, 1))
-        features, local = fused.made, None
+        joined = torch.cat(cells, 1)
+        parts = [self.fused.run(joined)]
         if self.local is not None and self.row is not None:
-            local = self.local.run(trunks[self.row].more[0].made)
-            features = torch.cat([features, local.made], 1)
-        logits = functional.linear(features.squeeze(2), self.heads, self.bias)
-        return _Top(fused, local, logits)
+            parts.append(self.local.run(trunks[self.row].more[0].made))
+        features = torch.cat([part.made for part in parts], 1)
+        return Record(joined, functional.linear(features.squeeze(2), self.heads, self.bias), parts)
 
     def _sequence(self, multiplier: Tensor, seen: Seen, n: int) -> dict[str, Tensor]:
         """Contributions of bases, shape and motifs, from the multipliers of the motifs."""
         name = self.names[self.row or 0]
         trunk = self._trunk(self.row or 0)
-        first = _part(seen, 0)
+        first = seen.part(0)
         results = {f"filters.{name}": _contributions(multiplier, first, "made", n).sum(2)}
         multiplier = trunk.back_to_input(multiplier, seen)
         pad = self.margin.positions
@@ -243,22 +236,13 @@ class Explain(nn.Module):
         """Contributions of a V-plot or signal and of its filters, from its cells' multipliers."""
         name, trunk, n = self.names[place], self._trunk(place), multiplier.shape[0]
         multiplier = trunk.back_to_first(multiplier, seen)
-        first = _part(seen, 0)
+        first = seen.part(0)
         found = _contributions(multiplier, first, "made", n)
         multiplier = trunk.back_to_input(multiplier, seen)
         return {
             f"filters.{name}": found.flatten(2).sum(2),
             f"contributions.{name}": _contributions(multiplier, first, "given", n),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class _Top:
-    """The fused layers, the binary labels' own features, and the logits (n, outputs)."""
-
-    fused: Record
-    local: Record | None
-    logits: Tensor
 
 
 def _contributions(multiplier: Tensor, seen: Seen, name: str, n: int) -> Tensor:
