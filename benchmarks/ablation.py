@@ -14,8 +14,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from chromputer_tracks.analysis.ablate import AblateOptions, ablate
-from chromputer_tracks.analysis.ablate_files import write_ablation
+from chromputer_tracks.analysis.ablate.files import write_ablation
+from chromputer_tracks.analysis.ablate.run import AblateOptions, ablate
 from chromputer_tracks.model.config import SignalConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.training import versions

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from chromputer_tracks.analysis.motif_hits import Windows
-from chromputer_tracks.analysis.motif_patterns import Pattern, Seqlets
+from chromputer_tracks.analysis.motifs.hits import Windows
+from chromputer_tracks.analysis.motifs.patterns import Pattern, Seqlets
 from chromputer_tracks.io.contributions_writer import Batch, ContributionWriter, Site
 from chromputer_tracks.spec import InputSpec
 

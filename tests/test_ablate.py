@@ -15,8 +15,8 @@ import torch
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 from toy_training import BIN, LENGTHS, Toy, make_toy, shorter
 
-from chromputer_tracks.analysis.ablate import AblateOptions, Ablation, ablate
-from chromputer_tracks.analysis.ablate_files import table, terminal_tables, write_ablation
+from chromputer_tracks.analysis.ablate.files import table, terminal_tables, write_ablation
+from chromputer_tracks.analysis.ablate.run import AblateOptions, Ablation, ablate
 from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import ChromputerError
 from chromputer_tracks.evaluation import baselines, sites

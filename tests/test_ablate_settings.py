@@ -12,10 +12,10 @@ import pytest
 import torch
 from toy_training import BIN, LENGTHS, Toy, make_samples, make_toy, shorter
 
-from chromputer_tracks.analysis import ablate as study
-from chromputer_tracks.analysis.ablate import AblateOptions, ablate
-from chromputer_tracks.analysis.ablate_files import terminal_tables, write_ablation
-from chromputer_tracks.analysis.references import ceiling_sites
+from chromputer_tracks.analysis.ablate import run as study
+from chromputer_tracks.analysis.ablate.files import terminal_tables, write_ablation
+from chromputer_tracks.analysis.ablate.run import AblateOptions, ablate
+from chromputer_tracks.analysis.evaluate.references import ceiling_sites
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.evaluation import baselines
 from chromputer_tracks.evaluation.sites import load_sites

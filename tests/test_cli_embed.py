@@ -21,7 +21,7 @@ from tiny_models import EDGES, WINDOW, tiny_spec, weights, write_linear_model
 from toy_genome import ToyGenome, toy_genome
 from typer.testing import CliRunner, Result
 
-from chromputer_tracks.analysis.embed_files import FILES
+from chromputer_tracks.analysis.embed.files import FILES
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.io.bed import read_bed
 

@@ -14,7 +14,7 @@ from tiny_models import tiny_graph, tiny_spec, write_tiny_model
 from toy_genome import toy_genome
 from typer.testing import CliRunner
 
-from chromputer_tracks.analysis.evaluate_models import _check_bins
+from chromputer_tracks.analysis.evaluate.models import _check_bins
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.errors import InputError

@@ -10,8 +10,8 @@ import pytest
 from planted_motifs import ABF1, RAP1, Genome, Plant, write_explained
 from typer.testing import CliRunner
 
-from chromputer_tracks.analysis.motif_match import JASPAR_TAXA, jaspar_motifs
-from chromputer_tracks.analysis.motif_page import scientific
+from chromputer_tracks.analysis.motifs.match import JASPAR_TAXA, jaspar_motifs
+from chromputer_tracks.analysis.motifs.page import scientific
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.cli.motifs import Taxon
 from chromputer_tracks.io.bed import read_bed

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tiny_models import tiny_spec
 
-from chromputer_tracks.analysis.embed_clusters import Clustering
-from chromputer_tracks.analysis.embed_colors import (
+from chromputer_tracks.analysis.embed.clusters import Clustering
+from chromputer_tracks.analysis.embed.colors import (
     MISSING,
     MISSING_COLOR,
     MOST_CLASSES,

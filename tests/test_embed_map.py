@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 from sklearn.manifold import trustworthiness
 from tiny_models import tiny_spec
 
-from chromputer_tracks.analysis.embed_clusters import (
+from chromputer_tracks.analysis.embed.clusters import (
     MEDOIDS,
     STABLE,
     Clustering,
@@ -22,7 +22,7 @@ from chromputer_tracks.analysis.embed_clusters import (
     find_clusters,
     summarise,
 )
-from chromputer_tracks.analysis.embed_map import (
+from chromputer_tracks.analysis.embed.map import (
     Components,
     check_method,
     lay_out,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from toy_genome import ToyGenome, toy_genome
 
-from chromputer_tracks.analysis import figures_site
-from chromputer_tracks.analysis.figures_site import draw_site, zoomed
+from chromputer_tracks.analysis.figures import site as figures_site
+from chromputer_tracks.analysis.figures.site import draw_site, zoomed
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.contributions import read_contributions
 from chromputer_tracks.io.contributions_writer import Site

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from chromputer_tracks.analysis import figures, figures_style
+from chromputer_tracks.analysis import figures
 from chromputer_tracks.analysis.figures import Bar, Line, VplotScale
-from chromputer_tracks.analysis.vplots import VplotPair, VplotSet
+from chromputer_tracks.analysis.figures import style as figures_style
+from chromputer_tracks.analysis.vplots.aggregate import VplotPair, VplotSet
 from chromputer_tracks.evaluation.scores import BinaryScores, Curve, Estimate, Reliability
 from chromputer_tracks.spec import Label
 
@@ -239,7 +240,7 @@ def test_two_labels_at_one_place():
 
 
 def test_numbers_have_three_decimals():
-    from chromputer_tracks.analysis.figures_curves import number
+    from chromputer_tracks.analysis.figures.curves import number
 
     assert number(0.12345) == "0.123"
     assert number(math.inf) == number(NAN) == "–"

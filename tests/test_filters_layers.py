@@ -7,8 +7,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.filters_motifs import MotifLayer, activations, matches
-from chromputer_tracks.analysis.filters_patches import (
+from chromputer_tracks.analysis.filters.motifs import MotifLayer, activations, matches
+from chromputer_tracks.analysis.filters.patches import (
     PatchLayer,
     patch_activations,
     smoothed_kernel,

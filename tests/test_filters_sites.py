@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tiny_models import STRIDE, WINDOW, tiny_spec
 
-from chromputer_tracks.analysis.filters_classes import filter_classes
-from chromputer_tracks.analysis.filters_pwm import (
+from chromputer_tracks.analysis.filters.classes import filter_classes
+from chromputer_tracks.analysis.filters.pwm import (
     consensus,
     frequencies,
     information,
     motif_columns,
 )
-from chromputer_tracks.analysis.filters_ranking import ClassContributions, FilterKey, ranked
-from chromputer_tracks.analysis.filters_sites import (
+from chromputer_tracks.analysis.filters.ranking import ClassContributions, FilterKey, ranked
+from chromputer_tracks.analysis.filters.sites import (
     TopSites,
     drawn_sites,
     random_windows,

@@ -11,7 +11,7 @@ from modiscolite.io import write_meme_from_h5
 from modiscolite.util import MemeDataType
 from planted_motifs import REB1, Genome, Plant
 
-from chromputer_tracks.analysis.motif_discovery import (
+from chromputer_tracks.analysis.motifs.discovery import (
     SeqletCount,
     count_seqlets,
     discover,

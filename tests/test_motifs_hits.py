@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted_motifs import ABF1, REB1, Genome, Plant, pattern_of
 
-from chromputer_tracks.analysis import motif_hits
-from chromputer_tracks.analysis.motif_hits import (
+from chromputer_tracks.analysis.motifs import hits as motif_hits
+from chromputer_tracks.analysis.motifs.hits import (
     Hits,
     NearestWindow,
     Windows,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pyjaspar import jaspardb
 
-from chromputer_tracks.analysis.motif_match import (
+from chromputer_tracks.analysis.motifs.match import (
     FEWEST_TARGETS,
     JASPAR_TAXA,
     jaspar_motifs,

@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planted_motifs import REB1, Genome, Plant, pattern_of, write_explained
 
-from chromputer_tracks.analysis.motif_discovery import Discovery, SeqletCount
-from chromputer_tracks.analysis.motif_files import write_files
-from chromputer_tracks.analysis.motif_hits import find_hits
-from chromputer_tracks.analysis.motif_match import MotifMatch
-from chromputer_tracks.analysis.motif_page import PageData, render_page
-from chromputer_tracks.analysis.motif_patterns import (
+from chromputer_tracks.analysis.motifs.discovery import Discovery, SeqletCount
+from chromputer_tracks.analysis.motifs.files import write_files
+from chromputer_tracks.analysis.motifs.hits import find_hits
+from chromputer_tracks.analysis.motifs.match import MotifMatch
+from chromputer_tracks.analysis.motifs.page import PageData, render_page
+from chromputer_tracks.analysis.motifs.patterns import (
     NARROWEST_CORE,
     Seqlets,
     core_columns,
     smoothed,
 )
-from chromputer_tracks.analysis.motif_results import (
+from chromputer_tracks.analysis.motifs.results import (
     label_result,
     outcome,
     seqlet_spans,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromputer_tracks.analysis.quiz_scores import answer, chances, equal_odds, model_score
+from chromputer_tracks.analysis.quiz.scores import answer, chances, equal_odds, model_score
 from chromputer_tracks.evaluation.bootstrap import bootstrap
 
 

@@ -13,10 +13,10 @@ from quiz_toy import pixels
 from scipy.ndimage import gaussian_filter
 from toy_genome import ToyGenome, toy_genome
 
-from chromputer_tracks.analysis import quiz_pictures
-from chromputer_tracks.analysis.quiz_pictures import EDGES, Viewer, color_table
-from chromputer_tracks.analysis.quiz_sites import Pool, draw_questions
-from chromputer_tracks.analysis.quiz_subject import Subject
+from chromputer_tracks.analysis.quiz import pictures as quiz_pictures
+from chromputer_tracks.analysis.quiz.pictures import EDGES, Viewer, color_table
+from chromputer_tracks.analysis.quiz.sites import Pool, draw_questions
+from chromputer_tracks.analysis.quiz.subject import Subject
 from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Mask
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.evaluation.sites import Sites

@@ -8,19 +8,7 @@ import numpy as np
 import pytest
 
 from chromputer_tracks.analysis.figures import Line
-from chromputer_tracks.analysis.report import (
-    DatasetReport,
-    Depth,
-    ModelReport,
-    PairedTest,
-    PlainTable,
-    ReportData,
-    Transfer,
-    read_history,
-    render_report,
-    write_report,
-)
-from chromputer_tracks.analysis.report_blocks import (
+from chromputer_tracks.analysis.report.blocks import (
     HeadlinesBlock,
     TextBlock,
     interval,
@@ -30,8 +18,19 @@ from chromputer_tracks.analysis.report_blocks import (
     signed,
     strip,
 )
-from chromputer_tracks.analysis.report_sections import sections
-from chromputer_tracks.analysis.vplots import VplotPair, VplotSet
+from chromputer_tracks.analysis.report.data import (
+    DatasetReport,
+    Depth,
+    ModelReport,
+    PairedTest,
+    PlainTable,
+    ReportData,
+    Transfer,
+    read_history,
+)
+from chromputer_tracks.analysis.report.page import render_report, write_report
+from chromputer_tracks.analysis.report.sections import sections
+from chromputer_tracks.analysis.vplots.aggregate import VplotPair, VplotSet
 from chromputer_tracks.errors import FormatError, OutputError
 from chromputer_tracks.evaluation.paired import Difference
 from chromputer_tracks.evaluation.scores import (

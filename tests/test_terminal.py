@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from chromputer_tracks.analysis.report_data import PlainTable
+from chromputer_tracks.analysis.report.data import PlainTable
 from chromputer_tracks.cli.tables import terminal_table
 from chromputer_tracks.cli.train import _headline
 from chromputer_tracks.data.labels import UNKNOWN

@@ -12,7 +12,7 @@ import torch
 from tiny_models import write_tiny_model
 from typer.testing import CliRunner
 
-from chromputer_tracks.analysis.dataset_report import write_dataset
+from chromputer_tracks.analysis.dataset.report import write_dataset
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import (
     ChromputerError,

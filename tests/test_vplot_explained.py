@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_models import tiny_spec
 
-from chromputer_tracks.analysis.vplot_explained import explained_table
+from chromputer_tracks.analysis.vplots.explained import explained_table
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.io.contributions_writer import Batch, ContributionWriter, Site
 

@@ -14,14 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from chromputer_tracks.analysis.figures_vplot_grid import PictureText, save_vplots
-from chromputer_tracks.analysis.figures_vplot_scale import (
-    SIGNED_COLORS,
-    ImageScale,
-    drawn,
-    rounded_down,
-)
-from chromputer_tracks.analysis.vplot_measures import (
+from chromputer_tracks.analysis.vplots.grid import PictureText, save_vplots
+from chromputer_tracks.analysis.vplots.measures import (
     CONTRIBUTION,
     FOLD,
     FRAGMENTS,
@@ -29,7 +23,13 @@ from chromputer_tracks.analysis.vplot_measures import (
     density_image,
     sum_image,
 )
-from chromputer_tracks.analysis.vplot_table import VplotAxes, VplotImage, VplotRow, VplotTable
+from chromputer_tracks.analysis.vplots.scale import (
+    SIGNED_COLORS,
+    ImageScale,
+    drawn,
+    rounded_down,
+)
+from chromputer_tracks.analysis.vplots.table import VplotAxes, VplotImage, VplotRow, VplotTable
 from chromputer_tracks.errors import InputError, OutputError
 
 AXES = VplotAxes.around_site(200, 10, (20, 40, 60, 100, 200))

@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 from tiny_models import tiny_spec
 from toy_genome import ToyGenome, toy_genome
 
-from chromputer_tracks.analysis.vplot_measures import (
+from chromputer_tracks.analysis.vplots.measures import (
     fold,
     genome_mean,
     log2_ratio,
 )
-from chromputer_tracks.analysis.vplot_options import VplotOptions
-from chromputer_tracks.analysis.vplot_regions import (
+from chromputer_tracks.analysis.vplots.options import VplotOptions
+from chromputer_tracks.analysis.vplots.regions import (
     fragment_means,
     input_means,
     locus_table,
     sites_table,
 )
-from chromputer_tracks.analysis.vplot_sites import VplotSites, random_sites
-from chromputer_tracks.analysis.vplot_table import VplotAxes
+from chromputer_tracks.analysis.vplots.sites import VplotSites, random_sites
+from chromputer_tracks.analysis.vplots.table import VplotAxes
 from chromputer_tracks.data.labels import UNKNOWN, Mask
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import Interval

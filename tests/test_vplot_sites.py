@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromputer_tracks.analysis.vplot_sites import (
+from chromputer_tracks.analysis.vplots.sites import (
     ALL,
     contig_sites,
     oriented,

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tiny_models import tiny_spec, write_tiny_model
 from toy_genome import ToyGenome, toy_genome
 
-from chromputer_tracks.analysis import vplot_states
-from chromputer_tracks.analysis.vplot_sites import VplotSites, contig_sites
-from chromputer_tracks.analysis.vplot_states import (
+from chromputer_tracks.analysis.vplots import states as vplot_states
+from chromputer_tracks.analysis.vplots.sites import VplotSites, contig_sites
+from chromputer_tracks.analysis.vplots.states import (
     explain_states,
     predicted_bins,
     probability_change,

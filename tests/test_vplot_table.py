@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from chromputer_tracks.analysis.vplot_measures import FRAGMENTS, INPUT
-from chromputer_tracks.analysis.vplot_table import (
+from chromputer_tracks.analysis.vplots.measures import FRAGMENTS, INPUT
+from chromputer_tracks.analysis.vplots.table import (
     VplotAxes,
     VplotImage,
     VplotRow,

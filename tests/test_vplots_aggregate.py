@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chromputer_tracks.analysis import vplots
-from chromputer_tracks.analysis.vplots import (
+from chromputer_tracks.analysis.vplots import aggregate as vplots
+from chromputer_tracks.analysis.vplots.aggregate import (
     FINE_LENGTH_EDGES,
     aggregate_by_class,
     aggregate_vplot,

@@ -54,8 +54,8 @@ def ablate(
     from chromputer_tracks.cli.tables import terminal_table
 
     require("an ablation", TRAINING)
-    from chromputer_tracks.analysis import ablate as study
-    from chromputer_tracks.analysis.ablate_files import terminal_tables, write_ablation
+    from chromputer_tracks.analysis.ablate import run as study
+    from chromputer_tracks.analysis.ablate.files import terminal_tables, write_ablation
     from chromputer_tracks.model.config_file import load_config
     from chromputer_tracks.model.training import versions
 

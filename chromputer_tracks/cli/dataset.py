@@ -28,7 +28,7 @@ def dataset(
     from chromputer_tracks.cli.tables import terminal_table
 
     require("showing a dataset", TRAINING)
-    from chromputer_tracks.analysis.dataset_report import write_dataset
+    from chromputer_tracks.analysis.dataset.report import write_dataset
 
     command = shlex.join(["chromputer", *sys.argv[1:]])
     shown = write_dataset(config, data, out, command)

@@ -30,7 +30,7 @@ from chromputer_tracks.cli.sample_flags import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from chromputer_tracks.analysis.embed import EmbedResult
+    from chromputer_tracks.analysis.embed.run import EmbedResult
 
 _AUTO = "auto"
 _SHOWN = 3
@@ -134,7 +134,7 @@ def embed(
 
     number = _cluster_number(clusters)
     require("embed", MAPS, extra="analysis")
-    from chromputer_tracks.analysis.embed import EmbedOptions, embed_sites
+    from chromputer_tracks.analysis.embed.run import EmbedOptions, embed_sites
 
     options = EmbedOptions(
         model=model,
@@ -180,7 +180,7 @@ def _cluster_number(text: str) -> int | None:
 def _summary(result: EmbedResult, console: Console) -> None:
     from rich.table import Table
 
-    from chromputer_tracks.analysis.embed_clusters import states_of
+    from chromputer_tracks.analysis.embed.clusters import states_of
 
     item = result.map
     _, states = states_of(item.spec)

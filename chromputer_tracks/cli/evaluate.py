@@ -93,10 +93,10 @@ def evaluate(
     from chromputer_tracks.cli.tables import terminal_table
 
     require("evaluating", TRAINING)
-    from chromputer_tracks.analysis.evaluate import EvaluateOptions
-    from chromputer_tracks.analysis.evaluate import evaluate as score
-    from chromputer_tracks.analysis.evaluate_files import REPORT, summary, write_evaluation
-    from chromputer_tracks.analysis.evaluate_tables import tables
+    from chromputer_tracks.analysis.evaluate.files import REPORT, summary, write_evaluation
+    from chromputer_tracks.analysis.evaluate.run import EvaluateOptions
+    from chromputer_tracks.analysis.evaluate.run import evaluate as score
+    from chromputer_tracks.analysis.evaluate.tables import tables
     from chromputer_tracks.io.atomic import check_folder
 
     options = EvaluateOptions(

@@ -31,7 +31,7 @@ from chromputer_tracks.cli.sample_flags import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from chromputer_tracks.analysis.filters import FiltersRun
+    from chromputer_tracks.analysis.filters.run import FiltersRun
 
 _SHOWN = 3
 """Filters of each class in the table on the terminal."""
@@ -122,8 +122,8 @@ def filters(
 
     matching = motifs is not None or jaspar is not None
     require("drawing filters", MOTIFS if matching else DRAWING, extra="analysis")
-    from chromputer_tracks.analysis.filters import look_at_filters
-    from chromputer_tracks.analysis.filters_options import FiltersOptions
+    from chromputer_tracks.analysis.filters.options import FiltersOptions
+    from chromputer_tracks.analysis.filters.run import look_at_filters
 
     options = FiltersOptions(
         model=model,
@@ -164,7 +164,7 @@ def filters(
 def _summary(run: FiltersRun, console: Console) -> None:
     from rich.table import Table
 
-    from chromputer_tracks.analysis.filters_page import PAGE
+    from chromputer_tracks.analysis.filters.page import PAGE
 
     results = run.results
     table = Table()

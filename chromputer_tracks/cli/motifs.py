@@ -14,7 +14,7 @@ from chromputer_tracks.cli.sample_flags import Force
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from chromputer_tracks.analysis.motifs import MotifsRun
+    from chromputer_tracks.analysis.motifs.run import MotifsRun
 
 
 class Taxon(StrEnum):
@@ -72,8 +72,8 @@ def motifs(
     from chromputer_tracks.cli.requirements import MOTIFS, require
 
     require("finding motifs", MOTIFS, extra="analysis")
-    from chromputer_tracks.analysis.motifs import find_motifs
-    from chromputer_tracks.analysis.motifs_options import MotifsOptions
+    from chromputer_tracks.analysis.motifs.options import MotifsOptions
+    from chromputer_tracks.analysis.motifs.run import find_motifs
 
     options = MotifsOptions(
         explained=explained,
@@ -98,7 +98,7 @@ def motifs(
 def _summary(run: MotifsRun, q: float, console: Console) -> None:
     from rich.table import Table
 
-    from chromputer_tracks.analysis.motif_page import PAGE, scientific
+    from chromputer_tracks.analysis.motifs.page import PAGE, scientific
 
     table = Table()
     for name in ("pattern", "consensus", "looks like", "q", "seqlets", "hits", "sites with one"):

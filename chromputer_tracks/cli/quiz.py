@@ -31,7 +31,7 @@ from chromputer_tracks.cli.sample_flags import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from chromputer_tracks.analysis.quiz import Quiz
+    from chromputer_tracks.analysis.quiz.run import Quiz
 
 
 class Choices(StrEnum):
@@ -113,9 +113,9 @@ def quiz(
     from chromputer_tracks.cli.requirements import DRAWING, require
 
     require("a quiz", DRAWING, extra="analysis")
-    from chromputer_tracks.analysis.quiz import make_quiz
-    from chromputer_tracks.analysis.quiz_files import write_files
-    from chromputer_tracks.analysis.quiz_options import QuizOptions
+    from chromputer_tracks.analysis.quiz.files import write_files
+    from chromputer_tracks.analysis.quiz.options import QuizOptions
+    from chromputer_tracks.analysis.quiz.run import make_quiz
     from chromputer_tracks.io.atomic import check_parent
 
     if out.suffix != ".html" or out.is_dir():
@@ -158,7 +158,7 @@ def quiz(
 
 
 def _summary(made: Quiz, console: Console) -> None:
-    from chromputer_tracks.analysis.report_data import PlainTable
+    from chromputer_tracks.analysis.report.data import PlainTable
     from chromputer_tracks.cli.tables import terminal_table
 
     draw, score = made.draw, made.score

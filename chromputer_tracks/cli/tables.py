@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-    from chromputer_tracks.analysis.report_data import PlainTable
+    from chromputer_tracks.analysis.report.data import PlainTable
 
 _NUMBER_STARTS = "+-–0123456789<"
 _GAP = len(" ┃ ")

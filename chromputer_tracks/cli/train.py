@@ -43,7 +43,7 @@ def train(
     from chromputer_tracks.cli.requirements import TRAINING, require
 
     require("training", TRAINING)
-    from chromputer_tracks.analysis.train_report import write_training_report
+    from chromputer_tracks.analysis.report.training import write_training_report
     from chromputer_tracks.model.checkpoints import LAST
     from chromputer_tracks.model.config_file import load_config
     from chromputer_tracks.model.training import train_model

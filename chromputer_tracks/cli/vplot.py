@@ -26,7 +26,7 @@ from chromputer_tracks.cli.sample_flags import (
 )
 
 if TYPE_CHECKING:
-    from chromputer_tracks.analysis.vplot_options import VplotOptions
+    from chromputer_tracks.analysis.vplots.options import VplotOptions
 
 _SITES, _VALUES, _MODEL, _PICTURE = (
     "Sites",
@@ -249,7 +249,7 @@ def vplot(
     from chromputer_tracks.cli.requirements import DRAWING, require
 
     require("chromputer vplot", DRAWING, "analysis")
-    from chromputer_tracks.analysis.vplot_options import VplotOptions, parse_lengths
+    from chromputer_tracks.analysis.vplots.options import VplotOptions, parse_lengths
 
     sample = None
     if fasta is not None:
@@ -303,7 +303,7 @@ def vplot(
 
 def run_vplot(options: VplotOptions) -> None:
     """Draw with messages and progress on stderr, then say what was written."""
-    from chromputer_tracks.analysis.vplot_run import draw_vplots
+    from chromputer_tracks.analysis.vplots.run import draw_vplots
     from chromputer_tracks.cli.console import Reporter
 
     with Reporter() as reporter:

@@ -255,7 +255,7 @@ def _explain(
         )
     if not result.views:
         return result
-    from chromputer_tracks.analysis.figures_site import write_pictures
+    from chromputer_tracks.analysis.figures.site import write_pictures
 
     report.note(f"{name}: drawing {len(result.views)} sites")
     with output_errors(options.out / name / IMAGES):

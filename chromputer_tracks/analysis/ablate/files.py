@@ -1,0 +1,261 @@
+"""An ablation as a table for people, TSV, JSON and an HTML report."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chromputer_tracks.analysis.ablate.run import Ablation, AblationRow, Role
+from chromputer_tracks.analysis.evaluate.tables import NONE, interval
+from chromputer_tracks.analysis.report.data import ModelReport, PairedTest, PlainTable, ReportData
+from chromputer_tracks.analysis.report.page import write_report
+from chromputer_tracks.evaluation.scores import Estimate, Scores
+from chromputer_tracks.evaluation.scores_json import to_json
+from chromputer_tracks.io.atomic import atomic_path
+
+_COLUMNS = 6
+"""Labels in one table of the terminal, which is 80 columns wide."""
+
+_HEADLINES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "mean_auprc": "mean AUPRC"}
+_BY_LABEL = {"auprc": "AUPRC", "f1": "F1", "pearson": "Pearson correlation (log1p)"}
+
+
+def figures(scores: Scores, role: Role) -> Iterator[tuple[str, str, Estimate]]:
+    """Figure, label (empty for those of the states) and value of all that a row has.
+
+    Peaks of a replicate are calls without a ranking, so that a ceiling has no AUPRC.
+    """
+    if scores.states is not None:
+        yield "accuracy", "", scores.states.accuracy
+        yield "macro_f1", "", scores.states.macro_f1
+    for item in scores.binary:
+        if role != "ceiling":
+            yield "auprc", item.name, item.auprc
+        yield "f1", item.name, item.f1
+    for label in scores.continuous:
+        yield "pearson", label.name, label.pearson
+        yield "spearman", label.name, label.spearman
+        yield "explained", label.name, label.explained
+
+
+def terminal_tables(found: Ablation) -> Iterator[PlainTable]:
+    """Narrow tables: the headlines, the labels alone, and the gains of the full model."""
+    rows = [(row, _headlines(found, row)) for row in found.rows]
+    shown = [key for key in _HEADLINES if any(key in cells for _, cells in rows)]
+    if shown:
+        yield PlainTable(
+            "means over the seeds, 95 % intervals of one run",
+            ("inputs", *(_HEADLINES[key] for key in shown)),
+            tuple((row.name, *(cells.get(key, NONE) for key in shown)) for row, cells in rows),
+        )
+    for figure in _figures_by_label(found):
+        header, lines = table(found, (figure,), whole=False)
+        for first in range(1, len(header), _COLUMNS):
+            columns = slice(first, first + _COLUMNS)
+            yield PlainTable(
+                _BY_LABEL[figure],
+                (header[0], *header[columns]),
+                tuple((line[0], *line[columns]) for line in lines),
+            )
+    gains = gains_table(found)
+    if gains is not None:
+        yield gains
+
+
+def _headlines(found: Ablation, row: AblationRow) -> dict[str, str]:
+    """Cells by figure; the mean AUPRC where all labels of the full model have one."""
+    values = {(figure, label): value for figure, label, value in figures(row.scores, row.role)}
+    cells = {key: interval(values[key, ""]) for key in _HEADLINES if (key, "") in values}
+    (full,) = (other for other in found.rows if other.name == found.full)
+    ranked = [values.get(("auprc", item.name)) for item in full.scores.binary]
+    means = [value.value for value in ranked if value is not None]
+    if means and len(means) == len(ranked):
+        cells["mean_auprc"] = f"{np.mean(means):.3f}"
+    return cells
+
+
+def _figures_by_label(found: Ablation) -> list[str]:
+    """Those that rows have; F1 only beside a ceiling, which has nothing else of the labels."""
+    there = {key for row in found.rows for key, *_ in figures(row.scores, row.role)}
+    ceiling = any(row.role == "ceiling" and row.scores.binary for row in found.rows)
+    return [key for key in _BY_LABEL if key in there and (key != "f1" or ceiling)]
+
+
+def table(
+    found: Ablation, shown: Sequence[str], *, whole: bool = True
+) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows: a line for each baseline, subset and ceiling that has any of the figures.
+
+    Args:
+        found: what was found.
+        shown: figures, as :func:`figures` names them.
+        whole: cells are the mean over the seeds with the 95 % interval of one run and, for several
+            seeds, the lowest and highest of them; else the mean alone.
+    """
+    columns: dict[tuple[str, str], str] = {}
+    lines: list[tuple[str, dict[tuple[str, str], str]]] = []
+    for row in found.rows:
+        cells = {}
+        for figure, label, value in figures(row.scores, row.role):
+            if figure in shown:
+                columns[figure, label] = label or _HEADLINES[figure]
+                cells[figure, label] = interval(value) if whole else _short(value.value)
+        if whole and len(row.runs) > 1:
+            for key, (least, most) in _spread(row).items():
+                if key in cells:
+                    cells[key] += f" ({least:.3f}-{most:.3f})"
+        if cells:
+            lines.append((row.name, cells))
+    return (
+        ["inputs", *columns.values()],
+        [[name, *(cells.get(key, NONE) for key in columns)] for name, cells in lines],
+    )
+
+
+def gains_table(found: Ablation) -> PlainTable | None:
+    """What the full model gains over each other; None where there is nothing to compare."""
+    rows = tuple(
+        (name, _HEADLINES[item.figure], interval(item.difference, signed=True), f"{item.p:.2g}")
+        for name, gains in found.paired
+        for item in gains
+        if item.figure in _HEADLINES
+    )
+    caption = f"{found.full} minus each other, paired on the same resamples"
+    return PlainTable(caption, ("other", "figure", "difference", "p"), rows) if rows else None
+
+
+def write_ablation(
+    found: Ablation, out: Path, title: str, config: str, provenance: dict[str, Any]
+) -> list[Path]:
+    """Write ``ablation.tsv``, ``ablation.md``, ``ablation.json`` and ``ablation.html``.
+
+    Args:
+        found: what was found.
+        out: the folder.
+        title: of the page.
+        config: the configuration's text.
+        provenance: versions, seeds, command.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    paths = [out / f"ablation.{kind}" for kind in ("tsv", "md", "json", "html")]
+    provenance = {**provenance, "inputs": found.files}
+    record = {
+        "rows": {
+            row.name: {
+                "role": row.role,
+                "mean": to_json(row.scores),
+                "runs": [to_json(run) for run in row.runs],
+            }
+            for row in found.rows
+        },
+        "seeds": found.seeds,
+        "gains": {
+            f"{found.full} over {name}": [to_json(item) for item in gains]
+            for name, gains in found.paired
+        },
+        "notes": found.notes,
+        "provenance": provenance,
+    }
+    for path, text in (
+        (paths[0], "".join("\t".join(line) + "\n" for line in _long(found))),
+        (paths[1], "\n".join(_markdown(found))),
+        (paths[2], json.dumps(record, indent=1) + "\n"),
+    ):
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    write_report(paths[3], _report(found, title, config, provenance))
+    return paths
+
+
+def _long(found: Ablation) -> Iterator[list[str]]:
+    """A line for each row, run and figure; empty cells where there is no number."""
+    yield ["inputs", "role", "seed", "figure", "label", "value", "low", "high"]
+    for row in found.rows:
+        seeds = found.seeds if row.role == "network" else [""]
+        for seed, scores in zip(seeds, row.runs, strict=True):
+            for figure, label, value in figures(scores, row.role):
+                numbers = (value.value, value.low, value.high)
+                cells = ["" if math.isnan(number) else f"{number:.4g}" for number in numbers]
+                yield [row.name, row.role, str(seed), figure, label, *cells]
+
+
+def _markdown(found: Ablation) -> Iterator[str]:
+    """States and AUPRC in one table, other figures of labels each in theirs, then the gains."""
+    by_label = _figures_by_label(found)
+    for caption, shown in (
+        ("AUPRC of each label", ("accuracy", "macro_f1", "auprc")),
+        *((_BY_LABEL[figure], (figure,)) for figure in by_label if figure != "auprc"),
+    ):
+        header, rows = table(found, shown)
+        if len(header) > 1:
+            yield from _lines(caption, header, rows)
+    gains = gains_table(found)
+    if gains is not None:
+        yield from _lines(gains.caption, gains.header, gains.rows)
+
+
+def _lines(
+    caption: str, header: Sequence[str], rows: Sequence[Sequence[str | float]]
+) -> Iterator[str]:
+    yield f"{caption}:\n"
+    for line in (header, ["---"] * len(header), *rows):
+        yield f"| {' | '.join(map(str, line))} |"
+    yield ""
+
+
+def _spread(row: AblationRow) -> dict[tuple[str, str], tuple[float, float]]:
+    """Lowest and highest of the runs by figure and label, where all have a number."""
+    values: dict[tuple[str, str], list[float]] = {}
+    for run in row.runs:
+        for figure, label, value in figures(run, row.role):
+            values.setdefault((figure, label), []).append(value.value)
+    return {
+        key: (min(found), max(found))
+        for key, found in values.items()
+        if not any(map(math.isnan, found))
+    }
+
+
+def _short(value: float) -> str:
+    return NONE if math.isnan(value) else f"{value:.3f}"
+
+
+def _report(found: Ablation, title: str, config: str, provenance: dict[str, Any]) -> ReportData:
+    networks = [row for row in found.rows if row.role == "network"]
+    # The full model is the one that the page is about.
+    networks.sort(key=lambda row: row.name != found.full)
+    ceilings = [row for row in found.rows if row.role == "ceiling" and row.scores.states]
+    seeds = f"{len(found.seeds)} seed{'s' if len(found.seeds) > 1 else ''}"
+    return ReportData(
+        title=title,
+        kind="ablation",
+        subtitle=f"What each input is worth: means over {seeds}",
+        models=tuple(
+            ModelReport(row.name, row.scores, found.spec, found.sites)
+            if row.name == found.full
+            else ModelReport(row.name, row.scores)
+            for row in networks
+        ),
+        baselines=tuple((row.name, row.scores) for row in found.rows if row.role == "baseline"),
+        # Its peaks have no ranking, so that no AUPRC is shown of them.
+        ceiling=next(((row.name, replace(row.scores, binary=())) for row in ceilings), None),
+        paired=tuple(PairedTest(found.full, name, gains) for name, gains in found.paired),
+        config=config,
+        provenance=provenance,
+        notes="\n\n".join(
+            [
+                f"Every figure of a network is the mean over {seeds}, its interval the mean of "
+                f"the seeds' intervals. Paired tests average the seeds within each resample. "
+                f"Confusion matrices are rounded means; curves are those of the first seed.",
+                *found.notes,
+            ]
+        ),
+    )

@@ -1,0 +1,364 @@
+"""A dataset as tables of text, a tab-separated file and a page of HTML."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from chromputer_tracks import __version__
+from chromputer_tracks.analysis.dataset.counts import SPLITS, Dataset, LabelCounts, count_dataset
+from chromputer_tracks.analysis.dataset.vplots import dataset_vplots
+from chromputer_tracks.analysis.dataset.warnings import dataset_warnings
+from chromputer_tracks.analysis.report.data import DatasetReport, PlainTable, ReportData
+from chromputer_tracks.analysis.report.page import write_report
+from chromputer_tracks.io.atomic import atomic_path, check_folder, output_errors
+from chromputer_tracks.io.tss import read_tss
+from chromputer_tracks.model.config_file import load_config
+from chromputer_tracks.model.sources import open_sources
+
+NONE = "–"
+"""A cell without a value."""
+
+_OVERLAPS = 10
+_LEAST_OVERLAP = 0.1
+_BINS = ("bins", "blacklisted", "no site", "labelled", "any peak")
+_OVERLAP_HEADER = ("label", "and", "shared bins", "Jaccard")
+
+_Row = tuple[str | float | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDataset:
+    """What :func:`write_dataset` found and wrote.
+
+    Attributes:
+        tables: see :func:`dataset_tables`.
+        warnings: see :func:`~chromputer_tracks.analysis.dataset.warnings.dataset_warnings`.
+        page: the HTML file.
+        tsv: the tab-separated file.
+    """
+
+    tables: tuple[PlainTable, ...]
+    warnings: tuple[str, ...]
+    page: Path
+    tsv: Path
+
+
+def write_dataset(config: Path, data: Path | None, out: Path, command: str) -> ShownDataset:
+    """Count what a configuration trains and scores; write ``dataset.html`` and ``dataset.tsv``.
+
+    Args:
+        config: the configuration's file.
+        data: folder that its relative paths start from; None: its own.
+        out: folder, made where its parent exists.
+        command: for the page's provenance.
+
+    Raises:
+        ChromputerError: the configuration or a file of it cannot be used, or the result cannot be
+            written.
+    """
+    check_folder(out)
+    settings = load_config(config, data)
+    with open_sources(settings) as sources:
+        if settings.data.tss is not None:
+            read_tss(settings.data.tss, sources.sizes)  # not shown, but checked as all files are
+        counts = count_dataset(settings, sources)
+        vplots = tuple(dataset_vplots(settings, sources))
+    tables, warnings = dataset_tables(counts), dataset_warnings(counts)
+    with output_errors(out):
+        out.mkdir(exist_ok=True)
+    page, tsv = out / "dataset.html", out / "dataset.tsv"
+    report = ReportData(
+        title=settings.name,
+        kind="dataset",
+        subtitle=f"What will be trained and scored on {settings.assembly}",
+        summary=_summary(counts, warnings),
+        vplots=vplots,
+        dataset=_dataset(counts),
+        # The page has the overlaps as a matrix.
+        tables=tuple(table for table in tables if table.header != _OVERLAP_HEADER),
+        config=config.read_text(encoding="utf-8"),
+        provenance={
+            "command": command,
+            "chromputer-tracks": __version__,
+            "date": datetime.now(UTC).date().isoformat(),
+        },
+        notes="\n\n".join(f"{text[0].upper()}{text[1:]}." for text in warnings),
+    )
+    write_dataset_tsv(tsv, counts)
+    write_report(page, report)
+    return ShownDataset(tables, warnings, page, tsv)
+
+
+def dataset_tables(data: Dataset) -> tuple[PlainTable, ...]:
+    """Samples, splits, sites by class, labels, peaks, overlaps, signals, contigs; if any.
+
+    Numbers are text already, with thousands separated. Columns of nothing but zeros are left out.
+    """
+    tables = (
+        _samples(data),
+        _splits(data),
+        _classes(data),
+        _balance(data),
+        _labels(data),
+        _peaks(data),
+        _overlaps(data),
+        _signals(data),
+        _contigs(data),
+    )
+    return tuple(_without_zeros(table) for table in tables if table.rows)
+
+
+def _without_zeros(table: PlainTable) -> PlainTable:
+    zeros = {"0", NONE}
+    kept = [
+        place
+        for place, column in enumerate(zip(*table.rows, strict=True))
+        if not zeros.issuperset(column)
+    ]
+    return PlainTable(
+        table.caption,
+        tuple(table.header[place] for place in kept),
+        tuple(tuple(row[place] for place in kept) for row in table.rows),
+    )
+
+
+def _samples(data: Dataset) -> PlainTable:
+    rows: list[_Row] = []
+    for sample in data.samples:
+        use = "train and test" if sample.train else "test"
+        for assay in sample.assays:
+            many = NONE if assay.fragments is None else f"{assay.fragments:,}"
+            unit = "mean per bp" if assay.fragments is None else "per kb"
+            rows.append((sample.name, use, assay.name, many, f"{assay.density:,.3g} {unit}"))
+    header = ("sample", "use", "assay", "fragments", "depth")
+    return PlainTable("The samples and how deep their files are", header, tuple(rows))
+
+
+def _splits(data: Dataset) -> PlainTable:
+    rows: list[_Row] = []
+    for split in SPLITS:
+        here = data.of_split(split)
+        bins = sum(row.bins for row in here)
+        row: list[str] = [split, f"{len({c.contig for c in here}):,}"]
+        row += [f"{sum(c.size for c in here) / 1e6:,.2f}", f"{bins:,}"]
+        for key in ("masked", "left_out", "sites", "positive"):
+            row.append(_share(sum(getattr(c, key) for c in here), bins))
+        rows.append(tuple(row))
+    header = ("split", "contigs", "Mb", *_BINS)
+    return PlainTable(f"Bins of {data.label_bin} bp by split", header, tuple(rows))
+
+
+def _classes(data: Dataset) -> PlainTable:
+    several = len(data.samples) > 1
+    rows = tuple(
+        (
+            *([row.sample] if several else []),
+            row.split,
+            *(f"{number:,}" for number in (*row.bins, row.borrowed, row.missing)),
+        )
+        for row in data.classes
+    )
+    header = ("split", "positive", "accessible", "flank", "random", "borrowed", "missing")
+    caption = (
+        "Sites by class: positives of any label, other accessible bins, flanks of positives, and "
+        "random bins like the positives (borrowed: from the nearest stratum)"
+    )
+    return PlainTable(caption, (*(["sample"] if several else []), *header), rows)
+
+
+def _balance(data: Dataset) -> PlainTable:
+    several = len(data.samples) > 1
+    rows = tuple(
+        (
+            *([sample] if several else []),
+            row.name,
+            f"{row.positive:,.3g}",
+            f"{row.matched:,.3g}",
+            f"{round(row.difference, 2) + 0:+.2f}",
+            f"{row.distance:.3f}",
+        )
+        for sample, row in data.balance
+    )
+    header = ("property", "positives", "random bins", "difference (SD)", "KS distance")
+    caption = "How well the random bins match the positives (means)"
+    return PlainTable(caption, (*(["sample"] if several else []), *header), rows)
+
+
+def _labels(data: Dataset) -> PlainTable:
+    counts = [data.counts(split) for split in SPLITS]
+    # The head is told where its name says more than the kind of label.
+    heads = {item.head for item in data.labels} != {item.kind for item in data.labels}
+    ambiguous = any(count.ambiguous for count in counts[0])
+    rows = tuple(
+        (
+            item.label.name,
+            item.label.title,
+            *([item.head] if heads else []),
+            *(_share(c.positives, c.positives + c.negatives) for c in column),
+            f"{column[0].ambiguous:,}" if item.kind == "binary" else NONE,
+        )
+        for item, *column in zip(data.labels, *counts, strict=True)
+    )
+    header = ("label", "name", *(["head"] if heads else []), *SPLITS, "ambiguous")
+    caption = "Bins that have each label, and their share of those where it is known" + (
+        "; ambiguous: training bins beside a positive, not learnt from" if ambiguous else ""
+    )
+    return PlainTable(caption, header, rows)
+
+
+def _peaks(data: Dataset) -> PlainTable:
+    several = len(data.samples) > 1
+    rows = tuple(
+        (
+            *([row.sample] if several else []),
+            row.label,
+            f"{row.total:,}",
+            f"{row.outside:,}",
+            _share(row.masked, row.total - row.outside),
+        )
+        for row in data.peaks
+    )
+    header = ("label", "peaks", "in no split", "blacklisted")
+    caption = "Peaks of each label; those on contigs of no split or in the blacklist are not used"
+    return PlainTable(caption, (*(["sample"] if several else []), *header), rows)
+
+
+def _overlaps(data: Dataset) -> PlainTable:
+    jaccard = np.nan_to_num(data.jaccard)
+    pairs = [
+        (float(jaccard[i, j]), i, j)
+        for i, j in combinations(range(len(data.labels)), 2)
+        if jaccard[i, j] >= _LEAST_OVERLAP
+    ]
+    rows = tuple(
+        (
+            data.labels[i].label.name,
+            data.labels[j].label.name,
+            f"{data.shared[i, j]:,}",
+            f"{value:.2f}",
+        )
+        for value, i, j in sorted(pairs, key=lambda pair: -pair[0])[:_OVERLAPS]
+    )
+    caption = (
+        f"Labels that share the most bins (Jaccard index of {_LEAST_OVERLAP} and more, the "
+        f"{_OVERLAPS} highest)"
+    )
+    return PlainTable(caption, _OVERLAP_HEADER, rows)
+
+
+def _signals(data: Dataset) -> PlainTable:
+    rows: list[_Row] = []
+    for index, item in enumerate(data.signals):
+        row: list[str] = [item.label.name, item.label.title, item.head]
+        for split in SPLITS:
+            here = [counts.signals[index] for counts in data.of_split(split)]
+            bins = sum(signal.bins for signal in here)
+            total, zeros = sum(s.total for s in here), sum(s.zeros for s in here)
+            row.append(f"{total / bins:,.3g} ({zeros / bins:.0%} zero)" if bins else NONE)
+        rows.append(tuple(row))
+    header = ("signal", "name", "head", *SPLITS)
+    return PlainTable("Mean of each continuous label, and the share of zeros", header, tuple(rows))
+
+
+def _contigs(data: Dataset) -> PlainTable:
+    several = len(data.samples) > 1
+    rows = tuple(
+        (
+            *([row.sample] if several else []),
+            row.contig,
+            row.split,
+            f"{row.size / 1e6:,.2f}",
+            f"{row.bins:,}",
+            *(_share(getattr(row, k), row.bins) for k in ("masked", "left_out", "sites")),
+            _share(row.positive, row.bins),
+        )
+        for row in data.contigs
+    )
+    header = ("contig", "split", "Mb", *_BINS)
+    caption = f"Bins of {data.label_bin} bp by contig"
+    return PlainTable(caption, (*(["sample"] if several else []), *header), rows)
+
+
+def _share(part: int, whole: int) -> str:
+    """``1,234 (5.67%)``."""
+    if not whole:
+        return NONE
+    if not part:
+        return "0"
+    share = part / whole
+    return f"{part:,} ({share:.{1 if share >= 0.1 else 2}%})"
+
+
+TSV_HEADER = (
+    "sample", "contig", "split", "head", "label", "positives", "negatives", "ambiguous",
+)  # fmt: skip
+
+
+def write_dataset_tsv(path: Path, data: Dataset) -> None:
+    """A row for each sample, contig and label, bins by class; with a header.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(TSV_HEADER)
+        for row in data.contigs:
+            for item, count in zip(data.labels, row.labels, strict=True):
+                writer.writerow(
+                    (row.sample, row.contig, row.split, item.head, item.label.name)
+                    + (count.positives, count.negatives, count.ambiguous)
+                )
+
+
+def _summary(data: Dataset, warnings: Sequence[str]) -> str:
+    samples = "" if len(data.samples) == 1 else f" of each of {len(data.samples)} samples"
+    text = f"A bin of {data.label_bin} bp{samples} can have {' and '.join(_kinds(data))}."
+    if data.auxiliary:
+        text += f" {data.auxiliary} auxiliary peak sets are learnt beside them, then forgotten."
+    if warnings:
+        many = f"{len(warnings)} warnings are" if len(warnings) > 1 else "A warning is"
+        text += f" {many} under Notes: read them before training."
+    return text
+
+
+def _kinds(data: Dataset) -> Iterator[str]:
+    states = sum(item.kind == "states" for item in data.labels)
+    binary = len(data.labels) - states
+    if states:
+        yield f"one of {states} states"
+    if binary:
+        yield f"any of {binary} binary labels" if binary > 1 else "a binary label"
+    if data.signals:
+        many = len(data.signals)
+        yield f"values of {many} signals" if many > 1 else "the value of a signal"
+
+
+def _dataset(data: Dataset) -> DatasetReport:
+    several = len(data.samples) > 1
+    states = [i for i, item in enumerate(data.labels) if item.kind == "states"]
+    binary = [i for i, item in enumerate(data.labels) if item.kind == "binary"]
+
+    def positives(labels: Sequence[LabelCounts], index: Sequence[int]) -> tuple[int, ...]:
+        return tuple(labels[i].positives for i in index)
+
+    return DatasetReport(
+        tuple(
+            (f"{row.contig} ({row.sample})" if several else row.contig, row.split)
+            for row in data.contigs
+        ),
+        tuple(row.sites for row in data.contigs),
+        tuple(data.labels[i].label for i in states),
+        tuple(positives(row.labels, states) for row in data.contigs),
+        tuple(data.labels[i].label for i in binary),
+        tuple(positives(row.labels, binary) for row in data.contigs),
+        tuple(item.label.name for item in data.labels),
+        tuple(map(tuple, data.jaccard.tolist())),
+    )

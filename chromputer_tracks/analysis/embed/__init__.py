@@ -1,0 +1,1 @@
+"""A map of sites as a model sees them."""

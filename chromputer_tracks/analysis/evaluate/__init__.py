@@ -1,0 +1,1 @@
+"""Models, baselines and replicates scored on the same held-out sites."""

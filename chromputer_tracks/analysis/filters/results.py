@@ -1,0 +1,181 @@
+"""What a run of ``chromputer filters`` found, as its files and its page take it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.analysis.filters.classes import FilterClass
+from chromputer_tracks.analysis.filters.motifs import SHARE, FilterMotifs
+from chromputer_tracks.analysis.filters.patches import TOP, FilterPatches, PatchLayer
+from chromputer_tracks.analysis.filters.pwm import consensus, frequencies, motif_columns
+from chromputer_tracks.analysis.filters.ranking import ClassContributions, FilterKey, ranked
+from chromputer_tracks.analysis.filters.sites import FilterSites
+from chromputer_tracks.analysis.motifs.match import MotifMatch, MotifSet, match_motifs
+from chromputer_tracks.inference.explain import FirstLayer
+from chromputer_tracks.intervals import Interval
+from chromputer_tracks.spec import InputSpec, ModelSpec
+
+MATCHES = 5
+"""Known motifs of each filter that are kept."""
+MOTIF_RULE = (
+    f"Counted are the subsequences whose activation is above {SHARE:g} of the filter's largest "
+    "over the windows scanned (as in DeepBind, doi:10.1038/nbt.3300, and Basset, "
+    "doi:10.1101/gr.200535.115): of each 10 bp the best match of both strands, as the filter reads "
+    "it, each place of the genome once; N adds to no base."
+)
+PATCH_RULE = (
+    f"A pattern is the mean of the {TOP} patches of the input that activate the filter most, none "
+    "of them within half a patch of a higher one, each place of the genome once, in what the model "
+    "reads (normalised values)."
+)
+RANK_RULE = (
+    "Contributions of a filter to a class's logit, summed over the positions of a window and "
+    "averaged over the class's sites; the filters of an input add up to what the input adds. A "
+    "state's logit is taken relative to the mean of all states."
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilterResults:
+    """What was found.
+
+    Attributes:
+        spec: of the model.
+        classes: that filters are ranked for.
+        sites: where.
+        windows: all windows scanned, sorted, distinct.
+        layers: the first layer of each input, by name.
+        motifs: what activates the sequence's filters; None where the model reads no bases.
+        patches: layer and patterns of each V-plot and signal, by name.
+        contributions: of each class.
+        top: filters shown of each class.
+        q: false discovery rate up to which a known motif is named.
+        method: of explaining.
+        matches: of each sequence filter, the known motifs that it looks like, the best first; empty
+            where none were looked for, or the filter has no motif.
+        database: of these, and how many motifs it has; empty where none were looked for.
+    """
+
+    spec: ModelSpec
+    classes: tuple[FilterClass, ...]
+    sites: FilterSites
+    windows: tuple[Interval, ...]
+    layers: dict[str, FirstLayer]
+    motifs: FilterMotifs | None
+    patches: dict[str, tuple[PatchLayer, FilterPatches]]
+    contributions: tuple[ClassContributions, ...]
+    top: int
+    q: float
+    method: str
+    matches: tuple[tuple[MotifMatch, ...], ...] = ()
+    database: str = ""
+
+    def item(self, name: str) -> InputSpec:
+        """An input by name."""
+        return next(item for item in self.spec.inputs if item.name == name)
+
+    @property
+    def sequence(self) -> str | None:
+        """Name of the sequence input whose filters have motifs; None without one."""
+        if self.motifs is None:
+            return None
+        return next(item.name for item in self.spec.inputs if item.kind == "sequence")
+
+    @property
+    def motif_rule(self) -> str:
+        """How motifs were found."""
+        if self.sequence is None or not self.item(self.sequence).shape:
+            return MOTIF_RULE
+        return f"{MOTIF_RULE} The DNA shape that the filters read, too, is taken to be average."
+
+    def keys(self, name: str) -> list[FilterKey]:
+        """The filters of an input."""
+        return [FilterKey(name, number) for number in range(len(self.layers[name].weight))]
+
+    def pwm(self, number: int) -> NDArray[np.float64]:
+        """Base frequencies of a sequence filter over its whole width, float64 (4, width)."""
+        if self.motifs is None:
+            raise ValueError("the model reads no bases")
+        return frequencies(self.motifs.counts[number])
+
+    def motif(self, number: int) -> NDArray[np.float64]:
+        """The same without the flanks that say nothing; (4, 0) where nothing is left."""
+        pwm = self.pwm(number)
+        return pwm[:, motif_columns(pwm)]
+
+    def maximum(self, key: FilterKey) -> float:
+        """A filter's largest activation; 0 for one that was never active.
+
+        NaN where it was not looked for: filters that read DNA shape alone.
+        """
+        if key.input in self.patches:
+            top = self.patches[key.input][1].top[key.number]
+            return float(top.activation[0]) if len(top) else 0.0
+        return float("nan") if self.motifs is None else float(self.motifs.maximum[key.number])
+
+    def dead(self) -> list[FilterKey]:
+        """Filters that were active nowhere."""
+        return [key for name in self.layers for key in self.keys(name) if self.maximum(key) == 0]
+
+    def known(self, number: int) -> MotifMatch | None:
+        """The known motif that a sequence filter looks like, None without one at the rate asked."""
+        found = self.matches[number][:1] if self.matches else ()
+        return found[0] if found and found[0].q <= self.q else None
+
+    def says(self, key: FilterKey) -> str:
+        """What a filter reads, in a word: its consensus, or the usual fragment lengths."""
+        if self.maximum(key) == 0:
+            return "never active"
+        if key.input == self.sequence:
+            return consensus(self.motif(key.number)) or "no motif"
+        if key.input not in self.patches:
+            return "DNA shape"
+        item = self.item(key.input)
+        if item.kind == "signal":
+            return item.measure
+        low, high = self.usual_lengths(key)
+        return f"{low}–{high} bp"
+
+    def usual_lengths(self, key: FilterKey) -> tuple[int, int]:
+        """Fragment lengths, bp, that hold the middle half of a V-plot filter's top patches."""
+        edges = self.item(key.input).length_edges
+        length = np.sort(self.patches[key.input][1].top[key.number].length)
+        low, high = length[len(length) // 4], length[len(length) * 3 // 4]
+        return edges[low], edges[high + 1]
+
+    def ranking(self, name: str) -> list[FilterKey]:
+        """All filters of all inputs for a class, the highest mean contribution first."""
+        return ranked(next(item for item in self.contributions if item.name == name))
+
+    def contribution(self, key: FilterKey) -> NDArray[np.float64]:
+        """Mean contribution of a filter to each class, float64 (classes,)."""
+        return np.array([item.mean[key.input][key.number] for item in self.contributions])
+
+    def best_class(self, key: FilterKey) -> tuple[str, float]:
+        """The class that a filter adds most to, and how much; empty and NaN without any sites."""
+        values = self.contribution(key)
+        if np.isnan(values).all():
+            return "", float("nan")
+        place = int(np.nanargmax(values))
+        return self.contributions[place].name, float(values[place])
+
+
+def with_matches(results: FilterResults, known: MotifSet) -> FilterResults:
+    """The results with the known motifs that their sequence filters look like.
+
+    Args:
+        results: of a model that reads bases.
+        known: motifs to match to.
+    """
+    if results.motifs is None:
+        raise ValueError("the model reads no bases")
+    motifs = [results.motif(number) for number in range(len(results.motifs.maximum))]
+    found = iter(match_motifs([motif for motif in motifs if motif.shape[1]], known.motifs, MATCHES))
+    return replace(
+        results,
+        matches=tuple(next(found) if motif.shape[1] else () for motif in motifs),
+        database=f"{known.name}, {len(known.motifs):,} motifs",
+    )

@@ -1,0 +1,1 @@
+"""Motifs in contributions: discovery, known names, instances."""

@@ -1,0 +1,1 @@
+"""A quiz on V-plots that reader and model answer."""

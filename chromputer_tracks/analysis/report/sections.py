@@ -1,0 +1,398 @@
+"""All sections of a report in their order; those without data are left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from chromputer_tracks.analysis.figures import (
+    VplotScale,
+    accuracy_matrix,
+    class_shares,
+    color_bar,
+    depth_curves,
+    label_counts,
+    overlap_matrix,
+    training_curve,
+    vplot_panel,
+)
+from chromputer_tracks.analysis.figures.style import css
+from chromputer_tracks.analysis.report.blocks import (
+    MISSING,
+    Block,
+    Cell,
+    CodeBlock,
+    Column,
+    FigureBlock,
+    HeadingBlock,
+    Key,
+    Section,
+    TableBlock,
+    TextBlock,
+    interval,
+    label_cell,
+    signed,
+)
+from chromputer_tracks.analysis.report.data import DatasetReport, ReportData
+from chromputer_tracks.analysis.report.heads import continuous, label_of, labels, states
+from chromputer_tracks.analysis.report.summary import comparison, paragraphs, summary
+from chromputer_tracks.analysis.vplots.aggregate import VplotSet
+from chromputer_tracks.evaluation.paired import Difference
+
+_FIGURES = {
+    "accuracy": "accuracy of the states",
+    "macro_f1": "macro-F1 of the states",
+    "auprc": "AUPRC",
+    "mean_auprc": "mean AUPRC of the labels",
+}
+_FOLD = 12
+"""Rows from which on a table of provenance is folded."""
+
+
+def sections(data: ReportData) -> tuple[Section, ...]:
+    """The page's sections that have something to show."""
+    every = (
+        Section("summary", "Summary", summary(data)),
+        Section("comparison", "Comparison", comparison(data)),
+        Section("paired", "Paired tests", _paired(data)),
+        Section("states", "Chromatin states", states(data)),
+        Section("labels", "Labels", labels(data)),
+        Section("signals", "Signals", continuous(data)),
+        Section("vplots", "V-plots", _vplots(data)),
+        Section("transfer", "Across samples", _transfer(data)),
+        Section("depth", "Sequencing depth", _depth(data)),
+        Section("training", "Training", _training(data)),
+        Section("dataset", "Data set", _dataset(data)),
+        Section("notes", "Notes", tuple(TextBlock(part) for part in paragraphs(data.notes))),
+        Section("configuration", "Configuration", _config(data)),
+        Section("provenance", "Provenance", tuple(_provenance(data.provenance))),
+    )
+    return tuple(section for section in every if section.blocks)
+
+
+def _paired(data: ReportData) -> tuple[Block, ...]:
+    tests = [test for test in data.paired if test.differences]
+    if not tests:
+        return ()
+    blocks: list[Block] = [
+        TextBlock(
+            "Differences between two models on the same sites. Both are scored on the same "
+            "resamples of the genome, so that what is hard for both cancels. Bold: the 95 % "
+            "interval leaves 0 out. P-values are two-sided and not corrected for the number of "
+            "rows."
+        )
+    ]
+    for test in tests:
+        blocks += [
+            HeadingBlock(f"{test.first} against {test.second}"),
+            TableBlock(
+                f"{test.first} minus {test.second}: above 0, {test.first} is better.",
+                (Column("figure", numeric=False), Column("difference"), Column("p")),
+                tuple(_difference(item) for item in test.differences),
+            ),
+        ]
+    return tuple(blocks)
+
+
+def _difference(item: Difference) -> tuple[Cell, ...]:
+    figure = _FIGURES.get(item.figure, item.figure)
+    clear = item.difference.low > 0 or item.difference.high < 0
+    return (
+        Cell(f"{item.label}: {figure}" if item.label else figure),
+        Cell(signed(item.difference.value), interval(item.difference, "+.3f"), strong=clear),
+        Cell(f"{item.p:.2g}" if math.isfinite(item.p) else MISSING),
+    )
+
+
+def _vplots(data: ReportData) -> tuple[Block, ...]:
+    blocks: list[Block] = []
+    for item in data.vplots:
+        if not item.pairs:
+            continue
+        both = all(pair.predicted is not None for pair in item.pairs)
+        caption = (
+            "How many fragments have their midpoint at some distance from a site (across) and some "
+            "length (upwards): the mean over all sites of a class, their number in brackets. Short "
+            "fragments come from open DNA, fragments above the dashed line (147 bp) span a "
+            "nucleosome. "
+        )
+        if both:
+            caption += (
+                "Where the two pictures of a class look alike, the model finds sites with the "
+                "right chromatin structure. "
+            )
+        scale = VplotScale.of([item])
+        blocks += [
+            HeadingBlock(item.title),
+            FigureBlock(
+                tuple(_vplot_panels(item, scale, both=both)),
+                caption + "All on one colour scale, slightly smoothed.",
+                "couples" if both else "grid",
+                foot=color_bar(scale),
+                heads=tuple(
+                    label_cell(pair.label.name, pair.label.title, pair.label.color)
+                    for pair in item.pairs
+                ),
+            ),
+        ]
+    return tuple(blocks)
+
+
+def _vplot_panels(item: VplotSet, scale: VplotScale, *, both: bool) -> Iterator[str]:
+    for pair in item.pairs:
+        what = f"Aggregate V-plot of {pair.label.name}, {pair.label.title}: "
+        title = f"true ({pair.sites:,})" if both else f"{pair.label.name} ({pair.sites:,})"
+        text = f"{what}{pair.sites:,} sites"
+        yield vplot_panel(pair.observed, item, scale, title, text)
+        if both and pair.predicted is not None:
+            title = f"predicted ({pair.predicted_sites:,})"
+            text = f"{what}{pair.predicted_sites:,} sites predicted to be it"
+            yield vplot_panel(pair.predicted, item, scale, title, text)
+
+
+def _transfer(data: ReportData) -> tuple[Block, ...]:
+    if data.transfer is None:
+        return ()
+    grid = data.transfer
+    return (
+        FigureBlock(
+            (accuracy_matrix(grid.values, grid.models, grid.samples, grid.what),),
+            "Rows: the sample that a model was trained on; columns: the sample that it was scored "
+            "on, on held-out contigs. A model that carries over loses little away from the "
+            "diagonal.",
+        ),
+    )
+
+
+def _depth(data: ReportData) -> tuple[Block, ...]:
+    if data.depth is None:
+        return ()
+    depth = data.depth
+    return (
+        FigureBlock(
+            (depth_curves(depth.lines, depth.x, depth.y, depth.ceiling),),
+            f"How {depth.y} grows with sequencing depth. Bands: 95 % intervals.",
+        ),
+    )
+
+
+def _training(data: ReportData) -> tuple[Block, ...]:
+    rows = data.history
+    if not rows:
+        return ()
+    epochs = [row["epoch"] for row in rows]
+    named = dict.fromkeys(name for row in rows for name in row)
+
+    def series(names: Sequence[str]) -> dict[str, tuple[list[float], list[float]]]:
+        return {
+            _words(name.removeprefix("validation_")).replace("macro f1", "macro-F1"): (
+                epochs,
+                [row.get(name, math.nan) for row in rows],
+            )
+            for name in names
+        }
+
+    losses = {
+        name.removesuffix("_loss"): (epochs, [row.get(name, math.nan) for row in rows])
+        for name in named
+        if name.endswith("_loss")
+    }
+    general = [n for n in named if n in _GENERAL]
+    others = [
+        n
+        for n in named
+        if n.startswith("validation_") and n not in _GENERAL and not n.endswith("_loss")
+    ]
+    colors = {}
+    if data.models:
+        for name in others:
+            short = name.removeprefix("validation_")
+            colors[_words(short)] = label_of(data.models[0], short).color
+    panels = [
+        ("Loss", losses, {}),
+        ("Validation: score and states", series(general), {}),
+        ("Validation: labels", series(others), colors),
+    ]
+    if "learning_rate" in named:
+        panels.append(("Learning rate", series(["learning_rate"]), {}))
+    figures = [
+        training_curve(title, lines, data.best_epoch, palette)
+        for title, lines, palette in panels
+        if lines
+    ]
+    chosen = (
+        ""
+        if data.best_epoch is None
+        else (
+            f" The dashed line marks epoch {data.best_epoch}, whose weights were kept: the one "
+            "with the best validation score."
+        )
+    )
+    return (
+        FigureBlock(
+            tuple(figures),
+            "Learning by epoch (one pass over the training set). A training loss that falls while "
+            f"the validation figures fall, too, means overfitting.{chosen}",
+            "pair",
+        ),
+    )
+
+
+_GENERAL = ("validation_score", "validation_accuracy", "validation_macro_f1")
+
+
+def _dataset(data: ReportData) -> tuple[Block, ...]:
+    blocks: list[Block] = []
+    if data.dataset:
+        blocks += _dataset_figures(data.dataset)
+    for table in data.tables:
+        numeric = [
+            all(not isinstance(row[at], str) for row in table.rows) and bool(table.rows)
+            for at in range(len(table.header))
+        ]
+        blocks.append(
+            TableBlock(
+                table.caption,
+                tuple(
+                    Column(title, numeric=right)
+                    for title, right in zip(table.header, numeric, strict=True)
+                ),
+                tuple(tuple(Cell(_plain(cell)) for cell in row) for row in table.rows),
+            )
+        )
+    return tuple(blocks)
+
+
+def _dataset_figures(dataset: DatasetReport) -> Iterator[Block]:
+    if dataset.states:
+        rows = [
+            (f"{contig} ({split})", counts)
+            for (contig, split), counts in zip(dataset.contigs, dataset.state_counts, strict=True)
+        ]
+        yield FigureBlock(
+            (
+                class_shares(
+                    rows,
+                    [label.name for label in dataset.states],
+                    [label.color for label in dataset.states],
+                ),
+            ),
+            "Share of each state on each contig, and the number of sites at the right. Splits "
+            "should look alike.",
+            key=tuple(
+                Key(
+                    label.name if label.title == label.name else f"{label.name} {label.title}",
+                    css(label.color),
+                    "area",
+                )
+                for label in dataset.states
+            ),
+        )
+    both = (*dataset.states, *dataset.labels)
+    joined = [
+        (*one, *other)
+        for one, other in zip(dataset.state_counts, dataset.label_counts, strict=True)
+    ]
+    splits = list(dict.fromkeys(split for _, split in dataset.contigs))
+    totals = {
+        split: [
+            sum(
+                row[at] for row, (_, of) in zip(joined, dataset.contigs, strict=True) if of == split
+            )
+            for at in range(len(both))
+        ]
+        for split in splits
+    }
+    if both:
+        yield FigureBlock(
+            (label_counts([label.name for label in both], totals),),
+            "Sites of each state and label in each split. Labels with few sites are learnt badly "
+            "and scored with wide intervals.",
+        )
+        yield _counts_table(dataset, joined)
+    if len(dataset.overlap_names) > 1:
+        yield FigureBlock(
+            (overlap_matrix(dataset.overlap, dataset.overlap_names),),
+            "How far labels lie at the same sites: sites of both by sites of either (Jaccard "
+            "index); 1 would be the same sites, 0 none in common.",
+        )
+
+
+def _counts_table(dataset: DatasetReport, joined: Sequence[Sequence[int]]) -> TableBlock:
+    contigs = list(zip(dataset.contigs, dataset.sites, joined, strict=True))
+    rows = [
+        (
+            Cell("all sites"),
+            Cell(f"{sum(dataset.sites):,}"),
+            *(Cell(f"{sites:,}") for _, sites, _ in contigs),
+        )
+    ]
+    for at, label in enumerate((*dataset.states, *dataset.labels)):
+        rows.append(
+            (
+                label_cell(label.name, label.title, label.color),
+                Cell(f"{sum(row[at] for row in joined):,}"),
+                *(Cell(f"{counts[at]:,}") for _, _, counts in contigs),
+            )
+        )
+    return TableBlock(
+        "Sites by label and contig.",
+        (
+            Column("label", numeric=False),
+            Column("all"),
+            *(Column(f"{contig} ({split})") for (contig, split), _, _ in contigs),
+        ),
+        tuple(rows),
+        folded=True,
+    )
+
+
+def _config(data: ReportData) -> tuple[Block, ...]:
+    text = data.config.strip()
+    return (CodeBlock(text, "Configuration, TOML"),) if text else ()
+
+
+def _provenance(record: Mapping[str, Any]) -> Iterator[Block]:
+    """A table of plain values, then a table for each mapping in it."""
+    plain = {key: value for key, value in record.items() if not isinstance(value, Mapping)}
+    if plain:
+        yield TableBlock(
+            "What made this result.",
+            (Column("", numeric=False), Column("", numeric=False)),
+            tuple((Cell(_words(key)), _value(value)) for key, value in plain.items()),
+        )
+    for key, value in record.items():
+        if not isinstance(value, Mapping) or not value:
+            continue
+        inner = [item for item in value.values() if isinstance(item, Mapping)]
+        fields = list(dict.fromkeys(name for item in inner for name in item))
+        if len(inner) == len(value):
+            rows = tuple(
+                (Cell(str(name)), *(_value(item.get(one, MISSING)) for one in fields))
+                for name, item in value.items()
+            )
+            columns = tuple(Column(_words(name), numeric=False) for name in ("", *fields))
+        else:
+            rows = tuple((Cell(str(name)), _value(item)) for name, item in value.items())
+            columns = (Column("", numeric=False), Column("", numeric=False))
+        yield TableBlock(_words(key).capitalize() + ".", columns, rows, folded=len(rows) > _FOLD)
+
+
+def _value(value: object) -> Cell:
+    if isinstance(value, Mapping):
+        return Cell(", ".join(f"{_words(k)} {_plain(v)}" for k, v in value.items()))
+    if isinstance(value, list | tuple):
+        return Cell(", ".join(_plain(item) for item in value))
+    text = _plain(value)
+    return Cell(text, code=len(text) >= 32 and " " not in text or text.startswith("chromputer "))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _words(key: object) -> str:
+    return str(key).replace("_", " ")

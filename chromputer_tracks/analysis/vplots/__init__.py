@@ -1,0 +1,1 @@
+"""Aggregate V-plots: counted, normalised, explained and drawn."""

@@ -1,0 +1,260 @@
+"""V-plots by chromatin state: what a model reads there, and what it makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.analysis.vplots.sites import VplotSites, contig_sites
+from chromputer_tracks.analysis.vplots.table import Float64
+from chromputer_tracks.data.features import Features
+from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Mask, StateLabels
+from chromputer_tracks.errors import InputError
+from chromputer_tracks.evaluation.predict import predict_sites
+from chromputer_tracks.inference.explain import Contributions, head_weights
+from chromputer_tracks.inference.session import Session
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.spec import HeadSpec, InputSpec, ModelSpec
+
+_BATCH = 64
+"""Windows that are predicted at once."""
+
+
+class StreamsContributions(Protocol):
+    """Explains windows; :class:`chromputer_tracks.inference.explain.Explainer` is one."""
+
+    def stream(
+        self, features: Features, windows: Sequence[Interval], weights: NDArray[np.float32]
+    ) -> Iterator[tuple[int, dict[str, NDArray[np.float32]], Contributions]]:
+        """First window, input arrays and contributions of each batch, in order."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StateImages:
+    """Mean images of each state's sites, turned by strand.
+
+    Attributes:
+        sites: int64 (states,), number of sites.
+        values: float64 (states, lengths, positions), the input as the network reads it; NaN for a
+            state without sites, here and below.
+        contributions: likewise, to the state's own logit.
+        changes: likewise, of the state's own probability; see :func:`explain_states`.
+    """
+
+    sites: NDArray[np.int64]
+    values: Float64
+    contributions: Float64
+    changes: Float64
+
+
+def states_head(spec: ModelSpec) -> HeadSpec:
+    """A model's states.
+
+    Raises:
+        InputError: it predicts none.
+    """
+    for head in spec.heads:
+        if head.kind == "states":
+            return head
+    raise InputError(
+        f"model {spec.name} predicts no chromatin states, by which V-plots could be told apart; "
+        "draw a BED with --regions, without --model, or explained sites with --contributions"
+    )
+
+
+def vplot_input(spec: ModelSpec, name: str | None) -> InputSpec:
+    """A model's V-plot input.
+
+    Args:
+        spec: of the model.
+        name: of the input; None: the only one.
+
+    Raises:
+        InputError: there is none of that name, or more than one and no name.
+    """
+    found = {item.name: item for item in spec.inputs if item.kind == "vplot"}
+    if name is None and len(found) == 1:
+        return next(iter(found.values()))
+    if name in found:
+        return found[name]
+    has = f"it reads {', '.join(found)}" if found else "it reads no V-plot"
+    if name is None:
+        raise InputError(f"model {spec.name}: {has}" + "; choose one with --input" * bool(found))
+    raise InputError(f"model {spec.name} has no V-plot input {name!r}; {has}")
+
+
+def state_bins(sizes: ChromSizes, contigs: Sequence[str], width: int) -> VplotSites:
+    """The centres of the whole bins of contigs, as sites.
+
+    Args:
+        sizes: the genome's contigs.
+        contigs: to take.
+        width: bp of a bin.
+    """
+    return contig_sites(
+        [
+            (name, np.arange(sizes[name] // width, dtype=np.int64) * width + width // 2)
+            for name in contigs
+        ]
+    )
+
+
+def with_states(sites: VplotSites, states: StateLabels, head: HeadSpec) -> VplotSites:
+    """The same sites, in classes by the state at their centre; of none where it is not known."""
+    code = np.full(len(sites), UNKNOWN, dtype=np.int64)
+    for name, here in sites.by_contig():
+        code[here] = states.at(name, sites.centre[here])
+    return replace(sites, classes=tuple(label.name for label in head.labels), code=code)
+
+
+def predicted_bins(
+    session: Session,
+    features: Features,
+    sizes: ChromSizes,
+    contigs: Sequence[str],
+    spec: ModelSpec,
+    head: HeadSpec,
+) -> VplotSites:
+    """All whole label bins of contigs, in classes by the most likely state.
+
+    Raises:
+        ConfigError: no contig holds a whole bin.
+    """
+    labels = LabelSet(
+        None,
+        (None,) * sum(len(item.labels) for item in spec.heads if item.kind == "binary"),
+        Mask({}, {}),
+        continuous=(None,) * sum(len(i.labels) for i in spec.heads if i.kind == "continuous"),
+    )
+    found = predict_sites(
+        lambda arrays: session.run(arrays)[0],
+        features,
+        labels,
+        sizes,
+        contigs,
+        spec.grid,
+        spec.label_bin,
+        len(head.labels),
+    )
+    return VplotSites(
+        found.contigs,
+        found.contig,
+        found.centre,
+        np.ones(len(found.centre), dtype=np.int64),
+        tuple(label.name for label in head.labels),
+        _most_likely(found.logits.T, spec, head),
+    )
+
+
+def with_predicted_states(
+    session: Session, features: Features, sites: VplotSites, spec: ModelSpec, head: HeadSpec
+) -> VplotSites:
+    """The same sites, in classes by the most likely state of the window around each."""
+    code = np.zeros(len(sites), dtype=np.int64)
+    windows = site_windows(sites, spec.window)
+    for first in range(0, len(windows), _BATCH):
+        made = [features.arrays(window) for window in windows[first : first + _BATCH]]
+        arrays = {name: np.stack([item[name] for item in made]) for name in made[0]}
+        logits = session.run(arrays)[:, :, 0]
+        code[first : first + _BATCH] = _most_likely(logits, spec, head)
+    return replace(sites, classes=tuple(label.name for label in head.labels), code=code)
+
+
+def site_windows(sites: VplotSites, window: int) -> list[Interval]:
+    """The window of bases around each site, which may leave its contig."""
+    return [
+        Interval.centred(sites.contigs[contig], centre, window)
+        for contig, centre in zip(sites.contig.tolist(), sites.centre.tolist(), strict=True)
+    ]
+
+
+def _most_likely(logits: NDArray[np.float32], spec: ModelSpec, head: HeadSpec) -> NDArray[np.int64]:
+    """State of the largest calibrated logit; logits (n, outputs), int64 (n,)."""
+    scale = np.array([label.scale for label in head.labels])
+    bias = np.array([label.bias for label in head.labels])
+    states = logits[:, spec.head_slices()[head.name]] * scale + bias
+    return np.asarray(states.argmax(axis=1), dtype=np.int64)
+
+
+def explain_states(
+    explainer: StreamsContributions,
+    features: Features,
+    sites: VplotSites,
+    spec: ModelSpec,
+    head: HeadSpec,
+    item: InputSpec,
+    progress: Callable[[int], None] = lambda done: None,
+) -> StateImages:
+    """Mean input, contributions and changes in probability at the sites of each state.
+
+    A pixel's contributions ``c[j]`` to all K states' logits (calibrated, each minus the mean over
+    states) are what the pixel adds to a classifier that knows nothing else. One whose logits are
+    all 0 gives each state 1 / K; with this pixel's contributions alone it gives
+    ``softmax(c)[k]``. The change in the probability of state k, which the site is in, is
+    ``softmax(c)[k] - 1 / K``, and the image is its mean over the sites of state k.
+
+    The mean is taken after the softmax, over sites, not of the contributions before it: a
+    classifier judges one site at a time, and an average site does not exist. At a single site most
+    pixels are empty and, against an empty reference, contribute exactly 0, while the few that hold
+    a fragment contribute much. The mean of contributions would spread each of these thinly, as if
+    every site held a hundredth of a fragment there, where the softmax is nearly linear; the mean
+    of changes keeps that it saturates. For small contributions both are equal to first order,
+    ``c[k] / K``.
+
+    Args:
+        explainer: of the model.
+        features: makes its inputs.
+        sites: in classes by state, in the head's order; those of no state are left out. Images of
+            sites with strand -1 are turned around.
+        spec: of the model.
+        head: its states.
+        item: the V-plot input to draw.
+        progress: called with the number of sites done.
+
+    Raises:
+        ProviderError: ONNX Runtime failed.
+    """
+    sites = sites.take(sites.code != UNKNOWN)
+    states = len(head.labels)
+    weights = np.stack([head_weights(spec, f"{head.name}.{label.name}") for label in head.labels])
+    # One window for each site and state, so that the explainer chooses its batches itself.
+    windows = [window for window in site_windows(sites, spec.window) for _ in range(states)]
+    shape = (states, item.channels, spec.window // item.bin)
+    values, contributions, changes = (np.zeros(shape) for _ in range(3))
+    towards = np.zeros(shape)
+    row = 0
+    for _, arrays, found in explainer.stream(features, windows, np.tile(weights, (len(sites), 1))):
+        for image, given in zip(arrays[item.name], found.inputs[item.name], strict=True):
+            site, state = divmod(row, states)
+            towards[state] = given
+            row += 1
+            if state < states - 1:
+                continue
+            code = sites.code[site]
+            turn = slice(None, None, int(sites.strand[site]))
+            values[code] += image[:, turn]
+            contributions[code] += towards[code][:, turn]
+            changes[code] += probability_change(towards, int(code))[:, turn]
+            progress(site + 1)
+    count = np.bincount(sites.code, minlength=states)
+    many = np.where(count, count, np.nan)[:, np.newaxis, np.newaxis]
+    return StateImages(count, values / many, contributions / many, changes / many)
+
+
+def probability_change(contributions: Float64, state: int) -> Float64:
+    """``softmax(contributions)[state] - 1 / K``, each pixel by itself.
+
+    Args:
+        contributions: float64 (K, lengths, positions), of each pixel to the logits of all states.
+        state: index of the state.
+
+    Returns:
+        float64 (lengths, positions), from -1 / K to 1 - 1 / K.
+    """
+    odds = np.exp(contributions - contributions.max(axis=0))
+    found: Float64 = odds[state] / odds.sum(axis=0) - 1 / len(contributions)
+    return found
