@@ -1,8 +1,13 @@
 """chromputer-tracks: chromatin-state, TF-binding and importance tracks from ATAC-seq and DNA.
 
-The public names are those of :data:`__all__`; ``docs/python-api.md`` tells how to use them. They
-are imported when they are first asked for (PEP 562), so that the command's help stays fast; their
-types are in ``__init__.pyi``.
+>>> import chromputer_tracks as ct
+>>> model = ct.load_model("yeast-atac")
+>>> for interval, probs in ct.predict(model, fragments="atac.bam", fasta="sacCer3.fa"):
+...     print(interval, probs["Reb1"].max())
+
+The public names are those of :data:`__all__`; the page "Python" of the documentation
+(``docs/python-api.md``) tells how to use them. They are imported when they are first asked for
+(PEP 562), so that the command's help stays fast; their types are in ``__init__.pyi``.
 """
 
 import importlib
@@ -57,4 +62,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES})
+    return sorted(__all__)

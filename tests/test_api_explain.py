@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 import chromputer_tracks as ct
+from chromputer_tracks.cli.main import app
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.inference.baselines import mean_baselines
 from chromputer_tracks.inference.explain import head_weights, open_explainer
+from chromputer_tracks.io.contributions import read_contributions
 
 WINDOW = 2000
 
@@ -90,6 +93,60 @@ def test_contributions_are_the_explainers(model, genome, fragments, method, base
         np.testing.assert_allclose(found.contributions.total(), difference, atol=1e-3)
 
 
+@pytest.mark.parametrize("method", ["deeplift", "gradient*input"])
+def test_contributions_are_those_that_the_command_writes(
+    model, example, genome, fragments, tmp_path, method
+):
+    bed = tmp_path / "sites.bed"
+    bed.write_text("chrII\t50\t51\nchrVII\t40000\t40201\nchrXIII\t195900\t195950\n")
+    options = {"references": 3, "seed": 5, "baseline": "mean", "threads": 1, "provider": "cpu"}
+    args = ["explain", "yeast-atac", "--head", "Reb1", "--images", "0", "--method", method]
+    args += ["--fasta", str(genome.path), "--fragments", str(example / "atac.fragments.tsv.gz")]
+    args += ["--regions", str(bed), "--out", str(tmp_path / "out")]
+    args += [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    result = CliRunner().invoke(app, args)
+    assert result.exit_code == 0, result.output
+    written = read_contributions(tmp_path / "out" / "Reb1")
+    found = ct.explain(
+        model, "Reb1", fasta=genome, fragments=fragments, regions=bed, method=method, **options
+    )
+    ours = found.contributions
+    places = zip(written.chrom.tolist(), written.start.tolist(), strict=True)
+    assert [(place.chrom, place.start) for place in found.windows] == list(places)
+    np.testing.assert_array_equal(found.arrays["sequence"], written.sequences())
+    np.testing.assert_array_equal(found.arrays["vplot"], written.values("vplot"))
+    for mine, theirs in (
+        (ours.hypothetical, written.hypothetical()),
+        (ours.sequence, written.importance()),
+        (ours.inputs["vplot"], written.contributions("vplot")),
+        (ours.filters["vplot"], written.filter_contributions("vplot")),
+        (ours.logit, written.logit),
+        (ours.difference, written.difference),
+        (ours.total(), written.total),
+    ):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_cell_that_ends_with_an_explanation_shows_a_line(model, genome, fragments):
+    def shown(*regions: str) -> str:
+        return repr(
+            ct.explain(
+                model,
+                "Reb1",
+                fasta=genome,
+                fragments=fragments,
+                regions=regions,
+                method="gradient*input",
+                provider="cpu",
+            )
+        )
+
+    assert shown("chrI:1-9") == (
+        "<Explanation of Reb1 at 1 window: sequence (1, 4, 2000), vplot (1, 16, 200)>"
+    )
+    assert "2 windows: sequence (2, 4, 2000)" in shown("chrI:1-9", "chrM")
+
+
 def test_windows_are_centred_as_the_command_centres_them(model, genome, fragments, tmp_path):
     """On the summit of a narrowPeak, on the thick part of a BED9."""
     peaks = tmp_path / "sites.narrowPeak"
@@ -161,11 +218,19 @@ def test_vplots_of_a_region_and_what_is_refused(fragments):
             ct.vplot(fragments, "chrI:1,001-3,000", **options)
     with pytest.raises(ct.ContigError, match="'chrXX' is not in"):
         ct.vplot(fragments, "chrXX:1-10")
+    with pytest.raises(ct.InputError, match="fragments: give what open_fragments returns, .* str"):
+        ct.vplot("atac.bam", "chrI:1-10")
+    with pytest.raises(ct.InputError, match=r"interval: \('chrI', 0, 10\) is no region"):
+        ct.vplot(fragments, ("chrI", 0, 10))
 
 
-def test_options_say_which_fragments_count(example, genome):
+def test_options_say_which_fragments_count(example, genome, tmp_path):
     path = example / "atac.fragments.tsv.gz"
     options = ct.FragmentOptions(exclude=("chrI",))
-    with ct.open_fragments(str(path), str(example / "sacCer3.fa.gz"), options) as store:
+    with ct.open_fragments(
+        str(path), str(example / "sacCer3.fa.gz"), options, scratch=str(tmp_path)
+    ) as store:
+        assert len(list(tmp_path.iterdir())) == 1
         assert not store.counts["chrI"]
         assert store.total == store.summary.kept > 200_000
+    assert not list(tmp_path.iterdir())

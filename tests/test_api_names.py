@@ -58,6 +58,10 @@ def test_all_errors_are_public():
     assert names <= set(PUBLIC)
 
 
+def test_completion_offers_the_public_names_alone():
+    assert dir(ct) == sorted(ct.__all__)
+
+
 def test_what_is_not_there():
     with pytest.raises(AttributeError, match="'chromputer_tracks' has no attribute 'nothing'"):
         _ = ct.nothing

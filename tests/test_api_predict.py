@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -148,12 +152,44 @@ def test_ways_to_say_where(run, tmp_path, monkeypatch):
         (["none.bed"], ct.ContigError, "'none.bed' is not in"),
         (ct.Interval("chr1", -5, 10), ct.BoundsError, "regions: chr1:-5-10 starts before 0"),
         (ct.Interval("chrX", 5, 10), ct.ContigError, "regions: contig 'chrX' is not in"),
+        ([("chr1", 5, 10)], ct.InputError, r"regions: \('chr1', 5, 10\) is no region: write Inter"),
+        (("chr1", 5, 10), ct.InputError, "regions: 5 is no region"),
+        ([None], ct.InputError, "regions: None is no region"),
+        (5, ct.InputError, "give a region, several, or .*, not an object of type int"),
+        (b"chr1", ct.InputError, "not an object of type bytes"),
+        (pd.DataFrame({"chrom": ["chr1"]}), ct.InputError, "DataFrame; .* map\\(Interval, chroms"),
+        (ct.Interval("chr1", 5.0, 10.0), ct.InputError, "end=10.0\\) must be whole numbers"),
     ],
 )
 def test_regions_that_cannot_be_used(run, where, kind, message):
     with pytest.raises(kind, match=message):
         # Before anything is asked of the generator.
         ct.predict(run.model, fasta=run.inputs["fasta"], fragments=run.fragments, regions=where)
+
+
+def test_rows_of_a_table_are_regions(run):
+    """Of numpy's integers, which do not leak into the results."""
+    table = pd.DataFrame({"chrom": ["chr2", "chr1"], "start": [110, 0], "end": [190, 10]})
+    found = run.predict(map(ct.Interval, table.chrom, table.start, table.end))
+    places = [interval for interval, _ in found]
+    assert places == [ct.Interval("chr2", 100, 200), ct.Interval("chr1", 0, 50)]
+    assert {type(place.start) for place in places} == {int}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": 5}, "model: give a path or what load_model returns, not an object of type int"),
+        ({"fasta": None}, "fasta: give a path or what open_genome returns, .* NoneType"),
+        ({"fragments": pd.DataFrame()}, "what open_fragments returns, .* type DataFrame"),
+        ({"assays": ["a.bam"]}, "assays: give files by name, such as {'atac': file}, not"),
+        ({"fragments": None, "assays": {"atac": 3}}, "assay 'atac': give a path or what open_frag"),
+    ],
+)
+def test_objects_that_are_not_read(run, changes, message):
+    given = {"model": run.model, "fasta": run.inputs["fasta"], "fragments": run.fragments}
+    with pytest.raises(ct.InputError, match=message):
+        ct.predict(**(given | changes))
 
 
 def test_files_models_and_open_ones_give_the_same(run):
@@ -188,6 +224,50 @@ def test_stopping_early_closes_what_was_opened(run, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir())
     stream.close()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("reason", [GeneratorExit, KeyboardInterrupt, ValueError])
+def test_leaving_the_loop_closes_what_was_opened(run, tmp_path, monkeypatch, reason):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    before = set(threading.enumerate())
+
+    def loop() -> None:
+        for _ in ct.predict(
+            run.model, fasta=run.inputs["fasta"], fragments=run.inputs["fragments"], provider="cpu"
+        ):
+            assert list(tmp_path.iterdir())
+            if reason is GeneratorExit:
+                break
+            raise reason
+
+    with nullcontext() if reason is GeneratorExit else pytest.raises(reason):
+        loop()
+    assert not list(tmp_path.iterdir())
+    assert set(threading.enumerate()) == before
+
+
+def test_each_label_has_memory_of_its_own(run):
+    """Whoever keeps one label of each region must not keep them all."""
+    for _, values in run.predict(["chr1", "chr2:1-100"]):
+        assert all(array.base is None and array.flags.c_contiguous for array in values.values())
+
+
+def test_runs_side_by_side_do_not_disturb_each_other(run):
+    """In turn, and in threads, on one store."""
+    regions = ["chr2", "chr1:1-3,000", "edge"]
+    alone = run.predict(regions)
+    other = shutil.copytree(run.inputs["model"], run.inputs["model"].with_name("copy"))
+    where = {"fasta": run.inputs["fasta"], "fragments": run.fragments, "provider": "cpu"}
+    streams = [ct.predict(model, regions=regions, **where) for model in (run.model, other)]
+    in_turn = zip(*zip(*streams, strict=True), strict=True)
+    with ThreadPoolExecutor(2) as pool:
+        results = [*in_turn, *pool.map(run.predict, [regions] * 2)]
+    assert len(results) == 4
+    for found in results:
+        for (place, values), (expected, theirs) in zip(found, alone, strict=True):
+            assert place == expected
+            for name, array in theirs.items():
+                np.testing.assert_array_equal(values[name], array)
 
 
 def test_another_genome_and_unread_fragments_are_warned_of(run, tmp_path):

@@ -40,7 +40,7 @@ from chromputer_tracks.inference.session import ProviderChoice
 from chromputer_tracks.intervals import Interval
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Explanation:
     """Contributions to one label's logit at n windows.
 
@@ -49,14 +49,19 @@ class Explanation:
         windows: the model's windows, in the order of the arrays; they may leave their contigs.
         arrays: the model's inputs, by input name, float32 (n, channels, positions); DNA is one-hot
             A, C, G, T, and N is all zero.
-        contributions: in units of the logit; see
-            :class:`~chromputer_tracks.inference.explain.Contributions`.
+        contributions: in units of the logit; see ``Contributions``.
     """
 
     label: str
     windows: tuple[Interval, ...]
     arrays: dict[str, NDArray[np.float32]]
     contributions: Contributions
+
+    def __repr__(self) -> str:
+        """What is explained and the shapes of the inputs, in a line."""
+        shapes = ", ".join(f"{name} {values.shape}" for name, values in self.arrays.items())
+        n = len(self.windows)
+        return f"<Explanation of {self.label} at {n:,} window{'s' * (n != 1)}: {shapes}>"
 
 
 def explain(
@@ -77,19 +82,20 @@ def explain(
     """Explain a label at the middle of each region.
 
     Args:
-        model: as in :func:`~chromputer_tracks.api.predict.predict`.
+        model: as in ``predict``.
         label: a state, binary or continuous label; ``HEAD.LABEL`` where several heads have it.
-        fasta: as in :func:`~chromputer_tracks.api.predict.predict`.
-        regions: one window of the model is centred on each: on an interval's ``centre``, on the
-            summit of a narrowPeak. All are held in memory, some 0.1 MB each for a window of 2 kb.
-        fragments: as in :func:`~chromputer_tracks.api.predict.predict`.
-        assays: as in :func:`~chromputer_tracks.api.predict.predict`.
+        fasta: as in ``predict``.
+        regions: as in ``predict``. One window of the model is centred on each: on an interval's
+            ``centre``, on the summit of a narrowPeak. All are held in memory, some 0.1 MB each for
+            a window of 2 kb.
+        fragments: as in ``predict``.
+        assays: as in ``predict``.
         method: ``deeplift`` or ``gradient*input``.
         references: dinucleotide shuffles of each window's sequence, for ``deeplift``.
         baseline: reference of V-plots and signals: nothing, or the genome's mean.
         seed: of the shuffles; a window's result depends on it and on no other window.
-        provider: as in :func:`~chromputer_tracks.api.predict.predict`.
-        threads: as in :func:`~chromputer_tracks.api.predict.predict`.
+        provider: as in ``predict``.
+        threads: as in ``predict``.
 
     Raises:
         SpecError: the model cannot be used or explained.

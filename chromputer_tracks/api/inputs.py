@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from operator import index
 from pathlib import Path
 
 from chromputer_tracks.data.features import Assay, Features, check_kind
@@ -40,8 +42,25 @@ def open_model(model: Model | str | Path) -> Model:
 
     Raises:
         SpecError: see :func:`~chromputer_tracks.inference.registry.load_model`.
+        InputError: it is neither a model nor a path.
     """
-    return model if isinstance(model, Model) else load_model(model)
+    if isinstance(model, Model | str):
+        return model if isinstance(model, Model) else load_model(model)
+    return load_model(_path(model, "model", "load_model"))
+
+
+def _path(value: str | Path, what: str, opener: str) -> Path:
+    """A path, also where a caller without types gave something else.
+
+    Raises:
+        InputError: it is no path; the message names what can be given.
+    """
+    if isinstance(value, str | os.PathLike):
+        return Path(value)
+    raise InputError(
+        f"{what}: give a path or what {opener} returns, not an object of type "
+        f"{type(value).__name__}"
+    )
 
 
 def open_genome(path: str | Path) -> Fasta:
@@ -59,23 +78,29 @@ def open_genome(path: str | Path) -> Fasta:
 
 
 def open_fragments(
-    path: str | Path, genome: Genome, options: FragmentOptions = _DEFAULT_OPTIONS
+    path: str | Path,
+    genome: Genome,
+    options: FragmentOptions = _DEFAULT_OPTIONS,
+    *,
+    scratch: str | Path | None = None,
 ) -> FragmentStore:
     """Read a file of fragments once, for many calls; a context manager.
 
-    The fragments lie in scratch files in TMPDIR (16 bytes each) until the store is closed.
+    The fragments lie in scratch files (16 bytes each) until the store is closed.
 
     Args:
         path: BAM in any order, fragment file or BEDPE.
-        genome: the authority on contigs.
+        genome: a FASTA or what :func:`open_genome` gives; the authority on contigs.
         options: which fragments count, and where their ends lie.
+        scratch: folder for the scratch files; None: TMPDIR.
 
     Raises:
         InputError: the file cannot be read, or does not fit the genome.
         FormatError: it is malformed or truncated.
         OutputError: the scratch files cannot be written.
     """
-    return FragmentStore.build(Path(path), contigs(genome), options)
+    folder = None if scratch is None else Path(scratch)
+    return FragmentStore.build(Path(path), contigs(genome), options, scratch=folder)
 
 
 def contigs(fasta: Genome) -> ChromSizes:
@@ -86,13 +111,13 @@ def contigs(fasta: Genome) -> ChromSizes:
     """
     if isinstance(fasta, Fasta):
         return fasta.sizes
-    with Fasta(Path(fasta)) as genome:
+    with Fasta(genome_path(fasta)) as genome:
         return genome.sizes
 
 
 def genome_path(fasta: Genome) -> Path:
     """A genome's file."""
-    return fasta.path if isinstance(fasta, Fasta) else Path(fasta)
+    return fasta.path if isinstance(fasta, Fasta) else _path(fasta, "fasta", "open_genome")
 
 
 def warn_of(model: Model, sizes: ChromSizes, fragments: FragmentFile | None) -> None:
@@ -110,6 +135,30 @@ def warn_of(model: Model, sizes: ChromSizes, fragments: FragmentFile | None) -> 
         )
 
 
+def place(region: Interval | str, sizes: ChromSizes, what: str) -> Interval:
+    """One region as an interval of plain integers; an Interval may leave its contig.
+
+    Args:
+        region: an Interval, also of numpy's integers, or text.
+        sizes: the genome's contigs.
+        what: the argument that it came in.
+
+    Raises:
+        InputError: it is neither, or the text is no region of the genome.
+    """
+    if isinstance(region, str):
+        return parse_region(region, sizes)
+    if not isinstance(region, Interval):
+        raise InputError(
+            f"{what}: {region!r} is no region: write Interval('chrI', 1000, 2000), 0-based and "
+            "half-open, or 'chrI:1,001-2,000'"
+        )
+    try:
+        return Interval(region.chrom, index(region.start), index(region.end))
+    except TypeError:
+        raise InputError(f"{what}: start and end of {region!r} must be whole numbers") from None
+
+
 def _region_or_path(text: str, sizes: ChromSizes) -> Interval | Path:
     try:
         return parse_region(text, sizes)
@@ -117,7 +166,8 @@ def _region_or_path(text: str, sizes: ChromSizes) -> Interval | Path:
         path = Path(text)
         if path.exists():
             return path
-        raise InputError(f"{text!r} is neither a file nor a region: {error}") from error
+        why = str(error)
+    raise InputError(f"{text!r} is neither a file nor a region: {why}")
 
 
 def _parsed(regions: Regions, sizes: ChromSizes) -> Path | list[Interval]:
@@ -125,13 +175,18 @@ def _parsed(regions: Regions, sizes: ChromSizes) -> Path | list[Interval]:
     found = _region_or_path(regions, sizes) if isinstance(regions, str) else regions
     if isinstance(found, Path):
         return found
+    # A table of pandas or polars gives its columns' names, not its rows.
+    if not isinstance(found, Interval) and (
+        not isinstance(found, Iterable) or isinstance(found, bytes) or hasattr(found, "columns")
+    ):
+        raise InputError(
+            f"regions: give a region, several, or the path of a BED file, not an object of type "
+            f"{type(found).__name__}; a table's rows are map(Interval, chroms, starts, ends)"
+        )
     items = [found] if isinstance(found, Interval) else list(found)
     if not items:
         raise InputError("regions holds no region")
-    return [
-        parse_region(item, sizes) if isinstance(item, str) else sizes.check(item, "regions")
-        for item in items
-    ]
+    return [sizes.check(place(item, sizes, "regions"), "regions") for item in items]
 
 
 def intervals(regions: Regions, sizes: ChromSizes) -> list[Interval]:
@@ -155,7 +210,7 @@ def centres(regions: Regions, sizes: ChromSizes) -> list[tuple[str, int]]:
     found = _parsed(regions, sizes)
     if isinstance(found, Path):
         return [(site.chrom, site.centre) for site in region_sites(found, sizes).sites]
-    return [(place.chrom, place.centre) for place in found]
+    return [(item.chrom, item.centre) for item in found]
 
 
 def assay_sources(
@@ -177,6 +232,8 @@ def assay_sources(
     """
     inputs = [item for item in model.spec.inputs if item.assay]
     needed = dict.fromkeys(item.assay for item in inputs)
+    if not isinstance(assays, Mapping | None):
+        raise InputError(f"assays: give files by name, such as {{'atac': file}}, not {assays!r}")
     given = dict(assays or {})
     for name in given:
         if name not in needed:
@@ -200,7 +257,10 @@ def assay_sources(
             f"fragments, or assays={{{missing[0]!r}: file}}"
         )
     sources = {
-        name: Path(source) if isinstance(source, str) else source for name, source in given.items()
+        name: source
+        if isinstance(source, FragmentStore | BigWigSource)
+        else _path(source, f"fragments or assay {name!r}", "open_fragments")
+        for name, source in given.items()
     }
     for source in sources.values():
         if not isinstance(source, Path) and dict(source.sizes) != dict(sizes):

@@ -50,12 +50,16 @@ def predict(
     where regions are not sorted, those that wait for their turn.
 
     Args:
-        model: from :func:`~chromputer_tracks.inference.registry.load_model`, or what it takes.
-        fasta: the genome; an open one is opened anew, so that it can be read meanwhile.
-        fragments: of a model that reads fragments of one assay: a file, or from
-            :func:`~chromputer_tracks.api.inputs.open_fragments` for many calls.
+        model: from ``load_model``, or what it takes: a shipped model's name, a model folder or an
+            ``.onnx`` file.
+        fasta: the genome's FASTA, or from ``open_genome``; an open one is opened anew, so that it
+            can be read meanwhile.
+        fragments: of a model that reads fragments of one assay: a BAM, fragment file or BEDPE, or
+            from ``open_fragments``, for many calls or for other than the default options.
         assays: the same by assay, or bigWig files, for models that read several.
-        regions: what to predict; None: all contigs, sorted by name, each whole.
+        regions: what to predict: an ``Interval`` (0-based, half-open), text (``chrI`` or
+            ``chrI:1,001-2,000``, as browsers show it), several of these, or the path of a BED
+            file. None: all contigs, sorted by name, each whole.
         average_strands: take the mean of both strands' probabilities, at twice the time.
         provider: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
         threads: CPU threads; None: those that the process may use.
@@ -63,13 +67,16 @@ def predict(
     Returns:
         for each region, in the order given: the interval of its bins, from the start of the first
         bin that touches the region to the end of the last, cut at the contig's end; and by label
-        float32 (bins,), one value every ``model.spec.stride`` bp: probabilities, and values of
-        continuous labels. A label whose name several heads have is ``HEAD.LABEL``.
+        float32 (bins,), an array of its own, one value every ``model.spec.stride`` bp:
+        probabilities, and values of continuous labels. A label whose name several heads have is
+        ``HEAD.LABEL``.
 
     Raises:
         SpecError: the model cannot be used.
-        InputError: a file or region cannot be used, or does not fit the genome.
+        InputError: a file or region cannot be used, or does not fit the genome. What is wrong
+            inside a file of fragments is found when the first item is asked for.
         ProviderError: the provider does not work here.
+        OutputError: the scratch files of the fragments cannot be written.
     """
     used = open_model(model)
     sizes = contigs(fasta)
@@ -93,7 +100,6 @@ def _predict(
     average_strands: bool,
 ) -> Generator[tuple[Interval, dict[str, NDArray[np.float32]]], None, None]:
     grid = spec.grid
-    keys = _keys(spec)
     wanted = [(place.chrom, *grid.bins(place.start, place.end)) for place in places]
     with ExitStack() as stack:
         features = open_features(stack, spec, fasta, sources)
@@ -104,10 +110,7 @@ def _predict(
         for index, values in _gather(stack.enter_context(closing(stream)), wanted, spec):
             chrom, first, last = wanted[index]
             end = min(last * grid.stride, sizes[chrom])
-            yield (
-                Interval(chrom, first * grid.stride, end),
-                dict(zip(keys, values, strict=True)),
-            )
+            yield Interval(chrom, first * grid.stride, end), values
 
 
 def _keys(spec: ModelSpec) -> list[str]:
@@ -121,7 +124,7 @@ def _keys(spec: ModelSpec) -> list[str]:
 
 def _gather(
     stream: Iterable[Prediction], wanted: list[tuple[str, int, int]], spec: ModelSpec
-) -> Generator[tuple[int, NDArray[np.float32]], None, None]:
+) -> Generator[tuple[int, dict[str, NDArray[np.float32]]], None, None]:
     """Put the pieces of a prediction together by region.
 
     Args:
@@ -130,11 +133,13 @@ def _gather(
         spec: of the model.
 
     Yields:
-        0, 1, 2 ... and the region's values, float32 (outputs, bins).
+        0, 1, 2 ... and the region's values by label, float32 (bins,). Each label has memory of its
+        own, so that a caller who keeps one label of a genome does not keep them all.
     """
+    keys = _keys(spec)
     coming = deque(sorted(range(len(wanted)), key=wanted.__getitem__))
-    started: dict[int, NDArray[np.float32]] = {}
-    waiting: dict[int, NDArray[np.float32]] = {}
+    started: dict[int, dict[str, NDArray[np.float32]]] = {}
+    waiting: dict[int, dict[str, NDArray[np.float32]]] = {}
     turn = 0
     for piece in stream:
         first = piece.start // spec.stride
@@ -142,13 +147,13 @@ def _gather(
         while coming and wanted[coming[0]][0] == piece.chrom and wanted[coming[0]][1] < last:
             index = coming.popleft()
             _, begin, end = wanted[index]
-            started[index] = np.empty((spec.outputs, end - begin), dtype=np.float32)
+            started[index] = {key: np.empty(end - begin, dtype=np.float32) for key in keys}
         for index in list(started):
             _, begin, end = wanted[index]
             low, high = max(begin, first), min(end, last)
-            started[index][:, low - begin : high - begin] = piece.probabilities[
-                :, low - first : high - first
-            ]
+            new = piece.probabilities[:, low - first : high - first]
+            for values, row in zip(started[index].values(), new, strict=True):
+                values[low - begin : high - begin] = row
             if end <= last:
                 waiting[index] = started.pop(index)
         while turn in waiting:

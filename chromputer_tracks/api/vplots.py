@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from chromputer_tracks.api.inputs import place
 from chromputer_tracks.data.vplot import DEFAULT_BIN, DEFAULT_LENGTH_EDGES
 from chromputer_tracks.data.vplot import vplot as count_vplot
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.intervals import Interval, parse_region
+from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fragment_store import FragmentStore
 
 
@@ -22,8 +23,8 @@ def vplot(
     """Count an interval's fragments by length and position of their midpoint.
 
     Args:
-        fragments: from :func:`~chromputer_tracks.api.inputs.open_fragments`.
-        interval: where, or a region such as ``chrI:1,001-2,000``; an Interval may leave its contig.
+        fragments: from ``open_fragments``.
+        interval: an ``Interval``, which may leave its contig, or text such as ``chrI:1,001-2,000``.
         bin_size: bp per position, at least 1; it divides the interval's length.
         length_edges: bp, ascending; row i counts ``edges[i] <= length < edges[i + 1]``.
 
@@ -31,15 +32,21 @@ def vplot(
         float32 (len(length_edges) - 1, len(interval) / bin_size), not normalised.
 
     Raises:
-        InputError: the bin does not divide the interval, or the edges do not ascend.
+        InputError: the bin does not divide the interval, the edges do not ascend, or the fragments
+            are not open.
         ContigError: the contig is unknown.
     """
-    place = parse_region(interval, fragments.sizes) if isinstance(interval, str) else interval
-    if bin_size < 1 or len(place) % bin_size:
+    if not isinstance(fragments, FragmentStore):
         raise InputError(
-            f"{place} is {len(place):,} bp, which is not a multiple of bins of {bin_size} bp"
+            "fragments: give what open_fragments returns, not an object of type "
+            f"{type(fragments).__name__}"
+        )
+    where = place(interval, fragments.sizes, "interval")
+    if bin_size < 1 or len(where) % bin_size:
+        raise InputError(
+            f"{where} is {len(where):,} bp, which is not a multiple of bins of {bin_size} bp"
         )
     if len(length_edges) < 2 or any(np.diff(length_edges) <= 0):
         raise InputError(f"length_edges must be at least two that ascend, got {length_edges}")
-    midpoints, lengths = fragments.midpoints(place)
-    return count_vplot(midpoints, lengths, place, bin_size, length_edges)
+    midpoints, lengths = fragments.midpoints(where)
+    return count_vplot(midpoints, lengths, where, bin_size, length_edges)
