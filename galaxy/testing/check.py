@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,7 @@ def main() -> int:
             options.programs.absolute(),
             tools,
             HERE / "tool_data_table_conf.xml.test",
+            HERE / "static/images/chromputer",
         ) as galaxy:
             for tool in tools:
                 _step(f"tests of {tool.stem}")
@@ -66,7 +68,7 @@ def main() -> int:
                     _step(f"workflow {workflow.name}")
                     failures += _workflow_test(programs, galaxy, workflow)
                 _step("what the user sees")
-                failures += _seen(galaxy)
+                failures += _seen(galaxy) + _pictures(galaxy, tools)
     except GalaxyError as error:
         failures.append(str(error))
     _step("done")
@@ -180,9 +182,27 @@ def _seen(galaxy: Galaxy) -> list[str]:
             failures.append(f"{item['name']}: the user is told {item['misc_info']!r}, {told}")
     records = [item for item in items if item["state"] == "ok" and item["extension"] == "json"]
     for item in records:
-        record = json.loads(galaxy.text(f"datasets/{item['id']}/display"))
+        record = json.loads(galaxy.read(f"/api/datasets/{item['id']}/display"))
         if record["provider"]["threads"] != SLOTS:
             failures.append(f"{item['name']}: {record['provider']} in place of {SLOTS} threads")
+    return failures
+
+
+def _pictures(galaxy: Galaxy, tools: list[Path]) -> list[str]:
+    """Pictures of the tools' help that the server does not have."""
+    failures = []
+    history = galaxy.get("histories")[0]["id"]
+    for tool in tools:
+        told = galaxy.get(f"tools/{tool.stem}/build?history_id={history}")["help"]
+        addresses = re.findall(r'<img [^>]*src="([^"]+)"', told)
+        sys.stdout.write(f"{len(addresses)} pictures in the help of {tool.stem}\n")
+        for address in addresses:
+            try:
+                picture = galaxy.read(address) if address.startswith("/") else b""
+            except GalaxyError:
+                picture = b""
+            if not picture.startswith(b"\x89PNG"):
+                failures.append(f"{tool.stem}: no picture at {address}")
     return failures
 
 

@@ -55,16 +55,25 @@ class Galaxy:
         Raises:
             GalaxyError: it is refused.
         """
-        return json.loads(_request(f"{self.url}/api/{path}", self.key))
+        return json.loads(self.read(f"/api/{path}"))
 
-    def text(self, path: str) -> str:
-        """The same for an answer that is text."""
-        return _request(f"{self.url}/api/{path}", self.key).decode("utf-8")
+    def read(self, path: str) -> bytes:
+        """The answer to a GET request of ``PATH``, which starts with a slash.
+
+        Raises:
+            GalaxyError: it is refused.
+        """
+        return _request(f"{self.url}{path}", self.key)
 
 
 @contextmanager
 def running_galaxy(
-    folder: Path, programs: Path, first_on_path: Path, tools: Sequence[Path], tables: Path
+    folder: Path,
+    programs: Path,
+    first_on_path: Path,
+    tools: Sequence[Path],
+    tables: Path,
+    pictures: Path,
 ) -> Iterator[Galaxy]:
     """Start a server, and end it when the block ends.
 
@@ -74,11 +83,14 @@ def running_galaxy(
         first_on_path: ``bin`` of the environment in which the tools' programs are.
         tools: XML files.
         tables: configuration of the tool data tables.
+        pictures: folder that is served under ``/static`` by its name.
 
     Raises:
         GalaxyError: it does not start.
     """
     config = _configure(folder, tools, tables)
+    (folder / "static").mkdir()
+    (folder / "static" / pictures.name).symlink_to(pictures)
     port = _free_port()
     url, log = f"http://127.0.0.1:{port}", folder / "galaxy.log"
     environment = os.environ | {
@@ -145,6 +157,7 @@ def _configure(folder: Path, tools: Sequence[Path], tables: Path) -> Path:
         "data_dir": str(folder / "data"),
         "config_dir": str(folder),
         "tool_data_path": str(folder),
+        "static_dir": str(folder / "static"),
         "database_connection": _database(folder, "galaxy"),
         "tool_config_file": str(folder / "tool_conf.xml"),
         "tool_data_table_config_path": str(tables),
