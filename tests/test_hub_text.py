@@ -104,6 +104,13 @@ def test_the_first_keeps_its_name():
     assert [names.new("a", "b"), names.new("a.b"), names.new("A_B")] == ["a_b", "a_b_2", "A_B_3"]
 
 
+def test_long_names_are_cut_and_still_differ():
+    """They are names of folders, too, of which most file systems take 255 characters."""
+    names = Names()
+    made = [names.new("x" * 300), names.new("x" * 301), names.new("prob", "y" * 99)]
+    assert made == ["x" * 100, "x" * 100 + "_2", "prob_" + "y" * 95]
+
+
 def test_words():
     assert word("Reb1 (a = b)") == "Reb1_(a_-_b)"
     assert word("") == "_"

@@ -22,6 +22,8 @@ Settings = Sequence[tuple[str, str]]
 _CUT = ".."
 _LEAST_SAMPLE = 6
 """Characters that a sample's name keeps beside a long text."""
+_NAME = 100
+"""Most characters of a name, which is part of file names."""
 _MARKUP = str.maketrans({"&": "and", "<": "(", ">": ")", '"': "'", "\\": "/", "|": "/"})
 
 
@@ -90,8 +92,8 @@ class Names:
         self._given: set[str] = set()
 
     def new(self, *parts: str) -> str:
-        """:func:`identifier` of the parts, with a number behind it where that is taken."""
-        base = identifier(*parts)
+        """:func:`identifier` of the parts, cut, with a number behind it where that is taken."""
+        base = identifier(*parts)[:_NAME]
         name, number = base, 1
         while name.casefold() in self._given:
             number += 1
