@@ -178,16 +178,45 @@ def test_limits_and_colours(runs, tmp_path):
     assert float(tracks["signal_H3"]["type"].split()[2]) == pytest.approx(largest, rel=1e-5)
 
 
+def drawn(folder: Path, parent: str) -> list[str]:
+    """Tracks of a composite that a browser draws at first."""
+    shown = stanzas((folder / "trackDb.txt").read_text())
+    return [item["track"] for item in shown if item.get("parent") == f"{parent} on"]
+
+
 def test_few_of_many_tracks_are_drawn_at_first(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr("chromputer_tracks.tracks.hub_plan._MOST_ON", 3)
+    for name in ("hub_layout.LOW", "hub_explained.LOW"):
+        monkeypatch.setattr(f"chromputer_tracks.tracks.{name}", 3)
+    monkeypatch.setattr("chromputer_tracks.tracks.hub_layout.THIN", 1)
+    monkeypatch.setattr("chromputer_tracks.tracks.hub_explained.TALL", 1)
+    _, folder = hub(runs, tmp_path / "hub")
+    # A label is drawn in all samples, or not.
+    assert drawn(folder, "probabilities") == ["prob_TF1_first", "prob_TF1_second"]
+    assert drawn(folder, "importance") == ["importance_TF1_first"]
+    # There are more of one label than are drawn.
+    assert drawn(folder, "contributions") == [
+        "shape_MGW_TF1_first",
+        "shape_Roll_TF1_first",
+        "atac_subnucleosomal_TF1_first",
+    ]
+    assert drawn(folder, "states") == ["states_first"]
+    assert drawn(folder, "calls") == ["calls_TF1_first"]
+    monkeypatch.setattr("chromputer_tracks.tracks.hub_layout.LOW", 1)
     _, folder = hub(runs, tmp_path / "hub")
     tracks = {item["track"]: item for item in stanzas((folder / "trackDb.txt").read_text())}
-    state = {name: item["parent"].split()[1] for name, item in tracks.items()
-             if item.get("parent", "").startswith("probabilities ")}  # fmt: skip
-    assert [name for name, on in state.items() if on == "on"] == [
-        "prob_TF1_first",
-        "prob_TF1_second",
+    stacks = [tracks[f"state_probabilities_{name}"]["visibility"] for name in ("first", "second")]
+    assert stacks == ["full", "hide"]
+    assert check_hub(tmp_path / "hub") == []
+
+
+def test_models_share_what_is_drawn_at_first(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr("chromputer_tracks.tracks.hub_layout.LOW", 4)
+    _, folder = hub(runs, tmp_path / "hub", folders=(runs.first, runs.second, runs.other_model))
+    assert drawn(folder, "tiny_probabilities") == [
+        "tiny_prob_TF1_first",
+        "tiny_prob_TF1_second",
     ]
+    assert len(drawn(folder, "other-model_probabilities")) == 2
 
 
 def test_links_are_relative(runs, tmp_path):

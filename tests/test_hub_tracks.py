@@ -86,9 +86,9 @@ GROUPS = (
 )
 
 
-def made(*members: Member) -> Track:
+def made(*members: Member, most: int = 9) -> Track:
     settings = (("visibility", "full"), ("color", "9,9,9"))
-    return composite("m", ("short", "long"), members, GROUPS, settings, "page", (0, 1))
+    return composite("m", ("short", "long"), members, GROUPS, settings, "page", most, (0, 1))
 
 
 def test_a_composite_of_all_choices():
@@ -114,6 +114,19 @@ def test_a_composite_of_all_choices():
         (("subGroups", "head=h label=A_1 sample=t_t"), ("priority", "2")),
         (("subGroups", "head=k label=B sample=s"), ("priority", "3")),
     ]
+
+
+@pytest.mark.parametrize(("most", "on"), [(9, "acd"), (3, "acd"), (2, "ac"), (1, "a")])
+def test_whole_labels_are_drawn_at_first(most, on):
+    track = made(
+        Member(leaf("a"), ("h", "A.1", "s")),
+        Member(replace(leaf("b"), on=False), ("h", "A.1", "t t")),
+        Member(leaf("c"), ("h", "A.1", "t t")),
+        Member(leaf("d"), ("k", "B", "s")),
+        most=most,
+    )
+    assert "".join(child.name for child in track.children if child.on) == on
+    assert dict(track.settings)["dimensionAchecked"] == ("h k" if "d" in on else "h")
 
 
 def test_a_composite_of_one_sample():

@@ -71,7 +71,14 @@ def make_hub(options: HubOptions, report: Report) -> HubResult:
     many, names, folders, models = len(samples) > 1, Names(), Names(), Names()
     placed = {sample: folders.new(sample) for sample in samples}
     plans = [
-        Plan(model, names, placed, models.new(model.spec.name) if len(runs) > 1 else "", many)
+        Plan(
+            model,
+            names,
+            placed,
+            models.new(model.spec.name) if len(runs) > 1 else "",
+            many,
+            len(runs),
+        )
         for model in runs
     ]
     inputs = _inputs(options, runs, report)

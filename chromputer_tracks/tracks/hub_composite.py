@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from chromputer_tracks.tracks.hub_text import LONG, SHORT, Names, Settings, shorten, word
 from chromputer_tracks.tracks.hub_tracks import COMPOSITE, Range, Track
@@ -43,6 +44,7 @@ def composite(
     groups: Sequence[SubGroup],
     settings: Settings,
     page: str,
+    most: int,
     limits: Range | None = None,
 ) -> Track:
     """The members as one track, or the only member as a track of its own.
@@ -58,8 +60,10 @@ def composite(
         groups: subgroups in the order of the members' choices, at most four.
         settings: of the composite; the members inherit them.
         page: stem of the description page.
+        most: members that are drawn at first; the others are a click away.
         limits: of values; None: those of the data.
     """
+    members = _first_drawn(members, most)
     first = members[0].track
     if len(members) == 1:
         own = {key for key, _ in first.settings}
@@ -109,6 +113,19 @@ def composite(
         limits=limits,
         page=page,
     )
+
+
+def _first_drawn(members: Sequence[Member], most: int) -> list[Member]:
+    """The members with so many on at most: all of a label in all samples, or none where it fits."""
+    kept = 0
+    drawn = [member for member in members if member.track.on]
+    for _, same in groupby(drawn, key=lambda member: member.choices[-2:-1]):
+        count = len(list(same))
+        if kept + count > most:
+            break
+        kept += count
+    on = {id(member) for member in drawn[: kept or most]}
+    return [replace(member, track=replace(member.track, on=id(member) in on)) for member in members]
 
 
 def _tags(group: SubGroup, members: Sequence[Member], place: int) -> dict[str, str]:

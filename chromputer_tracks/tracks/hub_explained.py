@@ -9,7 +9,7 @@ from chromputer_tracks.spec import Label
 from chromputer_tracks.tracks.explain_layout import ImportanceTrack, importance_tracks
 from chromputer_tracks.tracks.hub_composite import Member, SubGroup, composite
 from chromputer_tracks.tracks.hub_files import Coverage, FromBed, sites_autosql
-from chromputer_tracks.tracks.hub_plan import DENSE, FREE, FULL, Plan, color
+from chromputer_tracks.tracks.hub_plan import DENSE, FREE, FULL, LOW, TALL, THIN, Plan, color
 from chromputer_tracks.tracks.hub_text import Names, long_label, short_label
 from chromputer_tracks.tracks.hub_tracks import BIGBED6, BIGWIG, Track
 from chromputer_tracks.tracks.runs import AssayInput, Run, Sample
@@ -36,31 +36,27 @@ def importance(plan: Plan) -> Track | None:
     settings = (*FULL, ("logo", "on"), *_LETTERS, ("windowingFunction", "mean"))
     return plan.composite(
         "importance", ("Importance", "Importance of each base, drawn as letters"),
-        members, (_explained_group(plan),), settings,
+        members, (_explained_group(plan),), settings, TALL,
     )  # fmt: skip
 
 
 def contributions(plan: Plan) -> Track | None:
     """Contributions of fragments by class, signals and DNA shape."""
     items = [item for item in importance_tracks(plan.runs.spec) if item.kind != "sequence"]
-    names = list(dict.fromkeys(name for _, _, name, _ in plan.explained()))
-    first = plan.first(len(names), len(items) or 1)
     members = [
         Member(
-            _explained(
-                plan, item, sample, run, name, label, index, on=names.index(name) < first
-            ),
+            _explained(plan, item, sample, run, name, label, index),
             (item.name, name, sample.name),
         )
         for sample, run, name, label in plan.explained()
         for index, item in enumerate(items)
-    ]  # fmt: skip
+    ]
     parts = {item.name: item.name.replace(".", " ") for item in items}
     scaling = _TOGETHER if len(members) > 1 else FREE
     settings = (*FULL, *scaling, ("windowingFunction", "mean"))
     return plan.composite(
         "contributions", ("Contributions", "Contributions of fragments and other inputs"),
-        members, (SubGroup("part", "Input", parts), _explained_group(plan)), settings,
+        members, (SubGroup("part", "Input", parts), _explained_group(plan)), settings, LOW,
     )  # fmt: skip
 
 
@@ -72,8 +68,6 @@ def _explained(
     name: str,
     label: Label,
     index: int,
-    *,
-    on: bool = True,
 ) -> Track:
     shown, letters = plan.shown(sample), item.kind == "sequence"
     short = name
@@ -88,7 +82,6 @@ def _explained(
         BIGWIG,
         plan.file(sample, run, f"{name}/{item.name}.bw"),
         settings=(color(label) if letters else ("color", _PARTS[index % len(_PARTS)]), _NEGATIVE),
-        on=on,
     )
 
 
@@ -118,7 +111,7 @@ def sites(plan: Plan) -> Track | None:
         members.append(Member(track, (name, sample.name)))
     return plan.composite(
         "sites", ("Explained sites", "Sites at which labels were explained"),
-        members, (_explained_group(plan),), DENSE,
+        members, (_explained_group(plan),), DENSE, THIN,
     )  # fmt: skip
 
 
@@ -161,4 +154,5 @@ def coverage_track(
         (SubGroup("assay", "Assay", assays), SubGroup("sample", "Sample", samples)),
         (*FULL, *FREE, ("windowingFunction", "mean")),
         COVERAGE,
+        LOW,
     )

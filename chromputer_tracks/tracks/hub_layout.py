@@ -6,7 +6,7 @@ from chromputer_tracks.spec import HeadSpec
 from chromputer_tracks.tracks.hub_composite import Member, SubGroup
 from chromputer_tracks.tracks.hub_explained import contributions, importance, sites
 from chromputer_tracks.tracks.hub_files import FromBed, calls_autosql
-from chromputer_tracks.tracks.hub_plan import DENSE, FREE, FULL, HIDE, Plan, color
+from chromputer_tracks.tracks.hub_plan import DENSE, FREE, FULL, HIDE, LOW, THIN, Plan, color
 from chromputer_tracks.tracks.hub_text import long_label, plain, short_label
 from chromputer_tracks.tracks.hub_tracks import BIGBED9, BIGWIG, FOLDER, OVERLAY, Track
 
@@ -68,7 +68,7 @@ def _states(plan: Plan) -> Track | None:
         ("mouseOver", "${name}: mean probability ${score}/1000"),
     ]
     labels = ("Chromatin states", "Most likely chromatin state")
-    return plan.composite("states", labels, members, (), settings)
+    return plan.composite("states", labels, members, (), settings, THIN)
 
 
 def _states_head(plan: Plan) -> HeadSpec | None:
@@ -84,14 +84,13 @@ def _state_probabilities(plan: Plan) -> Track | None:
     page = plan.page("state_probabilities")
     name = plan.names.new(page)
     settings = (
-        *FULL,
         ("aggregate", "stacked"),
         ("showSubtrackColorOnUi", "on"),
         *_SCALED,
         ("windowingFunction", "mean"),
     )
     stacks = []
-    for sample, run in samples:
+    for place, (sample, run) in enumerate(samples):
         shown = plan.shown(sample)
         stacks.append(
             Track(
@@ -112,7 +111,7 @@ def _state_probabilities(plan: Plan) -> Track | None:
                     for number, label in enumerate(head.labels, 1)
                 ),
                 kind=OVERLAY,
-                settings=settings,
+                settings=(*(FULL if place < plan.first(LOW) else HIDE), *settings),
                 limits=_PROBABILITY,
                 page=page,
             )
@@ -156,14 +155,12 @@ def _calls(plan: Plan) -> Track | None:
     )
     return plan.composite(
         "calls", ("Calls", "Calls: where labels are at or above their thresholds"),
-        members, _heads(plan), settings,
+        members, _heads(plan), settings, THIN,
     )  # fmt: skip
 
 
 def _probabilities(plan: Plan) -> Track | None:
     binary = list(plan.labels("binary"))
-    keys = list(dict.fromkeys(plan.key(head, label) for _, _, head, label in binary))
-    first = plan.first(len(keys))
     members = []
     for sample, run, head, label in [*binary, *plan.labels("states")]:
         shown = plan.shown(sample)
@@ -178,14 +175,14 @@ def _probabilities(plan: Plan) -> Track | None:
             plan.file(sample, run, f"{'states' if states else head.name}/{label.name}.bw"),
             settings=(color(label), *line),
             limits=_PROBABILITY,
-            on=not binary or (not states and keys.index(plan.key(head, label)) < first),
+            on=not (binary and states),
         )
         members.append(Member(track, (head.name, plan.key(head, label), sample.name)))
     # Without other labels these are the states again, one by one.
     settings = (*(FULL if binary else HIDE), *_SCALED, ("windowingFunction", "maximum"))
     return plan.composite(
         "probabilities", ("Probabilities", "Probabilities of labels and states"),
-        members, _heads(plan), settings, _PROBABILITY,
+        members, _heads(plan), settings, LOW, _PROBABILITY,
     )  # fmt: skip
 
 
@@ -205,7 +202,7 @@ def _signals(plan: Plan) -> Track | None:
     settings = (*FULL, *FREE, ("windowingFunction", "mean"))
     return plan.composite(
         "signals", ("Predicted signals", "Predicted signals"),
-        members, _heads(plan), settings,
+        members, _heads(plan), settings, LOW,
     )  # fmt: skip
 
 

@@ -26,8 +26,8 @@ HIDE: Settings = (("visibility", "hide"),)
 FREE: Settings = (("autoScale", "on"), ("alwaysZero", "on"), ("maxHeightPixels", "100:32:8"))
 """Scaled to what is shown, from 0."""
 
-_MOST_ON = 20
-"""Most tracks of a composite that are drawn at first; the others are a click away."""
+LOW, TALL, THIN = 20, 6, 40
+"""Most tracks of a kind that are drawn at first: of 32 pixels, of 64, and of a line."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +40,7 @@ class Plan:
         folders: of the samples' files in the hub, by sample.
         model: what the model is called where a hub shows several, each otherwise; else empty.
         many: whether the hub shows several samples.
+        models: how many models it shows, which share what is drawn at first.
     """
 
     runs: ModelRuns
@@ -47,6 +48,7 @@ class Plan:
     folders: Mapping[str, str]
     model: str
     many: bool
+    models: int
 
     def shown(self, sample: Sample) -> str:
         """A sample's name in labels."""
@@ -72,12 +74,18 @@ class Plan:
                 yield sample, sample.predict
 
     def explained(self) -> Iterator[tuple[Sample, Run, str, Label]]:
-        """Samples, runs and labels (as the run names them) that were explained."""
-        for sample in self.runs.samples:
-            for run in sample.explain:
-                for name in run.labels():
-                    head, row = find_label(self.runs.spec, name)
-                    first = self.runs.spec.head_slices()[head.name].start
+        """Samples, runs and labels (as the run names them), each label in all samples."""
+        found = [
+            (sample, run, name)
+            for sample in self.runs.samples
+            for run in sample.explain
+            for name in run.labels()
+        ]
+        for wanted in dict.fromkeys(name for _, _, name in found):
+            head, row = find_label(self.runs.spec, wanted)
+            first = self.runs.spec.head_slices()[head.name].start
+            for sample, run, name in found:
+                if name == wanted:
                     yield sample, run, name, head.labels[row - first]
 
     def labels(self, kind: str) -> Iterator[tuple[Sample, Run, HeadSpec, Label]]:
@@ -97,9 +105,9 @@ class Plan:
         """Stem of the description page of a kind of track."""
         return identifier(self.model, kind)
 
-    def first(self, labels: int, each: int = 1) -> int:
-        """How many labels are drawn at first, at ``each`` tracks a label and sample."""
-        return min(labels, max(1, _MOST_ON // (each * len(self.runs.samples))))
+    def first(self, most: int) -> int:
+        """How many tracks of a kind are drawn at first, of the most of all models together."""
+        return max(1, most // self.models)
 
     def long(self, text: str) -> str:
         """Long label of a track that the hub lists."""
@@ -112,6 +120,7 @@ class Plan:
         members: Sequence[Member],
         groups: Sequence[SubGroup],
         settings: Settings,
+        most: int,
         limits: Range | None = None,
     ) -> Track | None:
         """The tracks of a kind; None where there is none.
@@ -122,6 +131,7 @@ class Plan:
             members: their last choice is the sample.
             groups: subgroups of the other choices.
             settings: of all members.
+            most: :data:`LOW` ...
             limits: of values; None: those of the data.
         """
         if not members:
@@ -135,6 +145,7 @@ class Plan:
             (*groups, SubGroup("sample", "Sample", samples)),
             settings,
             self.page(kind),
+            self.first(most),
             limits,
         )
 
