@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from chromputer_tracks.analysis import figures
-from chromputer_tracks.analysis.figures import Bar, Line, VplotScale
+from chromputer_tracks.analysis.figures import Bar, Line
 from chromputer_tracks.analysis.figures import style as figures_style
 from chromputer_tracks.analysis.vplots.aggregate import VplotPair, VplotSet
+from chromputer_tracks.analysis.vplots.measures import FRAGMENTS
+from chromputer_tracks.analysis.vplots.scale import VplotScale
 from chromputer_tracks.evaluation.scores import BinaryScores, Curve, Estimate, Reliability
 from chromputer_tracks.spec import Label
 
@@ -31,7 +33,7 @@ def scores(name="Reb1", x=(0.0, 0.5, 1.0), y=(1.0, 0.8, 0.25)):
     return BinaryScores(name, 400, 100, E, E, E, {"0.5": E}, Curve(x, y), RELIABILITY)
 
 
-def image_set(observed, predicted=None, edges=(20, 30, 40, 60)):
+def image_set(observed, predicted=None, edges=(20, 30, 40, 50)):
     pair = VplotPair(Label("A", "first", (1, 2, 3)), 10, observed, 5, predicted)
     return VplotSet("atac", 100, edges, (pair,))
 
@@ -50,9 +52,9 @@ DRAWN = {
     "counts": lambda: figures.label_counts(["A", "B"], {"train": [10, 0], "test": [3, 0]}),
     "shares": lambda: figures.class_shares([("chrI", [1, 3])], ["A", "B"], [(1, 2, 3)] * 2),
     "vplot": lambda: figures.vplot_panel(
-        VPLOT.pairs[0].observed, VPLOT, VplotScale.of([VPLOT]), "true", "V-plot"
+        VPLOT.pairs[0].observed, VPLOT, figures.set_scale(VPLOT), "true", "V-plot"
     ),
-    "color bar": lambda: figures.color_bar(VplotScale(0.001)),
+    "color bar": lambda: figures.color_bar(VplotScale(FRAGMENTS, 0.001)),
 }
 
 
@@ -176,28 +178,30 @@ def test_vplot_has_short_fragments_below_and_upstream_at_the_left():
     image = np.zeros((3, 10))
     image[0, 1] = 1.0
     item = image_set(image)
-    found = pixels(figures.vplot_panel(image, item, VplotScale(0.01, 0.0), "t", "d"))
-    # Classes of 10, 10 and 20 bp become four rows of 10 bp.
-    assert found.shape == (4, 10)
-    assert np.unravel_index(found.argmax(), found.shape) == (3, 1)
-    assert (found == found.min()).sum() == 39
+    found = pixels(figures.vplot_panel(image, item, VplotScale(FRAGMENTS, 0.01), "t", "d"))
+    assert found.shape == (3, 10)
+    assert np.unravel_index(found.argmax(), found.shape) == (2, 1)
+    assert found[2, 1] > found[2, 2] > found[2, 4] > found[2, 9] == found.min()
+    assert found[2, 1] > found[1, 1] > found[0, 1]
 
 
-def test_unequal_classes_are_shown_as_densities():
-    image = np.array([[2.0] * 10, [2.0] * 10, [4.0] * 10])
-    scale = VplotScale.of([image_set(image)], 0.0)
+def test_images_are_shown_as_densities():
+    scale = figures.set_scale(image_set(np.full((3, 10), 2.0)))
     # 2 fragments in 10 bp x 10 bp.
     assert scale.top == pytest.approx(0.02)
-    found = pixels(figures.vplot_panel(image, image_set(image), scale, "t", "d"))
-    assert len(np.unique(found)) == 1
+    bar = texts(figures.color_bar(scale))
+    assert bar[0] == "0"
+    assert "2000" in bar
+    assert "fragments per 1,000 sites in 10 bp × 10 bp" in bar
 
 
 def test_one_scale_for_true_and_predicted():
     low, high = np.full((3, 10), 1.0), np.full((3, 10), 9.0)
-    high[2] *= 2  # the class of double width
-    assert VplotScale.of([image_set(low, high)]).top == pytest.approx(0.09)
-    assert VplotScale.of([image_set(np.full((3, 10), NAN))]).top == 1.0
-    empty = figures.vplot_panel(np.full((3, 10), NAN), VPLOT, VplotScale(1.0), "t", "d")
+    assert figures.set_scale(image_set(low, high)).top == pytest.approx(0.09)
+    gone = np.full((3, 10), NAN)
+    assert figures.set_scale(image_set(gone, low)).top == pytest.approx(0.01)
+    assert figures.set_scale(image_set(gone)).top == 1.0
+    empty = figures.vplot_panel(gone, VPLOT, VplotScale(FRAGMENTS, 1.0), "t", "d")
     assert "no sites" in texts(empty)
     assert "<image" not in empty
 

@@ -25,7 +25,7 @@ from chromputer_tracks.analysis.vplots.measures import (
 )
 from chromputer_tracks.analysis.vplots.scale import (
     SIGNED_COLORS,
-    ImageScale,
+    VplotScale,
     drawn,
     rounded_down,
 )
@@ -124,7 +124,7 @@ def test_densities_are_per_area_and_smoothing_keeps_what_is_missing() -> None:
 
 def test_scales() -> None:
     images = [np.linspace(-2, 1, 1000).reshape(10, 100), np.full((2, 2), np.nan)]
-    signed = ImageScale.of(CONTRIBUTION, images)
+    signed = VplotScale.of(CONTRIBUTION, images)
     assert 1.9 < signed.top < 2
     assert signed.norm(0) == 0.5
     assert signed.norm(-signed.top) == 0
@@ -132,14 +132,14 @@ def test_scales() -> None:
     middle = signed.colors(0.5)[:3]
     assert min(middle) > 0.95
     assert signed.colors(np.nan)[:3] != middle
-    root = ImageScale.of(INPUT, [np.linspace(0, 9, 10_000)])
+    root = VplotScale.of(INPUT, [np.linspace(0, 9, 10_000)])
     assert root.norm(root.top / 4) == pytest.approx(0.5)
     assert root.ticks == [0, 0.9, 3, 8.9]
-    assert ImageScale.of(FOLD, [np.linspace(0, 9, 10_000)]).ticks == [0, 2, 5, 8.9]
-    assert ImageScale.of(INPUT, [np.zeros((3, 3))]).top == 1
+    assert VplotScale.of(FOLD, [np.linspace(0, 9, 10_000)]).ticks == [0, 2, 5, 8.9]
+    assert VplotScale.of(INPUT, [np.zeros((3, 3))]).top == 1
     lone = np.zeros((100, 100))
     lone[3, 3] = 5
-    assert ImageScale.of(INPUT, [lone]).top == 5
+    assert VplotScale.of(INPUT, [lone]).top == 5
 
 
 def test_signed_colours_are_even_steps_in_oklab() -> None:

@@ -14,20 +14,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from chromputer_tracks.analysis.embed.clusters import ClusterSummary, states_of
 from chromputer_tracks.analysis.embed.colors import MISSING_COLOR, ClassColoring, category_color
 from chromputer_tracks.analysis.embed.result import SiteMap
 from chromputer_tracks.analysis.figures.style import INK, MUTED, RGB, canvas, css, to_svg
-from chromputer_tracks.analysis.figures.vplots import VplotScale
+from chromputer_tracks.analysis.figures.vplots import draw_vplot, set_scale
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
+from chromputer_tracks.analysis.vplots.scale import VplotScale
 from chromputer_tracks.spec import Label
 
 VALUES_MAP = "viridis"
 """Colour map of numbers."""
 
-_VPLOT_MAP = "magma"
 _METHODS = {"tsne": "t-SNE", "umap": "UMAP", "pca": "PCA"}
 _DPI = 200
 _POINTS_DPI = 300
@@ -178,7 +177,7 @@ def draw_clusters(item: SiteMap, png: Path, svg: Path) -> None:
     """
     _, states = states_of(item.spec)
     sets = item.vplots
-    scales = [VplotScale.of([one]) for one in sets]
+    scales = [set_scale(one) for one in sets]
     widths = [_NAME, *[_VPLOT] * len(sets), *[_STATES] * bool(states), _LABELS]
     rows = len(item.summaries)
     size = (sum(widths), _ROW * rows + _ABOVE + _BELOW)
@@ -198,7 +197,7 @@ def draw_clusters(item: SiteMap, png: Path, svg: Path) -> None:
             left = sum(widths[:column]) + _TICKS
             width = widths[column] - _TICKS - _GAP
             below, height = (inches / size[1] for inches in _BAR)
-            _scale_bar(figure.add_axes((left / size[0], below, width / size[0], height)), scale)
+            scale.draw_bar(figure.add_axes((left / size[0], below, width / size[0], height)))
         for row, summary in enumerate(item.summaries):
             first, last = row == 0, row == rows - 1
             _name_cell(cell(row, 0), summary, row)
@@ -223,37 +222,12 @@ def _name_cell(axes: Axes, summary: ClusterSummary, code: int) -> None:
 def _vplot_cell(
     axes: Axes, one: VplotSet, code: int, scale: VplotScale, *, first: bool, last: bool
 ) -> None:
-    axes.grid(False)
-    image, half = one.pairs[code].observed, one.window / 2
-    area = (one.window / image.shape[1]) * (one.edges[1] - one.edges[0])
-    axes.imshow(
-        gaussian_filter(image / area, scale.sigma, mode="nearest"), norm=scale.norm,
-        cmap=_VPLOT_MAP, extent=(-half, half, one.edges[0], one.edges[-1]), origin="lower",
-        aspect="auto",
-        interpolation="none",
-    )  # fmt: skip
-    axes.axhline(scale.nucleosome, color="white", linewidth=0.6, alpha=0.55, dashes=(4, 4))
-    axes.set_yticks([tick for tick in (100, 200, 300) if one.edges[0] < tick < one.edges[-1]])
-    axes.set_xticks((-half, 0, half), (f"−{half:,.0f}", "0", f"+{half:,.0f}") if last else ())
-    if last:
-        left, _, right = axes.get_xticklabels()
-        left.set_horizontalalignment("left")
-        right.set_horizontalalignment("right")
-        axes.set_xlabel("bp from the site", labelpad=1)
-    axes.set_ylabel("length (bp)", fontsize=8)
+    draw_vplot(axes, one.pairs[code].observed, one, scale, positions=last)
+    # That of the longest would touch the row above.
+    axes.set_yticks([tick for tick in axes.get_yticks() if tick < one.edges[-1]])
+    axes.yaxis.label.set_fontsize(8)
     if first:
         axes.set_title(f"mean V-plot, {one.title}", fontweight="normal", fontsize=9)
-
-
-def _scale_bar(axes: Axes, scale: VplotScale) -> None:
-    bar = axes.figure.colorbar(
-        ScalarMappable(scale.norm, colormaps[_VPLOT_MAP]), cax=axes, orientation="horizontal"
-    )
-    bar.outline.set_visible(False)
-    # The scale is one of square roots: these lie evenly along it.
-    ticks = [scale.top * share for share in (0, 1 / 9, 4 / 9, 1)]
-    bar.set_ticks(ticks, labels=[f"{tick * 1e5:.3g}" for tick in ticks])
-    axes.set_xlabel("fragments per 1,000 sites in 10 bp × 10 bp", fontsize=7.5, labelpad=1)
 
 
 def _states_cell(

@@ -25,8 +25,9 @@ from chromputer_tracks.analysis.embed.colors import (
 from chromputer_tracks.analysis.embed.figures import VALUES_MAP, method_name
 from chromputer_tracks.analysis.embed.result import SiteMap
 from chromputer_tracks.analysis.figures.style import css
-from chromputer_tracks.analysis.figures.vplots import VplotScale, color_bar, vplot_panel
+from chromputer_tracks.analysis.figures.vplots import color_bar, set_scale, vplot_panel
 from chromputer_tracks.analysis.pages import Page
+from chromputer_tracks.analysis.vplots.scale import VplotScale
 
 UCSC_ASSEMBLIES = frozenset(
     """
@@ -135,7 +136,7 @@ def _coloring(one: Coloring, outputs: dict[str, int]) -> dict[str, Any]:
 def render_page(item: SiteMap) -> str:
     """The page, HTML5; every text of the map is escaped."""
     page = Page("embed.html.j2")
-    scales = [VplotScale.of([one]) for one in item.vplots]
+    scales = [set_scale(one) for one in item.vplots]
     return page.render(
         item=item,
         payload=payload(item),

@@ -13,22 +13,23 @@ from chromputer_tracks.analysis.figures.matrices import (
     confusion_matrix,
     overlap_matrix,
 )
-from chromputer_tracks.analysis.figures.vplots import VplotScale, color_bar, vplot_panel
+from chromputer_tracks.analysis.figures.vplots import color_bar, draw_vplot, set_scale, vplot_panel
 
 __all__ = [
     "Bar",
     "Line",
-    "VplotScale",
     "accuracy_matrix",
     "bars",
     "class_shares",
     "color_bar",
     "confusion_matrix",
     "depth_curves",
+    "draw_vplot",
     "label_counts",
     "overlap_matrix",
     "pr_curve",
     "reliability_diagram",
+    "set_scale",
     "training_curve",
     "vplot_panel",
 ]

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chromputer_tracks.analysis.figures import (
-    VplotScale,
     accuracy_matrix,
     class_shares,
     color_bar,
     depth_curves,
     label_counts,
     overlap_matrix,
+    set_scale,
     training_curve,
     vplot_panel,
 )
@@ -38,6 +38,7 @@ from chromputer_tracks.analysis.report.data import DatasetReport, ReportData
 from chromputer_tracks.analysis.report.heads import continuous, label_of, labels, states
 from chromputer_tracks.analysis.report.summary import comparison, paragraphs, summary
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
+from chromputer_tracks.analysis.vplots.scale import VplotScale
 from chromputer_tracks.evaluation.paired import Difference
 
 _FIGURES = {
@@ -122,7 +123,7 @@ def _vplots(data: ReportData) -> tuple[Block, ...]:
                 "Where the two pictures of a class look alike, the model finds sites with the "
                 "right chromatin structure. "
             )
-        scale = VplotScale.of([item])
+        scale = set_scale(item)
         blocks += [
             HeadingBlock(item.title),
             FigureBlock(

@@ -63,7 +63,7 @@ class VplotSet:
     Attributes:
         title: whose fragments they are (``SRR1822137``, ``MNase-seq``).
         window: bp of the positions' axis; the site is in its middle.
-        edges: length class edges in bp, ascending.
+        edges: length class edges in bp, ascending, all classes of one width.
         pairs: one entry a class.
     """
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from chromputer_tracks.analysis.figures.style import INK, canvas
-from chromputer_tracks.analysis.vplots.panel import Limits, Panel, PanelSizes, minus
-from chromputer_tracks.analysis.vplots.scale import ImageScale, drawn
-from chromputer_tracks.analysis.vplots.table import Float64, Quantity, VplotTable
+from chromputer_tracks.analysis.vplots.panel import Limits, Panel, PanelSizes
+from chromputer_tracks.analysis.vplots.scale import SMOOTH, VplotScale, drawn
+from chromputer_tracks.analysis.vplots.table import Float64, VplotTable
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.io.atomic import atomic_path
 
@@ -55,7 +54,7 @@ def check_suffix(path: Path) -> None:
 
 
 def save_vplots(
-    path: Path, table: VplotTable, text: PictureText | None = None, sigma: float = 1.0
+    path: Path, table: VplotTable, text: PictureText | None = None, sigma: float = SMOOTH
 ) -> None:
     """Draw a table: a row for each class, a column for each quantity.
 
@@ -80,7 +79,7 @@ def save_vplots(
             images = [
                 drawn(row.images[place].values, quantity, table.axes, sigma) for row in table.rows
             ]
-            scale = ImageScale.of(quantity, images)
+            scale = VplotScale.of(quantity, images)
             _draw_column(figure, layout, table, place, images, scale, said.site)
             _color_bar(figure, layout, place, scale)
         if said.title:
@@ -138,7 +137,7 @@ def _draw_column(
     table: VplotTable,
     place: int,
     images: list[Float64],
-    scale: ImageScale,
+    scale: VplotScale,
     site: str,
 ) -> None:
     """All images of one quantity."""
@@ -171,23 +170,13 @@ def _limits(curves: Iterable[Float64 | None]) -> Limits:
     return (low, high) if high > low else (0.0, 1.0)
 
 
-def _color_bar(figure: Figure, layout: _Layout, place: int, scale: ImageScale) -> None:
+def _color_bar(figure: Figure, layout: _Layout, place: int, scale: VplotScale) -> None:
     wide, tall = layout.size
     left = layout.corner(0, place)[0] + layout.panel.left
     axes = figure.add_axes(
         (left / wide, (_FOOT - 0.3) / tall, layout.panel.width / wide, _BAR / tall)
     )
-    bar = figure.colorbar(
-        ScalarMappable(scale.norm, scale.colors), cax=axes, orientation="horizontal"
-    )
-    quantity: Quantity = scale.quantity
-    ticks = scale.ticks
-    bar.set_ticks(
-        [tick / quantity.factor for tick in ticks], labels=[minus(f"{tick:g}") for tick in ticks]
-    )
-    bar.set_label(quantity.shown, fontsize=7.5, labelpad=2)
-    axes.tick_params(labelsize=7.5, pad=2)
-    bar.outline.set_visible(False)
+    scale.draw_bar(axes)
 
 
 def _write(figure: Figure, x: float, y: float, text: str, size: float) -> None:

@@ -12,11 +12,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from chromputer_tracks.analysis.figures.style import INK, MUTED, css
-from chromputer_tracks.analysis.vplots.scale import ImageScale, rounded_down
+from chromputer_tracks.analysis.vplots.scale import NUCLEOSOME, VplotScale, minus, rounded_down
 from chromputer_tracks.analysis.vplots.table import Float64, VplotAxes, VplotImage, VplotRow
 
-_NUCLEOSOME = 147
-"""bp of DNA around a histone octamer."""
 _STEPS = (10, 20, 50, 100, 200, 500, 1000)
 _MOST_TICKS = 6
 _WIDE = 3.0
@@ -65,7 +63,7 @@ class Panel:
     sizes: PanelSizes
     at: tuple[float, float]
     axes: VplotAxes
-    scale: ImageScale
+    scale: VplotScale
     profile: Limits
     lengths: Limits
 
@@ -92,8 +90,8 @@ class Panel:
             interpolation="none",
         )
         ink = MUTED if self.scale.quantity.signed else "white"
-        if axes.edges[0] < _NUCLEOSOME < axes.edges[-1]:
-            at = float(self._height(_NUCLEOSOME))
+        if axes.edges[0] < NUCLEOSOME < axes.edges[-1]:
+            at = float(self._height(NUCLEOSOME))
             plot.axhline(at, color=ink, linewidth=0.6, alpha=0.6, dashes=(4, 4))
         if not axes.contig:
             plot.axvline(0, color=ink, linewidth=0.6, alpha=0.8)
@@ -195,8 +193,8 @@ class Panel:
         curve.stairs(values, borders, orientation="horizontal", fill=True, color=_FILL)
         curve.stairs(values, borders, orientation="horizontal", color=INK, linewidth=0.7)
         curve.set(ylim=(0, axes.shape[0]), xlim=_roomy(self.lengths))
-        if axes.edges[0] < _NUCLEOSOME < axes.edges[-1]:
-            at = float(self._height(_NUCLEOSOME))
+        if axes.edges[0] < NUCLEOSOME < axes.edges[-1]:
+            at = float(self._height(NUCLEOSOME))
             curve.axhline(at, color=MUTED, linewidth=0.5, alpha=0.8, dashes=(4, 4))
         self._bare(curve)
         if sizes.width > _WIDE:
@@ -218,11 +216,6 @@ def _roomy(limits: Limits) -> Limits:
     low, high = limits
     room = 0.06 * (high - low)
     return (low - room if low < 0 else 0.0), high + room
-
-
-def minus(text: str) -> str:
-    """A number with a minus sign for its hyphen."""
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _tick(limits: Limits) -> float:

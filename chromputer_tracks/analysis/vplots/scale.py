@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, PowerNorm
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
@@ -15,6 +17,11 @@ from scipy.ndimage import gaussian_filter
 from chromputer_tracks.analysis.vplots.table import Quantity, VplotAxes
 
 Float64 = NDArray[np.float64]
+
+SMOOTH = 1.0
+"""Pixels of the Gaussian that smooths an image unless another is asked for."""
+NUCLEOSOME = 147
+"""bp of DNA around a histone octamer; images have a line there."""
 
 SIGNED_COLORS = (
     "#0a2f5c", "#124580", "#1f5e9f", "#2c7bb5", "#4897c5", "#74b0d4", "#a0c8e1", "#cbe0ed",
@@ -31,7 +38,7 @@ _NO_VALUE = "#c9ced4"
 
 
 @dataclass(frozen=True, slots=True)
-class ImageScale:
+class VplotScale:
     """One colour scale for all images of a quantity.
 
     Attributes:
@@ -43,7 +50,7 @@ class ImageScale:
     top: float
 
     @classmethod
-    def of(cls, quantity: Quantity, images: Iterable[Float64]) -> ImageScale:
+    def of(cls, quantity: Quantity, images: Iterable[Float64]) -> VplotScale:
         """The scale on which images, as :func:`drawn` gives them, can be compared."""
         pixels = np.concatenate([np.zeros(1), *(np.abs(image).ravel() for image in images)])
         pixels = pixels[np.isfinite(pixels)]
@@ -81,6 +88,25 @@ class ImageScale:
         found: Colormap = base.with_extremes(bad=_NO_VALUE)
         return found
 
+    def draw_bar(self, axes: Axes, size: float = 7.5) -> None:
+        """Fill axes with the scale, from left to right, with its numbers and unit.
+
+        Args:
+            axes: wider than high.
+            size: of the text, points.
+        """
+        bar = axes.figure.colorbar(
+            ScalarMappable(self.norm, self.colors), cax=axes, orientation="horizontal"
+        )
+        ticks = self.ticks
+        bar.set_ticks(
+            [tick / self.quantity.factor for tick in ticks],
+            labels=[minus(f"{tick:g}") for tick in ticks],
+        )
+        bar.set_label(self.quantity.shown, fontsize=size, labelpad=2)
+        axes.tick_params(labelsize=size, pad=2)
+        bar.outline.set_visible(False)
+
 
 def drawn(values: Float64, quantity: Quantity, axes: VplotAxes, sigma: float) -> Float64:
     """Values as they are drawn: densities for counts, smoothed.
@@ -108,6 +134,11 @@ def drawn(values: Float64, quantity: Quantity, axes: VplotAxes, sigma: float) ->
     found: Float64 = np.full(values.shape, np.nan)
     np.divide(sums, weights, out=found, where=known)
     return found
+
+
+def minus(text: str) -> str:
+    """A number with a minus sign for its hyphen."""
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def rounded_down(value: float, digits: int) -> float:
