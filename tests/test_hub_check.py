@@ -13,7 +13,7 @@ from chromputer_tracks.errors import ContigError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.bigbed import write_bigbed
 from chromputer_tracks.io.bigwig import BigWigWriter
-from chromputer_tracks.tracks.hub_check import check_bbi, check_names
+from chromputer_tracks.tracks.hub_check import check_bbi, check_known, check_names
 
 SIZES = ChromSizes({"chr1": 2_000_000, "chr2": 1_000}, "sizes")
 SQL = """table t
@@ -141,3 +141,24 @@ def test_names_that_ucsc_has_not(name):
 
 def test_names_that_ucsc_may_have():
     check_names({"chr1": 5, "chrM": 7, "NC_045512v2": 8, "scaffold_1": 3}, "hg38", "tracks.bw")
+
+
+@pytest.mark.parametrize(
+    ("contigs", "assembly", "message"),
+    [
+        ({"chr1": 249_250_621}, "hg38", "hg38: chr1 has 249,250,621 bp, as in hg19; give"),
+        ({"chrI": 230_218}, "hg38", "hg38: chrI has 230,218 bp, as in sacCer3; give"),
+        ({"chr1": 100}, "mm10", "mm10: chr1 has 100 bp, in mm10 195,471,971 bp; give"),
+    ],
+)
+def test_tracks_of_another_assembly(contigs, assembly, message):
+    with pytest.raises(ContigError) as caught:
+        check_known(contigs, assembly, "a.bw")
+    assert f"a.bw is not of UCSC's {message}" in str(caught.value)
+
+
+def test_tracks_of_a_known_assembly():
+    assert check_known({"chr1": 248_956_422, "chrM": 16_569}, "hg38", "a.bw")
+    # Parts of genomes, and assemblies that are not in the table, are not compared.
+    assert not check_known({"chr21": 46_709_983}, "hg38", "a.bw")
+    assert not check_known({"chrI": 230_218}, "myYeast", "a.bw")

@@ -15,7 +15,7 @@ from chromputer_tracks.inference.sample import Report
 from chromputer_tracks.intervals import ChromSizes, check_contigs, parse_region
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.staging import Staging
-from chromputer_tracks.tracks.hub_check import check_bbi, check_names
+from chromputer_tracks.tracks.hub_check import check_bbi, check_known, check_names
 from chromputer_tracks.tracks.hub_explained import COVERAGE, coverage_track
 from chromputer_tracks.tracks.hub_files import Kept
 from chromputer_tracks.tracks.hub_genome import OwnGenome, first_position, read_sizes
@@ -161,11 +161,12 @@ def _genome(
     contigs = check_bbi(path, BIGWIG, None).contigs
     if options.fasta is None:
         check_names(contigs, options.assembly, str(path))
+        known = check_known(contigs, options.assembly, str(path))
         if options.sizes is None:
             sizes = ChromSizes(contigs, source=str(path))
-            known = [plan.runs.spec for plan in plans]
-            if (options.assembly, sizes.digest()) not in [
-                (spec.assembly, spec.sizes_digest) for spec in known
+            specs = [plan.runs.spec for plan in plans]
+            if not known and (options.assembly, sizes.digest()) not in [
+                (spec.assembly, spec.sizes_digest) for spec in specs
             ]:
                 report.note(
                     f"note: contigs are not compared with those of {options.assembly}; give its "

@@ -48,7 +48,7 @@ class Plan:
     folders: Mapping[str, str]
     model: str
     many: bool
-    models: int
+    models: int = 1
 
     def shown(self, sample: Sample) -> str:
         """A sample's name in labels."""
