@@ -134,6 +134,6 @@ def test_the_build_asks_for_the_runtime_that_conda_has(tmp_path):
 def test_the_licence_and_summary_are_the_projects():
     about = RECIPE["about"]
     assert about["license"] == PROJECT["project"]["license"]
-    assert [about["license_file"]] == PROJECT["project"]["license-files"]
-    assert (ROOT / about["license_file"]).is_file()
+    assert about["license_file"] == PROJECT["project"]["license-files"]
+    assert all((ROOT / name).is_file() for name in about["license_file"])
     assert about["summary"].rstrip(".") == PROJECT["project"]["description"]
