@@ -6,6 +6,7 @@ Run with the training extra installed: ``python galaxy/make_test_data.py``.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -38,6 +39,8 @@ SHIFT = (4, 5)
 SITES = 4
 REGION = "chrI:80,001-110,000"
 """What the packed runs are of; one of the sites lies in it."""
+THINNED = 3
+"""A second sample has every so many of the fragments."""
 MIXED = 20
 """Fragments of each of the two names of the contig."""
 EPOCH = (2026, 1, 1, 0, 0, 0)
@@ -75,6 +78,9 @@ def main() -> None:
         model.mkdir()
         write_model(model)
         write_runs(model, sample)
+        thinned = Path(made) / "thinned.fragments.tsv"
+        thinned.write_text(table(CONTIG, rows[::THINNED]))
+        write_prediction(model, SampleFiles(fasta, thinned), "thinned", "thinned_run.zip")
 
 
 def fragments() -> Iterator[Row]:
@@ -195,14 +201,19 @@ def write_sites(sample: SampleFiles, path: Path) -> None:
     )
 
 
-def write_runs(model: Path, sample: SampleFiles) -> None:
-    """Small runs of ``predict`` and ``explain``, zipped as the tools do."""
+def write_prediction(model: Path, sample: SampleFiles, name: str, file: str) -> None:
+    """A small run of ``predict``, whose folder has a name."""
     with tempfile.TemporaryDirectory() as made:
-        out = Path(made) / CONTIG
+        out = Path(made) / name
         predict_tracks(
             PredictOptions(model, sample, out, chroms=(REGION,), provider="cpu"), _Silent()
         )
-        _pack_run(out, FOLDER / "predict_run.zip")
+        _pack_run(out, FOLDER / file)
+
+
+def write_runs(model: Path, sample: SampleFiles) -> None:
+    """Small runs of ``predict`` and ``explain``, zipped as the tools do."""
+    write_prediction(model, sample, CONTIG, "predict_run.zip")
     with tempfile.TemporaryDirectory() as made:
         out = Path(made) / CONTIG
         options = ExplainOptions(
@@ -228,7 +239,7 @@ def _pack_run(folder: Path, path: Path) -> None:
     held["model"]["path"] = "toy/predict.onnx"
     if "explain" in held["model"]:
         held["model"]["explain"]["path"] = "toy/explain.onnx"
-    text = json.dumps(held, indent=2).replace(f"{FOLDER}/", "")
+    text = re.sub(r'"/[^"]*/', '"', json.dumps(held, indent=2))
     record.write_text(text)
     _pack(path, folder, folder.name)
 

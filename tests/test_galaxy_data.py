@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import pysam
@@ -15,6 +16,7 @@ from galaxy_tools import GALAXY, NAMES, read_tool
 from chromputer_tracks import __version__
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.io.fragments import open_fragments
+from chromputer_tracks.tracks.runs import read_runs
 
 DATA = GALAXY / "test-data"
 EXAMPLES = GALAXY.parent / "examples/yeast"
@@ -56,20 +58,41 @@ def test_fragments_of_two_names_are_half_each():
     assert names == ["I"] * 20 + ["chrI"] * 20
 
 
-@pytest.mark.parametrize(("name", "kind"), [("predict_run", "predict"), ("explain_run", "explain")])
-def test_packed_runs_are_whole_and_name_no_place_of_a_machine(name: str, kind: str):
+RUNS = [
+    ("predict_run", "chrI", "predict"),
+    ("explain_run", "chrI", "explain"),
+    ("thinned_run", "thinned", "predict"),
+]
+
+
+@pytest.mark.parametrize(("name", "sample", "kind"), RUNS)
+def test_packed_runs_are_whole_and_name_no_place_of_a_machine(name: str, sample: str, kind: str):
     with zipfile.ZipFile(DATA / f"{name}.zip") as packed:
-        text = packed.read("chrI/run.json").decode()
+        text = packed.read(f"{sample}/run.json").decode()
         names = set(packed.namelist())
     record = json.loads(text)
     assert record["kind"] == kind
-    assert {f"chrI/{output}" for output in record["outputs"]} - names == {
-        f"chrI/TF1/{array}.npz"
+    assert {f"{sample}/{output}" for output in record["outputs"]} - names == {
+        f"{sample}/TF1/{array}.npz"
         for array in ("filters", "hypothetical", "inputs", "sequences", "windows")
         if kind == "explain"
     }
     assert not [word for word in text.split('"') if word.startswith("/")]
     assert record["model"]["sha256"] == hashlib.sha256(graph()).hexdigest()
+
+
+def test_packed_runs_are_of_this_release_and_of_two_samples(tmp_path: Path):
+    folders = []
+    for name, sample, _ in RUNS:
+        with zipfile.ZipFile(DATA / f"{name}.zip") as packed:
+            packed.extractall(tmp_path / name)
+        folders.append(tmp_path / name / sample)
+    (model,) = read_runs(folders, [])
+    assert model.spec.name == "toy"
+    assert [(sample.name, len(sample.runs)) for sample in model.samples] == [
+        ("chrI", 2),
+        ("thinned", 1),
+    ]
 
 
 def graph() -> bytes:
