@@ -129,7 +129,8 @@ def test_what_was_explained_and_how(runs, tmp_path):
     record = json.loads((runs.explained / "run.json").read_text())["labels"]["TF1"]
     expected = ["", "TF1", "factor 1", "3", f"{record['bases']:,}", f"{record['mean_logit']:.2f}"]
     assert expected in rows(Reader(text), 6)
-    assert "DeepLIFT (rescale rule) against 20 dinucleotide shuffles" in text
+    assert "DeepLIFT (rescale rule): the sequence against 20 dinucleotide" in text
+    assert "other inputs against zero (no fragments)" in text
     assert "mean weighted to window centres" in text
     assert "add up to the difference between its logit" in text
     assert "the mean of all states" in text
@@ -193,6 +194,7 @@ def test_the_model_card_is_quoted():
     assert f"{accuracy['value']:.3f} [{accuracy['low']:.3f}, {accuracy['high']:.3f}]" in text
     majority = metrics["test"]["baselines"]["majority class"]["states"]["accuracy"]["value"]
     assert f"{majority:.3f}" in text
+    assert "How good the model is on other samples" in text
 
 
 def test_figures_that_are_not_known():

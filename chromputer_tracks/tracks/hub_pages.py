@@ -363,8 +363,8 @@ def _which(record: Mapping[str, Any], *, calls: bool) -> str:
 def _method(record: Mapping[str, Any]) -> str:
     if record["method"] != "deeplift":
         return "gradient times input"
-    baseline = "nothing" if record["baseline"] == "zero" else "the genome's mean"
+    baseline = "zero (no fragments)" if record["baseline"] == "zero" else "the genome's mean"
     return (
-        f"DeepLIFT (rescale rule) against {record['references']} dinucleotide shuffles of each "
-        f"window's sequence; of other inputs, against {baseline}"
+        f"DeepLIFT (rescale rule): the sequence against {record['references']} dinucleotide "
+        f"shuffles of it, other inputs against {baseline}"
     )
