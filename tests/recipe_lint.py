@@ -2,9 +2,9 @@
 
 The rules have the names that bioconda-utils 4.x gives them (its linter is not on PyPI), so that a
 failure can be looked up in bioconda's documentation; ``pip_install_args`` and
-``source_url_is_stable`` are from its written guidelines. Where the linter is laxer (any checksum, any
-pin of ``run_exports``, any kind of ``noarch``, selectors outside of the source), the stricter form is
-asked for. Rules on R, Java, several outputs and what is in the channels are left out.
+``source_url_is_stable`` are from its written guidelines. Where the linter is laxer (any checksum,
+any pin of ``run_exports``, any kind of ``noarch``, selectors outside of the source), the stricter
+form is asked for. Rules on R, Java, several outputs and what is in the channels are left out.
 """
 
 from __future__ import annotations
