@@ -73,6 +73,9 @@ class ChromSizes(Mapping[str, int]):
     def __len__(self) -> int:
         return len(self._sizes)
 
+    def __repr__(self) -> str:
+        return f"<ChromSizes of {self.source}: {len(self)} contigs, {self.total:,} bp>"
+
     @property
     def total(self) -> int:
         """Sum of all contig lengths, bp."""

@@ -267,8 +267,8 @@ class ModelSpec:
     assembly: str
     sizes_digest: str
     splits: dict[str, tuple[str, ...]]
-    metrics: dict[str, Any] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict, repr=False)
+    provenance: dict[str, Any] = field(default_factory=dict, repr=False)
     version: int = SPEC_VERSION
 
     def __post_init__(self) -> None:

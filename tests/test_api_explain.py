@@ -147,6 +147,20 @@ def test_a_cell_that_ends_with_an_explanation_shows_a_line(model, genome, fragme
     assert "2 windows: sequence (2, 4, 2000)" in shown("chrI:1-9", "chrM")
 
 
+def test_what_is_open_shows_a_line(model, genome, fragments):
+    for item, words in (
+        (model, "<Model yeast-atac of sacCer3: sequence, vplot of 2,000 bp to states (8), bin"),
+        (genome, f"<Fasta {genome.path}: 17 contigs, 12,157,105 bp>"),
+        (genome.sizes, f"<ChromSizes of {genome.path}: 17 contigs, 12,157,105 bp>"),
+        (fragments, f"<FragmentStore of {fragments.summary.path}: {fragments.total:,} fragments>"),
+    ):
+        assert repr(item).startswith(words)
+        assert "\n" not in repr(item)
+        assert len(repr(item)) < len(words) + 200
+    # Not all of its metrics.
+    assert len(repr(model.spec)) < 5_000
+
+
 def test_windows_are_centred_as_the_command_centres_them(model, genome, fragments, tmp_path):
     """On the summit of a narrowPeak, on the thick part of a BED9."""
     peaks = tmp_path / "sites.narrowPeak"

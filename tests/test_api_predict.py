@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -244,6 +246,22 @@ def test_leaving_the_loop_closes_what_was_opened(run, tmp_path, monkeypatch, rea
         loop()
     assert not list(tmp_path.iterdir())
     assert set(threading.enumerate()) == before
+
+
+def test_a_program_may_end_while_predictions_are_under_way(run):
+    """It does not wait for threads that wait for it."""
+    code = (
+        "import sys, chromputer_tracks as ct\n"
+        "model, fasta, fragments = sys.argv[1:]\n"
+        "many = [f'chr1:{at}-{at}' for at in range(1, 6000, 100)]\n"
+        "stream = ct.predict(model, fasta=fasta, fragments=fragments, regions=many, threads=1)\n"
+        "print(next(stream)[0])\n"
+    )
+    files = [str(run.inputs[name]) for name in ("model", "fasta", "fragments")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *files], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "chr1:0-50\n", "")
 
 
 def test_each_label_has_memory_of_its_own(run):

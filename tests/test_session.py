@@ -1,6 +1,8 @@
 import base64
 import importlib.metadata
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -156,3 +158,22 @@ def test_probabilities_against_float64() -> None:
     np.testing.assert_allclose(got[:, :3].sum(1), 1, atol=1e-6)
     one = probabilities(logits[0], spec.heads)
     np.testing.assert_array_equal(one, got[0])
+
+
+def test_the_logger_is_quiet_until_all_threads_have_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    severity = [2]
+    seen: list[int] = []
+
+    def opens(source: bytes, *_: object, **options: object) -> None:
+        time.sleep(0.02 * len(source))
+        seen.append(severity[0])
+
+    monkeypatch.setattr(module.ort, "InferenceSession", opens)
+    monkeypatch.setattr(
+        module.ort, "set_default_logger_severity", lambda value: severity.__setitem__(0, value)
+    )
+    with ThreadPoolExecutor(2) as pool:
+        for size in (1, 4):
+            pool.submit(module._create, b"x" * size, [], module.ort.SessionOptions())
+    assert seen == [4, 4]
+    assert severity == [2]

@@ -269,24 +269,19 @@ def _result(running: deque[Future[list[Prediction]]], stages: Stages) -> list[Pr
 def _prefetch(
     items: Iterator[tuple[list[_Tile], Arrays]],
 ) -> Generator[tuple[list[_Tile], Arrays], None, None]:
-    """Run ``items`` in a thread, a few ahead; its exception is raised here, in its turn."""
-    channel: Channel[tuple[list[_Tile], Arrays]] = Channel(_DEPTH)
+    """Run ``items`` in a thread, a few ahead; its exception is raised here, in its turn.
 
-    def work() -> None:
-        try:
-            for item in items:
-                if not channel.put(item):
-                    return
-        finally:
-            channel.finish()
-
-    with ThreadPoolExecutor(1, "chromputer-arrays") as pool:
-        done = pool.submit(work)
-        try:
-            yield from channel
-            done.result()
-        finally:
-            channel.close()
+    The thread never waits for its consumer: a program may end while this generator is under way
+    (a variable of its main module holds it), and Python then waits for all threads.
+    """
+    pool = ThreadPoolExecutor(1, "chromputer-arrays")
+    try:
+        ahead = deque(pool.submit(next, items, None) for _ in range(_DEPTH + 1))
+        while (item := ahead.popleft().result()) is not None:
+            ahead.append(pool.submit(next, items, None))
+            yield item
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def drain(

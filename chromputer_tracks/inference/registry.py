@@ -16,7 +16,7 @@ SPEC = "model.json"
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Model:
     """A checked model.
 
@@ -32,6 +32,16 @@ class Model:
     def name(self) -> str:
         """The model's name."""
         return self.spec.name
+
+    def __repr__(self) -> str:
+        """What it reads and predicts, in a line."""
+        spec = self.spec
+        read = ", ".join(item.name for item in spec.inputs)
+        heads = ", ".join(f"{head.name} ({len(head.labels)})" for head in spec.heads)
+        return (
+            f"<Model {spec.name} of {spec.assembly}: {read} of {spec.window:,} bp to {heads} "
+            f"every {spec.stride} bp; {self.path}>"
+        )
 
 
 def shipped_models() -> dict[str, Path]:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -112,14 +113,19 @@ def _cgroup_quota(root: Path) -> float | None:
     return None
 
 
+_LOGGER = Lock()
+"""Held while the severity of the process's one logger is changed."""
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep ONNX Runtime's provider loader from writing to stderr."""
-    ort.set_default_logger_severity(_FATAL_ONLY)
-    try:
-        yield
-    finally:
-        ort.set_default_logger_severity(2)
+    with _LOGGER:
+        ort.set_default_logger_severity(_FATAL_ONLY)
+        try:
+            yield
+        finally:
+            ort.set_default_logger_severity(2)
 
 
 def _create(

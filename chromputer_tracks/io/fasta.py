@@ -85,6 +85,9 @@ class Fasta:
             raise InputError(f"cannot open {self.path} with its index: {error}") from error
         self._process = os.getpid()
 
+    def __repr__(self) -> str:
+        return f"<Fasta {self.path}: {len(self.sizes)} contigs, {self.sizes.total:,} bp>"
+
     def __enter__(self) -> Self:
         return self
 

@@ -147,6 +147,9 @@ class FragmentStore:
             room.cleanup()
             raise
 
+    def __repr__(self) -> str:
+        return f"<FragmentStore of {self.summary.path}: {self.total:,} fragments>"
+
     def __enter__(self) -> Self:
         return self
 
