@@ -10,13 +10,17 @@ from pathlib import Path
 
 import pytest
 from explain_run import Notes
+from hub_spec_check import check_hub
 from hub_toy import ToyRuns, copied, edit, hub, make_runs
+from tiny_models import write_linear_model
 
-from chromputer_tracks.inference.registry import shipped_models
+from chromputer_tracks.inference.registry import read_spec, shipped_models
+from chromputer_tracks.inference.sample import SampleFiles
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
 from chromputer_tracks.tracks.hub_pages import render, track_page
 from chromputer_tracks.tracks.hub_plan import Plan
 from chromputer_tracks.tracks.hub_text import Names
+from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
 from chromputer_tracks.tracks.runs import ModelRuns, Run, Sample, read_runs
 
 VOID = {"meta", "link", "br"}
@@ -123,6 +127,26 @@ def test_calls_are_counted(runs, tmp_path):
     assert ["", "TF1", "factor 1", "0.5", f"{len(lines):,}", f"{bases:,}"] in rows(page, 6)
 
 
+def test_heads_may_have_labels_of_the_same_name(runs, tmp_path):
+    spec = read_spec(runs.model)
+    states, binary = spec.heads[:2]
+    spec = replace(spec, heads=(states, binary, replace(binary, name="more")))
+    write_linear_model(tmp_path / "m", spec)
+    files = SampleFiles(runs.fasta, runs.fragments)
+    predict_tracks(PredictOptions(tmp_path / "m", files, tmp_path / "run"), Notes())
+    _, folder = hub(runs, tmp_path / "hub", folders=(tmp_path / "run",))
+    page = Reader((folder / "calls.html").read_text())
+    counts = {row[1]: int(row[4]) for row in rows(page, 6) if not row[0]}
+    assert counts == {
+        f"{head}.{label}": len((tmp_path / f"run/{head}/{label}.bed").read_text().splitlines())
+        for head in ("factors", "more")
+        for label in ("TF1", "TF2")
+    }
+    assert counts["factors.TF1"] != counts["more.TF1"]
+    assert check_hub(tmp_path / "hub") == []
+    assert "shortLabel factors.TF1 calls\n" in (folder / "trackDb.txt").read_text()
+
+
 def test_what_was_explained_and_how(runs, tmp_path):
     _, folder = hub(runs, tmp_path / "hub", folders=(runs.first, runs.explained))
     text = (folder / "importance.html").read_text()
@@ -159,7 +183,7 @@ def test_the_inputs_by_the_names_of_their_files(runs, tmp_path):
 
 
 def shipped(kind: str, **changes: object) -> str:
-    """A page of the shipped model, with a run that predicted nothing."""
+    """A page of the shipped model, with a run that shows nothing."""
     spec = ModelSpec.from_json(
         (shipped_models()["yeast-atac"] / "model.json").read_text(), "model.json"
     )
@@ -167,10 +191,9 @@ def shipped(kind: str, **changes: object) -> str:
     record = {
         "started": "2026-01-02T03:04:05+00:00",
         "versions": {"chromputer-tracks": "9.9"},
-        "summary": {"states": [], "calls": []},
     }
     run = Run(Path("x"), "predict", record, spec, "", spec.sizes_digest, frozenset(), ())
-    plan = Plan(ModelRuns(spec, (Sample("s", run, ()),)), Names(), {"s": "s"}, "", False)
+    plan = Plan(ModelRuns(spec, (Sample("s", None, (run,)),)), Names(), {"s": "s"}, "", False)
     return track_page(kind, plan, "me@example.org")
 
 

@@ -131,7 +131,7 @@ def first_position(plans: Sequence[Plan], sizes: ChromSizes) -> Interval:
     beds += [
         run.file(f"{head.name}/{label.name}.bed")
         for plan in plans
-        for _, run, head, label in plan.labels("binary")
+        for _, run, head, _, label in plan.labels("binary")
     ]
     for path in beds:
         if path.stat().st_size:

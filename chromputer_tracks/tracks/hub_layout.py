@@ -131,7 +131,7 @@ def _state_probabilities(plan: Plan) -> Track | None:
 
 def _calls(plan: Plan) -> Track | None:
     members = []
-    for sample, run, head, label in plan.labels("binary"):
+    for sample, run, head, key, label in plan.labels("binary"):
         name = f"{head.name}/{label.name}.bed"
         path = run.file(name)
         if not path.stat().st_size:
@@ -139,14 +139,14 @@ def _calls(plan: Plan) -> Track | None:
         shown = plan.shown(sample)
         target = plan.target(sample, run, name.removesuffix(".bed") + ".calls.bb")
         track = Track(
-            plan.names.new(plan.model, "calls", label.name, shown),
-            short_label(label.name if shown else f"{label.name} calls", shown),
+            plan.names.new(plan.model, "calls", key, shown),
+            short_label(key if shown else f"{key} calls", shown),
             long_label(f"{label.title}: calls", shown),
             BIGBED9,
             FromBed(target, path, calls_autosql(label), overlap=False),
             settings=(color(label),),
         )
-        members.append(Member(track, (head.name, plan.key(head, label), sample.name)))
+        members.append(Member(track, (head.name, key, sample.name)))
     settings = (
         *DENSE,
         ("itemRgb", "on"),
@@ -162,14 +162,14 @@ def _calls(plan: Plan) -> Track | None:
 def _probabilities(plan: Plan) -> Track | None:
     binary = list(plan.labels("binary"))
     members = []
-    for sample, run, head, label in [*binary, *plan.labels("states")]:
+    for sample, run, head, key, label in [*binary, *plan.labels("states")]:
         shown = plan.shown(sample)
         states = head.kind == "states"
         what = f"{label.name} {label.title}" if states else label.title
         line = [] if states else [("yLineMark", f"{label.threshold:g}"), ("yLineOnOff", "on")]
         track = Track(
-            plan.names.new(plan.model, "prob", label.name, shown),
-            short_label(label.name, shown),
+            plan.names.new(plan.model, "prob", key, shown),
+            short_label(key, shown),
             long_label(f"{what}: probability", shown),
             BIGWIG,
             plan.file(sample, run, f"{'states' if states else head.name}/{label.name}.bw"),
@@ -177,7 +177,7 @@ def _probabilities(plan: Plan) -> Track | None:
             limits=_PROBABILITY,
             on=not (binary and states),
         )
-        members.append(Member(track, (head.name, plan.key(head, label), sample.name)))
+        members.append(Member(track, (head.name, key, sample.name)))
     # Without other labels these are the states again, one by one.
     settings = (*(FULL if binary else HIDE), *_SCALED, ("windowingFunction", "maximum"))
     return plan.composite(
@@ -188,17 +188,17 @@ def _probabilities(plan: Plan) -> Track | None:
 
 def _signals(plan: Plan) -> Track | None:
     members = []
-    for sample, run, head, label in plan.labels("continuous"):
+    for sample, run, head, key, label in plan.labels("continuous"):
         shown = plan.shown(sample)
         track = Track(
-            plan.names.new(plan.model, "signal", label.name, shown),
-            short_label(label.name, shown),
+            plan.names.new(plan.model, "signal", key, shown),
+            short_label(key, shown),
             long_label(f"{label.title}: predicted signal", shown),
             BIGWIG,
             plan.file(sample, run, f"{head.name}/{label.name}.bw"),
             settings=(color(label),),
         )
-        members.append(Member(track, (head.name, plan.key(head, label), sample.name)))
+        members.append(Member(track, (head.name, key, sample.name)))
     settings = (*FULL, *FREE, ("windowingFunction", "mean"))
     return plan.composite(
         "signals", ("Predicted signals", "Predicted signals"),

@@ -222,27 +222,29 @@ def _css(label: Label) -> str:
 
 def _predicted(plan: Plan) -> dict[str, Any]:
     """Rows of states and labels, with what each sample has of them."""
-    shares: dict[str, list[str]] = {}
-    calls: dict[str, list[tuple[str, str]]] = {}
-    for _, run in plan.predicted():
-        summary = run.record["summary"]
-        for row in summary["states"]:
-            shares.setdefault(row["name"], []).append(f"{row['share']:.1%}")
-        for row in summary["calls"]:
-            calls.setdefault(row["name"], []).append((f"{row['calls']:,}", f"{row['bases']:,}"))
+    found = [run.record["summary"] for _, run in plan.predicted()]
+    shares = [[f"{row['share']:.1%}" for row in item["states"]] for item in found]
+    calls = [
+        [(f"{row['calls']:,}", f"{row['bases']:,}") for row in item["calls"]] for item in found
+    ]
 
     def rows(kind: str) -> Iterator[dict[str, Any]]:
-        for head in plan.runs.spec.heads:
-            if head.kind == kind:
-                for label in head.labels:
-                    yield {
-                        "name": label.name,
-                        "title": label.title,
-                        "color": _css(label),
-                        "threshold": f"{label.threshold:.3g}",
-                        "shares": shares.get(label.name, []),
-                        "calls": calls.get(label.name, []),
-                    }
+        labels = [
+            (head, label)
+            for head in plan.runs.spec.heads
+            if head.kind == kind
+            for label in head.labels
+        ]
+        # A run counts in the order of the heads, which may have labels of the same name.
+        for place, (head, label) in enumerate(labels):
+            yield {
+                "name": plan.key(head, label),
+                "title": label.title,
+                "color": _css(label),
+                "threshold": f"{label.threshold:.3g}",
+                "shares": [of[place] for of in shares] if kind == "states" else [],
+                "calls": [of[place] for of in calls] if kind == "binary" else [],
+            }
 
     return {
         "states": list(rows("states")),

@@ -88,13 +88,13 @@ class Plan:
                 if name == wanted:
                     yield sample, run, name, head.labels[row - first]
 
-    def labels(self, kind: str) -> Iterator[tuple[Sample, Run, HeadSpec, Label]]:
-        """Predicted labels of the heads of a kind, each in all samples before the next."""
+    def labels(self, kind: str) -> Iterator[tuple[Sample, Run, HeadSpec, str, Label]]:
+        """Predicted labels of the heads of a kind, with their keys, each in all samples."""
         for head in self.runs.spec.heads:
             if head.kind == kind:
                 for label in head.labels:
                     for sample, run in self.predicted():
-                        yield sample, run, head, label
+                        yield sample, run, head, self.key(head, label), label
 
     def key(self, head: HeadSpec, label: Label) -> str:
         """A label's name, with its head's where another head has a label of that name."""
