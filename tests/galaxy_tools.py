@@ -132,6 +132,7 @@ def undefined(tool: Tool) -> list[str]:
     for header in re.findall(r"#for (.+) in ", code) + re.findall(r"#def \w+\((.*)\)", code):
         known |= set(re.findall(r"\$(\w+)", header))
     known |= set(re.findall(r"#def (\w+)", code))
+    known |= set(re.findall(r"#from \w+ import (\w+)", code))
     members = dict(inputs)
     # An element of a repeat has the repeat's parameters.
     for variable, repeat in re.findall(r"\$(\w+) in enumerate\(\$(\w+(?:\.\w+)?)\)", code):

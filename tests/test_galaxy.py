@@ -77,7 +77,7 @@ def test_every_variable_of_the_command_is_defined(tool: Tool):
         ("explain", "'$how.seed'", "'$how.sead'", ["$how.sead"]),
         ("explain", '<param name="labels"', '<param name="heads"', ["$labels"]),
         ("hub", "$sample.name", "$sample.nane", ["$sample.nane", "$sample.nane"]),
-        ("hub", "'$email'", "'$mail'", ["$mail"]),
+        ("hub", "quote(str($email))", "quote(str($mail))", ["$mail"]),
     ],
 )
 def test_undefined_variables_are_found(name: str, old: str, new: str, wrong: list[str]):
