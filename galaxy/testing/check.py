@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -39,6 +40,8 @@ def main() -> int:
     parser.add_argument("--programs", type=Path, required=True, help="bin with chromputer")
     parser.add_argument("--tool", action="append", help="only this tool (predict); may be repeated")
     options = parser.parse_args()
+    # The server ends with this process, also when that is told to end.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     programs = options.galaxy.absolute()
     tools = [
         path
