@@ -74,6 +74,7 @@ def test_gradient_times_input_shows_no_error(bench: Bench) -> None:
     )
     assert result.exit_code == 0, result.output
     assert "error" not in result.stderr
+    assert "\n1 site explained in" in result.stderr
 
 
 def test_the_strongest_are_announced(bench: Bench) -> None:

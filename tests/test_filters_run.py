@@ -287,7 +287,7 @@ def test_mistakes(bench: Bench) -> None:
     fails(
         bench,
         InputError,
-        r"each of its 1 sites lies within 300 bp of a region of .*exclude.bed",
+        r"each of its sites \(1\) lies within 300 bp of a region of .*exclude.bed",
         regions=sites,
         exclude=bench.bed("chr1 1100 1101", name="exclude.bed"),
     )

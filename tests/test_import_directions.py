@@ -13,7 +13,7 @@ NAME = PACKAGE.name
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "intervals", "spec", "__init__"},
+    {"errors", "intervals", "spec", "wording", "__init__"},
     {"io"},
     {"data"},
     {"evaluation", "simulation"},

@@ -317,6 +317,14 @@ def test_headlines_without_states_are_the_weakest_the_median_and_the_strongest_l
     assert found == ("A: AUPRC", "0.010", "−0.010", "a random ranking 0.020", False)
 
 
+def test_one_label_is_one_label():
+    one = replace(
+        spec(), heads=(HeadSpec("states", "states", STATES), HeadSpec("binary", "tf", TFS[:1]))
+    )
+    data = ReportData("t", "training", models=(ModelReport("m", MAJORITY, one),))
+    assert "2 chromatin states and 1 label<" in render_report(data)
+
+
 @pytest.mark.parametrize(
     ("contigs", "words"),
     [

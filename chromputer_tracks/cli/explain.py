@@ -28,6 +28,7 @@ from chromputer_tracks.cli.sample_flags import (
     sample_files,
 )
 from chromputer_tracks.errors import DependencyError
+from chromputer_tracks.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -212,6 +213,7 @@ def _summary(result: ExplainResult, console: Console) -> None:
     console.print(what)
     seconds, sites = result.record["seconds"], sum(label.sites for label in result.labels)
     console.print(
-        f"{sites:,} sites explained in {result.out} ({seconds:.0f} s, {sites / seconds:.1f} per s, "
-        f"peak {result.record['peak_mb']:.0f} MiB); how they were made is in run.json"
+        f"{counted(sites, 'site')} explained in {result.out} ({seconds:.0f} s, "
+        f"{sites / seconds:.1f} per s, peak {result.record['peak_mb']:.0f} MiB); how "
+        "they were made is in run.json"
     )

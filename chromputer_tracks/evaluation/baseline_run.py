@@ -28,6 +28,7 @@ from chromputer_tracks.evaluation.site_features import (
 from chromputer_tracks.evaluation.sites import Sites
 from chromputer_tracks.io.tss import TssTable
 from chromputer_tracks.spec import HeadSpec
+from chromputer_tracks.wording import counted
 
 MAJORITY, GENES, FOREST, MOTIF = (
     "majority class",
@@ -96,17 +97,17 @@ def run_baselines(
     run = _Run(train, [*validation, *places], len(validation), heads)
     # Its frequencies are calibrated; the best threshold for F1 would call every site.
     yield run.result(MAJORITY, majority(run.known, run.asked), calibrated=False)
-    learnt = f"{int(run.known.labelled.sum()):,}"
+    learnt = counted(int(run.known.labelled.sum()), "site")
     if tss is not None:
-        report(f"gene proximity: learning from {learnt} sites and {len(tss):,} genes")
+        report(f"gene proximity: learning from {learnt} and {counted(len(tss), 'gene')}")
         seen, new = run.features(lambda place: gene_features(place.sites, tss))
         yield run.result(GENES, gene_proximity(run.known, seen, run.asked, new, seed))
     if train[0].fragments:
-        report(f"random forest: learning from {learnt} sites")
+        report(f"random forest: learning from {learnt}")
         seen, new = run.features(_fragments)
         yield run.result(FOREST, random_forest(run.known, seen, run.asked, new, seed, jobs))
     if motifs:
-        report(f"motif scan: {len(motifs)} motif{'s' if len(motifs) > 1 else ''}")
+        report(f"motif scan: {counted(len(motifs), 'motif')}")
         seen, new = run.features(
             lambda place: motif_scans(place.sites, sequence, motifs, label_bin).T
         )

@@ -17,6 +17,7 @@ from chromputer_tracks.errors import FormatError, InputError, SpecError
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.spec import HeadKind, HeadSpec, Label
+from chromputer_tracks.wording import counted
 
 BLOCK = 20_000
 """bp of a bootstrap block: neighbouring sites share windows and peaks, so blocks are drawn."""
@@ -122,7 +123,7 @@ def _described(sites: Sites) -> str:
     if not len(sites):
         return "no sites"
     at = Interval(sites.contigs[sites.contig[0]], int(sites.centre[0]), int(sites.centre[0]) + 1)
-    return f"{len(sites):,} sites from {at} on"
+    return f"{counted(len(sites), 'site')} from {at} on"
 
 
 _ARRAYS = ("contig", "centre", "logits", "states", "binary", "continuous")

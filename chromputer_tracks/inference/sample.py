@@ -18,6 +18,7 @@ from chromputer_tracks.io.assays import is_bigwig, open_assay
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.fragments import FragmentOptions
+from chromputer_tracks.wording import counted
 
 
 class Report(Protocol):
@@ -183,7 +184,7 @@ def announce(
     model: Model, session: Session, sizes: ChromSizes, files: SampleFiles, report: Report
 ) -> None:
     """Tell what runs where, and what about the sample is unusual for the model."""
-    threads = f"{session.threads} thread{'s' if session.threads > 1 else ''}"
+    threads = counted(session.threads, "thread")
     report.note(f"model {model.name} on {session.provider} ({session.reason}), {threads}")
     if sizes.digest() != model.spec.sizes_digest:
         report.note(

@@ -24,6 +24,7 @@ from chromputer_tracks.io.text_table import (
     parse_int32,
     table_batches,
 )
+from chromputer_tracks.wording import counted
 
 Rgb = tuple[int, int, int]
 
@@ -187,8 +188,7 @@ def read_bed(
             else "BED has 3 to 9, narrowPeak 10"
         )
         raise FormatError(
-            f"{path} line {line.number} has {columns} tab-separated "
-            f"column{'s' if columns > 1 else ''}; {hint}"
+            f"{path} line {line.number} has {counted(columns, 'tab-separated column')}; {hint}"
         )
     types = _NARROW_PEAK if columns == 10 else dict(list(_BED.items())[:columns])
     try:

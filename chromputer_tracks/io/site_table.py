@@ -29,6 +29,7 @@ from chromputer_tracks.io.text_table import (
     parse_int32,
     table_batches,
 )
+from chromputer_tracks.wording import counted
 
 _STANDARD = {4: "name", 5: "score", 6: "strand"}
 """Names of columns without a header; a fifth of words is none of scores."""
@@ -314,7 +315,7 @@ def _line_error(where: str, line: Line, columns: int, sizes: ChromSizes) -> Inpu
     if len(fields) < 3:
         hint = "; columns must be separated by tabs" if len(fields[0].split()) > 2 else ""
         return FormatError(
-            f"{where} has {len(fields)} tab-separated column{'s' if len(fields) > 1 else ''}; a "
+            f"{where} has {counted(len(fields), 'tab-separated column')}; a "
             f"site needs 3: contig, start, end{hint}"
         )
     if len(fields) != columns:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from chromputer_tracks.errors import BoundsError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, check_contigs
 from chromputer_tracks.io.text_table import Line, numbered_lines, parse_int32
+from chromputer_tracks.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def _gene(path: Path, line: Line) -> tuple[str, int, int, bool]:
     where, fields = f"{path} line {line.number}", line.fields
     if len(fields) < 6:
         raise FormatError(
-            f"{where} has {len(fields)} tab-separated column{'s' if len(fields) > 1 else ''}; "
+            f"{where} has {counted(len(fields), 'tab-separated column')}; "
             f"start sites need 6: contig, start, end, name, score or class, strand"
         )
     start, end = (parse_int32(field) for field in fields[1:3])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chromputer_tracks.spec import HeadSpec, InputSpec, ModelSpec
+from chromputer_tracks.wording import counted
 
 _WHICH = {
     "bins": "",
@@ -119,8 +120,8 @@ def _provenance(provenance: dict[str, Any]) -> str:
     auxiliary = sum(name.startswith("auxiliary ") for name in files)
     if auxiliary:
         lines.append(
-            f"- learnt beside the labels and then forgotten: {auxiliary} auxiliary peak "
-            f"set{'s' if auxiliary != 1 else ''}, listed below"
+            f"- learnt beside the labels and then forgotten: "
+            f"{counted(auxiliary, 'auxiliary peak set')}, listed below"
         )
     table = [
         "",

@@ -31,6 +31,7 @@ from chromputer_tracks.model.network import Chromputer
 from chromputer_tracks.model.seeding import seed_motifs
 from chromputer_tracks.model.sources import Sample, Sources
 from chromputer_tracks.spec import HeadSpec
+from chromputer_tracks.wording import counted
 
 
 class Experiment:
@@ -85,7 +86,7 @@ class Experiment:
     def summary(self) -> str:
         """What will be trained, in a line."""
         parts = [
-            f"{number} {what}{'s' if number != 1 else ''}"
+            counted(number, what)
             for number, what in (
                 (self._states, "state"),
                 (len(self._binary), "binary label"),
@@ -98,9 +99,9 @@ class Experiment:
         of = f" of {len(samples)} samples" if len(samples) > 1 else ""
         contigs = len(self.config.splits.train)
         return (
-            f"training on {contigs} contig{'s' if contigs != 1 else ''}{of}: "
-            f"{int(self.training_sites.labelled.sum()):,} sites, "
-            f"{len(self._plan):,} segments an epoch; {', '.join(parts)}"
+            f"training on {counted(contigs, 'contig')}{of}: "
+            f"{counted(int(self.training_sites.labelled.sum()), 'site')}, "
+            f"{counted(len(self._plan), 'segment')} an epoch; {', '.join(parts)}"
         )
 
     def network(self) -> Chromputer:

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from chromputer_tracks.errors import ConfigError
 from chromputer_tracks.model.fit_config import FitConfig
+from chromputer_tracks.wording import counted
 
 Segment = TypeVar("Segment")
 
@@ -105,7 +106,7 @@ def describe_device(fit: FitConfig, accelerator: str) -> str:
         device = torch.cuda.get_device_name()
     else:
         threads = fit.threads or torch.get_num_threads()
-        device = f"the CPU, {threads} thread{'s' if threads > 1 else ''}"
+        device = f"the CPU, {counted(threads, 'thread')}"
     several = f", {fit.processes} processes" if fit.processes > 1 else ""
     return f"training on {device}{several}, precision {fit.precision}"
 

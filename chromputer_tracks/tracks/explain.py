@@ -61,6 +61,7 @@ from chromputer_tracks.tracks.explain_sites import (
     region_sites,
 )
 from chromputer_tracks.tracks.explain_tally import COMPLETE, LabelSummary
+from chromputer_tracks.wording import counted
 
 IMAGES = "images"
 
@@ -212,9 +213,9 @@ def _calls(
 def _sites_note(name: str, sites: list[Site], found: Candidates, options: ExplainOptions) -> str:
     what = "call" if options.regions is None else "site" if options.step is None else "window"
     if len(sites) == len(found.sites):
-        return f"{name}: {len(sites):,} {what}{'s' * (len(sites) != 1)}"
+        return f"{name}: {counted(len(sites), what)}"
     how = "the strongest" if found.strength.any() else "drawn at random, as they have no score"
-    return f"{name}: {len(sites):,} of {len(found.sites):,} {what}s, {how}"
+    return f"{name}: {len(sites):,} of {counted(len(found.sites), what)}, {how}"
 
 
 def _explain(
@@ -249,15 +250,15 @@ def _explain(
     complete = result.summary.completeness
     if complete is not None and complete.above:
         report.note(
-            f"warning: {name}: at {complete.above:,} of {len(sites):,} sites the contributions do "
-            f"not add up to the difference in logit within {COMPLETE:g} (worst "
-            f"{complete.maximum:.2g}); see {COMPLETENESS_KEY} in {RUN_JSON}"
+            f"warning: {name}: at {complete.above:,} of {counted(len(sites), 'site')} the "
+            "contributions do not add up to the difference in logit within "
+            f"{COMPLETE:g} (worst {complete.maximum:.2g}); see {COMPLETENESS_KEY} in {RUN_JSON}"
         )
     if not result.views:
         return result
     from chromputer_tracks.analysis.figures.site import write_pictures
 
-    report.note(f"{name}: drawing {len(result.views)} sites")
+    report.note(f"{name}: drawing {counted(len(result.views), 'site')}")
     with output_errors(options.out / name / IMAGES):
         (folder / IMAGES).mkdir()
         made = write_pictures(result.views, explainer.spec, label, folder / IMAGES)

@@ -18,6 +18,7 @@ from chromputer_tracks.analysis.report.page import write_report
 from chromputer_tracks.evaluation.scores import Estimate, Scores
 from chromputer_tracks.evaluation.scores_json import to_json
 from chromputer_tracks.io.atomic import atomic_path
+from chromputer_tracks.wording import counted
 
 _COLUMNS = 6
 """Labels in one table of the terminal, which is 80 columns wide."""
@@ -233,7 +234,7 @@ def _report(found: Ablation, title: str, config: str, provenance: dict[str, Any]
     # The full model is the one that the page is about.
     networks.sort(key=lambda row: row.name != found.full)
     ceilings = [row for row in found.rows if row.role == "ceiling" and row.scores.states]
-    seeds = f"{len(found.seeds)} seed{'s' if len(found.seeds) > 1 else ''}"
+    seeds = counted(len(found.seeds), "seed")
     return ReportData(
         title=title,
         kind="ablation",

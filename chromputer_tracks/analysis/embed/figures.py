@@ -23,6 +23,7 @@ from chromputer_tracks.analysis.figures.vplots import draw_vplot, set_scale
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.analysis.vplots.scale import VplotScale
 from chromputer_tracks.spec import Label
+from chromputer_tracks.wording import counted
 
 VALUES_MAP = "viridis"
 """Colour map of numbers."""
@@ -85,7 +86,7 @@ def draw_map(item: SiteMap, png: Path, svg: Path) -> None:
         for spine in axes.spines.values():
             spine.set(visible=True, linewidth=0.6)
         title = _short(coloring.title, 40)
-        axes.set_title(f"{item.spec.name}: {len(item):,} sites by {title}")
+        axes.set_title(f"{item.spec.name}: {counted(len(item), 'site')} by {title}")
         axes.set_xlabel(_axis_note(item), fontsize=8, loc="left")
         colors, order = _point_colors(item)
         axes.scatter(
@@ -106,7 +107,7 @@ def draw_map(item: SiteMap, png: Path, svg: Path) -> None:
                 ScalarMappable(norm, colormaps[VALUES_MAP]), cax=figure.add_axes(place), label=title
             )
             bar.outline.set_visible(False)
-        _save(figure, png, svg, f"Map of {len(item):,} sites by {coloring.title}")
+        _save(figure, png, svg, f"Map of {counted(len(item), 'site')} by {coloring.title}")
 
 
 def _axis_note(item: SiteMap) -> str:
@@ -206,7 +207,7 @@ def draw_clusters(item: SiteMap, png: Path, svg: Path) -> None:
             if states:
                 _states_cell(cell(row, len(sets) + 1), summary, states, first=first)
             _labels_cell(cell(row, len(widths) - 1), item, summary, first=first, last=last)
-        _save(figure, png, svg, f"{rows} clusters of {len(item):,} sites")
+        _save(figure, png, svg, f"{counted(rows, 'cluster')} of {counted(len(item), 'site')}")
 
 
 def _name_cell(axes: Axes, summary: ClusterSummary, code: int) -> None:
@@ -214,8 +215,9 @@ def _name_cell(axes: Axes, summary: ClusterSummary, code: int) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.add_patch(Rectangle((0.05, 0.2), 0.08, 0.6, color=css(category_color(code)), lw=0))
     axes.text(0.18, 0.68, summary.name, fontsize=13, fontweight="bold", va="center")
-    many = f"{summary.sites:,} site{'s' if summary.sites != 1 else ''}"
-    about = f"{many}\n{summary.share:.1%}\nstability {summary.stability:.2f}"
+    about = (
+        f"{counted(summary.sites, 'site')}\n{summary.share:.1%}\nstability {summary.stability:.2f}"
+    )
     axes.text(0.18, 0.3, about, fontsize=8, color=MUTED, va="center")
 
 

@@ -28,6 +28,7 @@ from chromputer_tracks.analysis.figures.style import css
 from chromputer_tracks.analysis.figures.vplots import color_bar, set_scale, vplot_panel
 from chromputer_tracks.analysis.pages import Page
 from chromputer_tracks.analysis.vplots.scale import VplotScale
+from chromputer_tracks.wording import counted
 
 UCSC_ASSEMBLIES = frozenset(
     """
@@ -161,7 +162,8 @@ def _cards(item: SiteMap, scales: list[VplotScale]) -> list[Card]:
                 one,
                 scale,
                 one.title,
-                f"Mean V-plot of {summary.sites:,} sites of cluster {summary.name}, {one.title}",
+                f"Mean V-plot of {counted(summary.sites, 'site')} of cluster {summary.name}, "
+                f"{one.title}",
             )
             for one, scale in zip(item.vplots, scales, strict=True)
         )

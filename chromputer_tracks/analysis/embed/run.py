@@ -58,6 +58,7 @@ from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.site_table import SiteTable, read_site_table
 from chromputer_tracks.spec import Label, ModelSpec
+from chromputer_tracks.wording import counted
 
 KIND = "embed"
 """What ``run.json`` says of the command."""
@@ -270,11 +271,11 @@ def _map(
         clustering = find_clusters(components.scores, options.clusters, options.seed)
     shares = components.explained
     report.note(
-        f"{len(shares)} principal components hold {shares.sum():.0%} of the variance; "
-        f"{clustering.k} cluster{'s' if clustering.k > 1 else ''}"
+        f"{counted(len(shares), 'principal component')} with {shares.sum():.0%} of the variance; "
+        f"{counted(clustering.k, 'cluster')}"
     )
     if options.method != "pca" and len(sites) < LEAST_SITES:
-        report.note(f"note: {len(sites)} sites are too few for {options.method}; map by pca")
+        report.note(f"note: too few sites for {options.method} ({len(sites)}); map by pca")
     with stages.phase("laying out"):
         layout = lay_out(components, options.method, options.seed)
     with stages.phase("V-plots"):
@@ -305,8 +306,9 @@ def _site_note(elements: Elements, taken: int, options: EmbedOptions, strands: S
     found = len(elements.sites)
     how = {"forward": "", "site": ", each on its strand", "both": ", mean over both strands"}
     drawn = f", {taken:,} of them at random (--max-sites, --seed)" if taken < found else ""
-    many = f"{found:,} site{'s' if found != 1 else ''}"
-    return f"{many}: {elements.rule}{drawn}{how[strands]}; map by {options.method}"
+    return (
+        f"{counted(found, 'site')}: {elements.rule}{drawn}{how[strands]}; map by {options.method}"
+    )
 
 
 def cluster_vplots(

@@ -20,6 +20,7 @@ from chromputer_tracks.analysis.figures.style import (
     to_svg,
 )
 from chromputer_tracks.evaluation.scores import Estimate
+from chromputer_tracks.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def label_counts(names: Sequence[str], counts: Mapping[str, Sequence[int]]) -> s
             loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=len(counts), frameon=False,
             handletextpad=0.2, columnspacing=1.4, borderpad=0.2,
         )  # fmt: skip
-        return to_svg(figure, f"Sites of {len(names)} labels in {', '.join(counts)}")
+        return to_svg(figure, f"Sites of {counted(len(names), 'label')} in {', '.join(counts)}")
 
 
 def class_shares(

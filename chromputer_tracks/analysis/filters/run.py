@@ -238,7 +238,7 @@ def _given(
     kept = unmasked(sorted(windows), mask)
     if not kept:
         raise InputError(
-            f"{options.regions}: each of its {len(sites):,} sites lies within {spec.window:,} bp "
+            f"{options.regions}: each of its sites ({len(sites):,}) lies within {spec.window:,} bp "
             f"of a region of {options.exclude}: name another file, or leave out --exclude"
         )
     return kept

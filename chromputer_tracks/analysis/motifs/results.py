@@ -12,6 +12,7 @@ from chromputer_tracks.analysis.motifs.discovery import FEWEST_SEQLETS, Discover
 from chromputer_tracks.analysis.motifs.hits import Hits, Windows, core_starts, judge
 from chromputer_tracks.analysis.motifs.match import MotifMatch
 from chromputer_tracks.analysis.motifs.patterns import Pattern
+from chromputer_tracks.wording import counted
 
 TOP_SCORE = 1000
 MEDIAN_SCORE = 500
@@ -102,8 +103,8 @@ def outcome(result: LabelResult) -> str:
     seqlets = f"{result.positive.found:,} positive and {result.negative.found:,} negative seqlets"
     if result.patterns:
         hits = sum(len(item.hits) for item in result.patterns)
-        number = len(result.patterns)
-        return f"{number} pattern{'s' * (number > 1)} of {seqlets}, {hits:,} hits"
+        patterns = counted(len(result.patterns), "pattern")
+        return f"{patterns} of {seqlets}, {counted(hits, 'hit')}"
     if not (result.positive.used or result.negative.used):
         return (
             f"no pattern: {seqlets}, but patterns are only sought in more than {FEWEST_SEQLETS}; "

@@ -50,6 +50,7 @@ from chromputer_tracks.io.contributions import (
     read_contributions,
 )
 from chromputer_tracks.io.staging import Staging
+from chromputer_tracks.wording import counted
 
 KIND = "motifs"
 """What ``run.json`` says wrote the folder."""
@@ -156,7 +157,9 @@ def _label_motifs(
         windows = Windows(
             explained.chrom, explained.start, explained.sequences(), explained.hypothetical()
         )
-    report.note(f"{label}: {len(explained):,} sites; TF-MoDISco in their {options.window:,} bp")
+    report.note(
+        f"{label}: {counted(len(explained), 'site')}; TF-MoDISco in their {options.window:,} bp"
+    )
     with stages.phase("finding patterns"):
         discovery = discover(
             label,

@@ -249,3 +249,15 @@ def label_cell(name: str, title: str, color: RGB) -> Cell:
     if title.startswith(f"{name} (") and title.endswith(")"):
         more = title[len(name) + 2 : -1]
     return Cell(name, more, css(color))
+
+
+def plain(value: object) -> str:
+    """A value of a record or a table: numbers with separators, or to four digits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def words(key: object) -> str:
+    """The name of a value of a record, without its underscores."""
+    return str(key).replace("_", " ")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from chromputer_tracks.analysis.figures import (
     accuracy_matrix,
@@ -32,14 +31,18 @@ from chromputer_tracks.analysis.report.blocks import (
     TextBlock,
     interval,
     label_cell,
+    plain,
     signed,
+    words,
 )
 from chromputer_tracks.analysis.report.data import DatasetReport, ReportData
 from chromputer_tracks.analysis.report.heads import continuous, label_of, labels, states
+from chromputer_tracks.analysis.report.provenance import provenance
 from chromputer_tracks.analysis.report.summary import comparison, paragraphs, summary
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.analysis.vplots.scale import VplotScale
 from chromputer_tracks.evaluation.paired import Difference
+from chromputer_tracks.wording import counted
 
 _FIGURES = {
     "accuracy": "accuracy of the states",
@@ -47,8 +50,6 @@ _FIGURES = {
     "auprc": "AUPRC",
     "mean_auprc": "mean AUPRC of the labels",
 }
-_FOLD = 12
-"""Rows from which on a table of provenance is folded."""
 
 
 def sections(data: ReportData) -> tuple[Section, ...]:
@@ -67,7 +68,7 @@ def sections(data: ReportData) -> tuple[Section, ...]:
         Section("dataset", "Data set", _dataset(data)),
         Section("notes", "Notes", tuple(TextBlock(part) for part in paragraphs(data.notes))),
         Section("configuration", "Configuration", _config(data)),
-        Section("provenance", "Provenance", tuple(_provenance(data.provenance))),
+        Section("provenance", "Provenance", tuple(provenance(data.provenance))),
     )
     return tuple(section for section in every if section.blocks)
 
@@ -144,11 +145,11 @@ def _vplot_panels(item: VplotSet, scale: VplotScale, *, both: bool) -> Iterator[
     for pair in item.pairs:
         what = f"Aggregate V-plot of {pair.label.name}, {pair.label.title}: "
         title = f"true ({pair.sites:,})" if both else f"{pair.label.name} ({pair.sites:,})"
-        text = f"{what}{pair.sites:,} sites"
+        text = f"{what}{counted(pair.sites, 'site')}"
         yield vplot_panel(pair.observed, item, scale, title, text)
         if both and pair.predicted is not None:
             title = f"predicted ({pair.predicted_sites:,})"
-            text = f"{what}{pair.predicted_sites:,} sites predicted to be it"
+            text = f"{what}{counted(pair.predicted_sites, 'site')} predicted to be it"
             yield vplot_panel(pair.predicted, item, scale, title, text)
 
 
@@ -187,7 +188,7 @@ def _training(data: ReportData) -> tuple[Block, ...]:
 
     def series(names: Sequence[str]) -> dict[str, tuple[list[float], list[float]]]:
         return {
-            _words(name.removeprefix("validation_")).replace("macro f1", "macro-F1"): (
+            words(name.removeprefix("validation_")).replace("macro f1", "macro-F1"): (
                 epochs,
                 [row.get(name, math.nan) for row in rows],
             )
@@ -209,7 +210,7 @@ def _training(data: ReportData) -> tuple[Block, ...]:
     if data.models:
         for name in others:
             short = name.removeprefix("validation_")
-            colors[_words(short)] = label_of(data.models[0], short).color
+            colors[words(short)] = label_of(data.models[0], short).color
     panels = [
         ("Loss", losses, {}),
         ("Validation: score and states", series(general), {}),
@@ -259,7 +260,7 @@ def _dataset(data: ReportData) -> tuple[Block, ...]:
                     Column(title, numeric=right)
                     for title, right in zip(table.header, numeric, strict=True)
                 ),
-                tuple(tuple(Cell(_plain(cell)) for cell in row) for row in table.rows),
+                tuple(tuple(Cell(plain(cell)) for cell in row) for row in table.rows),
             )
         )
     return tuple(blocks)
@@ -352,48 +353,3 @@ def _counts_table(dataset: DatasetReport, joined: Sequence[Sequence[int]]) -> Ta
 def _config(data: ReportData) -> tuple[Block, ...]:
     text = data.config.strip()
     return (CodeBlock(text, "Configuration, TOML"),) if text else ()
-
-
-def _provenance(record: Mapping[str, Any]) -> Iterator[Block]:
-    """A table of plain values, then a table for each mapping in it."""
-    plain = {key: value for key, value in record.items() if not isinstance(value, Mapping)}
-    if plain:
-        yield TableBlock(
-            "What made this result.",
-            (Column("", numeric=False), Column("", numeric=False)),
-            tuple((Cell(_words(key)), _value(value)) for key, value in plain.items()),
-        )
-    for key, value in record.items():
-        if not isinstance(value, Mapping) or not value:
-            continue
-        inner = [item for item in value.values() if isinstance(item, Mapping)]
-        fields = list(dict.fromkeys(name for item in inner for name in item))
-        if len(inner) == len(value):
-            rows = tuple(
-                (Cell(str(name)), *(_value(item.get(one, MISSING)) for one in fields))
-                for name, item in value.items()
-            )
-            columns = tuple(Column(_words(name), numeric=False) for name in ("", *fields))
-        else:
-            rows = tuple((Cell(str(name)), _value(item)) for name, item in value.items())
-            columns = (Column("", numeric=False), Column("", numeric=False))
-        yield TableBlock(_words(key).capitalize() + ".", columns, rows, folded=len(rows) > _FOLD)
-
-
-def _value(value: object) -> Cell:
-    if isinstance(value, Mapping):
-        return Cell(", ".join(f"{_words(k)} {_plain(v)}" for k, v in value.items()))
-    if isinstance(value, list | tuple):
-        return Cell(", ".join(_plain(item) for item in value))
-    text = _plain(value)
-    return Cell(text, code=len(text) >= 32 and " " not in text or text.startswith("chromputer "))
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-
-
-def _words(key: object) -> str:
-    return str(key).replace("_", " ")

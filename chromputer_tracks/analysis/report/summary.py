@@ -29,6 +29,7 @@ from chromputer_tracks.analysis.report.blocks import (
 from chromputer_tracks.analysis.report.data import ModelReport, ReportData
 from chromputer_tracks.evaluation.scores import BinaryScores, Estimate, Scores
 from chromputer_tracks.spec import InputSpec, ModelSpec
+from chromputer_tracks.wording import counted
 
 _NAN = float("nan")
 Get = Callable[[Scores], Estimate | None]
@@ -205,8 +206,8 @@ def _dataset_facts(data: ReportData) -> Iterator[Fact]:
     for (_, split), sites in zip(data.dataset.contigs, data.dataset.sites, strict=True):
         splits.setdefault(split, []).append(sites)
     for split, counts in splits.items():
-        contigs = f"{len(counts)} contig{'s' if len(counts) > 1 else ''}"
-        yield Fact(split.capitalize(), f"{sum(counts):,} sites on {contigs}")
+        many, contigs = counted(sum(counts), "site"), counted(len(counts), "contig")
+        yield Fact(split.capitalize(), f"{many} on {contigs}")
     if data.dataset.states:
         yield Fact("States", str(len(data.dataset.states)))
     if data.dataset.labels:
@@ -227,8 +228,8 @@ def describe_input(item: InputSpec) -> str:
 
 
 def _heads(spec: ModelSpec) -> list[str]:
-    words = {"states": "chromatin states", "binary": "labels", "continuous": "signals"}
-    return [f"{len(head.labels)} {words[head.kind]}" for head in spec.heads]
+    words = {"states": "chromatin state", "binary": "label", "continuous": "signal"}
+    return [counted(len(head.labels), words[head.kind]) for head in spec.heads]
 
 
 def _joined(parts: list[str]) -> str:
@@ -248,7 +249,7 @@ def comparison(data: ReportData) -> tuple[Block, ...]:
     figures: list[tuple[str, Get]] = [
         ("Accuracy of the states", accuracy),
         ("Macro-F1 of the states", macro_f1),
-        (f"Mean AUPRC of {len(names)} labels", mean_auprc(names)),
+        (f"Mean AUPRC of {counted(len(names), 'label')}", mean_auprc(names)),
     ]
     figures += [
         (f"Correlation of {label.name}", pearson_of(label.name))

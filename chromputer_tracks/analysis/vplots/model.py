@@ -43,6 +43,7 @@ from chromputer_tracks.inference.session import open_session
 from chromputer_tracks.intervals import ChromSizes, parse_region
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.spec import HeadSpec
+from chromputer_tracks.wording import counted
 
 
 def state_table(
@@ -170,9 +171,9 @@ def _enough(options: VplotOptions, sites: VplotSites, report: Report) -> VplotSi
     if not (count >= max(1, options.min_sites)).any():
         where = options.states or f"the predictions of {options.model}"
         raise InputError(
-            f"no state of {where} has {options.min_sites} sites or more"
+            f"no state of {where} has {counted(options.min_sites, 'site')} or more"
             + (f": {listed}; lower --min-sites" if listed else "")
         )
     if listed:
-        report.note(f"left out, with fewer than {options.min_sites} sites: {listed}")
+        report.note(f"left out, with fewer than {counted(options.min_sites, 'site')}: {listed}")
     return sites.take((sites.code != UNKNOWN) & ~few[sites.code])

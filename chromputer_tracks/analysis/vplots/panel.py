@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from chromputer_tracks.analysis.figures.style import INK, MUTED, css
 from chromputer_tracks.analysis.vplots.scale import NUCLEOSOME, VplotScale, minus, rounded_down
 from chromputer_tracks.analysis.vplots.table import Float64, VplotAxes, VplotImage, VplotRow
+from chromputer_tracks.wording import counted
 
 _STEPS = (10, 20, 50, 100, 200, 500, 1000)
 _MOST_TICKS = 6
@@ -128,7 +129,7 @@ class Panel:
         )
         if not self.axes.contig:
             plot.annotate(
-                f"{row.sites:,} site{'s' if row.sites != 1 else ''}",
+                counted(row.sites, "site"),
                 xy=(1, y / tall), xycoords=(name, self.figure.transFigure), xytext=(6, 0),
                 textcoords="offset points", va="baseline", fontsize=size - 1, color=MUTED,
                 annotation_clip=False,

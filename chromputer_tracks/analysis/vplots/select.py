@@ -14,6 +14,7 @@ from chromputer_tracks.inference.sample import Report
 from chromputer_tracks.intervals import ChromSizes, parse_region
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.tss import read_tss
+from chromputer_tracks.wording import counted
 
 
 def excluded_positions(options: VplotOptions, sizes: ChromSizes) -> Mask:
@@ -59,7 +60,9 @@ def kept_sites(
     left_out = "; ".join(f"{count:,} {why}" for why, count in reasons.items() if count)
     if not len(kept):
         raise InputError(f"{what}: no site is left of {len(sites):,} ({left_out})")
-    report.note(f"{len(kept):,} sites of {what}" + (f" (not: {left_out})" if left_out else ""))
+    report.note(
+        f"{counted(len(kept), 'site')} of {what}" + (f" (not: {left_out})" if left_out else "")
+    )
     return kept
 
 
