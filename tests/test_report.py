@@ -1,6 +1,7 @@
 """The report: a page that stands alone, says what the data say, and lets no markup through."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 
