@@ -15,23 +15,40 @@ ROADMAP = (
     *("1_TssA", "2_TssAFlnk", "3_TxFlnk", "4_Tx", "5_TxWk", "6_EnhG", "7_Enh", "8_ZNF/Rpts"),
     *("9_Het", "10_TssBiv", "11_BivFlnk", "12_EnhBiv", "13_ReprPC", "14_ReprPCWk", "15_Quies"),
 )
-MNEMONICS = "E116_15_coreMarks_hg38lift_mnemonics.bed.gz"
+MNEMONICS = "_15_coreMarks_hg38lift_mnemonics.bed.gz"
+GTF = "gencode.v44.basic.annotation.gtf.gz"
 
 
-def write_mnemonics(folder: Path) -> None:
-    """Roadmap's segments of all contigs but chrM: its 15 states in turn, 1 kb each."""
+def write_sources(folder: Path) -> None:
+    """What the page's commands read: two cell lines' segments, and genes.
+
+    The segments of all contigs but chrM are Roadmap's 15 states in turn, 1 kb each; K562's are one
+    state on.
+    """
+    for shift, epigenome in enumerate(("E116", "E123")):
+        _gzip(
+            folder / f"{epigenome}{MNEMONICS}",
+            (
+                (contig, start, start + 1000, ROADMAP[(start // 1000 + at) % len(ROADMAP)])
+                for at, contig in enumerate(CONTIGS[:-1], shift)
+                for start in range(0, LENGTH, 1000)
+            ),
+        )
+    kinds = ("protein_coding", "lncRNA")
+    names = [f'gene_id "ENSG{at}.1"; gene_type "{kind}";' for at, kind in enumerate(kinds)]
     _gzip(
-        folder / MNEMONICS,
+        folder / GTF,
         (
-            (contig, start, start + 1000, ROADMAP[(start // 1000 + number) % len(ROADMAP)])
-            for number, contig in enumerate(CONTIGS[:-1])
-            for start in range(0, LENGTH, 1000)
+            (contig, "HAVANA", part, 9001 + 100 * at, 12_000, ".", "+-"[at], ".", name)
+            for contig in CONTIGS
+            for at, name in enumerate(names)
+            for part in ("gene", "exon")
         ),
     )
 
 
 def write_downloads(folder: Path) -> None:
-    """Genome, fragments, peaks, blacklist and genes; the states of K562 are those of GM12878."""
+    """Genome, fragments, peaks and blacklist."""
     rng = np.random.default_rng(1)
     genome = folder / "hg38.fa"
     genome.write_text(
@@ -57,10 +74,6 @@ def write_downloads(folder: Path) -> None:
     _gzip(folder / "gm12878.h3k27ac.narrowPeak.gz", broad)
     _gzip(folder / "accessible.narrowPeak.gz", _peaks(rng, 20))
     _gzip(folder / "blacklist.bed.gz", [("chr1", 0, 2000, "High Signal Region")])
-    genes = [(contig, 9000, 12_000, "gene", 0, "+") for contig in CONTIGS]
-    _gzip(folder / "genes.bed.gz", genes)
-    states = (folder / "gm12878.states8.bed").read_bytes()
-    (folder / "k562.states8.bed").write_bytes(states)
 
 
 def _peaks(rng: np.random.Generator, number: int) -> list[tuple[str | int | float, ...]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from pathlib import Path
 
 import pytest
 from docs_pages import DOCS, blocks, run_page
-from human_files import LENGTH, ROADMAP, write_downloads, write_mnemonics
+from human_files import CONTIGS, LENGTH, ROADMAP, write_downloads, write_sources
 from typer.testing import CliRunner
 
 from chromputer_tracks.cli.main import app
@@ -15,8 +16,10 @@ from chromputer_tracks.data.label_files import read_states
 from chromputer_tracks.errors import ConfigError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.state_table import read_state_table
+from chromputer_tracks.io.tss import read_tss
 from chromputer_tracks.model.config_file import load_config
 
+LINES = ("gm12878", "k562")
 PAGE = (DOCS / "human.md").read_text(encoding="utf-8")
 
 
@@ -24,7 +27,7 @@ PAGE = (DOCS / "human.md").read_text(encoding="utf-8")
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The page's own files, after its examples have run, and its configuration."""
     monkeypatch.chdir(tmp_path)
-    write_mnemonics(tmp_path)
+    write_sources(tmp_path)
     assert list(run_page("human.md", PAGE, tmp_path)) == []
     (text,) = (block.text for block in blocks(PAGE) if block.kind == "toml")
     (tmp_path / "config.toml").write_text(text)
@@ -43,6 +46,22 @@ def test_states_can_be_read(folder: Path, states: str, count: int) -> None:
     else:
         assert names[:5] == ["Tss", "TssFlnk", "TssFlnk", "Tx", "Tx"]
         assert set(names) == {label.name for label in labels}
+
+
+def test_the_lines_states_are_their_own(folder: Path) -> None:
+    first = [(folder / f"{line}.states8.bed").read_text().splitlines()[:2] for line in LINES]
+    assert first == [
+        ["chr1\t0\t1000\tTss", "chr1\t1000\t2000\tTssFlnk"],
+        ["chr1\t0\t1000\tTssFlnk", "chr1\t1000\t2000\tTssFlnk"],
+    ]
+
+
+def test_start_sites_are_those_of_genes_with_a_protein(folder: Path) -> None:
+    table = read_tss(folder / "genes.bed.gz")
+    assert len(table) == len(CONTIGS)
+    assert table.on("chr1", forward=True).tolist() == [9000]
+    with gzip.open(folder / "genes.bed.gz", "rt") as file:
+        assert file.readline() == "chr1\t9000\t12000\tENSG0.1\t0\t+\n"
 
 
 def test_the_configuration_is_right_and_every_file_is_read(folder: Path) -> None:
