@@ -13,6 +13,7 @@ from chromputer_tracks.inference.provenance import versions
 from chromputer_tracks.inference.registry import Model
 from chromputer_tracks.inference.sample import Sample, assay_record
 from chromputer_tracks.inference.session import Session
+from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.spec import ModelSpec
 
@@ -31,6 +32,7 @@ def run_record(
     sizes: ChromSizes,
     sample: Sample,
     checksums: Mapping[str, Any],
+    stages: Stages,
 ) -> dict[str, Any]:
     """The part of a run's record that all commands share.
 
@@ -43,6 +45,7 @@ def run_record(
         sizes: the genome's contigs.
         sample: the open sample.
         checksums: path, size and SHA-256 of the files by role, of :data:`GRAPHS` among them.
+        stages: times and memory.
     """
     graph = dict(checksums["model"])
     if "explain" in checksums:
@@ -68,6 +71,8 @@ def run_record(
             "same_as_model": sizes.digest() == model.spec.sizes_digest,
         },
         "assays": {name: assay_record(source) for name, source in sample.assays.items()},
+        "peak_mb": round(stages.peak_mb(), 1),
+        "stages": stages.report(),
     }
 
 

@@ -137,6 +137,22 @@ def assay_files(model: Model, files: SampleFiles) -> dict[str, Path]:
     return {name: given[name] for name in needed}
 
 
+def input_roles(model: Model, files: SampleFiles, **others: Path | None) -> dict[str, Path]:
+    """The files that a result depends on, by what they are.
+
+    Args:
+        model: what reads them.
+        files: of the sample.
+        **others: further files by role; None: not given.
+
+    Raises:
+        InputError: see :func:`assay_files`.
+    """
+    found = {"model": model.path, "fasta": files.fasta}
+    found |= {role: path for role, path in others.items() if path is not None}
+    return found | {f"assay {name}": path for name, path in assay_files(model, files).items()}
+
+
 def _open(
     stack: ExitStack,
     path: Path,

@@ -32,6 +32,7 @@ from chromputer_tracks.inference.sample import (
     Sample,
     announce,
     assay_files,
+    input_roles,
     open_sample,
 )
 from chromputer_tracks.inference.session import open_session
@@ -41,7 +42,7 @@ from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.contributions_writer import Site
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.staging import Staging
-from chromputer_tracks.spec import ModelSpec
+from chromputer_tracks.spec import EXPLAIN, ModelSpec
 from chromputer_tracks.tracks.explain_label import LabelResult, explain_label
 from chromputer_tracks.tracks.explain_layout import importance_tracks
 from chromputer_tracks.tracks.explain_record import (
@@ -51,7 +52,6 @@ from chromputer_tracks.tracks.explain_record import (
     ExplainOptions,
     explain_record,
     label_record,
-    roles,
 )
 from chromputer_tracks.tracks.explain_sites import (
     Candidates,
@@ -109,7 +109,7 @@ def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
             given = None
             if options.regions is not None:
                 given = region_sites(options.regions, sizes, within, options.step)
-            files = assay_files(model, options.sample)
+            assay_files(model, options.sample)
             earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
             explainer = open_explainer(
                 model,
@@ -120,7 +120,9 @@ def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
                 threads=options.threads,
             )
         announce(model, explainer.session, sizes, options.sample, report)
-        checksums = stack.enter_context(Checksums(roles(options, model, files)))
+        graph = model.path.with_name(EXPLAIN)
+        roles = input_roles(model, options.sample, explain=graph, regions=options.regions)
+        checksums = stack.enter_context(Checksums(roles))
         sample = open_sample(stack, model, fasta, options.sample, report, stages)
         if options.baseline == "mean":
             with stages.phase("baseline"):

@@ -18,7 +18,7 @@ from chromputer_tracks.inference.sample import Sample, SampleFiles
 from chromputer_tracks.inference.session import ProviderChoice
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.spec import EXPLAIN, ModelSpec
+from chromputer_tracks.spec import ModelSpec
 from chromputer_tracks.tracks.explain_layout import fragment_classes
 from chromputer_tracks.tracks.explain_merge import MergeRule
 from chromputer_tracks.tracks.explain_tally import COMPLETENESS, LabelSummary
@@ -76,21 +76,6 @@ class ExplainOptions:
     command: tuple[str, ...] = ()
 
 
-def roles(options: ExplainOptions, model: Model, assays: Mapping[str, Path]) -> dict[str, Path]:
-    """The files that a result depends on, by what they are.
-
-    Args:
-        options: of the run.
-        model: the model.
-        assays: the sample's files by assay.
-    """
-    found = {"model": model.path, "explain": model.path.with_name(EXPLAIN)}
-    found["fasta"] = options.sample.fasta
-    if options.regions is not None:
-        found["regions"] = options.regions
-    return found | {f"assay {name}": path for name, path in assays.items()}
-
-
 def label_record(
     summary: LabelSummary, candidates: int, spec: ModelSpec, weights: NDArray[np.float32]
 ) -> dict[str, Any]:
@@ -128,7 +113,7 @@ def explain_record(
         explainer: what ran.
         sizes: the genome's contigs.
         sample: the open sample.
-        checksums: path, size and SHA-256 of the files of :func:`roles`.
+        checksums: path, size and SHA-256 of the files by role.
         labels: :func:`label_record` by label.
         outputs: the files, relative to the folder.
         started: when.
@@ -137,7 +122,7 @@ def explain_record(
     spec = model.spec
     named = ("method", "references", "seed", "baseline", "merge", "step", "max_sites", "chroms")
     return run_record(
-        KIND, options.command, started, model, explainer.session, sizes, sample, checksums
+        KIND, options.command, started, model, explainer.session, sizes, sample, checksums, stages
     ) | {
         "sites": "calls" if options.regions is None else "regions",
         **{name: getattr(options, name) for name in named},
@@ -154,6 +139,4 @@ def explain_record(
         },
         "labels": dict(labels),
         "outputs": sorted(outputs),
-        "peak_mb": round(stages.peak_mb(), 1),
-        "stages": stages.report(),
     }

@@ -26,6 +26,7 @@ from chromputer_tracks.inference.sample import (
     SampleFiles,
     announce,
     assay_files,
+    input_roles,
     open_sample,
 )
 from chromputer_tracks.inference.session import ProviderChoice, open_session
@@ -109,14 +110,11 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
             fasta = stack.enter_context(Fasta(options.sample.fasta))
             sizes = fasta.sizes
             bins = region_bins(_regions(options, sizes), sizes, model.spec.grid)
-            files = assay_files(model, options.sample)
+            assay_files(model, options.sample)
             earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
             session = open_session(model.path, options.provider, options.threads)
         announce(model, session, sizes, options.sample, report)
-        roles = {"model": model.path, "fasta": options.sample.fasta}
-        if options.regions is not None:
-            roles["regions"] = options.regions
-        roles |= {f"assay {name}": path for name, path in files.items()}
+        roles = input_roles(model, options.sample, regions=options.regions)
         checksums = stack.enter_context(Checksums(roles))
         sample = open_sample(stack, model, fasta, options.sample, report, stages)
         total = covered_bases(bins, sizes, model.spec.grid)
@@ -146,14 +144,12 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
             writing.close()
         outputs = sorted(str(path.relative_to(options.out)) for path in writer.outputs)
         record = run_record(
-            KIND, options.command, started, model, session, sizes, sample, inputs
+            KIND, options.command, started, model, session, sizes, sample, inputs, stages
         ) | {
             "options": _option_record(options),
             "predicted_bases": total,
             "summary": asdict(writer.summary),
             "outputs": outputs,
-            "peak_mb": round(stages.peak_mb(), 1),
-            "stages": stages.report(),
         }
         write_run_json(options.out, record)
     remove_stale(options.out, earlier - set(outputs))

@@ -49,6 +49,7 @@ from chromputer_tracks.inference.sample import (
     SampleFiles,
     announce,
     assay_files,
+    input_roles,
     open_sample,
 )
 from chromputer_tracks.inference.session import ProviderChoice, Session, open_session
@@ -146,15 +147,12 @@ def embed_sites(options: EmbedOptions, report: Report) -> EmbedResult:
             given = None if options.regions is None else read_site_table(options.regions, sizes)
             regions = [parse_region(text, sizes) for text in dict.fromkeys(options.chroms)]
             key = resolve_key(options.color_by, spec, () if given is None else given.columns)
-            files = assay_files(model, options.sample)
+            assay_files(model, options.sample)
             earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
             session = open_session(model.path, options.provider, options.threads)
             _check_embedding(model, session)
         announce(model, session, sizes, options.sample, report)
-        roles = {"model": model.path, "fasta": options.sample.fasta}
-        if options.regions is not None:
-            roles["regions"] = options.regions
-        roles |= {f"assay {name}": path for name, path in files.items()}
+        roles = input_roles(model, options.sample, regions=options.regions)
         checksums = stack.enter_context(Checksums(roles))
         sample = open_sample(stack, model, fasta, options.sample, report, stages)
         if given is None:
@@ -168,13 +166,11 @@ def embed_sites(options: EmbedOptions, report: Report) -> EmbedResult:
         with stages.phase("writing"):
             write_map(options.out, item)
         record = run_record(
-            KIND, options.command, started, model, session, sizes, sample, inputs
+            KIND, options.command, started, model, session, sizes, sample, inputs, stages
         ) | {
             "options": _option_record(options),
             **_map_record(item),
             "outputs": sorted(FILES),
-            "peak_mb": round(stages.peak_mb(), 1),
-            "stages": stages.report()["phases"],
         }
         write_run_json(options.out, record)
     remove_stale(options.out, earlier - set(FILES))

@@ -48,6 +48,7 @@ from chromputer_tracks.inference.sample import (
     Report,
     announce,
     assay_files,
+    input_roles,
     open_sample,
 )
 from chromputer_tracks.inference.session import open_session
@@ -105,7 +106,7 @@ def look_at_filters(options: FiltersOptions, report: Report) -> FiltersRun:
             mask = _mask(options.exclude, sizes)
             given = _given(options, model.spec, sizes, within, mask)
             known = known_motifs(options.motifs, options.jaspar, report)
-            files = assay_files(model, options.sample)
+            assay_files(model, options.sample)
             earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
             explainer = open_explainer(
                 model,
@@ -116,7 +117,15 @@ def look_at_filters(options: FiltersOptions, report: Report) -> FiltersRun:
                 threads=options.threads,
             )
         announce(model, explainer.session, sizes, options.sample, report)
-        checksums = stack.enter_context(Checksums(_roles(options, model, files)))
+        roles = input_roles(
+            model,
+            options.sample,
+            explain=model.path.with_name(EXPLAIN),
+            regions=options.regions,
+            exclude=options.exclude,
+            motifs=options.motifs,
+        )
+        checksums = stack.enter_context(Checksums(roles))
         sample = open_sample(stack, model, fasta, options.sample, report, stages)
         if given is None:
             with stages.phase("predicting"):
@@ -174,11 +183,10 @@ def look_at_filters(options: FiltersOptions, report: Report) -> FiltersRun:
             sizes,
             sample,
             checksums.result(),
+            stages,
         ) | {
             **_settings(options, results),
             "outputs": sorted(outputs),
-            "peak_mb": round(stages.peak_mb(), 1),
-            "stages": stages.report(),
         }
         write_run_json(options.out, record)
     remove_stale(options.out, earlier - set(outputs))
@@ -242,17 +250,6 @@ def _given(
             f"of a region of {options.exclude}: name another file, or leave out --exclude"
         )
     return kept
-
-
-def _roles(options: FiltersOptions, model: Model, files: Mapping[str, Path]) -> dict[str, Path]:
-    """The files that a result depends on."""
-    roles = {"model": model.path, "explain": model.path.with_name(EXPLAIN)}
-    roles["fasta"] = options.sample.fasta
-    for name in ("regions", "exclude", "motifs"):
-        path = getattr(options, name)
-        if path is not None:
-            roles[name] = path
-    return roles | {f"assay {name}": path for name, path in files.items()}
 
 
 def _model_sites(

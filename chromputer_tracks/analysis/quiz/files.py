@@ -12,7 +12,7 @@ from chromputer_tracks.analysis.quiz.options import QuizOptions
 from chromputer_tracks.analysis.quiz.page import write_quiz
 from chromputer_tracks.analysis.quiz.run import Quiz
 from chromputer_tracks.inference.provenance import Checksums, versions
-from chromputer_tracks.inference.sample import assay_files
+from chromputer_tracks.inference.sample import input_roles
 from chromputer_tracks.io.atomic import atomic_path
 
 
@@ -49,13 +49,9 @@ def write_files(
 
 def _inputs(quiz: Quiz, options: QuizOptions) -> dict[str, Path]:
     """Role to path of all that was read."""
-    found = {"model": quiz.model.path, "fasta": options.sample.fasta}
-    for role in ("states", "state_table", "peaks", "blacklist"):
-        path = getattr(options, role)
-        if path is not None:
-            found[role] = path
-    assays = assay_files(quiz.model, options.sample)
-    return found | {f"assay {name}": path for name, path in assays.items()}
+    roles = ("states", "state_table", "peaks", "blacklist")
+    others = {role: getattr(options, role) for role in roles}
+    return input_roles(quiz.model, options.sample, **others)
 
 
 def _write_questions(table: Path, quiz: Quiz) -> None:
