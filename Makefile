@@ -19,10 +19,14 @@ test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
 # The Galaxy tools in a real Galaxy server; see galaxy/README.md.
-test-galaxy: $(VENV)/.dev $(VENV)/galaxy/.installed
+test-galaxy: .has-samtools $(VENV)/.dev $(VENV)/galaxy/.installed
+	$(BIN)/python galaxy/testing/check.py --galaxy $(VENV)/galaxy/bin --programs $(BIN)
+
+# Told before anything is installed.
+.PHONY: .has-samtools
+.has-samtools:
 	@command -v samtools >/dev/null || \
 	  { echo "samtools is missing. Debian: apt-get install samtools; conda: conda install -c bioconda samtools" >&2; exit 1; }
-	$(BIN)/python galaxy/testing/check.py --galaxy $(VENV)/galaxy/bin --programs $(BIN)
 
 $(VENV)/galaxy/.installed: galaxy/testing/requirements.txt | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)/galaxy
