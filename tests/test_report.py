@@ -1,163 +1,29 @@
 """The report: a page that stands alone, says what the data say, and lets no markup through."""
 
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 
 import numpy as np
 import pytest
-
-from chromputer_tracks.analysis.figures import Line
-from chromputer_tracks.analysis.report.blocks import (
-    HeadlinesBlock,
-    TextBlock,
-    interval,
-    label_cell,
-    number,
-    share,
-    signed,
-    strip,
+from report_example import (
+    EVIL,
+    MAJORITY,
+    full,
 )
+
 from chromputer_tracks.analysis.report.data import (
-    DatasetReport,
-    Depth,
     ModelReport,
-    PairedTest,
-    PlainTable,
     ReportData,
-    Transfer,
     read_history,
 )
 from chromputer_tracks.analysis.report.page import render_report, write_report
-from chromputer_tracks.analysis.report.sections import sections
-from chromputer_tracks.analysis.vplots.aggregate import VplotPair, VplotSet
 from chromputer_tracks.errors import FormatError, OutputError
-from chromputer_tracks.evaluation.paired import Difference
 from chromputer_tracks.evaluation.scores import (
-    BinaryScores,
-    ContinuousScores,
-    Curve,
-    Estimate,
-    Reliability,
     Scores,
-    StatesScores,
 )
-from chromputer_tracks.evaluation.sites import Sites
-from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec, Normalisation
-
-NAN = float("nan")
-NONE = Estimate(NAN, NAN, NAN)
-EVIL = "<script>alert('x')</script>&\"'"
-STATES = (Label("S1", "Quiescent", (230, 230, 230)), Label("S2", EVIL, (255, 195, 77)))
-TFS = (Label("Reb1", "Reb1 (a factor)", (178, 24, 43)), Label("Abf1", "Abf1", (214, 96, 77)))
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
-
-
-def around(value):
-    return Estimate(value, value - 0.05, value + 0.05)
-
-
-RELIABILITY = Reliability((0.1, 0.8), (0.2, 0.7), (90, 10), around(0.1))
-
-
-def binary(name, auprc, positives=20):
-    curve = Curve((0.0, 0.5, 1.0), (1.0, 0.7, 0.2))
-    recall = {"0.5": around(0.6), "0.9": NONE}
-    return BinaryScores(
-        name, 1000, positives, around(auprc), around(0.9), around(0.5), recall, curve, RELIABILITY
-    )
-
-
-def states(accuracy):
-    labels = (binary("S1", 0.9, 700), binary("S2", 0.5, 300))
-    table = ((650, 50), (120, 180))
-    return StatesScores(1000, around(accuracy), around(0.4), table, RELIABILITY, labels)
-
-
-def spec(**splits):
-    return ModelSpec(
-        "net",
-        2000,
-        50,
-        200,
-        (
-            InputSpec("vplot", "v", 10, (20, 60, 100), Normalisation((25.0,)), assay="atac"),
-            InputSpec("sequence", "dna", shape=("MGW",)),
-        ),
-        (HeadSpec("states", "states", STATES), HeadSpec("binary", "binding", TFS)),
-        "sacCer3",
-        "0" * 64,
-        splits or {"train": ("chrI",), "validation": ("chrII",), "test": ("chrVII",)},
-    )
-
-
-def sites(*contigs):
-    n = len(contigs)
-    return Sites(
-        (*contigs, "unused"), np.arange(n), np.full(n, 100), np.zeros((4, n), np.float32),
-        np.zeros(n, np.int64), np.zeros((2, n), np.int64), np.zeros((0, n), np.float32), 2,
-    )  # fmt: skip
-
-
-MODEL = Scores(
-    states(0.75),
-    (binary("Reb1", 0.56), binary("Abf1", 0.3, 5)),
-    (ContinuousScores("Htz1", 1000, around(0.7), around(0.6), around(-0.01)),),
-)
-FOREST = Scores(states(0.7), (binary("Reb1", 0.6),), ())
-MAJORITY = Scores(states(0.64), (), ())
-
-
-def vplot_set():
-    image = np.arange(20.0).reshape(2, 10)
-    pairs = tuple(VplotPair(label, 10, image, 7, image[:, ::-1]) for label in STATES)
-    return VplotSet(f"ATAC {EVIL}", 100, (20, 30, 40), pairs)
-
-
-def full():
-    return ReportData(
-        title=f"Run {EVIL}",
-        kind="training",
-        subtitle="of a test",
-        summary="First part.\n\nSecond\npart.",
-        models=(ModelReport("net", MODEL, spec(), sites("chrVII")), ModelReport("other", FOREST)),
-        baselines=(("forest", FOREST), ("majority", MAJORITY)),
-        ceiling=("replicates", Scores(states(0.95), (), ())),
-        paired=(
-            PairedTest(
-                "net",
-                "other",
-                (
-                    Difference("accuracy", "", Estimate(0.05, 0.01, 0.09), 0.012),
-                    Difference("auprc", "Reb1", Estimate(-0.04, -0.1, 0.02), 0.3),
-                ),
-            ),
-        ),
-        history=(
-            {"epoch": 1, "train_loss": 2.0, "validation_score": 0.1, "validation_Reb1": 0.2},
-            {"epoch": 2, "train_loss": 1.0, "validation_score": 0.4, "learning_rate": 1e-3},
-        ),
-        best_epoch=2,
-        vplots=(vplot_set(),),
-        transfer=Transfer("accuracy", ("A", "B"), ("A",), ((around(0.8),), (NONE,))),
-        depth=Depth("per kb", "accuracy", (Line("net", (1, 10), (around(0.5), around(0.8))),), 0.9),
-        dataset=DatasetReport(
-            (("chrI", "train"), ("chrVII", "test")), (100, 40), STATES, ((70, 30), (20, 20)),
-            TFS, ((5, 3), (2, 1)), ("Reb1", "Abf1"), ((1.0, 0.25), (0.25, 1.0)),
-        ),
-        tables=(PlainTable("Depths.", ("sample", "fragments"), (("HSC", 1234567),)),),
-        config=f"name = '{EVIL}'\n[fit]\nepochs = 2\n",
-        provenance={
-            "seed": 1,
-            "command": "chromputer train x.toml",
-            "inputs": {"fasta": {"path": "a.fa", "bytes": 12345, "sha256": "ab" * 32}},
-            "versions": {"torch": "2.6"},
-            "files": {f"f{i}": {"sha256": f"{i:064x}"} for i in range(20)},
-        },
-        notes="A note.",
-    )  # fmt: skip
 
 
 class Page(HTMLParser):
@@ -287,60 +153,6 @@ def test_the_best_of_a_row_is_bold(html):
     assert "<strong>0.560</strong>" not in row
 
 
-def headlines(**changes):
-    fields = {"title": "t", "kind": "evaluation", **changes}
-    for section in sections(ReportData(**fields)):
-        for block in section.blocks:
-            if isinstance(block, HeadlinesBlock):
-                return [(h.name, h.text, h.gain, h.against, h.better) for h in block.headlines]
-    return []
-
-
-def test_headlines_stand_beside_the_best_baseline():
-    models = (ModelReport("net", MODEL),)
-    assert headlines(models=models, baselines=(("forest", FOREST), ("majority", MAJORITY))) == [
-        ("States: accuracy", "0.750", "+0.050", "forest 0.700", True),
-        ("States: macro-F1", "0.400", "+0.000", "forest 0.400", False),
-        # No baseline scored Abf1, the lower of two: its prevalence stands in.
-        ("Abf1: AUPRC (median label)", "0.300", "+0.295", "a random ranking 0.005", True),
-    ]
-
-
-def test_headlines_without_states_are_the_weakest_the_median_and_the_strongest_label():
-    found = Scores(None, tuple(binary(n, v) for n, v in (("A", 0.5), ("B", 0.9), ("C", 0.1))), ())
-    assert [name for name, *_ in headlines(models=(ModelReport("m", found),))] == [
-        "C: AUPRC (weakest label)",
-        "A: AUPRC (median label)",
-        "B: AUPRC (strongest label)",
-    ]
-    one = Scores(None, (binary("A", 0.01, 20),), ())
-    (found,) = headlines(models=(ModelReport("m", one),))
-    assert found == ("A: AUPRC", "0.010", "−0.010", "a random ranking 0.020", False)
-
-
-def test_one_label_is_one_label():
-    one = replace(
-        spec(), heads=(HeadSpec("states", "states", STATES), HeadSpec("binary", "tf", TFS[:1]))
-    )
-    data = ReportData("t", "training", models=(ModelReport("m", MAJORITY, one),))
-    assert "2 chromatin states and 1 label<" in render_report(data)
-
-
-@pytest.mark.parametrize(
-    ("contigs", "words"),
-    [
-        (("chrVII",), []),
-        (("chrI", "chrVII"), ["include chrI. The model was trained on them"]),
-        (("chrII",), ["include chrII. They chose the epoch"]),
-    ],
-)
-def test_scoring_what_was_trained_on_is_said(contigs, words):
-    data = ReportData("t", "evaluation", models=(ModelReport("m", MODEL, spec(), sites(*contigs)),))
-    found = [b.text for b in sections(data)[0].blocks if isinstance(b, TextBlock) and b.warning]
-    assert len(found) == len(words)
-    assert all(one in text for one, text in zip(words, found, strict=True))
-
-
 @pytest.mark.parametrize(
     ("data", "anchors"),
     [
@@ -404,28 +216,6 @@ def test_history_is_read_from_metrics_csv(tmp_path):
     path.write_text("step\n1\n")
     with pytest.raises(FormatError, match="no column 'epoch'"):
         read_history(path)
-
-
-def test_forms_of_numbers():
-    assert (number(0.74951), number(-0.02), number(NAN)) == ("0.750", "−0.020", "–")
-    assert (signed(0.0525), signed(-1.0)) == ("+0.052", "−1.000")
-    assert (share(0.0203), share(0.00060), share(0.5), share(NAN)) == (
-        "0.0203",
-        "0.000600",
-        "0.500",
-        "–",
-    )
-    assert interval(Estimate(0.5, 0.4, 0.6)) == "[0.400, 0.600]"
-    assert interval(Estimate(0.5, NAN, 0.6)) == ""
-    cut = strip(Estimate(0.5, -0.2, NAN), (NAN, 1.5))
-    assert (cut.value, cut.low, cut.high, cut.marks) == (0.5, 0.0, 0.5, (1.0,))
-
-
-def test_full_names_do_not_repeat_the_short_one():
-    assert label_cell("Reb1", "Reb1 (a factor)", (1, 2, 3)).note == "a factor"
-    assert label_cell("S5", "Active promoter (PIC)", (1, 2, 3)).note == "Active promoter (PIC)"
-    assert label_cell("S5", "S5", (1, 2, 3)).note == ""
-    assert label_cell("S5", "S5", (1, 2, 255)).color == "#0102ff"
 
 
 def test_the_template_and_the_style_sheet_are_package_data():
