@@ -21,7 +21,7 @@ from chromputer_tracks.cli.main import app
 PAGES = sorted(DOCS.glob("*.md"))
 READ = [*PAGES, ROOT / "README.md", ROOT / "benchmarks" / "README.md"]
 # Options of other programs that the pages name outside of a command.
-OTHERS = {"--logdir", "--build-arg"}
+OTHERS = {"--build-arg", "--logdir", "--network", "--slurm-no-account"}
 
 
 @cache

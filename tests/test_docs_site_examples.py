@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from docs_pages import DOCS, ROOT, run_page
+from docs_pages import DOCS, ROOT, blocks, run_page
+
+TOGETHER = ("quickstart.md", "reading-tracks.md", "browsers.md")
+RUN = {*TOGETHER, "cluster.md", "human.md", "python-api.md"}
+"""Pages whose examples are run, some of them in other tests than these."""
 
 
 @pytest.fixture
@@ -44,11 +48,7 @@ def undocumented(run: dict[str, object], text: str) -> list[str]:
 
 
 def test_quickstart_reading_and_browsers(checkout: Path) -> None:
-    wrong = [
-        message
-        for name in ("quickstart.md", "reading-tracks.md", "browsers.md")
-        for message in run_page(name, page(name), checkout)
-    ]
+    wrong = [message for name in TOGETHER for message in run_page(name, page(name), checkout)]
     assert wrong == []
     for folder in ("tracks", "reb1"):
         run = json.loads((checkout / folder / "run.json").read_text())
@@ -59,6 +59,14 @@ def test_quickstart_reading_and_browsers(checkout: Path) -> None:
 def test_cluster(checkout: Path) -> None:
     assert list(run_page("cluster.md", page("cluster.md"), checkout)) == []
     assert (checkout / "predicted" / "wt" / "run.json").is_file()
+
+
+def test_no_page_shows_what_is_not_run() -> None:
+    """As index.md says of commands with output and of Python at a prompt."""
+    for path in DOCS.glob("*.md"):
+        for block in blocks(path.read_text(encoding="utf-8")):
+            shown = block.kind == "pycon" or any(output for _, output in block.commands())
+            assert path.name in RUN or not shown, f"{path.name}:{block.line}"
 
 
 def test_a_wrong_example_is_seen(tmp_path: Path) -> None:
