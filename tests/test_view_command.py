@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 from typer.testing import CliRunner
@@ -94,20 +94,19 @@ def test_it_tells_how_to_reach_it_through_ssh(runs):
         assert f"ssh -L {port}:localhost:{port} " in process.stderr.readline()
 
 
-class Served:
-    """Stands for a server that is stopped at once."""
+class Served(nullcontext):
+    """Stands for a server."""
 
     url = "http://127.0.0.1:1/"
     port = 1
+    serving = nullcontext
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        pass
 
-    def serve_forever(self):
-        raise KeyboardInterrupt
+def ctrl_c(*_):
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(
@@ -123,6 +122,7 @@ class Served:
 def test_a_browser_is_opened_where_there_is_a_display(runs, monkeypatch, args, env, opened):
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("chromputer_tracks.tracks.view.open_server", lambda *_: Served())
+    monkeypatch.setattr("threading.Event.wait", ctrl_c)
     urls = []
     monkeypatch.setattr("webbrowser.open", urls.append)
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION"):

@@ -4,7 +4,6 @@ import hashlib
 import http.client
 import json
 import re
-import threading
 from importlib import resources
 
 import numpy as np
@@ -34,12 +33,8 @@ def view(runs):
 
 @pytest.fixture(scope="module")
 def server(view):
-    with open_server(view) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with open_server(view) as server, server.serving():
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def get(server, path, method="GET"):

@@ -21,14 +21,8 @@ NAME = "tracks/0/a b%20#?ü.bw"
 
 @contextmanager
 def serving(resources, log=None):
-    with ViewServer(resources, log=log) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with ViewServer(resources, log=log) as server, server.serving():
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +106,12 @@ def test_a_range_beyond_the_file(server):
     status, headers, body = ask(server, "/data.bw", Range=f"bytes={len(DATA)}-")
     assert (status, body) == (416, b"")
     assert headers["Content-Range"] == f"bytes */{len(DATA)}"
+
+
+@pytest.mark.parametrize("validator", ['"tag"', "Tue, 24 Nov 2026 12:00:00 GMT"])
+def test_a_condition_that_cannot_hold_gives_the_whole_file(server, validator):
+    asked = {"Range": "bytes=0-9", "If-Range": validator}
+    assert ask(server, "/data.bw", **asked)[::2] == (200, DATA)
 
 
 def test_an_empty_file(server):
@@ -270,6 +270,21 @@ def test_a_file_that_shrinks_while_it_is_sent_ends_the_answer(tmp_path, monkeypa
     monkeypatch.setattr("os.fstat", lambda handle: type("Stat", (), {"st_size": 2000})())
     with serving({"/t": path}) as server, pytest.raises(http.client.IncompleteRead):
         ask(server, "/t")
+
+
+def test_connections_are_accepted_where_ctrl_c_does_not_reach(monkeypatch):
+    threads = []
+    accept = ViewServer.process_request
+
+    def noted(*args):
+        threads.append(threading.current_thread())
+        accept(*args)
+
+    monkeypatch.setattr(ViewServer, "process_request", noted)
+    with serving({"/": Content(b"", "text/html")}) as server:
+        assert ask(server, "/")[0] == 200
+    assert threads[0] is not threading.main_thread()
+    assert not threads[0].is_alive()
 
 
 def test_the_port_is_on_loopback_and_free_afterwards(tmp_path):

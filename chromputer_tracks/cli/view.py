@@ -89,11 +89,15 @@ def _serve(shown: View, port: int, browser: bool, log_requests: bool, console: C
     """Serve until Ctrl-C."""
     import os
     import platform
+    import threading
     import webbrowser
 
     from chromputer_tracks.tracks.view import open_server
 
-    with open_server(shown, port, console.print if log_requests else None) as server:
+    with (
+        open_server(shown, port, console.print if log_requests else None) as server,
+        server.serving(),
+    ):
         console.print(f"{len(shown.tracks)} tracks at {server.url} (Ctrl-C stops)")
         if "SSH_CONNECTION" in os.environ:
             to = f"{server.port}:localhost:{server.port}"
@@ -101,7 +105,7 @@ def _serve(shown: View, port: int, browser: bool, log_requests: bool, console: C
         elif browser and _has_display():
             webbrowser.open(server.url)
         try:
-            server.serve_forever()
+            threading.Event().wait()
         except KeyboardInterrupt:
             console.print("\nStopped")
 

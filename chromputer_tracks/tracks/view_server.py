@@ -11,7 +11,9 @@ import os
 import re
 import socketserver
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +28,8 @@ LOOPBACK = "127.0.0.1"
 _HOST = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?")
 _CHUNK = 1 << 18
 _IDLE_SECONDS = 60
+_STOP_SECONDS = 0.1
+"""Between two looks at whether to stop."""
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -96,6 +100,21 @@ class ViewServer(ThreadingHTTPServer):
         """The page's address."""
         return f"http://{LOOPBACK}:{self.port}/"
 
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Answer in a thread while the context is open.
+
+        Ctrl-C reaches the main thread only, so that it never comes between the acceptance of a
+        connection and its answer.
+        """
+        thread = threading.Thread(target=self.serve_forever, args=(_STOP_SECONDS,))
+        thread.start()
+        try:
+            yield
+        finally:
+            self.shutdown()
+            thread.join()
+
     def server_bind(self) -> None:
         """Bind without asking a name server for this machine's name."""
         socketserver.TCPServer.server_bind(self)
@@ -155,8 +174,10 @@ class _Handler(BaseHTTPRequestHandler):
             return
         with file:
             size = os.fstat(file.fileno()).st_size
-            # A HEAD has no ranges (RFC 9110, section 14.2).
-            header = self.headers.get("Range") if self.command == "GET" else None
+            # A HEAD has no ranges, and a condition that cannot hold, as no answer has a validator,
+            # means the whole file (RFC 9110, sections 14.2 and 13.1.5).
+            ranged = self.command == "GET" and "If-Range" not in self.headers
+            header = self.headers.get("Range") if ranged else None
             try:
                 span = parse_range(header, size)
             except UnsatisfiableRangeError:

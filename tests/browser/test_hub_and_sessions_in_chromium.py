@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -40,14 +39,8 @@ def served(folder: Path, place: str, config: str):
         f"/{place}/igv.min.js": Content(IGV.read_bytes(), "text/javascript"),
     }
     lines: list[str] = []
-    with ViewServer(files | page, log=lines.append) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"{server.url}{place}/", lines
-        finally:
-            server.shutdown()
-            thread.join()
+    with ViewServer(files | page, log=lines.append) as server, server.serving():
+        yield f"{server.url}{place}/", lines
 
 
 def chromputer(*args):
