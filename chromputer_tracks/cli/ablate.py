@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +48,7 @@ def ablate(
     """
     from dataclasses import replace
 
-    from chromputer_tracks.cli.console import stderr_console
+    from chromputer_tracks.cli.console import command_line, stderr_console
     from chromputer_tracks.cli.requirements import TRAINING, named_files, require
     from chromputer_tracks.cli.tables import terminal_table
 
@@ -62,7 +61,7 @@ def ablate(
     settings = load_config(config, data)
     if epochs is not None:
         settings = replace(settings, fit=replace(settings.fit, epochs=epochs))
-    command = shlex.join(["chromputer", *sys.argv[1:]])
+    command = shlex.join(command_line())
     options = study.AblateOptions(
         settings,
         out,

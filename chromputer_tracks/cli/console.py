@@ -1,7 +1,8 @@
-"""What the commands show: messages and progress on stderr, never on stdout."""
+"""The commands' words, and what they show: messages and progress on stderr, never on stdout."""
 
 from __future__ import annotations
 
+import sys
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -19,6 +20,11 @@ def stderr_console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def command_line() -> tuple[str, ...]:
+    """The words of this command, as records of results hold them."""
+    return ("chromputer", *sys.argv[1:])
 
 
 class Reporter:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -23,14 +22,14 @@ def dataset(
     data: Data = None,
 ) -> None:
     """Show what a configuration trains and scores: sites by class, contig and split."""
-    from chromputer_tracks.cli.console import stderr_console
+    from chromputer_tracks.cli.console import command_line, stderr_console
     from chromputer_tracks.cli.requirements import TRAINING, require
     from chromputer_tracks.cli.tables import terminal_table
 
     require("showing a dataset", TRAINING)
     from chromputer_tracks.analysis.dataset.report import write_dataset
 
-    command = shlex.join(["chromputer", *sys.argv[1:]])
+    command = shlex.join(command_line())
     shown = write_dataset(config, data, out, command)
     console = stderr_console()
     for table in shown.tables:

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chromputer_tracks.cli.fragment_flags import (
-    DropDuplicates,
-    ExcludeContig,
-    MinMapq,
-    Tn5Shift,
-)
+from chromputer_tracks.cli.fragment_flags import DropDuplicates, ExcludeContig, MinMapq, Tn5Shift
 from chromputer_tracks.cli.sample_flags import (
     AssayFiles,
     FastaFile,
@@ -127,9 +122,7 @@ def embed(
     .npz and .bed with the mean V-plot, states and enriched labels of each cluster, sites.tsv,
     embedding.npz and run.json.
     """
-    import sys
-
-    from chromputer_tracks.cli.console import Reporter
+    from chromputer_tracks.cli.console import Reporter, command_line
     from chromputer_tracks.cli.requirements import MAPS, require
 
     number = _cluster_number(clusters)
@@ -139,14 +132,7 @@ def embed(
     options = EmbedOptions(
         model=model,
         sample=sample_files(
-            fasta,
-            fragments,
-            assay,
-            scratch,
-            min_mapq,
-            drop_duplicates,
-            exclude_contig,
-            tn5_shift,
+            fasta, fragments, assay, scratch, min_mapq, drop_duplicates, exclude_contig, tn5_shift
         ),
         out=out,
         regions=regions,
@@ -160,7 +146,7 @@ def embed(
         provider=provider.value,
         threads=threads,
         force=force,
-        command=("chromputer", *sys.argv[1:]),
+        command=command_line(),
     )
     with Reporter() as reporter:
         result = embed_sites(options, reporter)

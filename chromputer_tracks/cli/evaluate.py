@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -88,7 +87,7 @@ def evaluate(
     threads: Threads = None,
 ) -> None:
     """Score models on held-out contigs, with intervals, paired tests and baselines."""
-    from chromputer_tracks.cli.console import stderr_console
+    from chromputer_tracks.cli.console import command_line, stderr_console
     from chromputer_tracks.cli.requirements import TRAINING, named_files, require
     from chromputer_tracks.cli.tables import terminal_table
 
@@ -120,7 +119,7 @@ def evaluate(
     check_folder(out)
     console = stderr_console()
     found = score(options, console.print)
-    command = shlex.join(["chromputer", *sys.argv[1:]])
+    command = shlex.join(command_line())
     files = write_evaluation(found, options, out, command)
     for table in tables(found):
         console.print(terminal_table(table, console.width))

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chromputer_tracks.cli.fragment_flags import (
-    DropDuplicates,
-    ExcludeContig,
-    MinMapq,
-    Tn5Shift,
-)
+from chromputer_tracks.cli.fragment_flags import DropDuplicates, ExcludeContig, MinMapq, Tn5Shift
 from chromputer_tracks.cli.requirements import require
 from chromputer_tracks.cli.sample_flags import (
     AssayFiles,
@@ -127,8 +122,7 @@ def explain(
     force: Force = False,
 ) -> None:
     """Explain a model's labels at sites: contributions of every base, fragment and signal."""
-    import sys
-
+    from chromputer_tracks.cli.console import command_line
     from chromputer_tracks.tracks.explain_record import ExplainOptions
 
     if (regions is None) == (not calls):
@@ -136,14 +130,7 @@ def explain(
     options = ExplainOptions(
         model=model,
         sample=sample_files(
-            fasta,
-            fragments,
-            assay,
-            scratch,
-            min_mapq,
-            drop_duplicates,
-            exclude_contig,
-            tn5_shift,
+            fasta, fragments, assay, scratch, min_mapq, drop_duplicates, exclude_contig, tn5_shift
         ),
         out=out,
         heads=tuple(head),
@@ -160,7 +147,7 @@ def explain(
         provider=provider.value,
         threads=threads,
         force=force,
-        command=("chromputer", *sys.argv[1:]),
+        command=command_line(),
     )
     _run(options)
 

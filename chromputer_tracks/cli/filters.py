@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chromputer_tracks.cli.explain import MethodName
-from chromputer_tracks.cli.fragment_flags import (
-    DropDuplicates,
-    ExcludeContig,
-    MinMapq,
-    Tn5Shift,
-)
+from chromputer_tracks.cli.fragment_flags import DropDuplicates, ExcludeContig, MinMapq, Tn5Shift
 from chromputer_tracks.cli.motifs import Taxon
 from chromputer_tracks.cli.sample_flags import (
     AssayFiles,
@@ -115,9 +110,7 @@ def filters(
     force: Force = False,
 ) -> None:
     """Show the first layers' filters: motifs, patterns, and what they add to each label."""
-    import sys
-
-    from chromputer_tracks.cli.console import Reporter
+    from chromputer_tracks.cli.console import Reporter, command_line
     from chromputer_tracks.cli.requirements import DRAWING, MOTIFS, require
 
     matching = motifs is not None or jaspar is not None
@@ -128,14 +121,7 @@ def filters(
     options = FiltersOptions(
         model=model,
         sample=sample_files(
-            fasta,
-            fragments,
-            assay,
-            scratch,
-            min_mapq,
-            drop_duplicates,
-            exclude_contig,
-            tn5_shift,
+            fasta, fragments, assay, scratch, min_mapq, drop_duplicates, exclude_contig, tn5_shift
         ),
         out=out,
         heads=tuple(head or ()),
@@ -154,7 +140,7 @@ def filters(
         provider=provider.value,
         threads=threads,
         force=force,
-        command=("chromputer", *sys.argv[1:]),
+        command=command_line(),
     )
     with Reporter() as reporter:
         run = look_at_filters(options, reporter)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,7 +67,7 @@ def motifs(
 
     The first run in an installation compiles its libraries, for a minute or two.
     """
-    from chromputer_tracks.cli.console import Reporter
+    from chromputer_tracks.cli.console import Reporter, command_line
     from chromputer_tracks.cli.requirements import MOTIFS, require
 
     require("finding motifs", MOTIFS, extra="analysis")
@@ -87,7 +86,7 @@ def motifs(
         hit_p=hit_p,
         threads=threads,
         force=force,
-        command=("chromputer", *sys.argv[1:]),
+        command=command_line(),
     )
     # Its bars would be drawn by a thread, with which modisco-lite cannot compile beside its work.
     reporter = Reporter()

@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chromputer_tracks.cli.fragment_flags import (
-    DropDuplicates,
-    ExcludeContig,
-    MinMapq,
-    Tn5Shift,
-)
+from chromputer_tracks.cli.fragment_flags import DropDuplicates, ExcludeContig, MinMapq, Tn5Shift
 from chromputer_tracks.cli.sample_flags import (
     AssayFiles,
     FastaFile,
@@ -64,22 +59,14 @@ def predict(
     force: Force = False,
 ) -> None:
     """Predict tracks of a genome: chromatin states and binding probabilities for every base."""
-    import sys
-
+    from chromputer_tracks.cli.console import command_line
     from chromputer_tracks.inference.genome import DEFAULT_BATCH, DEFAULT_TILE
     from chromputer_tracks.tracks.predict import PredictOptions
 
     options = PredictOptions(
         model=model,
         sample=sample_files(
-            fasta,
-            fragments,
-            assay,
-            scratch,
-            min_mapq,
-            drop_duplicates,
-            exclude_contig,
-            tn5_shift,
+            fasta, fragments, assay, scratch, min_mapq, drop_duplicates, exclude_contig, tn5_shift
         ),
         out=out,
         regions=regions,
@@ -90,7 +77,7 @@ def predict(
         tile=tile or DEFAULT_TILE,
         batch=batch or DEFAULT_BATCH,
         force=force,
-        command=("chromputer", *sys.argv[1:]),
+        command=command_line(),
     )
     run_predict(options)
 

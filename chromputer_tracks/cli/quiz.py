@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chromputer_tracks.cli.fragment_flags import (
-    DropDuplicates,
-    ExcludeContig,
-    MinMapq,
-    Tn5Shift,
-)
+from chromputer_tracks.cli.fragment_flags import DropDuplicates, ExcludeContig, MinMapq, Tn5Shift
 from chromputer_tracks.cli.sample_flags import (
     AssayFiles,
     FastaFile,
@@ -109,7 +103,7 @@ def quiz(
     scratch: Scratch = None,
 ) -> None:
     """Make a quiz, AI vs. human: guess from V-plots of held-out sites; one page, opens offline."""
-    from chromputer_tracks.cli.console import Reporter
+    from chromputer_tracks.cli.console import Reporter, command_line
     from chromputer_tracks.cli.requirements import DRAWING, require
 
     require("a quiz", DRAWING, extra="analysis")
@@ -124,14 +118,7 @@ def quiz(
     options = QuizOptions(
         model=model,
         sample=sample_files(
-            fasta,
-            fragments,
-            assay,
-            scratch,
-            min_mapq,
-            drop_duplicates,
-            exclude_contig,
-            tn5_shift,
+            fasta, fragments, assay, scratch, min_mapq, drop_duplicates, exclude_contig, tn5_shift
         ),
         states=states,
         state_table=state_table,
@@ -149,7 +136,7 @@ def quiz(
         provider=provider.value,
         threads=threads,
     )
-    command = shlex.join(["chromputer", *sys.argv[1:]])
+    command = shlex.join(command_line())
     with Reporter() as reporter:
         made = make_quiz(options, reporter)
         files = write_files(made, options, out, command, tables=tsv)

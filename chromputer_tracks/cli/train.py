@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,7 +38,7 @@ def train(
     """Train a model and export it as a model folder, with its model card."""
     from dataclasses import replace
 
-    from chromputer_tracks.cli.console import stderr_console
+    from chromputer_tracks.cli.console import command_line, stderr_console
     from chromputer_tracks.cli.requirements import TRAINING, require
 
     require("training", TRAINING)
@@ -54,7 +53,7 @@ def train(
     if seed is not None:
         settings = replace(settings, seed=seed)
     console = stderr_console()
-    command = shlex.join(["chromputer", *sys.argv[1:]])
+    command = shlex.join(command_line())
     if resume and force:
         raise typer.BadParameter("goes on with what --force removes", param_hint="--resume")
     try:

@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chromputer_tracks.cli.explain import MethodName
-from chromputer_tracks.cli.fragment_flags import (
-    DropDuplicates,
-    ExcludeContig,
-    MinMapq,
-    Tn5Shift,
-)
+from chromputer_tracks.cli.fragment_flags import DropDuplicates, ExcludeContig, MinMapq, Tn5Shift
 from chromputer_tracks.cli.sample_flags import (
     AssayFiles,
     FragmentsFile,
@@ -244,8 +239,7 @@ def vplot(
     scratch: Scratch = None,
 ) -> None:
     """Draw V-plots: fragments by midpoint and length around sites, by class or by state."""
-    import sys
-
+    from chromputer_tracks.cli.console import command_line
     from chromputer_tracks.cli.requirements import DRAWING, require
 
     require("chromputer vplot", DRAWING, "analysis")
@@ -254,14 +248,7 @@ def vplot(
     sample = None
     if fasta is not None:
         sample = sample_files(
-            fasta,
-            fragments,
-            assay,
-            scratch,
-            min_mapq,
-            drop_duplicates,
-            exclude_contig,
-            tn5_shift,
+            fasta, fragments, assay, scratch, min_mapq, drop_duplicates, exclude_contig, tn5_shift
         )
     options = VplotOptions(
         out=out,
@@ -296,7 +283,7 @@ def vplot(
         title=title,
         zero=zero,
         smooth=smooth,
-        command=("chromputer", *sys.argv[1:]),
+        command=command_line(),
     )
     run_vplot(options)
 
