@@ -151,6 +151,13 @@ def test_the_site_is_whole_and_loads_nothing_from_elsewhere(site: Path) -> None:
         assert not re.search(r"url\(\s*['\"]?(https?:)?//|@import\s+['\"]http", text), path
 
 
+def test_lists_are_lists(site: Path) -> None:
+    """GitHub begins a list within a paragraph, MkDocs does not."""
+    for path in site.rglob("*.html"):
+        shown = re.sub(r"<pre>.*?</pre>", "", path.read_text("utf-8"), flags=re.DOTALL)
+        assert not re.search(r"^ *([-*]|\d+\.) ", shown, re.MULTILINE), path
+
+
 def test_the_site_holds_no_hooks_and_shows_the_model_card(site: Path) -> None:
     assert not list(site.rglob("*.py"))
     card = (site / "models" / "yeast-atac" / "index.html").read_text("utf-8")
