@@ -122,10 +122,17 @@ def _tool_tests(programs: Path, galaxy: Galaxy, tool: str) -> list[str]:
         sys.stdout.write(f"{test['id']}: {data['status']} ({data.get('time_seconds', 0):.0f} s)\n")
         if data["status"] != "success":
             failures.append(test["id"])
-            for kind in ("output_problems", "execution_problem"):
-                sys.stdout.write(f"{data.get(kind) or ''}\n")
+            _tell(data)
             sys.stdout.write(f"{(data.get('job') or {}).get('stderr') or ''}\n")
     return failures
+
+
+def _tell(data: dict[str, Any]) -> None:
+    """Print what was wrong in a test."""
+    problems = [*(data.get("output_problems") or []), data.get("execution_problem")]
+    for problem in problems:
+        if problem:
+            sys.stdout.write(f"{problem}\n")
 
 
 def _workflow_test(programs: Path, galaxy: Galaxy, workflow: Path) -> list[str]:
@@ -142,6 +149,9 @@ def _workflow_test(programs: Path, galaxy: Galaxy, workflow: Path) -> list[str]:
     if not done.returncode:
         return []
     sys.stdout.write(done.stdout + done.stderr)
+    report = SERVER / "tool_test_output.json"
+    for test in json.loads(report.read_text())["tests"] if report.exists() else []:
+        _tell(test["data"])
     return [f"planemo test {workflow.name}"]
 
 
