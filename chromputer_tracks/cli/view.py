@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from chromputer_tracks.tracks.view import View
 
+_WAIT_SECONDS = 0.2
+
 
 def view(
     folders: Annotated[
@@ -89,7 +91,7 @@ def _serve(shown: View, port: int, browser: bool, log_requests: bool, console: C
     """Serve until Ctrl-C."""
     import os
     import platform
-    import threading
+    import time
     import webbrowser
 
     from chromputer_tracks.tracks.view import open_server
@@ -105,7 +107,9 @@ def _serve(shown: View, port: int, browser: bool, log_requests: bool, console: C
         elif browser and _has_display():
             webbrowser.open(server.url)
         try:
-            threading.Event().wait()
+            # Never for long: a signal that comes just before a wait does not end it.
+            while True:
+                time.sleep(_WAIT_SECONDS)
         except KeyboardInterrupt:
             console.print("\nStopped")
 
