@@ -3,7 +3,7 @@
 # With a GPU: docker build --build-arg GPU=1 ... ; docker run --gpus all ...
 ARG PYTHON=3.12
 
-FROM python:${PYTHON}-slim AS wheel
+FROM python:${PYTHON}-slim-bookworm AS wheel
 ARG GPU=0
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
@@ -14,7 +14,7 @@ COPY examples examples
 RUN if [ "$GPU" = 0 ]; then sed -i 's/"onnxruntime-gpu>/"onnxruntime>/' pyproject.toml; fi \
     && python -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheel .
 
-FROM python:${PYTHON}-slim
+FROM python:${PYTHON}-slim-bookworm
 ARG GPU=0
 LABEL org.opencontainers.image.title="chromputer-tracks" \
       org.opencontainers.image.description="Chromatin-state, TF-binding and importance tracks from ATAC-seq and a genome" \
@@ -23,8 +23,7 @@ RUN groupadd --gid 1000 chromputer \
     && useradd --uid 1000 --gid chromputer --create-home chromputer \
     && install --directory --owner chromputer --group chromputer /data
 # CUDA's libraries come from pip; of the host only the driver is needed.
-# Versions are those of constraints.txt.
-# hadolint ignore=DL3013
+# constraints.txt holds the versions of what the project names, not of all that these need in turn.
 RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
     --mount=type=bind,source=constraints.txt,target=/constraints.txt \
     python -m pip install --no-cache-dir -c /constraints.txt "$(echo /wheel/*.whl)[analysis]" \

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -128,6 +130,32 @@ def test_the_source_archive_builds_the_same_wheel(sdist, wheel, tmp_path):
         assert {item.filename: item.CRC for item in one.infolist()} == {
             item.filename: item.CRC for item in other.infolist()
         }
+
+
+def test_the_container_is_built_of_what_reaches_it(tmp_path):
+    """Of the folder, only what .dockerignore lets through; the stage of the wheel, run by hand."""
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    let_through = {line[1:] for line in ignored if line.startswith("!")}
+    recipe = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
+    copied = {
+        name for line in re.findall(r"^COPY (.*)$", recipe, re.M) for name in line.split()[:-1]
+    }
+    bound = set(re.findall(r"--mount=type=bind,source=([^,\s]+)", recipe))
+    assert copied | bound == let_through
+    for name in copied:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("training"))
+        else:
+            shutil.copy(source, tmp_path)
+    (edit,) = re.findall(r"sed -i \S+ pyproject\.toml", recipe)
+    subprocess.run(["bash", "-euc", edit], cwd=tmp_path, check=True)
+    (tmp_path / "out").mkdir()
+    with zipfile.ZipFile(build("wheel", tmp_path, tmp_path / "out")) as archive:
+        said = HeaderParser().parsestr(archive.read(f"{INFO}/METADATA").decode())
+    names = {Requirement(line).name for line in said.get_all("Requires-Dist", [])}
+    assert "onnxruntime" in names
+    assert "onnxruntime-gpu" not in names
 
 
 def test_the_command_runs_from_the_wheel_alone(wheel, tmp_path):
