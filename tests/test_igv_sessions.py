@@ -28,7 +28,10 @@ RANGE_ATTRIBUTES = {"type", "minimum", "baseline", "maximum", "drawBaseline", "f
 RENDERERS = {"BAR_CHART", "DYNSEQ", "HEATMAP", "LINE_PLOT", "SCATTER_PLOT"}
 DISPLAY_MODES = {"COLLAPSED", "EXPANDED", "SQUISHED"}
 JSON_TRACK_KEYS = {
-    "annotation": {"displayMode", "searchable", "indexed", "margin", "expandedRowHeight"},
+    "annotation": {
+        *("displayMode", "searchable", "searchableFields", "indexed"),
+        *("margin", "expandedRowHeight"),
+    },
     "wig": {
         *("graphType", "windowFunction", "autoscale", "autoscaleGroup", "min", "max"),
         *("visibilityWindow", "supportsWholeGenome"),
@@ -240,6 +243,8 @@ def test_added_tracks_are_searchable_and_carry_their_index(runs, tmp_path):
     assert "indexed" not in with_index
     assert plain["indexed"] is False
     assert (with_index["searchable"], states["searchable"]) == (True, False)
+    assert {"name", "gene", "id"} <= set(with_index["searchableFields"])
+    assert "searchableFields" not in states
     assert (with_index["displayMode"], states["displayMode"]) == ("EXPANDED", "COLLAPSED")
     resources = list(ET.parse(tmp_path / "out/session.xml").getroot().iter("Resource"))
     assert resources[0].attrib["index"] == "../genes.bed.gz.tbi"

@@ -19,6 +19,9 @@ _TYPES = {"bigwig": "wig"}
 _GRAPHS = {"importance": "dynseq"}
 _LETTERS_WINDOW = 2_000_000
 """bp: importance is not shown in wider views."""
+_GENE_FIELDS = ("name", "gene", "gene_name", "gene_id", "transcript_id", "id")
+"""Attributes by which genes are found: those that igv.js looks at, and ``gene``, where files of SGD
+and NCBI have the usual name."""
 _MARGIN = 4
 """Pixels above features."""
 
@@ -72,7 +75,9 @@ def _track(track: BrowserTrack, order: int, url: Url) -> dict[str, Any]:
         added = track.kind == "features"
         found["displayMode"] = "EXPANDED" if added else "COLLAPSED"
         found["searchable"] = added
-        if not added:
+        if added:
+            found["searchableFields"] = _GENE_FIELDS
+        else:
             # One row fills the track; the names of calls, all the same, fall below it.
             found["margin"] = _MARGIN
             found["expandedRowHeight"] = track.height - _MARGIN

@@ -15,6 +15,7 @@ import pytest
 from runs import MODEL, MOTIF, REGION
 
 from chromputer_tracks.inference.registry import load_model
+from chromputer_tracks.tracks.view import ViewOptions, open_server, read_view
 
 LETTERS = {"A": (0, 200, 0), "C": (0, 0, 200), "G": (209, 113, 5), "T": (255, 0, 0)}
 """Colours of bases in igv.js."""
@@ -171,6 +172,35 @@ def test_sites_and_switches(shown):
     shown.settle()
     assert [track["name"] for track in shown.tracks()] == names
     assert page.locator("#legend li").all_text_contents()[4] == "S5Active promoter (PIC/TFIID)"
+
+
+@pytest.mark.parametrize("address", ["#chr7:5,000-6,000", "#%E0%A4%A"])
+def test_a_place_of_another_genome_leaves_the_first_one_in_view(page, served, address):
+    page.open(served[0])
+    first = page.locus()
+    page.page.goto("about:blank")
+    page.open(served[0] + address)
+    assert page.locus() == first
+    assert page.errors == []
+
+
+@pytest.mark.parametrize("name", ["REB1", "ybr049c", "YBR049C_mRNA"])
+def test_names_of_added_genes_are_found_in_the_locus_box(page, demo, name):
+    genes = demo.folder / "genes.gff"
+    about = "ID=YBR049C_mRNA;Name=YBR049C;gene=REB1"
+    genes.write_text(f"##gff-version 3\nchrII\tSGD\tmRNA\t336821\t339252\t.\t+\t.\t{about}\n")
+    view = read_view(ViewOptions((demo.predicted,), tracks=(genes,), locus="chrI:1-5,000"))
+    with open_server(view) as server, server.serving():
+        page.open(server.url)
+        before = page.locus()
+        box = page.page.locator("input.igv-search-input")
+        box.fill(name)
+        box.press("Enter")
+        page.moved(before)
+        chrom, start, end = page.locus()
+    assert (chrom, start <= 336_820, end >= 339_252) == ("chrII", True, True)
+    assert page.errors == []
+    assert page.hosts == {"127.0.0.1"}
 
 
 def test_another_list_of_sites(shown):

@@ -59,13 +59,27 @@ function showGroups(browser, groups, configs) {
   }
 }
 
-// The locus is kept in the address, so that reloading the page or a bookmark comes back to it.
-function keepLocus(browser) {
+// The locus is kept in the address, so that reloading the page or a bookmark comes back to it. One
+// of another genome leaves the first locus in view, under a message of igv.js.
+async function keepLocus(browser) {
+  const kept = keptLocus();
+  if (kept) {
+    await browser.search(kept);
+  }
   browser.on("locuschange", () => {
     // One locus is given as a string.
     const where = encodeURIComponent([browser.currentLoci()].flat().join(" "));
     history.replaceState(null, "", `#${where}`);
   });
+}
+
+function keptLocus() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+    return "";
+  }
 }
 
 async function start() {
@@ -81,15 +95,13 @@ async function start() {
     track.id = `track ${place}`;
   });
   const configs = structuredClone(session.tracks);
-  const kept = decodeURIComponent(location.hash.slice(1));
   const browser = await igv.createBrowser(at("browser"), {
     ...session,
-    locus: kept || session.locus,
     // Neither lists of genomes nor names of genes are asked for elsewhere.
     loadDefaultGenomes: false,
     search: false,
   });
-  keepLocus(browser);
+  await keepLocus(browser);
   showGroups(browser, view.groups, configs);
   siteControls(view.sites, (locus) => browser.search(locus));
   globalThis.chromputerBrowser = browser;
