@@ -73,6 +73,13 @@ async function keepLocus(browser) {
   });
 }
 
+// Names of tracks lie on the left end of what they name: let it be seen through them.
+function thinLabels() {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(".igv-track-label { background: rgb(255 255 255 / 60%); border-color: #0004; }");
+  at("browser").shadowRoot.adoptedStyleSheets.push(sheet);
+}
+
 function keptLocus() {
   try {
     return decodeURIComponent(location.hash.slice(1));
@@ -101,6 +108,7 @@ async function start() {
     loadDefaultGenomes: false,
     search: false,
   });
+  thinLabels();
   await keepLocus(browser);
   showGroups(browser, view.groups, configs);
   siteControls(view.sites, (locus) => browser.search(locus));
