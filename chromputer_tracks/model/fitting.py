@@ -8,7 +8,8 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -126,30 +127,26 @@ def fit_network(
         if on_terminal:
             callbacks.append(_Bar(console_kwargs={"stderr": True}))
         several = fit.processes > 1 or fit.strategy == "ddp"
-        trainer = lightning.Trainer(
-            max_epochs=fit.epochs,
-            accelerator=accelerator,
-            devices=fit.devices,
-            num_nodes=fit.nodes,
-            # While process 0 validates, the others wait.
-            strategy=DDPStrategy(timeout=timedelta(days=1)) if several else "auto",
-            use_distributed_sampler=False,
-            precision=fit.precision,
-            gradient_clip_val=fit.gradient_clip,
-            deterministic=True,
-            logger=False,
-            callbacks=callbacks,
-            enable_checkpointing=False,
-            enable_progress_bar=on_terminal,
-            plugins=[environment, AtomicCheckpoints()],
-            enable_model_summary=False,
-        )
-        module = FitModule(network, loader, losses, fit, seed, len(progress.history), steps)
-        with warnings.catch_warnings():
-            # Arrays are made faster than batches are computed, without worker processes.
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
-            warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
+        with _without_advice():
+            trainer = lightning.Trainer(
+                max_epochs=fit.epochs,
+                accelerator=accelerator,
+                devices=fit.devices,
+                num_nodes=fit.nodes,
+                # While process 0 validates, the others wait.
+                strategy=DDPStrategy(timeout=timedelta(days=1)) if several else "auto",
+                use_distributed_sampler=False,
+                precision=fit.precision,
+                gradient_clip_val=fit.gradient_clip,
+                deterministic=True,
+                logger=False,
+                callbacks=callbacks,
+                enable_checkpointing=False,
+                enable_progress_bar=on_terminal,
+                plugins=[environment, AtomicCheckpoints()],
+                enable_model_summary=False,
+            )
+            module = FitModule(network, loader, losses, fit, seed, len(progress.history), steps)
             _run(trainer, module, last)
     elif process_rank(fit) == 0:
         # A kill may have come after the last checkpoint and before its row.
@@ -157,6 +154,19 @@ def fit_network(
     network.load_state_dict(progress.best)
     report(f"best epoch: {progress.best_epoch}, validation score {progress.best_score:.3f}")
     return network.cpu()
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keep Lightning from saying what does not concern the user."""
+    with warnings.catch_warnings():
+        # Arrays are made faster than batches are computed, without worker processes.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # A cluster's login node, or one process of a job.
+        warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
+        warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+        warnings.filterwarnings("ignore", message=".*`isinstance\\(treespec, LeafSpec\\)`.*")
+        yield
 
 
 class _Bar(RichProgressBar):
