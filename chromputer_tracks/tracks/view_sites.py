@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import FormatError
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.bed import BedTable, read_bed
+from chromputer_tracks.io.site_table import read_site_table
 from chromputer_tracks.tracks.igv_tracks import BrowserTrack
 
 MOST_SITES = 200
@@ -34,7 +34,8 @@ class SiteList:
         name: shown.
         explained: whether there are contributions at the sites.
         places: contig and base of each, 0-based: the middle of its most important bases where it is
-            explained, else of its most likely bin.
+            explained, else its summit, of a call the middle of its most likely bin (by the rule of
+            :func:`~chromputer_tracks.io.site_table.read_site_table`).
         total: number of sites, of which those are the strongest.
     """
 
@@ -57,9 +58,9 @@ def site_lists(tracks: Sequence[BrowserTrack], sizes: ChromSizes) -> tuple[SiteL
     found = []
     for track in tracks:
         if track.kind == "sites" or (track.kind == "calls" and track.group not in explained):
-            table = read_bed(track.path, sizes)
-            rows = _strongest(table)
-            places = [(table.chroms[table.codes[row]], int(_middles(table)[row])) for row in rows]
+            table = read_site_table(track.path, sizes)
+            kept = table.select(_strongest(table.numbers(5)))
+            places = list(zip(kept.chroms, kept.centre.tolist(), strict=True))
             letters = importance.get(track.path.parent) if track.kind == "sites" else None
             if letters is not None:
                 places = _most_important(letters, places, sizes)
@@ -84,19 +85,9 @@ def first_locus(lists: Sequence[SiteList], sizes: ChromSizes) -> Interval:
     return Interval(chrom, start, min(start + _FIRST_WIDTH, sizes[chrom]))
 
 
-def _strongest(table: BedTable) -> list[int]:
-    """Rows of the highest scores, equal ones in file order."""
-    scores = np.zeros(len(table)) if table.scores is None else table.scores
-    order: list[int] = np.argsort(-scores, kind="stable")[:MOST_SITES].tolist()
-    return order
-
-
-def _middles(table: BedTable) -> NDArray[np.int64]:
-    """int64 (n,): middles of the thick parts of BED9, else :attr:`BedTable.centres`."""
-    if table.thick_starts is None or table.thick_ends is None:
-        return table.centres
-    middles: NDArray[np.int64] = (table.thick_starts.astype(np.int64) + table.thick_ends) // 2
-    return middles
+def _strongest(scores: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Rows of the highest scores, equal ones in file order: intp (n,)."""
+    return np.argsort(-np.nan_to_num(scores), kind="stable")[:MOST_SITES]
 
 
 def _most_important(
