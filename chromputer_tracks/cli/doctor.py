@@ -25,12 +25,12 @@ _OPTIONAL = {
     "lightning": "train",
     "onnx": "train",
     "onnxscript": "train",
-    "scipy": "train,analysis",
+    "scipy": "analysis or train",
     "pybedtools": "train",
     "tensorboard": "train",
-    "matplotlib": "train,analysis",
-    "pyjaspar": "train,analysis",
-    "scikit-learn": "train,analysis",
+    "matplotlib": "analysis or train",
+    "pyjaspar": "analysis or train",
+    "scikit-learn": "analysis or train",
     "logomaker": "analysis",
     "memelite": "analysis",
     "modisco-lite": "analysis",
@@ -76,7 +76,7 @@ def _packages(table: Table) -> list[str]:
         if version is None:
             problems.append(f"{name} is missing: pip install {name}")
     for name, extra in _OPTIONAL.items():
-        remedy = f"pip install 'chromputer-tracks[{extra.split(',')[0]}]'"
+        remedy = f"pip install 'chromputer-tracks[{extra.split()[0]}]'"
         version = _version(name)
         note = f"optional, for {extra}" + ("" if version else f": {remedy}")
         table.add_row(name, version or "missing", note)
