@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 from view_runs import toy_runs
 
+from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.spec import HeadSpec, Label
 from chromputer_tracks.tracks.igv_genome import browser_genome
@@ -95,6 +97,32 @@ def test_colours_scales_and_formats(runs):
         *["S1 atac"] * 3,
         *["H3 atac"] * 3,
     ]
+
+
+def test_colours_are_those_of_a_hub(runs, tmp_path):
+    args = (runs.predicted, runs.explained, "--fasta", runs.fasta, "--out", tmp_path / "hub")
+    options = ("--assembly", "toy", "--email", "me@example.org", "--no-coverage")
+    result = CliRunner().invoke(app, ["hub", *map(str, args), *options])
+    assert result.exit_code == 0, result.stderr
+    hub = {}
+    for stanza in (tmp_path / "hub/toy/trackDb.txt").read_text().split("\n\n"):
+        said = dict(line.strip().partition(" ")[::2] for line in stanza.splitlines())
+        hub[said.get("bigDataUrl")] = (said.get("color"), said.get("altColor"))
+    compared = 0
+    for track in browser_tracks(runs.runs()):
+        place, stem = track.path.parent.name, track.path.stem
+        name = {
+            "probability": f"predicted/{place}.{stem}.bw",
+            "calls": f"predicted/{place}.{stem}.calls.bb",
+            "importance": f"predicted/explain.{place}.importance.bw",
+            "sites": f"predicted/explain.{place}.sites.bb",
+        }.get(track.kind)
+        if name is not None:
+            shown = [color and ",".join(map(str, color)) for color in (track.color, track.negative)]
+            assert hub[name] == tuple(shown), track.name
+            compared += 1
+    # Of two factors, three states and three explained labels.
+    assert compared == 2 * 2 + 3 + 2 * 3
 
 
 def test_calls_say_their_threshold_and_probabilities_their_bin(runs):

@@ -26,8 +26,8 @@ Kind = Literal[
 ``contribution``: of a V-plot's fragments, a signal or DNA shape."""
 
 NEUTRAL: Rgb = (110, 110, 110)
-NEGATIVE: Rgb = (170, 170, 170)
-"""Of importance below 0, where it is drawn as bars."""
+NEGATIVE: Rgb = (120, 120, 120)
+"""Of contributions below 0, where they are drawn as bars; colours are those of a hub."""
 SPAN_COLORS: tuple[Rgb, ...] = ((0, 114, 178), (213, 94, 0), (0, 158, 115))
 """Of short, middle and long fragments: blue, vermilion and green of Okabe and Ito's palette."""
 PROBABILITY = (0.0, 1.0)
@@ -226,11 +226,12 @@ def _contributions(run: Run, name: str, label: Label, key: str) -> Iterator[Brow
         files.remove(file)
         about = f"{label.title}: what {what} contributes to the logit"
         path = run.file(f"{name}/{file}.bw")
-        return BrowserTrack(path, f"{key} {shown}", about, key, kind, "bigwig", color)
+        called = f"{key} {shown}"
+        return BrowserTrack(path, called, about, key, kind, "bigwig", color, negative=NEGATIVE)
 
     if IMPORTANCE in files:
         what = "each base (as letters, from close by)"
-        yield replace(track(IMPORTANCE, IMPORTANCE, what, "importance", NEUTRAL), negative=NEGATIVE)
+        yield track(IMPORTANCE, IMPORTANCE, what, "importance", label.color)
     several = sum(item.kind == "vplot" for item in run.spec.inputs) > 1
     for source, place, part in _fragment_classes(run.spec):
         file = f"{source}.{part.name}" if part.name else source
@@ -246,7 +247,7 @@ def _contributions(run: Run, name: str, label: Label, key: str) -> Iterator[Brow
     if PurePosixPath(name, SITES_BED) in places:
         about = f"{label.title}: the explained sites; there is no importance far from them"
         path = run.file(f"{name}/{SITES_BED}")
-        yield BrowserTrack(path, f"{key} explained sites", about, key, "sites", "bed", NEUTRAL)
+        yield BrowserTrack(path, f"{key} explained sites", about, key, "sites", "bed", label.color)
 
 
 def _fragment_classes(spec: ModelSpec) -> Iterator[tuple[str, int, FragmentClass]]:

@@ -19,7 +19,7 @@ from chromputer_tracks.tracks.view import ViewOptions, open_server, read_view
 
 LETTERS = {"A": (0, 200, 0), "C": (0, 0, 200), "G": (209, 113, 5), "T": (255, 0, 0)}
 """Colours of bases in igv.js."""
-BAR = (110, 110, 110)
+NEGATIVE = (120, 120, 120)
 STATES = "Chromatin states"
 PICTURES = os.environ.get("CHROMPUTER_SCREENSHOTS")
 """Folder for pictures of what is tested; docs/screenshots was made so."""
@@ -109,7 +109,8 @@ def test_states_probabilities_and_calls(shown, demo, served):
         assert shown.colors(name).get(reb1, 0) > 100
     # From afar, importance is bars.
     from_afar = shown.colors("Reb1 importance")
-    assert from_afar.get(BAR, 0) > 20
+    assert from_afar.get(reb1, 0) > 20
+    assert from_afar.get(NEGATIVE, 0) > 0
     assert not set(LETTERS.values()) & set(from_afar)
     picture(shown, "view-region.png", 1180)
 
@@ -140,7 +141,8 @@ def test_letters_at_the_motif(shown, demo):
     drawn = shown.colors(name)
     for base in set(MOTIF):
         assert drawn.get(LETTERS[base], 0) > 100, base
-    assert BAR not in drawn
+    reb1 = next(label for label in load_model(MODEL).spec.heads[1].labels if label.name == "Reb1")
+    assert not {reb1.color, NEGATIVE} & set(drawn)
     # The tallest letters are the motif's.
     best = max(values, key=lambda row: row[2])[0] - start
     assert abs(best - bases.index(MOTIF)) < len(MOTIF)
