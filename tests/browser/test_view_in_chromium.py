@@ -22,7 +22,9 @@ LETTERS = {"A": (0, 200, 0), "C": (0, 0, 200), "G": (209, 113, 5), "T": (255, 0,
 NEGATIVE = (120, 120, 120)
 STATES = "Chromatin states"
 PICTURES = os.environ.get("CHROMPUTER_SCREENSHOTS")
-"""Folder for pictures of what is tested; docs/screenshots was made so."""
+"""Folder for pictures of what is tested. Those of the documentation are made with
+``CHROMPUTER_SCREENSHOTS=docs/screenshots pytest tests/browser``; igv-desktop.png is IGV's own
+snapshot of a session of the same runs at the same place."""
 
 
 @pytest.fixture(scope="module")
