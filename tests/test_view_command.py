@@ -38,6 +38,8 @@ def started(*args, env=None):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"COLUMNS": "200"} | (env or {}),
+        # Shells start background jobs that ignore Ctrl-C, and children inherit it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield process, process.stderr.readline()
