@@ -44,11 +44,11 @@ def test_a_hub(runs, tmp_path):
     assert check_hub(out) == []
     said = result.stderr.splitlines()
     assert f"hub of 29 tracks in {out} (" in result.stderr
-    assert said[-2] == (
+    assert said[-3] == (
         "put the folder on a web server and check it there with UCSC's hubCheck: hubCheck "
         "https://example.org/h/hub.txt"
     )
-    assert said[-1] == (
+    assert said[-2] == (
         "UCSC genome browser: https://genome.ucsc.edu/cgi-bin/hgTracks?db=toy&"
         "hubUrl=https%3A%2F%2Fexample.org%2Fh%2Fhub.txt&position=chr1%3A1-6150"
     )
@@ -132,7 +132,7 @@ def test_the_address_of_a_hub(url):
     options = HubOptions((Path("x"),), Path("out"), "hg38", EMAIL, url=url)
     assert options.hub_url == "https://x.org/h/hub.txt"
     accession = HubOptions((Path("x"),), Path("out"), "GCF_000146045.2", EMAIL, url=url)
-    ((_, link),) = accession.links(Interval("chrI", 0, 9))
+    (_, link), _ = accession.links(Interval("chrI", 0, 9))
     assert link == (
         "https://genome.ucsc.edu/cgi-bin/hgTracks?genome=GCF_000146045.2&"
         "hubUrl=https%3A%2F%2Fx.org%2Fh%2Fhub.txt&position=chrI%3A1-9"

@@ -169,9 +169,9 @@ def test_limits_and_colours(runs, tmp_path):
     assert tracks["importance"]["logo"] == "on"
     assert tracks["importance_S1"]["type"] == "bigWig -1 1"
     assert tracks["contributions"]["autoScale"] == "group"
-    # By input, after MGW and Roll; the sequence by label.
-    assert tracks["atac_subnucleosomal_TF1"]["color"] == "0,158,115"
-    assert tracks["atac_dinucleosomal_S1"]["color"] == "86,180,233"
+    # Fragments by their class; the sequence by label.
+    assert tracks["atac_subnucleosomal_TF1"]["color"] == "0,114,178"
+    assert tracks["atac_dinucleosomal_S1"]["color"] == "0,158,115"
     assert tracks["importance_TF1"]["color"] == "255,0,0"
     with pyBigWig.open(str(runs.first / "marks/H3.bw")) as file:
         largest = max(file.stats(name, type="max", exact=True)[0] for name in file.chroms())
@@ -291,12 +291,10 @@ def test_own_genome(runs, tmp_path):
     sizes = (folder / "chrom.sizes").read_text().splitlines()
     assert sizes == [f"{name}\t{size}" for name, size in runs.toy.sizes.items()]
     assert result.url == "https://example.org/my hub/hub.txt"
-    assert result.links == (
-        (
-            "UCSC genome browser",
-            "https://genome.ucsc.edu/cgi-bin/hgTracks?genome=toy1&"
-            "hubUrl=https%3A%2F%2Fexample.org%2Fmy+hub%2Fhub.txt&position=chr1%3A101-200",
-        ),
+    assert result.links[0] == (
+        "UCSC genome browser",
+        "https://genome.ucsc.edu/cgi-bin/hgTracks?genome=toy1&"
+        "hubUrl=https%3A%2F%2Fexample.org%2Fmy+hub%2Fhub.txt&position=chr1%3A101-200",
     )
 
 

@@ -14,7 +14,7 @@ from view_runs import toy_runs
 from chromputer_tracks.errors import ContigError, FormatError, InputError, OutputError
 from chromputer_tracks.intervals import Interval, parse_region
 from chromputer_tracks.io.bed import read_bed
-from chromputer_tracks.tracks.igv_json import igv_js_session
+from chromputer_tracks.tracks.igv_json import fasta_reference, igv_js_session
 from chromputer_tracks.tracks.igv_sessions import relative_path
 from chromputer_tracks.tracks.view import ViewOptions, read_view, write_view_sessions
 
@@ -213,7 +213,7 @@ def test_names_that_urls_and_xml_must_escape(runs, tmp_path):
 
 def test_descriptions_are_text_in_html(view):
     track = replace(view.tracks[0], about="p < 0.05 & <script>alert('x')</script>")
-    session = igv_js_session(view.genome, [track], view.locus, str)
+    session = igv_js_session(fasta_reference(view.genome, str), [track], view.locus, str)
     shown = session["tracks"][0]["description"]
     assert ET.fromstring(f"<p>{shown}</p>").text == track.about
 

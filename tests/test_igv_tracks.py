@@ -12,8 +12,9 @@ from view_runs import toy_runs
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.spec import HeadSpec, Label
+from chromputer_tracks.tracks.colors import SPAN_COLORS
 from chromputer_tracks.tracks.igv_genome import browser_genome
-from chromputer_tracks.tracks.igv_tracks import SPAN_COLORS, browser_tracks, label_key
+from chromputer_tracks.tracks.igv_tracks import browser_tracks, label_key
 from chromputer_tracks.tracks.runs import read_runs
 
 
@@ -115,14 +116,15 @@ def test_colours_are_those_of_a_hub(runs, tmp_path):
             "probability": f"predicted/{place}.{stem}.bw",
             "calls": f"predicted/{place}.{stem}.calls.bb",
             "importance": f"predicted/explain.{place}.importance.bw",
+            "contribution": f"predicted/explain.{place}.{stem}.bw",
             "sites": f"predicted/explain.{place}.sites.bb",
         }.get(track.kind)
         if name is not None:
             shown = [color and ",".join(map(str, color)) for color in (track.color, track.negative)]
             assert hub[name] == tuple(shown), track.name
             compared += 1
-    # Of two factors, three states and three explained labels.
-    assert compared == 2 * 2 + 3 + 2 * 3
+    # Of two factors, three states and three explained labels, each with six other inputs.
+    assert compared == 2 * 2 + 3 + (2 + 6) * 3
 
 
 def test_calls_say_their_threshold_and_probabilities_their_bin(runs):

@@ -23,6 +23,7 @@ from chromputer_tracks.tracks.hub_layout import KINDS, model_tracks
 from chromputer_tracks.tracks.hub_options import HUB, HubOptions
 from chromputer_tracks.tracks.hub_pages import Inputs, coverage_page, overview_page, track_page
 from chromputer_tracks.tracks.hub_plan import Plan
+from chromputer_tracks.tracks.hub_sessions import hub_sessions
 from chromputer_tracks.tracks.hub_text import Names
 from chromputer_tracks.tracks.hub_tracks import BIGWIG, Track
 from chromputer_tracks.tracks.hub_write import OVERVIEW, HubWriter, hub_texts
@@ -97,6 +98,7 @@ def make_hub(options: HubOptions, report: Report) -> HubResult:
             writer = HubWriter(options, staging.folder, sizes, report)
             ranges = writer.data(tracks)
             writer.texts(hub_texts(options, labels, tracks, ranges, own, position))
+            writer.texts(hub_sessions(options, tracks, own, position))
             writer.texts(_pages(options, plans, inputs, tracks, many=many))
             writer.texts({OVERVIEW: overview_page(labels[1], options, plans, tracks, links)})
             if own is not None:

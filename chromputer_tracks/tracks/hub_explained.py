@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from chromputer_tracks.io.bed import Rgb
 from chromputer_tracks.spec import Label
+from chromputer_tracks.tracks.colors import COVERAGE as COVERAGE_SHADE
+from chromputer_tracks.tracks.colors import NEGATIVE, contribution_colors
 from chromputer_tracks.tracks.explain_layout import ImportanceTrack, importance_tracks
 from chromputer_tracks.tracks.hub_composite import Member, SubGroup, composite
 from chromputer_tracks.tracks.hub_files import Coverage, FromBed, sites_autosql
@@ -17,10 +20,6 @@ from chromputer_tracks.tracks.runs import AssayInput, Run, Sample
 COVERAGE = "coverage"
 """Stem of the page of the inputs."""
 
-_PARTS = ("0,114,178", "213,94,0", "0,158,115", "204,121,167", "86,180,233", "230,159,0")
-"""Colours of inputs and fragment classes: Okabe and Ito, safe for colour-blind readers."""
-_COVERAGE_COLOR = "89,99,110"
-_NEGATIVE = ("altColor", "120,120,120")
 _LETTERS = (("autoScale", "on"), ("alwaysZero", "on"), ("maxHeightPixels", "128:64:16"))
 _TOGETHER = (("autoScale", "group"), ("alwaysZero", "on"), ("maxHeightPixels", "100:32:8"))
 
@@ -28,8 +27,8 @@ _TOGETHER = (("autoScale", "group"), ("alwaysZero", "on"), ("maxHeightPixels", "
 def importance(plan: Plan) -> Track | None:
     """Contributions of bases, which the browser draws as letters."""
     members = [
-        Member(_explained(plan, item, sample, run, name, label, index), (name, sample.name))
-        for index, item in enumerate(importance_tracks(plan.runs.spec))
+        Member(_explained(plan, item, sample, run, name, label, label.color), (name, sample.name))
+        for item in importance_tracks(plan.runs.spec)
         if item.kind == "sequence"
         for sample, run, name, label in plan.explained()
     ]
@@ -43,13 +42,14 @@ def importance(plan: Plan) -> Track | None:
 def contributions(plan: Plan) -> Track | None:
     """Contributions of fragments by class, signals and DNA shape."""
     items = [item for item in importance_tracks(plan.runs.spec) if item.kind != "sequence"]
+    colors = contribution_colors(plan.runs.spec)
     members = [
         Member(
-            _explained(plan, item, sample, run, name, label, index),
+            _explained(plan, item, sample, run, name, label, colors[item.name]),
             (item.name, name, sample.name),
         )
         for sample, run, name, label in plan.explained()
-        for index, item in enumerate(items)
+        for item in items
     ]
     parts = {item.name: item.name.replace(".", " ") for item in items}
     scaling = _TOGETHER if len(members) > 1 else FREE
@@ -67,7 +67,7 @@ def _explained(
     run: Run,
     name: str,
     label: Label,
-    index: int,
+    shade: Rgb,
 ) -> Track:
     shown, letters = plan.shown(sample), item.kind == "sequence"
     short = name
@@ -81,7 +81,7 @@ def _explained(
         long_label(f"{name}: {what}", shown),
         BIGWIG,
         plan.file(sample, run, f"{name}/{item.name}.bw"),
-        settings=(color(label) if letters else ("color", _PARTS[index % len(_PARTS)]), _NEGATIVE),
+        settings=(color(shade), color(NEGATIVE, "altColor")),
     )
 
 
@@ -106,7 +106,7 @@ def sites(plan: Plan) -> Track | None:
             long_label(f"{name}: explained sites", shown),
             BIGBED6,
             file,
-            settings=(color(label),),
+            settings=(color(label.color),),
         )
         members.append(Member(track, (name, sample.name)))
     return plan.composite(
@@ -140,7 +140,7 @@ def coverage_track(
             long_label(f"{item.assay}: {what}", shown),
             BIGWIG,
             Coverage(f"{folders[sample]}/coverage.{item.assay}.bw", path, item),
-            settings=(("color", _COVERAGE_COLOR),),
+            settings=(color(COVERAGE_SHADE),),
         )
         members.append(Member(track, (item.assay, sample)))
     if not members:

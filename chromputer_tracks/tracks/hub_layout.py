@@ -105,7 +105,7 @@ def _state_probabilities(plan: Plan) -> Track | None:
                         long_label(f"{label.name} {label.title}: probability", shown),
                         BIGWIG,
                         plan.file(sample, run, f"states/{label.name}.bw"),
-                        settings=(color(label), ("priority", str(number))),
+                        settings=(color(label.color), ("priority", str(number))),
                         limits=_PROBABILITY,
                     )
                     for number, label in enumerate(head.labels, 1)
@@ -144,7 +144,7 @@ def _calls(plan: Plan) -> Track | None:
             long_label(f"{label.title}: calls", shown),
             BIGBED9,
             FromBed(target, path, calls_autosql(label), overlap=False),
-            settings=(color(label),),
+            settings=(color(label.color),),
         )
         members.append(Member(track, (head.name, key, sample.name)))
     settings = (
@@ -173,7 +173,7 @@ def _probabilities(plan: Plan) -> Track | None:
             long_label(f"{what}: probability", shown),
             BIGWIG,
             plan.file(sample, run, f"{'states' if states else head.name}/{label.name}.bw"),
-            settings=(color(label), *line),
+            settings=(color(label.color), *line),
             limits=_PROBABILITY,
             on=not (binary and states),
         )
@@ -196,7 +196,7 @@ def _signals(plan: Plan) -> Track | None:
             long_label(f"{label.title}: predicted signal", shown),
             BIGWIG,
             plan.file(sample, run, f"{head.name}/{label.name}.bw"),
-            settings=(color(label),),
+            settings=(color(label.color),),
         )
         members.append(Member(track, (head.name, key, sample.name)))
     settings = (*FULL, *FREE, ("windowingFunction", "mean"))

@@ -17,10 +17,12 @@ from chromputer_tracks.tracks.hub_text import (
     identifier,
     shorten,
 )
+from chromputer_tracks.tracks.igv_sessions import JSON_NAME
 
 HUB = "hub.txt"
 """The file that a browser is given."""
 BROWSER = "https://genome.ucsc.edu/cgi-bin/hgTracks"
+IGV = "https://igv.org/app/"
 
 _EMAIL = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+")
 _ASSEMBLY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -117,9 +119,14 @@ class HubOptions:
                 )
 
     @property
+    def folder_url(self) -> str | None:
+        """Address of the hub's folder, with a ``/`` behind it."""
+        return None if self.url is None else f"{self.url.removesuffix(HUB).rstrip('/')}/"
+
+    @property
     def hub_url(self) -> str | None:
         """Address of ``hub.txt``."""
-        return None if self.url is None else f"{self.url.removesuffix(HUB).rstrip('/')}/{HUB}"
+        return None if self.folder_url is None else self.folder_url + HUB
 
     def hub_name(self) -> str:
         """The hub's name, one word."""
@@ -151,4 +158,11 @@ class HubOptions:
             "hubUrl": self.hub_url,
             "position": browser_position(position),
         }
-        return (("UCSC genome browser", f"{BROWSER}?{urlencode(query)}"),)
+        session = {"sessionURL": f"{self.folder_url}{JSON_NAME}"}
+        return (
+            ("UCSC genome browser", f"{BROWSER}?{urlencode(query)}"),
+            (
+                "IGV-Web",
+                f"{IGV}?{urlencode(session)}",
+            ),
+        )

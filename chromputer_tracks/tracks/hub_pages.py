@@ -15,6 +15,7 @@ from chromputer_tracks.tracks.hub_files import COVERAGE_BIN
 from chromputer_tracks.tracks.hub_options import HubOptions
 from chromputer_tracks.tracks.hub_plan import Plan
 from chromputer_tracks.tracks.hub_tracks import Track
+from chromputer_tracks.tracks.igv_sessions import JSON_NAME, XML_NAME
 from chromputer_tracks.tracks.runs import AssayInput, Run
 
 _REFERENCES = {
@@ -150,6 +151,7 @@ def overview_page(
         "many": len(samples) > 1,
         "tracks": rows,
         "links": links,
+        "sessions": {"xml": XML_NAME, "json": JSON_NAME},
         "email": options.email,
         "version": __version__,
     }

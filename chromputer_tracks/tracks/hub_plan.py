@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from chromputer_tracks.io.bed import Rgb
 from chromputer_tracks.spec import HeadSpec, Label
 from chromputer_tracks.tracks.explain_sites import find_label
 from chromputer_tracks.tracks.hub_composite import Member, SubGroup, composite
@@ -150,6 +151,6 @@ class Plan:
         )
 
 
-def color(label: Label) -> tuple[str, str]:
-    """The setting of a label's colour."""
-    return "color", ",".join(map(str, label.color))
+def color(shade: Rgb, key: str = "color") -> tuple[str, str]:
+    """The setting of a colour."""
+    return key, ",".join(map(str, shade))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,33 @@ _MARGIN = 4
 
 
 def igv_js_session(
-    genome: BrowserGenome, tracks: Sequence[BrowserTrack], locus: Interval, url: Url
+    genome: str | Mapping[str, str],
+    tracks: Sequence[BrowserTrack],
+    locus: Interval,
+    url: Url,
 ) -> dict[str, Any]:
     """A session as ``igv.createBrowser`` takes it, ready for JSON.
 
     The keys are those of the igv.js manual (https://igv.org/doc/igvjs).
 
     Args:
-        genome: the reference.
+        genome: id of one that igv.js knows, or the reference.
         tracks: from top to bottom.
         locus: shown first.
+        url: of a file.
+    """
+    return {
+        "genome" if isinstance(genome, str) else "reference": genome,
+        "locus": format_region(locus),
+        "tracks": [_track(track, place, url) for place, track in enumerate(tracks, 1)],
+    }
+
+
+def fasta_reference(genome: BrowserGenome, url: Url) -> dict[str, str]:
+    """An indexed FASTA as igv.js takes it.
+
+    Args:
+        genome: the FASTA.
         url: of a file.
     """
     reference = {
@@ -47,11 +64,7 @@ def igv_js_session(
     }
     if genome.gzi is not None:
         reference["compressedIndexURL"] = url(genome.gzi)
-    return {
-        "reference": reference,
-        "locus": format_region(locus),
-        "tracks": [_track(track, place, url) for place, track in enumerate(tracks, 1)],
-    }
+    return reference
 
 
 def _track(track: BrowserTrack, order: int, url: Url) -> dict[str, Any]:

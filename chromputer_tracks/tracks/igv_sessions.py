@@ -13,7 +13,7 @@ from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.atomic import atomic_path, check_folder, output_errors
 from chromputer_tracks.tracks.igv_genome import BrowserGenome
-from chromputer_tracks.tracks.igv_json import igv_js_session
+from chromputer_tracks.tracks.igv_json import fasta_reference, igv_js_session
 from chromputer_tracks.tracks.igv_tracks import BrowserTrack
 from chromputer_tracks.tracks.igv_xml import igv_xml_session
 
@@ -45,11 +45,14 @@ def write_sessions(
     def relative(path: Path) -> str:
         return relative_path(path, folder)
 
-    session = igv_js_session(genome, tracks, locus, lambda path: quote(relative(path)))
+    def quoted(path: Path) -> str:
+        return quote(relative(path))
+
+    session = igv_js_session(fasta_reference(genome, quoted), tracks, locus, quoted)
     texts = {
         JSON_NAME: json.dumps(session, indent=2) + "\n",
         # IGV takes paths as they are, without percent signs.
-        XML_NAME: igv_xml_session(genome, tracks, locus, relative),
+        XML_NAME: igv_xml_session(relative(genome.fasta), tracks, locus, relative),
     }
     for name, text in texts.items():
         with atomic_path(folder / name) as temporary:

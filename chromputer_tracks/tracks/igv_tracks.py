@@ -15,6 +15,7 @@ from chromputer_tracks.errors import InputError
 from chromputer_tracks.io.bed import Rgb
 from chromputer_tracks.io.contributions import SITES_BED
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
+from chromputer_tracks.tracks.colors import NEGATIVE, NEUTRAL, contribution_colors
 from chromputer_tracks.tracks.explain_layout import FragmentClass, fragment_classes
 from chromputer_tracks.tracks.explain_sites import find_label
 from chromputer_tracks.tracks.runs import ModelRuns, Run, Sample
@@ -25,11 +26,6 @@ Kind = Literal[
 """``features``: a file that the user added; ``sites``: where a label was explained;
 ``contribution``: of a V-plot's fragments, a signal or DNA shape."""
 
-NEUTRAL: Rgb = (110, 110, 110)
-NEGATIVE: Rgb = (120, 120, 120)
-"""Of contributions below 0, where they are drawn as bars; colours are those of a hub."""
-SPAN_COLORS: tuple[Rgb, ...] = ((0, 114, 178), (213, 94, 0), (0, 158, 115))
-"""Of short, middle and long fragments: blue, vermilion and green of Okabe and Ito's palette."""
 PROBABILITY = (0.0, 1.0)
 IMPORTANCE = "importance"
 
@@ -233,29 +229,29 @@ def _contributions(run: Run, name: str, label: Label, key: str) -> Iterator[Brow
         what = "each base (as letters, from close by)"
         yield track(IMPORTANCE, IMPORTANCE, what, "importance", label.color)
     several = sum(item.kind == "vplot" for item in run.spec.inputs) > 1
-    for source, place, part in _fragment_classes(run.spec):
+    colors = contribution_colors(run.spec)
+    for source, part in _fragment_classes(run.spec):
         file = f"{source}.{part.name}" if part.name else source
         if file in files:
             lengths = f"{part.shortest}-{part.longest - 1} bp"
             shown = f"{source} fragments {lengths}" if several else f"fragments {lengths}"
             what = f"each fragment of {lengths}, at its middle,"
-            color = SPAN_COLORS[place % len(SPAN_COLORS)]
-            found = track(file, shown, what, "contribution", color)
+            found = track(file, shown, what, "contribution", colors[file])
             yield replace(found, scale_group=f"{key} {source}")
     for file in sorted(files):
-        yield track(file, file, file, "contribution", NEUTRAL)
+        yield track(file, file, file, "contribution", colors[file])
     if PurePosixPath(name, SITES_BED) in places:
         about = f"{label.title}: the explained sites; there is no importance far from them"
         path = run.file(f"{name}/{SITES_BED}")
         yield BrowserTrack(path, f"{key} explained sites", about, key, "sites", "bed", label.color)
 
 
-def _fragment_classes(spec: ModelSpec) -> Iterator[tuple[str, int, FragmentClass]]:
-    """Of each V-plot: its name and its classes with their place among them, short to long."""
+def _fragment_classes(spec: ModelSpec) -> Iterator[tuple[str, FragmentClass]]:
+    """Of each V-plot: its name and its classes, short to long."""
     for item in spec.inputs:
         if item.kind == "vplot":
-            for place, part in enumerate(fragment_classes(item.length_edges)):
-                yield item.name, place, part
+            for part in fragment_classes(item.length_edges):
+                yield item.name, part
 
 
 def _added(path: Path) -> BrowserTrack:

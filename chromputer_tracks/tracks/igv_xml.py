@@ -14,7 +14,6 @@ from xml.etree import ElementTree as ET
 
 from chromputer_tracks.intervals import Interval, format_region
 from chromputer_tracks.io.bed import Rgb
-from chromputer_tracks.tracks.igv_genome import BrowserGenome
 from chromputer_tracks.tracks.igv_json import Url
 from chromputer_tracks.tracks.igv_tracks import BrowserTrack
 
@@ -26,20 +25,16 @@ _SEQUENCE_ID = "Reference sequence"
 _RENDERERS = {"importance": "DYNSEQ"}
 
 
-def igv_xml_session(
-    genome: BrowserGenome, tracks: Sequence[BrowserTrack], locus: Interval, url: Url
-) -> str:
+def igv_xml_session(genome: str, tracks: Sequence[BrowserTrack], locus: Interval, url: Url) -> str:
     """The text of a ``.xml`` session.
 
     Args:
-        genome: the reference.
+        genome: id of one that IGV knows, or URL of its sequence.
         tracks: from top to bottom.
         locus: shown first.
         url: of a file; relative ones are relative to the session.
     """
-    session = ET.Element(
-        "Session", genome=url(genome.fasta), locus=format_region(locus), version=VERSION
-    )
+    session = ET.Element("Session", genome=genome, locus=format_region(locus), version=VERSION)
     resources = ET.SubElement(session, "Resources")
     for track in tracks:
         resource = ET.SubElement(

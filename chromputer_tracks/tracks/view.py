@@ -12,7 +12,7 @@ from urllib.parse import quote
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import Interval, parse_region
 from chromputer_tracks.tracks.igv_genome import BrowserGenome, browser_genome
-from chromputer_tracks.tracks.igv_json import igv_js_session
+from chromputer_tracks.tracks.igv_json import fasta_reference, igv_js_session
 from chromputer_tracks.tracks.igv_sessions import write_sessions
 from chromputer_tracks.tracks.igv_tracks import BrowserTrack, browser_tracks
 from chromputer_tracks.tracks.runs import ModelRuns, read_runs
@@ -100,7 +100,8 @@ def open_server(view: View, port: int = 0, log: Log | None = None) -> ViewServer
     """
     files = dict(_files(view))
     urls = {path: quote(url) for url, path in files.items()}
-    session = igv_js_session(view.genome, view.tracks, view.locus, urls.__getitem__)
+    reference = fasta_reference(view.genome, urls.__getitem__)
+    session = igv_js_session(reference, view.tracks, view.locus, urls.__getitem__)
     payload = page_payload(view.models, view.tracks, view.sites, session)
     static = resources.files("chromputer_tracks.tracks") / "static"
     served: dict[str, Resource] = {f"/{url}": path for url, path in files.items()}

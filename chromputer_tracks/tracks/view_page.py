@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chromputer_tracks.tracks.colors import NEUTRAL
 from chromputer_tracks.tracks.igv_json import rgb
-from chromputer_tracks.tracks.igv_tracks import NEUTRAL, BrowserTrack
+from chromputer_tracks.tracks.igv_tracks import BrowserTrack
 from chromputer_tracks.tracks.runs import ModelRuns
 from chromputer_tracks.tracks.view_sites import SiteList
 
