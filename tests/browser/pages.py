@@ -33,6 +33,9 @@ FEATURES = """(browser, [name, chr, start, end]) => {
             ({start, end, value, name, color, score, sequence})));
 }"""
 
+LETTERS = {"A": (0, 200, 0), "C": (0, 0, 200), "G": (209, 113, 5), "T": (255, 0, 0)}
+"""Colours of bases in igv.js."""
+
 
 class Page:
     """A page that remembers errors and requests.

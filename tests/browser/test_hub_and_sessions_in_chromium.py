@@ -8,8 +8,10 @@ from importlib import resources
 from pathlib import Path
 from shutil import copy
 
+import pysam
 import pytest
-from runs import REGION
+from pages import LETTERS
+from runs import MOTIF, REGION
 from typer.testing import CliRunner
 
 from chromputer_tracks.cli.main import app
@@ -105,6 +107,30 @@ def test_igv_js_reads_the_hub(folder, demo, page):
     colors = {row.name: row.rgb for row in read_bed(demo.predicted / "states.bed")}
     for item in states:
         assert drawn.get(colors[item["name"]], 0) > 20, item["name"]
+
+
+def test_the_session_of_a_hub_draws_letters(folder, demo, page):
+    config = '{sessionURL: "session.json", loadDefaultGenomes: false}'
+    with served(folder, "hub", config) as (address, lines):
+        page.open(address)
+        name = "Reb1: importance of each base"
+        tracks = {track["name"]: track for track in page.tracks()}
+        from_afar = page.colors(name)
+        with pysam.FastaFile(str(demo.fasta)) as fasta:
+            place = REGION[1] + fasta.fetch(*REGION).upper().index(MOTIF)
+        page.go(f"{REGION[0]}:{place - 20}-{place + 40}")
+        close = page.colors(name)
+    assert page.errors == []
+    # What the hub draws at first: the states, one by one, 12 labels with calls, and Reb1.
+    assert len([track for track in tracks.values() if track["type"] in ("wig", "annotation")]) == (
+        1 + 8 + 2 * 12 + 5
+    )
+    assert tracks["Most likely chromatin state"]["features"] > 0
+    assert tracks["Reb1 (general regulatory factor): probability"]["features"] > 0
+    assert not set(LETTERS.values()) & set(from_afar)
+    for base in set(MOTIF):
+        assert close.get(LETTERS[base], 0) > 100, base
+    assert any(re.search(r"yeastDemo\.2bit HTTP/1\.1' 206", line) for line in lines)
 
 
 def inside(found):

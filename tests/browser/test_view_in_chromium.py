@@ -12,13 +12,12 @@ from pathlib import Path
 import pyBigWig
 import pysam
 import pytest
+from pages import LETTERS
 from runs import MODEL, MOTIF, REGION
 
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.tracks.view import ViewOptions, open_server, read_view
 
-LETTERS = {"A": (0, 200, 0), "C": (0, 0, 200), "G": (209, 113, 5), "T": (255, 0, 0)}
-"""Colours of bases in igv.js."""
 NEGATIVE = (120, 120, 120)
 STATES = "Chromatin states"
 PICTURES = os.environ.get("CHROMPUTER_SCREENSHOTS")
