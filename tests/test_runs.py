@@ -111,6 +111,8 @@ def test_no_run(runs, tmp_path):
         read_runs((tmp_path / "none",), ())
     with pytest.raises(InputError, match="input does not hold .*: it has no run.json"):
         read_runs((runs.folder / "input",), ())
+    with pytest.raises(InputError, match="states.bed does not hold .*: it is a file, no folder"):
+        read_runs((runs.first / "states.bed",), ())
 
 
 @pytest.mark.parametrize(

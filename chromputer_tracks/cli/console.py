@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _STEP = 0.1
-_SECONDS = 30.0
+_LEAST_SECONDS, _MOST_SECONDS = 5.0, 30.0
+"""Between two lines of a stage."""
 
 
 def stderr_console() -> Console:
@@ -28,9 +29,10 @@ def command_line() -> tuple[str, ...]:
 
 
 class Reporter:
-    """Messages and progress: a bar on a terminal, else a line every 10 % or 30 s.
+    """Messages and progress: a bar on a terminal, else lines.
 
-    A context manager; the bars end with it.
+    A stage has a line at its end, before that one every 10 %, though not within 5 s of the last,
+    and one every 30 s. A context manager; the bars end with it.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -82,7 +84,8 @@ class Reporter:
         now = time.monotonic()
         last_share, last_time = self._shown.setdefault(stage, (0.0, now))
         finished = share >= 1.0 > last_share
-        if share - last_share >= _STEP or now - last_time >= _SECONDS or finished:
+        step = round(share - last_share, 6) >= _STEP and now - last_time >= _LEAST_SECONDS
+        if step or now - last_time >= _MOST_SECONDS or finished:
             self._shown[stage] = (share, now)
             percent = f"{share:4.0%}, " if total else ""
             self.note(f"{stage}: {percent}{figures}")

@@ -206,7 +206,9 @@ def _sample(name: str, runs: Sequence[Run]) -> Sample:
 def _read(folder: Path, models: _Models) -> Run:
     path = folder / RUN_JSON
     if not path.is_file():
-        what = f"it has no {RUN_JSON}" if folder.is_dir() else "there is no such folder"
+        what = f"it has no {RUN_JSON}"
+        if not folder.is_dir():
+            what = "it is a file, no folder" if folder.exists() else "there is no such folder"
         raise InputError(
             f"{folder} does not hold results of `chromputer predict` or `explain`: {what}"
         )
