@@ -56,7 +56,9 @@ def test_what_the_hub_draws_at_first_in_its_order_colours_and_scales(runs, tmp_p
         path = f"toy1/{track['bigDataUrl']}"
         assert (genome.parent / path).is_file()
         assert unquote(json_track["url"]) == xml_track["id"] == path
-        assert json_track["name"] == resources[path]["name"] == track["longLabel"]
+        assert json_track["name"] == resources[path]["name"]
+        assert json_track["name"].startswith(track["shortLabel"])
+        assert json_track["description"] == track["longLabel"]
         assert json_track["format"] == track["type"].split()[0].lower()
         color = track.get("color")
         assert json_track.get("color") == (color and f"rgb({color})")
@@ -70,6 +72,10 @@ def test_what_the_hub_draws_at_first_in_its_order_colours_and_scales(runs, tmp_p
             if limits is not None:
                 assert [json_track["min"], json_track["max"]] == [*map(float, limits.split(":"))]
         assert ("autoscaleGroup" in json_track) == (track.get("autoScale") == "group")
+    names = [track["name"] for track in session["tracks"]]
+    assert len(set(names)) == len(names)
+    assert {"TF1 first probability", "TF1 first calls", "S0 first probability"} <= {*names}
+    assert {"TF1 first importance", "TF1 first sites", "atac first input"} <= {*names}
     assert {track["graphType"] for track in session["tracks"] if "altColor" in track} == {
         "bar",
         "dynseq",

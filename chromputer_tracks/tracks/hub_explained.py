@@ -82,6 +82,7 @@ def _explained(
         BIGWIG,
         plan.file(sample, run, f"{name}/{item.name}.bw"),
         settings=(color(shade), color(NEGATIVE, "altColor")),
+        noun="importance" if letters else "contributions",
     )
 
 
@@ -107,6 +108,7 @@ def sites(plan: Plan) -> Track | None:
             BIGBED6,
             file,
             settings=(color(label.color),),
+            noun="sites",
         )
         members.append(Member(track, (name, sample.name)))
     return plan.composite(
@@ -141,6 +143,7 @@ def coverage_track(
             BIGWIG,
             Coverage(f"{folders[sample]}/coverage.{item.assay}.bw", path, item),
             settings=(color(COVERAGE_SHADE),),
+            noun="input",
         )
         members.append(Member(track, (item.assay, sample)))
     if not members:

@@ -107,6 +107,7 @@ def _state_probabilities(plan: Plan) -> Track | None:
                         plan.file(sample, run, f"states/{label.name}.bw"),
                         settings=(color(label.color), ("priority", str(number))),
                         limits=_PROBABILITY,
+                        noun="probability",
                     )
                     for number, label in enumerate(head.labels, 1)
                 ),
@@ -145,6 +146,7 @@ def _calls(plan: Plan) -> Track | None:
             BIGBED9,
             FromBed(target, path, calls_autosql(label), overlap=False),
             settings=(color(label.color),),
+            noun="calls",
         )
         members.append(Member(track, (head.name, key, sample.name)))
     settings = (
@@ -176,6 +178,7 @@ def _probabilities(plan: Plan) -> Track | None:
             settings=(color(label.color), *line),
             limits=_PROBABILITY,
             on=not (binary and states),
+            noun="probability",
         )
         members.append(Member(track, (head.name, key, sample.name)))
     # Without other labels these are the states again, one by one.
@@ -197,6 +200,7 @@ def _signals(plan: Plan) -> Track | None:
             BIGWIG,
             plan.file(sample, run, f"{head.name}/{label.name}.bw"),
             settings=(color(label.color),),
+            noun="signal",
         )
         members.append(Member(track, (head.name, key, sample.name)))
     settings = (*FULL, *FREE, ("windowingFunction", "mean"))

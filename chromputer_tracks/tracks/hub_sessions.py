@@ -74,7 +74,7 @@ def _drawn(
         signal = track.type == BIGWIG
         yield BrowserTrack(
             Path(track.file.name),
-            track.long,
+            track.short if track.noun in track.short else f"{track.short} {track.noun}",
             track.long,
             top.name,
             _kind(settings, limits, signal=signal),

@@ -33,6 +33,7 @@ class Track:
         limits: of a bigWig's values; None: those of the data.
         on: whether a composite draws it at first.
         page: stem of its description page; empty for that of what holds it.
+        noun: what it shows of what the short label names, where no track that holds it says so.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Track:
     limits: Range | None = None
     on: bool = True
     page: str = ""
+    noun: str = ""
 
     def walk(self) -> Iterator[Track]:
         """Itself and all that it holds."""

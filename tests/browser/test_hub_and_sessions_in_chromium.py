@@ -113,7 +113,7 @@ def test_the_session_of_a_hub_draws_letters(folder, demo, page):
     config = '{sessionURL: "session.json", loadDefaultGenomes: false}'
     with served(folder, "hub", config) as (address, lines):
         page.open(address)
-        name = "Reb1: importance of each base"
+        name = "Reb1 importance"
         tracks = {track["name"]: track for track in page.tracks()}
         from_afar = page.colors(name)
         with pysam.FastaFile(str(demo.fasta)) as fasta:
@@ -125,8 +125,8 @@ def test_the_session_of_a_hub_draws_letters(folder, demo, page):
     assert len([track for track in tracks.values() if track["type"] in ("wig", "annotation")]) == (
         1 + 8 + 2 * 12 + 5
     )
-    assert tracks["Most likely chromatin state"]["features"] > 0
-    assert tracks["Reb1 (general regulatory factor): probability"]["features"] > 0
+    assert tracks["States"]["features"] > 0
+    assert tracks["Reb1 probability"]["features"] > 0
     assert not set(LETTERS.values()) & set(from_afar)
     for base in set(MOTIF):
         assert close.get(LETTERS[base], 0) > 100, base
