@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pybigtools
 import pytest
 from explain_run import Notes
 from hub_spec_check import check_hub, stanzas
@@ -80,6 +81,26 @@ def test_inputs_that_have_moved(runs, tmp_path):
         hub(own, tmp_path / "other", inputs=(runs.fasta,))
     with pytest.raises(InputError, match="either --input or --no-coverage"):
         hub(own, tmp_path / "both", inputs=(moved,), coverage=False)
+
+
+def test_two_inputs_of_a_sample_are_two_tracks(runs, tmp_path):
+    """The user may give one name to runs that read different files."""
+    named = (("both", runs.second), ("both", runs.explained), ("other", runs.first))
+    _, two = hub(runs, tmp_path / "two", folders=(), samples=named[:2])
+    _, three = hub(runs, tmp_path / "three", folders=(), samples=named)
+    for folder, shown in ((two, ("atac input", "atac 2 input")), (three, ("atac", "atac 2"))):
+        tracks = {item["track"]: item for item in stanzas((folder / "trackDb.txt").read_text())}
+        files = {
+            item["shortLabel"].removesuffix(" both"): folder / item["bigDataUrl"]
+            for item in tracks.values()
+            if item.get("bigDataUrl", "").startswith("both/coverage")
+        }
+        assert tuple(files) == shown
+        assert "assay=atac_2" in tracks[list(tracks)[2]]["subGroups"].split()
+        with pybigtools.open(str(files[shown[0]])) as first:
+            with pybigtools.open(str(files[shown[1]])) as second:
+                assert first.info()["summary"] != second.info()["summary"]
+        assert check_hub(folder.parent) == []
 
 
 def test_an_input_that_has_changed(runs, tmp_path):

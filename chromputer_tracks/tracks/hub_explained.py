@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -133,22 +134,27 @@ def coverage_track(
         many: whether the hub shows several samples.
     """
     members = []
+    files: Counter[tuple[str, str]] = Counter()
     for sample, item, path in inputs:
         shown = sample if many else ""
         what = "fragments over each base" if item.fragments is not None else "input signal"
+        # Runs of a sample may have read different files, where the user says that they are of one.
+        files[sample, item.assay] += 1
+        place = files[sample, item.assay]
+        number, key = ("", item.assay) if place == 1 else (str(place), f"{item.assay} {place}")
         track = Track(
             names.new("coverage", item.assay, shown),
-            short_label(item.assay if shown else f"{item.assay} input", shown),
-            long_label(f"{item.assay}: {what}", shown),
+            short_label(key if shown else f"{key} input", shown),
+            long_label(f"{key}: {what}", shown),
             BIGWIG,
-            Coverage(f"{folders[sample]}/coverage.{item.assay}.bw", path, item),
+            Coverage(f"{folders[sample]}/coverage{number}.{item.assay}.bw", path, item),
             settings=(color(COVERAGE_SHADE),),
             noun="input",
         )
-        members.append(Member(track, (item.assay, sample)))
+        members.append(Member(track, (key, sample)))
     if not members:
         return None
-    assays = {item.assay: item.assay for _, item, _ in inputs}
+    assays = {member.choices[0]: member.choices[0] for member in members}
     samples = {sample: sample for sample, _, _ in inputs}
     return composite(
         names.new("coverage") if len(members) > 1 else "",
