@@ -113,6 +113,10 @@ def test_own_genome(runs, tmp_path):
     [
         (["--url", "example.org/h"], {}, "--url 'example.org/h' is not the address of a folder"),
         (["--url", "ftp://x.org/h"], {}, "--url 'ftp://x.org/h' is not the address of a folder"),
+        (["--url", "http://[x/h"], {}, "--url 'http://[x/h' is not the address of a folder"),
+        (["--url", "http://x.org:y/h"], {}, "--url 'http://x.org:y/h' is not the address of"),
+        (["--url", "https://x.org/h#a"], {}, "--url 'https://x.org/h#a' is not the address of"),
+        (["--url", "https://x.org/h?"], {}, "--url 'https://x.org/h?' is not the address of"),
         (["--name", "my hub"], {}, "--name 'my hub': use letters, digits, '_' and '-'"),
         (["--label", "x" * 20], {}, "--label 'xxxxxxxxxxxxxxxxxxxx' must have 1 to 19"),
         (["--long-label", " "], {}, "--long-label ' ' must have 1 to 69 characters"),

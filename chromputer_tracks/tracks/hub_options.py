@@ -111,17 +111,12 @@ class HubOptions:
             if value is not None and self.fasta is None:
                 raise InputError(f"{option} tells of a genome that the hub brings: add --fasta")
         if self.url is not None:
-            parts = urlsplit(self.url)
-            if parts.scheme not in ("http", "https") or not parts.netloc or parts.query:
-                raise InputError(
-                    f"--url {self.url!r} is not the address of a folder, such as "
-                    "https://example.org/hub"
-                )
+            _check_address(self.url)
 
     @property
     def folder_url(self) -> str | None:
         """Address of the hub's folder, with a ``/`` behind it."""
-        return None if self.url is None else f"{self.url.removesuffix(HUB).rstrip('/')}/"
+        return None if self.url is None else f"{self.url.removesuffix('/' + HUB).rstrip('/')}/"
 
     @property
     def hub_url(self) -> str | None:
@@ -165,4 +160,17 @@ class HubOptions:
                 "IGV-Web",
                 f"{IGV}?{urlencode(session)}",
             ),
+        )
+
+
+def _check_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        whole = False
+    # A path is put behind it, so that it has neither query nor fragment, not even empty ones.
+    if not whole or not url.isprintable() or {"?", "#"} & set(url):
+        raise InputError(
+            f"--url {url!r} is not the address of a folder, such as https://example.org/hub"
         )
