@@ -105,6 +105,13 @@ def test_with_an_address_sessions_work_from_anywhere(runs, tmp_path, folder):
     assert asked == url.removesuffix("hub.txt").rstrip("/") + "/session.json"
 
 
+def test_the_marks_of_an_address_stay(runs, tmp_path):
+    url = "http://me@[2001:db8::1]:8000/a+b,c;d=(1)"
+    hub(runs, tmp_path / "hub", url=url)
+    session, _ = read(tmp_path / "hub")
+    assert all(track["url"].startswith(f"{url}/toy1/") for track in session["tracks"])
+
+
 def test_the_page_leads_to_them(runs, tmp_path):
     hub(runs, tmp_path / "hub")
     page = (tmp_path / "hub" / "hub.html").read_text()

@@ -20,8 +20,9 @@ from chromputer_tracks.tracks.igv_sessions import JSON_NAME, XML_NAME
 from chromputer_tracks.tracks.igv_tracks import BrowserTrack, Kind
 from chromputer_tracks.tracks.igv_xml import igv_xml_session
 
-_AS_GIVEN = "/:%@"
-"""What an address keeps beside letters, digits and ``_.-~``; it may be quoted already."""
+_AS_GIVEN = "/:@[]!$&'()*+,;=%"
+"""What an address keeps beside letters, digits and ``_.-~`` (RFC 3986); it may be quoted already.
+"""
 
 
 def hub_sessions(
