@@ -252,8 +252,9 @@ def test_a_browser_that_hangs_up_is_no_error(server, capfd):
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_files_may_change_and_vanish(tmp_path):
-    path = tmp_path / "track.bw"
+@pytest.mark.parametrize("name", ["track.bw", "染色体.bw"])
+def test_files_may_change_and_vanish(tmp_path, name):
+    path = tmp_path / name
     path.write_bytes(b"old")
     with serving({"/t": path}) as server:
         status, headers, body = ask(server, "/t")

@@ -170,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             file = path.open("rb")
         except OSError:
-            self.send_error(HTTPStatus.NOT_FOUND, f"{path.name} is not there any more")
+            self.send_error(HTTPStatus.NOT_FOUND, "The file is not there any more")
             return
         with file:
             size = os.fstat(file.fileno()).st_size
