@@ -25,8 +25,8 @@ from chromputer_tracks.model.export_explain import export_explain
 from chromputer_tracks.model.network import Chromputer
 from chromputer_tracks.model.network_config import NetworkConfig
 from chromputer_tracks.spec import PREDICT, HeadSpec, InputSpec, Label, ModelSpec, Normalisation
-from chromputer_tracks.tracks.explain import explain_tracks
-from chromputer_tracks.tracks.explain_record import ExplainOptions
+from chromputer_tracks.tracks.explain.record import ExplainOptions
+from chromputer_tracks.tracks.explain.run import explain_tracks
 from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
 
 EXAMPLES = Path(__file__).parents[1] / "examples/yeast"

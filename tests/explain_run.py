@@ -19,9 +19,8 @@ from chromputer_tracks.inference.explain import Contributions
 from chromputer_tracks.inference.sample import SampleFiles
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.spec import EXPLAIN, HeadSpec, InputSpec, Label, ModelSpec, Normalisation
-from chromputer_tracks.tracks import explain
-from chromputer_tracks.tracks.explain import ExplainResult, explain_tracks
-from chromputer_tracks.tracks.explain_record import ExplainOptions
+from chromputer_tracks.tracks.explain.record import ExplainOptions
+from chromputer_tracks.tracks.explain.run import ExplainResult, explain_tracks
 
 HOW = Normalisation((1.0,), "none")
 EDGES = (20, 80, 140, 200, 300, 500)
@@ -154,7 +153,7 @@ class Bench:
         def opened(model: Any, method: str, **more: Any) -> FakeExplainer:
             return replace(fake, method=method)
 
-        self.patch.setattr(explain, "open_explainer", opened)
+        self.patch.setattr("chromputer_tracks.tracks.explain.run.open_explainer", opened)
 
     def bed(self, *lines: str, name: str = "sites.bed") -> Path:
         path = self.folder / name

@@ -13,8 +13,7 @@ from typer.testing import CliRunner, Result
 from chromputer_tracks.cli import explain as command
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import DependencyError
-from chromputer_tracks.tracks import explain
-from chromputer_tracks.tracks.explain_record import ExplainOptions
+from chromputer_tracks.tracks.explain.record import ExplainOptions
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[ExplainOptions]:
         seen.append(options)
         raise DependencyError("not run")
 
-    monkeypatch.setattr(explain, "explain_tracks", remembers)
+    monkeypatch.setattr("chromputer_tracks.tracks.explain.run.explain_tracks", remembers)
     return seen
 
 
@@ -163,7 +162,7 @@ def test_user_errors_are_one_message(bench: Bench, more: tuple[str, ...], messag
 def test_a_model_that_cannot_be_explained(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     from chromputer_tracks.inference.explain import open_explainer
 
-    monkeypatch.setattr(explain, "open_explainer", open_explainer)
+    monkeypatch.setattr("chromputer_tracks.tracks.explain.run.open_explainer", open_explainer)
     (bench.folder / "input" / "tiny" / "explain.onnx").unlink()
     result = invoke(bench, "--calls", "--head", "TF1", "--images", "0")
     assert result.exit_code == 1

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.intervals import Interval
-from chromputer_tracks.tracks.hub_options import HubOptions
+from chromputer_tracks.tracks.hub.options import HubOptions
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from chromputer_tracks.analysis.figures.site import draw_site, zoomed
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.contributions import read_contributions
 from chromputer_tracks.io.contributions_writer import Site
-from chromputer_tracks.tracks.explain_label import SiteView
+from chromputer_tracks.tracks.explain.label import SiteView
 
 REGIONS = tuple(f"chr1 {at} {at + 1} s{at} 1" for at in range(100, 4000, 400))
 LABEL = explained_spec().heads[1].labels[0]

@@ -19,7 +19,7 @@ from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.contributions import read_contributions
 from chromputer_tracks.io.contributions_writer import Site
-from chromputer_tracks.tracks.explain_sites import Candidates, find_label, region_sites
+from chromputer_tracks.tracks.explain.sites import Candidates, find_label, region_sites
 from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
 
 SIZES = ChromSizes({"chr1": 10_000, "chr2": 5_000}, "g.fa")

@@ -86,7 +86,7 @@ def test_sites_are_sorted(runs, tmp_path):
 def test_coverage_is_the_mean_number_of_fragments_over_the_bases_of_a_bin(
     runs, tmp_path, monkeypatch, chunk
 ):
-    monkeypatch.setattr("chromputer_tracks.tracks.hub_files._CHUNK", chunk)
+    monkeypatch.setattr("chromputer_tracks.tracks.hub.files._CHUNK", chunk)
     _, folder = hub(runs, tmp_path / "hub", folders=(runs.first,))
     toy = runs.toy
     with pyBigWig.open(str(folder / "first/coverage.atac.bw")) as file:
@@ -185,10 +185,10 @@ def drawn(folder: Path, parent: str) -> list[str]:
 
 
 def test_few_of_many_tracks_are_drawn_at_first(runs, tmp_path, monkeypatch):
-    for name in ("hub_layout.LOW", "hub_explained.LOW"):
-        monkeypatch.setattr(f"chromputer_tracks.tracks.{name}", 3)
-    monkeypatch.setattr("chromputer_tracks.tracks.hub_layout.THIN", 1)
-    monkeypatch.setattr("chromputer_tracks.tracks.hub_explained.TALL", 1)
+    for name in ("layout.LOW", "explained.LOW"):
+        monkeypatch.setattr(f"chromputer_tracks.tracks.hub.{name}", 3)
+    monkeypatch.setattr("chromputer_tracks.tracks.hub.layout.THIN", 1)
+    monkeypatch.setattr("chromputer_tracks.tracks.hub.explained.TALL", 1)
     _, folder = hub(runs, tmp_path / "hub")
     # A label is drawn in all samples, or not.
     assert drawn(folder, "probabilities") == ["prob_TF1_first", "prob_TF1_second"]
@@ -201,7 +201,7 @@ def test_few_of_many_tracks_are_drawn_at_first(runs, tmp_path, monkeypatch):
     ]
     assert drawn(folder, "states") == ["states_first"]
     assert drawn(folder, "calls") == ["calls_TF1_first"]
-    monkeypatch.setattr("chromputer_tracks.tracks.hub_layout.LOW", 1)
+    monkeypatch.setattr("chromputer_tracks.tracks.hub.layout.LOW", 1)
     _, folder = hub(runs, tmp_path / "hub")
     tracks = {item["track"]: item for item in stanzas((folder / "trackDb.txt").read_text())}
     stacks = [tracks[f"state_probabilities_{name}"]["visibility"] for name in ("first", "second")]
@@ -210,7 +210,7 @@ def test_few_of_many_tracks_are_drawn_at_first(runs, tmp_path, monkeypatch):
 
 
 def test_models_share_what_is_drawn_at_first(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr("chromputer_tracks.tracks.hub_layout.LOW", 4)
+    monkeypatch.setattr("chromputer_tracks.tracks.hub.layout.LOW", 4)
     _, folder = hub(runs, tmp_path / "hub", folders=(runs.first, runs.second, runs.other_model))
     assert drawn(folder, "tiny_probabilities") == [
         "tiny_prob_TF1_first",

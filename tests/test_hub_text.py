@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chromputer_tracks.intervals import Interval
-from chromputer_tracks.tracks.hub_text import (
+from chromputer_tracks.tracks.hub.text import (
     LONG,
     SHORT,
     Names,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from chromputer_tracks.tracks.hub_composite import Member, SubGroup, composite
-from chromputer_tracks.tracks.hub_files import Kept
-from chromputer_tracks.tracks.hub_tracks import (
+from chromputer_tracks.tracks.hub.composite import Member, SubGroup, composite
+from chromputer_tracks.tracks.hub.files import Kept
+from chromputer_tracks.tracks.hub.tracks import (
     BIGBED9,
     BIGWIG,
     COMPOSITE,

@@ -14,9 +14,9 @@ from view_runs import toy_runs
 from chromputer_tracks.errors import ContigError, FormatError, InputError, OutputError
 from chromputer_tracks.intervals import Interval, parse_region
 from chromputer_tracks.io.bed import read_bed
-from chromputer_tracks.tracks.igv_json import fasta_reference, igv_js_session
-from chromputer_tracks.tracks.igv_sessions import relative_path
-from chromputer_tracks.tracks.view import ViewOptions, read_view, write_view_sessions
+from chromputer_tracks.tracks.igv.json import fasta_reference, igv_js_session
+from chromputer_tracks.tracks.igv.sessions import relative_path
+from chromputer_tracks.tracks.view.run import ViewOptions, read_view, write_view_sessions
 
 TRACK_ATTRIBUTES = {
     *("id", "clazz", "name", "color", "altColor", "height", "visible", "displayMode"),

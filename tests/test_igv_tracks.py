@@ -13,8 +13,8 @@ from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.spec import HeadSpec, Label
 from chromputer_tracks.tracks.colors import SPAN_COLORS
-from chromputer_tracks.tracks.igv_genome import browser_genome
-from chromputer_tracks.tracks.igv_tracks import browser_tracks, label_key
+from chromputer_tracks.tracks.igv.genome import browser_genome
+from chromputer_tracks.tracks.igv.tracks import browser_tracks, label_key
 from chromputer_tracks.tracks.runs import read_runs
 
 

@@ -123,7 +123,7 @@ def ctrl_c(*_):
 )
 def test_a_browser_is_opened_where_there_is_a_display(runs, monkeypatch, args, env, opened):
     monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr("chromputer_tracks.tracks.view.open_server", lambda *_: Served())
+    monkeypatch.setattr("chromputer_tracks.tracks.view.run.open_server", lambda *_: Served())
     monkeypatch.setattr("time.sleep", ctrl_c)
     urls = []
     monkeypatch.setattr("webbrowser.open", urls.append)

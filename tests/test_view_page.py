@@ -13,12 +13,12 @@ from view_runs import toy_runs
 from chromputer_tracks.errors import FormatError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bigwig import BigWigWriter
-from chromputer_tracks.tracks.igv_tracks import BrowserTrack
-from chromputer_tracks.tracks.view import open_server
-from chromputer_tracks.tracks.view_page import page_payload
-from chromputer_tracks.tracks.view_sites import MOST_SITES, SiteList, first_locus, site_lists
+from chromputer_tracks.tracks.igv.tracks import BrowserTrack
+from chromputer_tracks.tracks.view.page import page_payload
+from chromputer_tracks.tracks.view.run import open_server
+from chromputer_tracks.tracks.view.sites import MOST_SITES, SiteList, first_locus, site_lists
 
-STATIC = resources.files("chromputer_tracks.tracks") / "static"
+STATIC = resources.files("chromputer_tracks.tracks.view") / "static"
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_the_page_and_what_it_loads(server):
 
 
 def test_the_page_names_nothing_elsewhere():
-    for name in ("view.html", "view.css", "view.js", "view_sites.js"):
+    for name in ("view.html", "view.css", "view.js", "sites.js"):
         assert "http" not in (STATIC / name).read_text().replace("http-equiv", "")
 
 

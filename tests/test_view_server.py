@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chromputer_tracks.errors import OutputError
-from chromputer_tracks.tracks.view_server import Content, ViewServer
+from chromputer_tracks.tracks.view.server import Content, ViewServer
 
 DATA = bytes(range(256)) * 4000 + b"end"
 """More than one block of the server's."""

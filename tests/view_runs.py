@@ -11,7 +11,7 @@ from toy_genome import ToyGenome, toy_genome
 
 from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
 from chromputer_tracks.tracks.runs import ModelRuns, read_runs
-from chromputer_tracks.tracks.view import View, ViewOptions, read_view
+from chromputer_tracks.tracks.view.run import View, ViewOptions, read_view
 
 
 @dataclass(frozen=True)

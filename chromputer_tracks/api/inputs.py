@@ -20,7 +20,7 @@ from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.fragments import FragmentOptions
 from chromputer_tracks.spec import ModelSpec
-from chromputer_tracks.tracks.explain_sites import region_sites
+from chromputer_tracks.tracks.explain.sites import region_sites
 
 Genome = Fasta | str | Path
 """An open genome, or the path of a FASTA with its ``.fai``."""

@@ -28,8 +28,8 @@ from chromputer_tracks.wording import counted
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from chromputer_tracks.tracks.explain import ExplainResult
-    from chromputer_tracks.tracks.explain_record import ExplainOptions
+    from chromputer_tracks.tracks.explain.record import ExplainOptions
+    from chromputer_tracks.tracks.explain.run import ExplainResult
 
 _PICTURES = ("logomaker", "matplotlib")
 _IMAGES = 6
@@ -123,7 +123,7 @@ def explain(
 ) -> None:
     """Explain a model's labels at sites: contributions of every base, fragment and signal."""
     from chromputer_tracks.cli.console import command_line
-    from chromputer_tracks.tracks.explain_record import ExplainOptions
+    from chromputer_tracks.tracks.explain.record import ExplainOptions
 
     if (regions is None) == (not calls):
         raise typer.BadParameter("give either --regions BED or --calls", param_hint="--regions")
@@ -171,7 +171,7 @@ def _pictures(asked: int | None) -> int:
 def _run(options: ExplainOptions) -> None:
     """Explain with messages and progress on stderr, then show what was found."""
     from chromputer_tracks.cli.console import Reporter
-    from chromputer_tracks.tracks.explain import explain_tracks
+    from chromputer_tracks.tracks.explain.run import explain_tracks
 
     with Reporter() as reporter:
         result = explain_tracks(options, reporter)

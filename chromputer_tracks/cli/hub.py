@@ -12,7 +12,7 @@ from chromputer_tracks.cli.sample_flags import Force, Scratch
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from chromputer_tracks.tracks.hub import HubResult
+    from chromputer_tracks.tracks.hub.run import HubResult
 
 _GENOME = "A genome that UCSC lacks"
 
@@ -84,8 +84,8 @@ def hub(
 ) -> None:
     """Make a UCSC track hub of predicted and explained tracks, of one sample or several."""
     from chromputer_tracks.cli.console import Reporter
-    from chromputer_tracks.tracks.hub import make_hub
-    from chromputer_tracks.tracks.hub_options import HubOptions
+    from chromputer_tracks.tracks.hub.options import HubOptions
+    from chromputer_tracks.tracks.hub.run import make_hub
 
     options = HubOptions(
         folders=tuple(folders or ()),

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from chromputer_tracks.tracks.view import View
+    from chromputer_tracks.tracks.view.run import View
 
 _WAIT_SECONDS = 0.2
 
@@ -57,7 +57,7 @@ def view(
 ) -> None:
     """Show tracks in a genome browser, in a web page that works without a network."""
     from chromputer_tracks.cli.console import stderr_console
-    from chromputer_tracks.tracks.view import ViewOptions, read_view, write_view_sessions
+    from chromputer_tracks.tracks.view.run import ViewOptions, read_view, write_view_sessions
 
     shown = read_view(
         ViewOptions(
@@ -94,7 +94,7 @@ def _serve(shown: View, port: int, browser: bool, log_requests: bool, console: C
     import time
     import webbrowser
 
-    from chromputer_tracks.tracks.view import open_server
+    from chromputer_tracks.tracks.view.run import open_server
 
     with (
         open_server(shown, port, console.print if log_requests else None) as server,

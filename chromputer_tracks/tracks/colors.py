@@ -6,7 +6,7 @@ from itertools import groupby
 
 from chromputer_tracks.io.bed import Rgb
 from chromputer_tracks.spec import ModelSpec
-from chromputer_tracks.tracks.explain_layout import importance_tracks
+from chromputer_tracks.tracks.explain.layout import importance_tracks
 
 NEUTRAL: Rgb = (110, 110, 110)
 """Of signals and features of shape, and of files that the user added."""

@@ -16,8 +16,8 @@ from chromputer_tracks.inference.run_record import SPEC
 from chromputer_tracks.io.bgzf import open_input
 from chromputer_tracks.io.fragment_batch import FragmentOptions
 from chromputer_tracks.spec import PREDICT, ModelSpec
-from chromputer_tracks.tracks.explain_record import KIND as EXPLAIN_RUN
-from chromputer_tracks.tracks.explain_sites import find_label
+from chromputer_tracks.tracks.explain.record import KIND as EXPLAIN_RUN
+from chromputer_tracks.tracks.explain.sites import find_label
 from chromputer_tracks.tracks.predict import KIND as PREDICT_RUN
 
 _ASSAY = "assay "

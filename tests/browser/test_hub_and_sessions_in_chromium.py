@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.io.bed import read_bed
-from chromputer_tracks.tracks.view_server import Content, ViewServer
+from chromputer_tracks.tracks.view.server import Content, ViewServer
 
-IGV = resources.files("chromputer_tracks.tracks") / "static" / "igv.min.js"
+IGV = resources.files("chromputer_tracks.tracks.view") / "static" / "igv.min.js"
 PAGE = """<!DOCTYPE html><html lang="en"><link rel="icon" href="data:,">
 <main aria-busy="true"></main>
 <script src="igv.min.js"></script><script src="start.js"></script></html>"""

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.analysis.figures.style import INK, MUTED, canvas
 from chromputer_tracks.spec import InputSpec, Label, ModelSpec
-from chromputer_tracks.tracks.explain_label import SiteView
-from chromputer_tracks.tracks.explain_layout import NUCLEOSOME
+from chromputer_tracks.tracks.explain.label import SiteView
+from chromputer_tracks.tracks.explain.layout import NUCLEOSOME
 
 FORMATS = ("png", "pdf")
 ZOOM = 100

@@ -18,7 +18,7 @@ from chromputer_tracks.analysis.filters.classes import FilterClass
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.inference.explain import Explainer
 from chromputer_tracks.intervals import Interval
-from chromputer_tracks.tracks.explain_tally import Completeness, Tally
+from chromputer_tracks.tracks.explain.tally import Completeness, Tally
 
 
 @dataclass(frozen=True, slots=True, eq=False)

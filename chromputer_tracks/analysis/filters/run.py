@@ -59,8 +59,8 @@ from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.staging import Staging
 from chromputer_tracks.spec import EXPLAIN, ModelSpec
-from chromputer_tracks.tracks.explain_sites import region_sites
-from chromputer_tracks.tracks.explain_tally import COMPLETENESS
+from chromputer_tracks.tracks.explain.sites import region_sites
+from chromputer_tracks.tracks.explain.tally import COMPLETENESS
 
 KIND = "filters"
 """What ``run.json`` says wrote the folder."""

@@ -1,0 +1,1 @@
+"""Contributions at sites, as tracks and arrays."""

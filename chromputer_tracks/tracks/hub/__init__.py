@@ -1,0 +1,1 @@
+"""A UCSC track hub from runs of ``predict`` and ``explain``."""

@@ -1,0 +1,87 @@
+"""Session files beside tracks: ``session.json`` for igv.js, ``session.xml`` for IGV desktop."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import quote, unquote
+from xml.etree import ElementTree as ET
+
+from chromputer_tracks.errors import OutputError
+from chromputer_tracks.intervals import Interval
+from chromputer_tracks.io.atomic import atomic_path, check_folder, output_errors
+from chromputer_tracks.tracks.igv.genome import BrowserGenome
+from chromputer_tracks.tracks.igv.json import fasta_reference, igv_js_session
+from chromputer_tracks.tracks.igv.tracks import BrowserTrack
+from chromputer_tracks.tracks.igv.xml import igv_xml_session
+
+JSON_NAME = "session.json"
+XML_NAME = "session.xml"
+
+
+def write_sessions(
+    folder: Path, genome: BrowserGenome, tracks: Sequence[BrowserTrack], locus: Interval
+) -> tuple[Path, Path]:
+    """Write both sessions; paths in them are relative to ``folder``.
+
+    Args:
+        folder: made where only its parent exists. Inside a run's folder, the session moves along.
+        genome: the reference.
+        tracks: from top to bottom.
+        locus: shown first.
+
+    Returns:
+        the files.
+
+    Raises:
+        OutputError: they cannot be written, or a path in them does not lead to its file.
+    """
+    check_folder(folder)
+    with output_errors(folder):
+        folder.mkdir(exist_ok=True)
+
+    def relative(path: Path) -> str:
+        return relative_path(path, folder)
+
+    def quoted(path: Path) -> str:
+        return quote(relative(path))
+
+    session = igv_js_session(fasta_reference(genome, quoted), tracks, locus, quoted)
+    texts = {
+        JSON_NAME: json.dumps(session, indent=2) + "\n",
+        # IGV takes paths as they are, without percent signs.
+        XML_NAME: igv_xml_session(relative(genome.fasta), tracks, locus, relative),
+    }
+    for name, text in texts.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+            named = _json_paths(text) if name == JSON_NAME else _xml_paths(text)
+            for path in named:
+                if not (folder / path).is_file():
+                    raise OutputError(f"{folder / name}: {path} leads to no file from {folder}")
+    return folder / JSON_NAME, folder / XML_NAME
+
+
+def relative_path(path: Path, folder: Path) -> str:
+    """``path`` from ``folder``, with ``/``; a link to a file stays a link."""
+    place = path.parent.resolve() / path.name
+    return Path(os.path.relpath(place, folder.resolve())).as_posix()
+
+
+def _json_paths(text: str) -> Iterator[str]:
+    session = json.loads(text)
+    for item in (session["reference"], *session["tracks"]):
+        for key, value in item.items():
+            if key.lower().endswith("url"):
+                yield unquote(value)
+
+
+def _xml_paths(text: str) -> Iterator[str]:
+    session = ET.fromstring(text)  # noqa: S314
+    yield session.attrib["genome"]
+    for resource in session.iter("Resource"):
+        yield resource.attrib["path"]
+        if "index" in resource.attrib:
+            yield resource.attrib["index"]

@@ -1,0 +1,237 @@
+"""A web server on loopback for a browser page and the files that it reads, by byte ranges.
+
+It knows the files that it may send by their URL; no URL is ever turned into a path, so that none
+leads to another file. Requests that name another host are refused: a page elsewhere on the web
+could else point its own host name at this machine and read the files (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socketserver
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import unquote
+
+from chromputer_tracks.errors import OutputError
+from chromputer_tracks.tracks.view.ranges import UnsatisfiableRangeError, parse_range
+
+LOOPBACK = "127.0.0.1"
+_HOST = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?")
+_CHUNK = 1 << 18
+_IDLE_SECONDS = 60
+_STOP_SECONDS = 0.1
+"""Between two looks at whether to stop."""
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+}
+_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; connect-src 'self' data: blob:; frame-ancestors 'none'"
+)
+"""Nothing is loaded from elsewhere, nor sent there; igv.js sets styles in elements."""
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is sent for a URL that is no file.
+
+    Attributes:
+        body: bytes.
+        type: its media type.
+    """
+
+    body: bytes
+    type: str
+
+
+Resource = Path | Content
+
+
+class ViewServer(ThreadingHTTPServer):
+    """Serves resources on loopback; a context manager that closes the port.
+
+    Args:
+        resources: URL path, not percent-encoded, to what is sent for it.
+        port: 0 takes a free one.
+        log: is told of each answer, one line: the request, the status, and the range asked for.
+
+    Raises:
+        OutputError: the port is taken or may not be used.
+    """
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+
+    def __init__(
+        self, resources: Mapping[str, Resource], port: int = 0, log: Log | None = None
+    ) -> None:
+        self.resources = dict(resources)
+        self.log = log
+        try:
+            super().__init__((LOOPBACK, port), _Handler)
+        except (OSError, OverflowError) as error:
+            raise OutputError(
+                f"cannot serve on port {port} of {LOOPBACK} ({error}): name another with --port, "
+                "or 0 for any free one"
+            ) from error
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self.server_address[1])
+
+    @property
+    def url(self) -> str:
+        """The page's address."""
+        return f"http://{LOOPBACK}:{self.port}/"
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Answer in a thread while the context is open.
+
+        Ctrl-C reaches the main thread only, so that it never comes between the acceptance of a
+        connection and its answer.
+        """
+        thread = threading.Thread(target=self.serve_forever, args=(_STOP_SECONDS,))
+        thread.start()
+        try:
+            yield
+        finally:
+            self.shutdown()
+            thread.join()
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server for this machine's name."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = LOOPBACK, self.port
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Show what failed, but for a browser that hangs up before its answer is whole."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ViewServer
+    protocol_version = "HTTP/1.1"
+    server_version = "chromputer"
+    sys_version = ""
+    timeout = _IDLE_SECONDS
+    # Small answers are not held back for more.
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:  # noqa: N802
+        self._answer()
+
+    def do_HEAD(self) -> None:  # noqa: N802
+        self._answer()
+
+    def _refuse_method(self) -> None:
+        self.send_response(HTTPStatus.METHOD_NOT_ALLOWED)
+        self.send_header("Allow", "GET, HEAD")
+        self.send_header("Content-Length", "0")
+        # A body that is not read would be taken for the next request.
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = do_CONNECT = _refuse_method  # noqa: N815
+
+    def _answer(self) -> None:
+        # Any port: it may be forwarded from another machine.
+        if not _HOST.fullmatch(self.headers.get("Host", "")):
+            self.send_error(HTTPStatus.FORBIDDEN, "This server answers on this machine only")
+            return
+        found = self.server.resources.get(unquote(self.path.partition("?")[0]))
+        if found is None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+        elif isinstance(found, Content):
+            self._headers(HTTPStatus.OK, len(found.body), found.type)
+            if self.command == "GET":
+                self.wfile.write(found.body)
+        else:
+            self._send_file(found)
+
+    def _send_file(self, path: Path) -> None:
+        try:
+            file = path.open("rb")
+        except OSError:
+            self.send_error(HTTPStatus.NOT_FOUND, "The file is not there any more")
+            return
+        with file:
+            size = os.fstat(file.fileno()).st_size
+            # A HEAD has no ranges, and a condition that cannot hold, as no answer has a validator,
+            # means the whole file (RFC 9110, sections 14.2 and 13.1.5).
+            ranged = self.command == "GET" and "If-Range" not in self.headers
+            header = self.headers.get("Range") if ranged else None
+            try:
+                span = parse_range(header, size)
+            except UnsatisfiableRangeError:
+                self.send_response(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+                self.send_header("Content-Range", f"bytes */{size}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            kind = _TYPES.get(path.suffix, "application/octet-stream")
+            if span is None:
+                start, end = 0, size
+                self._headers(HTTPStatus.OK, size, kind)
+            else:
+                start, end = span
+                self._headers(
+                    HTTPStatus.PARTIAL_CONTENT, end - start, kind, f"bytes {start}-{end - 1}/{size}"
+                )
+            if self.command == "GET":
+                self._copy(file, start, end - start)
+
+    def _copy(self, file: IO[bytes], start: int, count: int) -> None:
+        file.seek(start)
+        while count:
+            block = file.read(min(_CHUNK, count))
+            if not block:
+                # The file shrank: the browser must not wait for the rest.
+                self.close_connection = True
+                return
+            self.wfile.write(block)
+            count -= len(block)
+
+    def _headers(
+        self, status: HTTPStatus, length: int, kind: str, content_range: str | None = None
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(length))
+        self.send_header("Accept-Ranges", "bytes")
+        # A run may be repeated while its page is open.
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.send_header("Content-Security-Policy", _POLICY)
+        if content_range is not None:
+            self.send_header("Content-Range", content_range)
+        self.end_headers()
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """One line for each answer: ``'GET /states.bb HTTP/1.1' 206 bytes=0-63``."""
+        if self.server.log is not None:
+            status = code.value if isinstance(code, HTTPStatus) else code
+            # A request that cannot be read has no headers.
+            asked = self.headers.get("Range", "") if hasattr(self, "headers") else ""
+            self.server.log(f"{self.requestline!r} {status} {asked}".rstrip())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Errors are in the answers that :meth:`log_request` tells of."""
