@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import typer
 from test_cli_predict import COMMAND
 from tiny_models import write_tiny_model
 from typer.testing import CliRunner
@@ -70,3 +71,14 @@ def test_doctor_reports_what_works(monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "160"})
     assert result.exit_code == 1
     assert "pip uninstall onnxruntime onnxruntime-gpu" in result.stdout
+
+
+def test_help_gives_every_option_in_full_in_a_narrow_terminal() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert len(commands) > 15
+    for name, command in commands.items():
+        told = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "80"}).stdout
+        assert "…" not in told, name
+        options = (text for item in command.params for text in item.opts if text.startswith("--"))
+        for option in options:
+            assert option in told, (name, option)

@@ -25,7 +25,7 @@ def hub(
     email: Annotated[str, typer.Option(help="Whom to ask about the hub; browsers show it.")],
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[DIR]...", help="Folders that predict or explain wrote."),
+        typer.Argument(metavar="DIR", help="Folders that predict or explain wrote."),
     ] = None,
     sample: Annotated[
         list[str] | None,

@@ -8,7 +8,7 @@ import traceback
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from chromputer_tracks import __version__
 from chromputer_tracks.cli.ablate import ablate
@@ -51,6 +51,13 @@ class _Group(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
 
 
+class _Command(TyperCommand):
+    """Shows its help as plain text: Typer's tables cut the names of options in 80 columns."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "rich_markup_mode": None})
+
+
 def _show(error: ChromputerError) -> None:
     from rich.text import Text
 
@@ -78,7 +85,7 @@ for _panel, _commands in (
     ("Help", (doctor,)),
 ):
     for _command in _commands:
-        app.command(rich_help_panel=_panel)(_command)
+        app.command(cls=_Command, rich_help_panel=_panel)(_command)
 
 
 def _print_version(value: bool) -> None:
