@@ -128,6 +128,17 @@ def test_a_truncated_file(bigwig, share):
         check_bbi(bigwig, "bigWig", SIZES)
 
 
+@pytest.mark.parametrize("place", [2**62, 2**63 - 1, 2**64 - 1])
+def test_an_index_that_leads_nowhere(tmp_path, place):
+    path = foreign(tmp_path / "a.bw", zooms=5)
+    raw = bytearray(path.read_bytes())
+    # The header of the first zoom level ends with the place of its index.
+    struct.pack_into("<Q", raw, 64 + 16, place)
+    path.write_bytes(raw)
+    with pytest.raises(FormatError, match="a.bw is truncated or damaged"):
+        check_bbi(path, "bigWig", SIZES)
+
+
 @pytest.mark.parametrize("name", ["1", "X", "MT", "IV", "2L", "Mito"])
 def test_names_that_ucsc_has_not(name):
     with pytest.raises(ContigError) as caught:

@@ -88,7 +88,7 @@ def check_bbi(path: Path, type_: str, sizes: ChromSizes | None) -> BbiFile:
                 file.seek(bbi.HEADER_BYTES + bbi.ZOOM_HEADER_BYTES * zoom)
                 _, _, _, of_zoom = _ZOOM.unpack(file.read(_ZOOM.size))
                 _count_sorted(path, _leaves(file, of_zoom))
-        except (struct.error, ValueError) as error:
+        except (struct.error, OSError, ValueError) as error:
             raise _damaged(path, error) from error
         if not zooms and blocks > _MOST_BLOCKS:
             raise FormatError(
