@@ -81,6 +81,17 @@ def test_two_predictions_of_a_sample(runs, tmp_path):
     assert samples(found) == [{"a": ["first"], "b": ["again"]}]
 
 
+def test_a_folder_that_may_be_of_two_samples(runs, tmp_path):
+    """Such as predictions of one file with other options."""
+    again = tmp_path / "again"
+    shutil.copytree(runs.first, again)
+    named = (("a", runs.first), ("b", again))
+    with pytest.raises(InputError, match="explained was made of .* samples 'a' and 'b': say whose"):
+        read_runs((runs.explained,), named)
+    found = read_runs((), (*named, ("a", runs.explained)))
+    assert samples(found) == [{"a": ["first", "explained"], "b": ["again"]}]
+
+
 def test_a_label_explained_twice(runs, tmp_path):
     again = tmp_path / "again"
     shutil.copytree(runs.explained, again)

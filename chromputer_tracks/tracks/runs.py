@@ -131,8 +131,8 @@ def read_runs(
         models: where models lie that are not where the runs found them.
 
     Raises:
-        InputError: a folder is no such run, two folders hold the same tracks of a sample, or two
-            samples have the same name.
+        InputError: a folder is no such run or may belong to two samples, two folders hold the same
+            tracks of a sample, or two samples have the same name.
         ContigError: the runs are of different genomes.
         SpecError: a model cannot be found or used.
     """
@@ -169,9 +169,16 @@ def _sample_names(runs: Sequence[tuple[str, Run]]) -> list[str]:
         return tuple((item.assay, item.sha256) for item in run.inputs)
 
     by_inputs = {key(run): name for name, run in runs if name}
+    named = {(key(run), name) for name, run in runs if name}
     # A prediction names its sample before what else was made of it.
     order = sorted((run for name, run in runs if not name), key=lambda run: run.kind != PREDICT_RUN)
     for run in order:
+        samples = sorted(name for k, name in named if k == key(run))
+        if len(samples) > 1:
+            raise InputError(
+                f"{run.folder} was made of the same files as samples {samples[0]!r} and "
+                f"{samples[1]!r}: say whose it is with --sample NAME={run.folder}"
+            )
         other = by_inputs.setdefault(key(run), run.folder.resolve().name)
         taken = [k for k, name in by_inputs.items() if name.casefold() == other.casefold()]
         if len(taken) > 1:
