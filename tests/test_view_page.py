@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import json
 import re
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
@@ -172,6 +173,10 @@ def test_calls_of_an_explained_label_are_not_listed_twice(tmp_path):
     sites = track(bed(tmp_path / "s.bed", ("chrB", 5, 7)), "sites")
     (found,) = site_lists([calls, sites], SIZES)
     assert (found.name, found.explained, found.places) == ("TF sites", True, (("chrB", 6),))
+    # Those of another sample, which is not explained, are.
+    of_a, of_b = replace(sites, sample="a"), replace(calls, sample="b", name="b TF calls")
+    found = site_lists([replace(calls, sample="a"), of_a, of_b], SIZES)
+    assert [item.name for item in found] == ["TF sites", "b TF calls"]
 
 
 def test_explained_sites_are_at_their_most_important_bases(tmp_path):

@@ -77,6 +77,7 @@ class BrowserTrack:
         limits: least and greatest value shown; None: fitted to what is in view.
         scale_group: tracks with the same text share a scale; empty for none.
         index: of a bgzipped text file; None where there is none.
+        sample: and its model, as the names of tracks begin with them; empty where there is one.
     """
 
     path: Path
@@ -90,6 +91,7 @@ class BrowserTrack:
     limits: tuple[float, float] | None = None
     scale_group: str = ""
     index: Path | None = None
+    sample: str = ""
 
     @property
     def height(self) -> int:
@@ -125,6 +127,7 @@ def browser_tracks(
                     track,
                     name=prefix + track.name,
                     scale_group=track.scale_group and prefix + track.scale_group,
+                    sample=prefix.rstrip(),
                 )
                 for track in _sample_tracks(runs.spec, sample)
             ]

@@ -47,17 +47,18 @@ class SiteList:
 
 
 def site_lists(tracks: Sequence[BrowserTrack], sizes: ChromSizes) -> tuple[SiteList, ...]:
-    """A list for each track of explained sites, and of calls where a label is not explained.
+    """A list for each track of explained sites, and of calls of what is not explained in a sample.
 
     Raises:
         InputError: a BED file cannot be read.
         FormatError: a file is damaged.
     """
-    explained = {track.group for track in tracks if track.kind == "sites"}
+    explained = {(track.sample, track.group) for track in tracks if track.kind == "sites"}
     importance = {track.path.parent: track for track in tracks if track.kind == "importance"}
     found = []
     for track in tracks:
-        if track.kind == "sites" or (track.kind == "calls" and track.group not in explained):
+        called = track.kind == "calls" and (track.sample, track.group) not in explained
+        if track.kind == "sites" or called:
             table = read_site_table(track.path, sizes)
             kept = table.select(_strongest(table.numbers(5)))
             places = list(zip(kept.chroms, kept.centre.tolist(), strict=True))
