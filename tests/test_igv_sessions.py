@@ -1,6 +1,7 @@
 """Session files, read by second readers: json and xml.etree, against what the browsers document."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,12 @@ from chromputer_tracks.intervals import Interval, parse_region
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.tracks.igv.json import fasta_reference, igv_js_session
 from chromputer_tracks.tracks.igv.sessions import relative_path
-from chromputer_tracks.tracks.view.run import ViewOptions, read_view, write_view_sessions
+from chromputer_tracks.tracks.view.run import (
+    ViewOptions,
+    open_server,
+    read_view,
+    write_view_sessions,
+)
 
 TRACK_ATTRIBUTES = {
     *("id", "clazz", "name", "color", "altColor", "height", "visible", "displayMode"),
@@ -246,9 +252,27 @@ def test_added_tracks_are_searchable_and_carry_their_index(runs, tmp_path):
     assert {"name", "gene", "id"} <= set(with_index["searchableFields"])
     assert "searchableFields" not in states
     assert (with_index["displayMode"], states["displayMode"]) == ("EXPANDED", "COLLAPSED")
-    resources = list(ET.parse(tmp_path / "out/session.xml").getroot().iter("Resource"))
-    assert resources[0].attrib["index"] == "../genes.bed.gz.tbi"
-    assert "index" not in resources[1].attrib
+    root = ET.parse(tmp_path / "out/session.xml").getroot()
+    packed_file, plain_file, *_ = root.iter("Resource")
+    assert packed_file.attrib["index"] == "../genes.bed.gz.tbi"
+    assert "index" not in plain_file.attrib
+    _sequence, genes_track, _, states_track, *_ = root.iter("Track")
+    assert genes_track.attrib["displayMode"] == "EXPANDED"
+    assert states_track.attrib["displayMode"] == "COLLAPSED"
+
+
+def test_names_that_are_not_utf8(runs, tmp_path):
+    """Linux allows any bytes in names; addresses are in UTF-8."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.bed")
+    try:
+        path.write_text("chr1\t10\t90\n")
+    except OSError:
+        pytest.skip("the file system takes names in UTF-8 only")
+    view = runs.view(tracks=(path,))
+    with pytest.raises(InputError, match="browsers ask for names in UTF-8: rename the file"):
+        write_view_sessions(view, tmp_path / "out")
+    with pytest.raises(InputError, match="browsers ask for names in UTF-8: rename the file"):
+        open_server(view)
 
 
 def test_links_to_files_stay_links(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree as ET
 
-from chromputer_tracks.errors import OutputError
+from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.atomic import atomic_path, check_folder, output_errors
 from chromputer_tracks.tracks.igv.genome import BrowserGenome
@@ -36,6 +36,7 @@ def write_sessions(
         the files.
 
     Raises:
+        InputError: the name of a file is not UTF-8.
         OutputError: they cannot be written, or a path in them does not lead to its file.
     """
     check_folder(folder)
@@ -46,7 +47,7 @@ def write_sessions(
         return relative_path(path, folder)
 
     def quoted(path: Path) -> str:
-        return quote(relative(path))
+        return quoted_url(relative(path))
 
     session = igv_js_session(fasta_reference(genome, quoted), tracks, locus, quoted)
     texts = {
@@ -62,6 +63,18 @@ def write_sessions(
                 if not (folder / path).is_file():
                     raise OutputError(f"{folder / name}: {path} leads to no file from {folder}")
     return folder / JSON_NAME, folder / XML_NAME
+
+
+def quoted_url(text: str) -> str:
+    """A path as an address has it.
+
+    Raises:
+        InputError: it is not UTF-8, in which addresses are.
+    """
+    try:
+        return quote(text)
+    except UnicodeEncodeError as error:
+        raise InputError(f"{text!r}: browsers ask for names in UTF-8: rename the file") from error
 
 
 def relative_path(path: Path, folder: Path) -> str:

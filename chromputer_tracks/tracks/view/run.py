@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from urllib.parse import quote
 
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import Interval, parse_region
 from chromputer_tracks.tracks.igv.genome import BrowserGenome, browser_genome
 from chromputer_tracks.tracks.igv.json import fasta_reference, igv_js_session
-from chromputer_tracks.tracks.igv.sessions import write_sessions
+from chromputer_tracks.tracks.igv.sessions import quoted_url, write_sessions
 from chromputer_tracks.tracks.igv.tracks import BrowserTrack, browser_tracks
 from chromputer_tracks.tracks.runs import ModelRuns, read_runs
 from chromputer_tracks.tracks.view.page import page_payload
@@ -96,10 +95,11 @@ def open_server(view: View, port: int = 0, log: Log | None = None) -> ViewServer
         log: is told of each answer.
 
     Raises:
+        InputError: the name of a file is not UTF-8.
         OutputError: the port cannot be used.
     """
     files = dict(_files(view))
-    urls = {path: quote(url) for url, path in files.items()}
+    urls = {path: quoted_url(url) for url, path in files.items()}
     reference = fasta_reference(view.genome, urls.__getitem__)
     session = igv_js_session(reference, view.tracks, view.locus, urls.__getitem__)
     payload = page_payload(view.models, view.tracks, view.sites, session)
