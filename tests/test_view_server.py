@@ -210,6 +210,7 @@ def test_pages_load_nothing_from_elsewhere(server):
     )
     assert policy["default-src"] == policy["script-src"] == "'self'"
     assert "http" not in headers["Content-Security-Policy"]
+    assert policy["frame-ancestors"] == "'none'"
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 

@@ -30,12 +30,6 @@ _CHUNK = 1 << 18
 _IDLE_SECONDS = 60
 _STOP_SECONDS = 0.1
 """Between two looks at whether to stop."""
-_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-}
 _POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; connect-src 'self' data: blob:; frame-ancestors 'none'"
@@ -73,8 +67,6 @@ class ViewServer(ThreadingHTTPServer):
         OutputError: the port is taken or may not be used.
     """
 
-    daemon_threads = True
-    block_on_close = False
     request_queue_size = 64
 
     def __init__(
@@ -186,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            kind = _TYPES.get(path.suffix, "application/octet-stream")
+            kind = "application/octet-stream"
             if span is None:
                 start, end = 0, size
                 self._headers(HTTPStatus.OK, size, kind)
