@@ -40,7 +40,7 @@ def release(sdist: Path, addresses: dict[str, str]) -> str:
     Raises:
         ValueError: the archive is of another version than the recipe, an address is not one, or
             the recipe has none yet.
-        OSError: the archive cannot be read.
+        OSError, tarfile.TarError: the archive cannot be read.
     """
     text = TEMPLATE.read_text(encoding="utf-8")
     name, version = setting(text, "name"), setting(text, "version")
@@ -49,7 +49,7 @@ def release(sdist: Path, addresses: dict[str, str]) -> str:
         if f"{stem}/PKG-INFO" not in archive.getnames():
             raise ValueError(f"{sdist} is not the source archive of {name} {version}")
     for key, address in addresses.items():
-        if not re.fullmatch(r'https://[^\s"{}]+', address):
+        if not re.fullmatch(r'https://[^\s"{}\\]+', address):
             raise ValueError(f"{key} {address!r} is no https address")
         # The version stays a variable, so that bioconda's bot can raise it.
         line = address.replace(version, "{{ version }}") if key == "url" else address

@@ -98,6 +98,13 @@ def test_a_recipe_that_was_released_is_released_again(released, tmp_path, monkey
     assert after == before.replace(VERSION, "9.8.7").replace(released[1], checksum)
 
 
+@pytest.mark.parametrize("url", ["http://x.org/a.tar.gz", r"https://x.org/\1.tar.gz", "https://"])
+def test_what_is_no_address_is_refused(tmp_path, url):
+    done = release(archive(tmp_path), tmp_path, "--url", url, "--home", HOME)
+    assert done.returncode == 1
+    assert done.stderr == f"error: url {url!r} is no https address\n"
+
+
 @pytest.mark.parametrize(
     ("rule", "old", "new"),
     [
