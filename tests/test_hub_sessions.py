@@ -74,6 +74,9 @@ def test_what_the_hub_draws_at_first_in_its_order_colours_and_scales(runs, tmp_p
         assert ("autoscaleGroup" in json_track) == (track.get("autoScale") == "group")
     names = [track["name"] for track in session["tracks"]]
     assert len(set(names)) == len(names)
+    # Calls are thinner than states, whose colours tell them apart.
+    heights = {track["name"]: track["height"] for track in session["tracks"]}
+    assert heights["TF1 first calls"] == heights["TF1 first sites"] < heights["States first"]
     assert {"TF1 first probability", "TF1 first calls", "S0 first probability"} <= {*names}
     assert {"TF1 first importance", "TF1 first sites", "atac first input"} <= {*names}
     assert {track["graphType"] for track in session["tracks"] if "altColor" in track} == {
@@ -82,9 +85,20 @@ def test_what_the_hub_draws_at_first_in_its_order_colours_and_scales(runs, tmp_p
     }
 
 
+def test_what_the_hub_hides_is_not_in_its_sessions(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr("chromputer_tracks.tracks.hub.layout.LOW", 1)
+    _, genome = hub(runs, tmp_path / "hub")
+    session, _ = read(tmp_path / "hub")
+    names = [track["name"] for track in session["tracks"]]
+    assert len(names) == len(drawn(genome))
+    assert "S0 first probability" in names
+    assert "S0 second probability" not in names
+
+
 def test_a_genome_of_its_own(runs, tmp_path):
     result, genome = hub(runs, tmp_path / "hub", fasta=runs.fasta)
     session, root = read(tmp_path / "hub")
+    assert session["reference"]["id"] == session["reference"]["name"] == "toy1"
     place = session["reference"]["twoBitURL"]
     assert place == root.attrib["genome"] == "toy1/toy1.2bit"
     assert read_twobit(genome.parent / place).keys() == runs.toy.bases.keys()

@@ -129,6 +129,17 @@ def test_whole_labels_are_drawn_at_first(most, on):
     assert dict(track.settings)["dimensionAchecked"] == ("h k" if "d" in on else "h")
 
 
+def test_two_subgroups_beside_the_matrix():
+    letters = {letter: letter for letter in "ab"}
+    groups = [SubGroup(tag, tag, letters) for tag in ("w", "x", "y", "z")]
+    members = [Member(leaf("a"), tuple("aaaa")), Member(leaf("b"), tuple("bbbb"))]
+    track = composite("c", ("C", "c"), members, groups, (), "page", 1)
+    settings = dict(track.settings)
+    assert settings["dimensions"] == "dimX=z dimY=y dimA=x dimB=w"
+    assert settings["filterComposite"] == "dimA dimB"
+    assert settings["dimensionAchecked"] == settings["dimensionBchecked"] == "a"
+
+
 def test_a_composite_of_one_sample():
     track = made(Member(leaf("a"), ("h", "A.1", "s")), Member(leaf("b"), ("h", "B", "s")))
     assert dict(track.settings) == {
