@@ -173,3 +173,16 @@ def test_tracks_of_a_known_assembly():
     # Parts of genomes, and assemblies that are not in the table, are not compared.
     assert not check_known({"chr21": 46_709_983}, "hg38", "a.bw")
     assert not check_known({"chrI": 230_218}, "myYeast", "a.bw")
+
+
+def test_an_index_that_leads_back_to_itself(tmp_path):
+    path = foreign(tmp_path / "a.bw", zooms=0)
+    data = bytearray(path.read_bytes())
+    (index,) = struct.unpack_from("<Q", data, 24)
+    root = index + 48
+    is_leaf, _, count = struct.unpack_from("<BBH", data, root)
+    assert not is_leaf and count
+    struct.pack_into("<Q", data, root + 4 + 16, root)
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match="its index leads back to itself"):
+        check_bbi(path, "bigWig", None)

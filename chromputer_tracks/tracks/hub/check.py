@@ -136,7 +136,7 @@ def _leaves(file: IO[bytes], index: int) -> Iterator[np.ndarray]:
     """Blocks of data in the order of the index.
 
     Raises:
-        ValueError: there is no index, or a block leaves the file.
+        ValueError: there is no index, it leads back to itself, or a block leaves the file.
     """
     end = file.seek(0, 2)
     file.seek(index)
@@ -144,8 +144,13 @@ def _leaves(file: IO[bytes], index: int) -> Iterator[np.ndarray]:
     if magic != bbi.RANGE_TREE_MAGIC:
         raise ValueError("its index is not where its header says")
     nodes = [index + _TREE_HEADER]
+    read: set[int] = set()
     while nodes:
-        file.seek(nodes.pop())
+        node = nodes.pop()
+        if node in read:
+            raise ValueError("its index leads back to itself")
+        read.add(node)
+        file.seek(node)
         is_leaf, _, count = struct.unpack("<BBH", file.read(4))
         kind = bbi.LEAF if is_leaf else _BRANCH
         items = np.frombuffer(file.read(count * kind.itemsize), kind, count)
