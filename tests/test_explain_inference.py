@@ -18,10 +18,10 @@ from chromputer_tracks.errors import InputError, SpecError
 from chromputer_tracks.inference.baselines import mean_baselines
 from chromputer_tracks.inference.explain import (
     Explainer,
-    explainable,
     head_weights,
     open_explainer,
 )
+from chromputer_tracks.inference.model_labels import model_labels
 from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.sample import SampleFiles, open_sample
 from chromputer_tracks.intervals import ChromSizes, Interval
@@ -63,7 +63,7 @@ def windows(count: int) -> list[Interval]:
 
 
 def test_weights_of_a_binary_label_are_its_calibration(model: Model):
-    names = explainable(model.spec)
+    names = [item.label.name for item in model_labels(model.spec)]
     weights = head_weights(model.spec, "Reb1")
     (row,) = np.flatnonzero(weights)
     assert names[row] == "Reb1"
@@ -72,7 +72,8 @@ def test_weights_of_a_binary_label_are_its_calibration(model: Model):
 
 
 def test_weights_of_a_state_are_normalised_by_the_mean_over_states(model: Model):
-    names, states = explainable(model.spec), model.spec.heads[0].labels
+    names = [item.label.name for item in model_labels(model.spec)]
+    states = model.spec.heads[0].labels
     weights = head_weights(model.spec, "S3")
     scale = states[0].scale
     for name, weight in zip(names, weights, strict=True):

@@ -19,7 +19,7 @@ from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.contributions import read_contributions
 from chromputer_tracks.io.contributions_writer import Site
-from chromputer_tracks.tracks.explain.sites import Candidates, find_label, region_sites
+from chromputer_tracks.tracks.explain.sites import Candidates, region_sites
 from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
 
 SIZES = ChromSizes({"chr1": 10_000, "chr2": 5_000}, "g.fa")
@@ -171,14 +171,6 @@ def test_which_of_equally_strong_sites_is_drawn_by_the_seed() -> None:
     assert drawn[0] != drawn[1] != drawn[2]
     assert found.strongest(20, 0) == drawn[0]
     assert max(site.centre for site in drawn[0]) > 100
-
-
-def test_labels_by_name() -> None:
-    spec = explained_spec()
-    for name, row in (("S0", 0), ("TF1", 3), ("factors.TF2", 4), ("marks.H3", 5)):
-        assert find_label(spec, name)[1] == row
-    with pytest.raises(InputError, match="no label 'Reb1'"):
-        find_label(spec, "Reb1")
 
 
 def predicted(bench: Bench, chroms: tuple[str, ...]) -> Path:

@@ -11,10 +11,9 @@ from view_runs import toy_runs
 
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import ContigError, InputError
-from chromputer_tracks.spec import HeadSpec, Label
 from chromputer_tracks.tracks.colors import SPAN_COLORS
 from chromputer_tracks.tracks.igv.genome import browser_genome
-from chromputer_tracks.tracks.igv.tracks import browser_tracks, label_key
+from chromputer_tracks.tracks.igv.tracks import browser_tracks
 from chromputer_tracks.tracks.runs import read_runs
 
 
@@ -174,16 +173,6 @@ def test_a_label_without_calls_has_no_calls_track(runs, tmp_path):
     assert "TF1 probability" in names
     assert "TF1 calls" not in names
     assert "TF2 calls" in names
-
-
-def test_labels_of_the_same_name_are_told_apart(runs):
-    (model,) = runs.runs()
-    states, factors, _ = model.spec.heads
-    other = HeadSpec("binary", "other", (Label("TF1", "again", (1, 2, 3)),))
-    spec = replace(model.spec, heads=(states, factors, other))
-    assert label_key(spec, factors, factors.labels[0]) == "factors.TF1"
-    assert label_key(spec, other, other.labels[0]) == "other.TF1"
-    assert label_key(spec, factors, factors.labels[1]) == "TF2"
 
 
 def test_a_track_that_is_gone_is_named(runs, tmp_path):

@@ -24,8 +24,8 @@ from chromputer_tracks.api.inputs import (
     warn_of,
 )
 from chromputer_tracks.data.features import Assay
-from chromputer_tracks.inference.explain import explainable
 from chromputer_tracks.inference.genome import Prediction, predict_regions, region_bins
+from chromputer_tracks.inference.model_labels import model_labels
 from chromputer_tracks.inference.registry import Model
 from chromputer_tracks.inference.session import ProviderChoice, Session, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval
@@ -113,15 +113,6 @@ def _predict(
             yield Interval(chrom, first * grid.stride, end), values
 
 
-def _keys(spec: ModelSpec) -> list[str]:
-    names = explainable(spec)
-    return [
-        label.name if names.count(label.name) == 1 else f"{head.name}.{label.name}"
-        for head in spec.heads
-        for label in head.labels
-    ]
-
-
 def _gather(
     stream: Iterable[Prediction], wanted: list[tuple[str, int, int]], spec: ModelSpec
 ) -> Generator[tuple[int, dict[str, NDArray[np.float32]]], None, None]:
@@ -136,7 +127,7 @@ def _gather(
         0, 1, 2 ... and the region's values by label, float32 (bins,). Each label has memory of its
         own, so that a caller who keeps one label of a genome does not keep them all.
     """
-    keys = _keys(spec)
+    keys = [item.key for item in model_labels(spec)]
     coming = deque(sorted(range(len(wanted)), key=wanted.__getitem__))
     started: dict[int, dict[str, NDArray[np.float32]]] = {}
     waiting: dict[int, dict[str, NDArray[np.float32]]] = {}

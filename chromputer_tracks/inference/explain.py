@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.shuffle import shuffle_windows, window_rng
 from chromputer_tracks.errors import ChromputerError, InputError, SpecError
+from chromputer_tracks.inference.model_labels import find_label
 from chromputer_tracks.inference.registry import Model
 from chromputer_tracks.inference.session import Provider, ProviderChoice, Session, open_session
 from chromputer_tracks.intervals import Interval
@@ -348,11 +349,6 @@ def _check_graph(model: Model, path: Path, session: Session) -> None:
         )
 
 
-def explainable(spec: ModelSpec) -> list[str]:
-    """Names of all labels, in the order of the outputs."""
-    return [label.name for head in spec.heads for label in head.labels]
-
-
 def head_weights(spec: ModelSpec, name: str) -> NDArray[np.float32]:
     """The weights that make a label's logit of all logits, float32 (outputs,).
 
@@ -367,24 +363,10 @@ def head_weights(spec: ModelSpec, name: str) -> NDArray[np.float32]:
     Raises:
         InputError: there is no such label, or more than one.
     """
-    found: list[NDArray[np.float32]] = []
-    for head in spec.heads:
-        rows = spec.head_slices()[head.name]
-        for place, label in enumerate(head.labels):
-            if name in (label.name, f"{head.name}.{label.name}"):
-                weights = np.zeros(spec.outputs, dtype=np.float32)
-                if head.kind == "states":
-                    scales = np.array([item.scale for item in head.labels], dtype=np.float32)
-                    weights[rows] = -scales / len(scales)
-                weights[rows.start + place] += label.scale
-                found.append(weights)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InputError(
-            f"model {spec.name} has {len(found)} labels {name!r}: write HEAD.{name}, with one of "
-            f"the heads {', '.join(head.name for head in spec.heads)}"
-        )
-    raise InputError(
-        f"model {spec.name} has no label {name!r}; it has {', '.join(explainable(spec))}"
-    )
+    found = find_label(spec, name)
+    weights = np.zeros(spec.outputs, dtype=np.float32)
+    if found.head.kind == "states":
+        scales = np.array([item.scale for item in found.head.labels], dtype=np.float32)
+        weights[spec.head_slices()[found.head.name]] = -scales / len(scales)
+    weights[found.row] += found.label.scale
+    return weights

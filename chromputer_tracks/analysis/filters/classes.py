@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.inference.explain import explainable, head_weights
+from chromputer_tracks.inference.explain import head_weights
+from chromputer_tracks.inference.model_labels import find_label, model_labels
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
 
 
@@ -42,14 +42,9 @@ def filter_classes(spec: ModelSpec, names: Sequence[str] = ()) -> tuple[FilterCl
     Raises:
         InputError: there is no such label, or more than one.
     """
-    for name in names:
-        head_weights(spec, name)
-    often = Counter(explainable(spec))
-    found = []
-    for head in spec.heads:
-        for row, label in enumerate(head.labels, spec.head_slices()[head.name].start):
-            full = f"{head.name}.{label.name}"
-            if not names or {label.name, full} & set(names):
-                name = full if often[label.name] > 1 else label.name
-                found.append(FilterClass(name, head, label, row, head_weights(spec, full)))
-    return tuple(found)
+    chosen = {find_label(spec, name).row for name in names}
+    return tuple(
+        FilterClass(item.key, item.head, item.label, item.row, head_weights(spec, item.key))
+        for item in model_labels(spec)
+        if not names or item.row in chosen
+    )

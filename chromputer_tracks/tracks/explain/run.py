@@ -15,11 +15,11 @@ from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.inference.baselines import mean_baselines
 from chromputer_tracks.inference.explain import (
     Explainer,
-    explainable,
     head_weights,
     open_explainer,
 )
 from chromputer_tracks.inference.genome import covered_bases, region_bins
+from chromputer_tracks.inference.model_labels import find_label, model_labels
 from chromputer_tracks.inference.provenance import (
     RUN_JSON,
     Checksums,
@@ -57,7 +57,6 @@ from chromputer_tracks.tracks.explain.sites import (
     Candidates,
     called_sites,
     check_callable,
-    find_label,
     region_sites,
 )
 from chromputer_tracks.tracks.explain.tally import COMPLETE, LabelSummary
@@ -161,16 +160,16 @@ def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
 def _label_weights(spec: ModelSpec, options: ExplainOptions) -> dict[str, NDArray[np.float32]]:
     """Weights of the logits by label, in the order asked for."""
     names = list(dict.fromkeys(options.heads))
-    every = explainable(spec)
-    if ALL in names and ALL not in every:
+    every = model_labels(spec)
+    if ALL in names and ALL not in [item.label.name for item in every]:
         names = [
-            label.name if every.count(label.name) == 1 else f"{head.name}.{label.name}"
-            for head in spec.heads
-            for label in head.labels
-            if head.kind != "continuous" or options.regions is not None
+            item.key
+            for item in every
+            if item.head.kind != "continuous" or options.regions is not None
         ]
     if not names:
-        raise InputError(f"no label to explain: name one of {', '.join(every)} with --head")
+        keys = ", ".join(item.key for item in every)
+        raise InputError(f"no label to explain: name one of {keys} with --head")
     weights = {name: head_weights(spec, name) for name in names}
     folded = [name.casefold() for name in names]
     for name in names:
@@ -235,8 +234,7 @@ def _explain(
     folder = staging / name
     with output_errors(options.out / name):
         folder.mkdir()
-    head, row = find_label(explainer.spec, name)
-    label = head.labels[row - explainer.spec.head_slices()[head.name].start]
+    label = find_label(explainer.spec, name).label
     result = explain_label(
         explainer,
         sample.features,

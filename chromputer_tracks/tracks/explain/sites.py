@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.genome import predict_regions
+from chromputer_tracks.inference.model_labels import find_label
 from chromputer_tracks.inference.sample import Sample
 from chromputer_tracks.inference.session import Session
 from chromputer_tracks.inference.stages import Stages
@@ -20,7 +21,7 @@ from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.contributions_writer import Site
 from chromputer_tracks.io.site_table import read_site_table
 from chromputer_tracks.io.text_table import first_line
-from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
+from chromputer_tracks.spec import ModelSpec
 from chromputer_tracks.tracks.calls import CallRuns
 from chromputer_tracks.tracks.writer import RESOLUTION
 
@@ -126,21 +127,6 @@ def _holds(place: Interval, site: Site) -> bool:
     return place.chrom == site.chrom and place.start <= site.centre < place.end
 
 
-def find_label(spec: ModelSpec, name: str) -> tuple[HeadSpec, int]:
-    """Head and row among the outputs of a label, written ``LABEL`` or ``HEAD.LABEL``.
-
-    Raises:
-        InputError: there is none of that name.
-    """
-    row = 0
-    for head in spec.heads:
-        for label in head.labels:
-            if name in (label.name, f"{head.name}.{label.name}"):
-                return head, row
-            row += 1
-    raise InputError(f"model {spec.name} has no label {name!r}")
-
-
 class _LabelCalls:
     """Collects a label's calls, or a state's segments, from predictions.
 
@@ -150,10 +136,10 @@ class _LabelCalls:
     """
 
     def __init__(self, spec: ModelSpec, name: str) -> None:
-        head, self._row = find_label(spec, name)
-        rows = spec.head_slices()[head.name]
-        label: Label = head.labels[self._row - rows.start]
-        self._states = rows if head.kind == "states" else None
+        found = find_label(spec, name)
+        label, self._row = found.label, found.row
+        states = found.head.kind == "states"
+        self._states = spec.head_slices()[found.head.name] if states else None
         if self._states is not None:
             # Bins of other states are set below 0, so that any probability is called.
             label = replace(label, threshold=0.0)
@@ -186,7 +172,7 @@ def check_callable(spec: ModelSpec, names: Sequence[str]) -> None:
         InputError: one is continuous.
     """
     for name in names:
-        if find_label(spec, name)[0].kind == "continuous":
+        if find_label(spec, name).head.kind == "continuous":
             raise InputError(
                 f"--calls: {name} is a signal, which has no calls: give the sites with --regions"
             )

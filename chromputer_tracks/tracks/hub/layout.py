@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chromputer_tracks.inference.model_labels import model_labels
 from chromputer_tracks.spec import HeadSpec
 from chromputer_tracks.tracks.hub.composite import Member, SubGroup
 from chromputer_tracks.tracks.hub.explained import contributions, importance, sites
@@ -213,9 +214,8 @@ def _signals(plan: Plan) -> Track | None:
 def _heads(plan: Plan) -> tuple[SubGroup, SubGroup]:
     heads = plan.runs.spec.heads
     labels = {
-        plan.key(head, label): f"{label.name} " * (head.kind == "states") + label.title
-        for head in heads
-        for label in head.labels
+        item.key: f"{item.label.name} " * (item.head.kind == "states") + item.label.title
+        for item in model_labels(plan.runs.spec)
     }
     return (
         SubGroup("head", "Head", {head.name: head.name for head in heads}),

@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 from chromputer_tracks import __version__
+from chromputer_tracks.inference.model_labels import model_labels
 from chromputer_tracks.spec import InputSpec, Label, ModelSpec
 from chromputer_tracks.tracks.explain.layout import fragment_classes
 from chromputer_tracks.tracks.hub.files import COVERAGE_BIN
@@ -231,19 +232,14 @@ def _predicted(plan: Plan) -> dict[str, Any]:
     ]
 
     def rows(kind: str) -> Iterator[dict[str, Any]]:
-        labels = [
-            (head, label)
-            for head in plan.runs.spec.heads
-            if head.kind == kind
-            for label in head.labels
-        ]
+        items = [item for item in model_labels(plan.runs.spec) if item.head.kind == kind]
         # A run counts in the order of the heads, which may have labels of the same name.
-        for place, (head, label) in enumerate(labels):
+        for place, item in enumerate(items):
             yield {
-                "name": plan.key(head, label),
-                "title": label.title,
-                "color": _css(label),
-                "threshold": f"{label.threshold:.3g}",
+                "name": item.key,
+                "title": item.label.title,
+                "color": _css(item.label),
+                "threshold": f"{item.label.threshold:.3g}",
                 "shares": [of[place] for of in shares] if kind == "states" else [],
                 "calls": [of[place] for of in calls] if kind == "binary" else [],
             }

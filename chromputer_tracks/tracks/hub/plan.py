@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from chromputer_tracks.inference.model_labels import find_label, model_labels
 from chromputer_tracks.io.bed import Rgb
 from chromputer_tracks.spec import HeadSpec, Label
-from chromputer_tracks.tracks.explain.sites import find_label
 from chromputer_tracks.tracks.hub.composite import Member, SubGroup, composite
 from chromputer_tracks.tracks.hub.files import Kept
 from chromputer_tracks.tracks.hub.text import (
@@ -83,24 +83,17 @@ class Plan:
             for name in run.labels()
         ]
         for wanted in dict.fromkeys(name for _, _, name in found):
-            head, row = find_label(self.runs.spec, wanted)
-            first = self.runs.spec.head_slices()[head.name].start
+            label = find_label(self.runs.spec, wanted).label
             for sample, run, name in found:
                 if name == wanted:
-                    yield sample, run, name, head.labels[row - first]
+                    yield sample, run, name, label
 
     def labels(self, kind: str) -> Iterator[tuple[Sample, Run, HeadSpec, str, Label]]:
         """Predicted labels of the heads of a kind, with their keys, each in all samples."""
-        for head in self.runs.spec.heads:
-            if head.kind == kind:
-                for label in head.labels:
-                    for sample, run in self.predicted():
-                        yield sample, run, head, self.key(head, label), label
-
-    def key(self, head: HeadSpec, label: Label) -> str:
-        """A label's name, with its head's where another head has a label of that name."""
-        names = [item.name for other in self.runs.spec.heads for item in other.labels]
-        return label.name if names.count(label.name) == 1 else f"{head.name}.{label.name}"
+        for item in model_labels(self.runs.spec):
+            if item.head.kind == kind:
+                for sample, run in self.predicted():
+                    yield sample, run, item.head, item.key, item.label
 
     def page(self, kind: str) -> str:
         """Stem of the description page of a kind of track."""

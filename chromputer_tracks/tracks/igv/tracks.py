@@ -12,12 +12,12 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from chromputer_tracks.errors import InputError
+from chromputer_tracks.inference.model_labels import ModelLabel, find_label, model_labels
 from chromputer_tracks.io.bed import Rgb
 from chromputer_tracks.io.contributions import SITES_BED
-from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
+from chromputer_tracks.spec import Label, ModelSpec
 from chromputer_tracks.tracks.colors import NEGATIVE, NEUTRAL, contribution_colors
 from chromputer_tracks.tracks.explain.layout import FragmentClass, fragment_classes
-from chromputer_tracks.tracks.explain.sites import find_label
 from chromputer_tracks.tracks.runs import ModelRuns, Run, Sample
 
 Kind = Literal[
@@ -134,35 +134,25 @@ def browser_tracks(
     return tuple(found)
 
 
-def label_key(spec: ModelSpec, head: HeadSpec, label: Label) -> str:
-    """The label's name, with its head's in front where another label has it, too."""
-    names = [other.name for item in spec.heads for other in item.labels]
-    return label.name if names.count(label.name) == 1 else f"{head.name}.{label.name}"
-
-
 def _sample_tracks(spec: ModelSpec, sample: Sample) -> list[BrowserTrack]:
     states: list[BrowserTrack] = []
     predicted: dict[str, list[BrowserTrack]] = {}
     probabilities: dict[str, list[BrowserTrack]] = {}
     if sample.predict is not None:
-        for head in spec.heads:
-            for label in head.labels:
-                key = label_key(spec, head, label)
-                if head.kind == "states":
-                    probabilities[key] = [_state_probability(sample.predict, label, key)]
-                else:
-                    predicted[key] = list(_label_tracks(sample.predict, head, label, key))
+        for item in model_labels(spec):
+            if item.head.kind == "states":
+                probabilities[item.key] = [_state_probability(sample.predict, item)]
+            else:
+                predicted[item.key] = list(_label_tracks(sample.predict, item))
         if STATES_BIGBED in sample.predict.outputs:
             states.append(_states(sample.predict))
     found = states
     for run in sample.explain:
         for name in run.labels():
-            head, row = find_label(spec, name)
-            label = head.labels[row - spec.head_slices()[head.name].start]
-            key = label_key(spec, head, label)
-            own = predicted.pop(key, []) or probabilities.pop(key, [])
-            found += [replace(track, group=key) for track in own]
-            found += _contributions(run, name, label, key)
+            item = find_label(spec, name)
+            own = predicted.pop(item.key, []) or probabilities.pop(item.key, [])
+            found += [replace(track, group=item.key) for track in own]
+            found += _contributions(run, name, item.label, item.key)
     for rest in (*predicted.values(), *probabilities.values()):
         found += rest
     return found
@@ -174,7 +164,8 @@ def _states(run: Run) -> BrowserTrack:
     return BrowserTrack(path, "Chromatin states", about, STATES_GROUP, "states", "bigbed")
 
 
-def _state_probability(run: Run, label: Label, key: str) -> BrowserTrack:
+def _state_probability(run: Run, item: ModelLabel) -> BrowserTrack:
+    label, key = item.label, item.key
     about = f"Probability of state {key}, {label.title}, by model {run.spec.name}"
     path = run.file(f"{STATES_FOLDER}/{label.name}.bw")
     return BrowserTrack(
@@ -189,8 +180,9 @@ def _state_probability(run: Run, label: Label, key: str) -> BrowserTrack:
     )
 
 
-def _label_tracks(run: Run, head: HeadSpec, label: Label, key: str) -> Iterator[BrowserTrack]:
+def _label_tracks(run: Run, item: ModelLabel) -> Iterator[BrowserTrack]:
     """Probability and calls, or the signal of a continuous label."""
+    head, label, key = item.head, item.label, item.key
     path, color = run.file(f"{head.name}/{label.name}.bw"), label.color
     if head.kind == "continuous":
         about = f"{label.title}: signal predicted by model {run.spec.name}"
