@@ -14,6 +14,9 @@ from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.bigbed import read_rows, write_bigbed
 from chromputer_tracks.spec import Label
 
+STATES_BED, STATES_BIGBED = "states.bed", "states.bb"
+"""Files of the states in a run's folder."""
+
 _TITLE_LENGTH = 60
 
 

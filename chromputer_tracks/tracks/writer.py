@@ -18,9 +18,14 @@ from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.bigbed import read_rows
 from chromputer_tracks.io.bigwig import BigWigWriter
 from chromputer_tracks.io.staging import Staging
-from chromputer_tracks.spec import HeadSpec, ModelSpec
+from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
 from chromputer_tracks.tracks.calls import CallRuns
-from chromputer_tracks.tracks.states import StateRuns, write_states_bigbed
+from chromputer_tracks.tracks.states import (
+    STATES_BED,
+    STATES_BIGBED,
+    StateRuns,
+    write_states_bigbed,
+)
 
 LARGEST_SIGNAL = 2.0**48
 """Larger values of continuous labels are refused (2.8e14): zoom levels of bigWig files hold sums of
@@ -63,6 +68,18 @@ class TrackSummary:
     bases: int
     states: tuple[StateShare, ...]
     calls: tuple[CallCount, ...]
+
+
+def label_file(head: HeadSpec, label: Label, suffix: str) -> str:
+    """Where a label's file lies in a run's folder: ``states/STATE.bw``, else ``HEAD/LABEL.SUFFIX``.
+
+    Args:
+        head: the label's.
+        label: itself.
+        suffix: ``bw``, or ``bed`` for the calls of a binary label.
+    """
+    folder = "states" if head.kind == "states" else head.name
+    return f"{folder}/{label.name}.{suffix}"
 
 
 class TrackWriter:
@@ -119,14 +136,14 @@ class TrackWriter:
                 if head.kind == "states":
                     self._state_rows = slice(row, row + len(head.labels))
                     self._states = StateRuns(
-                        self._bed(stack, "states.bed"), head.labels, self._spec.stride
+                        self._bed(stack, STATES_BED), head.labels, self._spec.stride
                     )
                 for label in head.labels:
-                    name = f"{_folder(head)}/{label.name}.bw"
+                    name = label_file(head, label, "bw")
                     writer = BigWigWriter(self._path(name), self._sizes, self._spec.stride)
                     self._bigwigs.append((row, stack.enter_context(writer)))
                     if head.kind == "binary":
-                        name = f"{_folder(head)}/{label.name}.bed"
+                        name = label_file(head, label, "bed")
                         runs = CallRuns(self._bed(stack, name), label, self._spec.stride)
                         self._calls.append((row, name, runs))
                     if head.kind == "continuous":
@@ -227,13 +244,13 @@ class TrackWriter:
         for head in self._spec.heads:
             if head.kind == "states" and self._states is not None:
                 rows = write_states_bigbed(
-                    self._staging.folder / "states.bed",
-                    self._path("states.bb"),
+                    self._staging.folder / STATES_BED,
+                    self._path(STATES_BIGBED),
                     self._sizes,
                     head.labels,
                     f"Chromatin states predicted by {self._spec.name}",
                 )
-                self._check_rows("states.bed", rows, self._states.rows)
+                self._check_rows(STATES_BED, rows, self._states.rows)
 
     def _check_rows(self, name: str, found: int, written: int) -> None:
         if found != written:
@@ -259,10 +276,6 @@ class TrackWriter:
                 for label, (_, _, calls) in zip(binary, self._calls, strict=True)
             ),
         )
-
-
-def _folder(head: HeadSpec) -> str:
-    return "states" if head.kind == "states" else head.name
 
 
 def _rounded_signal(values: NDArray[np.float32]) -> NDArray[np.float32]:

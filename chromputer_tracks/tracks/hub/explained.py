@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chromputer_tracks.io.bed import Rgb
+from chromputer_tracks.io.contributions import SITES_BED
 from chromputer_tracks.spec import Label
 from chromputer_tracks.tracks.colors import COVERAGE as COVERAGE_SHADE
 from chromputer_tracks.tracks.colors import NEGATIVE, contribution_colors
@@ -98,7 +99,7 @@ def sites(plan: Plan) -> Track | None:
         shown = plan.shown(sample)
         file = FromBed(
             plan.target(sample, run, f"{name}.sites.bb"),
-            run.file(f"{name}/sites.bed"),
+            run.file(f"{name}/{SITES_BED}"),
             sites_autosql(label),
             overlap=True,
         )

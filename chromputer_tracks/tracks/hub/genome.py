@@ -9,10 +9,12 @@ from pathlib import Path
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
+from chromputer_tracks.io.contributions import SITES_BED
 from chromputer_tracks.io.text_table import numbered_lines
 from chromputer_tracks.tracks.hub.pages import render
 from chromputer_tracks.tracks.hub.plan import Plan
 from chromputer_tracks.tracks.hub.text import browser_position, plain, stanza
+from chromputer_tracks.tracks.writer import label_file
 
 GROUP = "chromputer"
 """The group of all tracks where the hub brings its own genome."""
@@ -127,9 +129,11 @@ def first_position(plans: Sequence[Plan], sizes: ChromSizes) -> Interval:
         plans: the hub's models.
         sizes: the genome's contigs.
     """
-    beds = [run.file(f"{name}/sites.bed") for plan in plans for _, run, name, _ in plan.explained()]
+    beds = [
+        run.file(f"{name}/{SITES_BED}") for plan in plans for _, run, name, _ in plan.explained()
+    ]
     beds += [
-        run.file(f"{head.name}/{label.name}.bed")
+        run.file(label_file(head, label, "bed"))
         for plan in plans
         for _, run, head, _, label in plan.labels("binary")
     ]

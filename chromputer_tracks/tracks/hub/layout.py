@@ -10,6 +10,8 @@ from chromputer_tracks.tracks.hub.files import FromBed, calls_autosql
 from chromputer_tracks.tracks.hub.plan import DENSE, FREE, FULL, HIDE, LOW, THIN, Plan, color
 from chromputer_tracks.tracks.hub.text import long_label, plain, short_label
 from chromputer_tracks.tracks.hub.tracks import BIGBED9, BIGWIG, FOLDER, OVERLAY, Track
+from chromputer_tracks.tracks.states import STATES_BIGBED
+from chromputer_tracks.tracks.writer import label_file
 
 KINDS = (
     "states",
@@ -53,7 +55,7 @@ def _states(plan: Plan) -> Track | None:
                 short_label("States", plan.shown(sample)),
                 long_label("Most likely chromatin state", plan.shown(sample)),
                 BIGBED9,
-                plan.file(sample, run, "states.bb"),
+                plan.file(sample, run, STATES_BIGBED),
             ),
             (sample.name,),
         )
@@ -105,7 +107,7 @@ def _state_probabilities(plan: Plan) -> Track | None:
                         short_label(label.name, shown),
                         long_label(f"{label.name} {label.title}: probability", shown),
                         BIGWIG,
-                        plan.file(sample, run, f"states/{label.name}.bw"),
+                        plan.file(sample, run, label_file(head, label, "bw")),
                         settings=(color(label.color), ("priority", str(number))),
                         limits=_PROBABILITY,
                         noun="probability",
@@ -134,7 +136,7 @@ def _state_probabilities(plan: Plan) -> Track | None:
 def _calls(plan: Plan) -> Track | None:
     members = []
     for sample, run, head, key, label in plan.labels("binary"):
-        name = f"{head.name}/{label.name}.bed"
+        name = label_file(head, label, "bed")
         path = run.file(name)
         if not path.stat().st_size:
             continue
@@ -175,7 +177,7 @@ def _probabilities(plan: Plan) -> Track | None:
             short_label(key, shown),
             long_label(f"{what}: probability", shown),
             BIGWIG,
-            plan.file(sample, run, f"{'states' if states else head.name}/{label.name}.bw"),
+            plan.file(sample, run, label_file(head, label, "bw")),
             settings=(color(label.color), *line),
             limits=_PROBABILITY,
             on=not (binary and states),
@@ -199,7 +201,7 @@ def _signals(plan: Plan) -> Track | None:
             short_label(key, shown),
             long_label(f"{label.title}: predicted signal", shown),
             BIGWIG,
-            plan.file(sample, run, f"{head.name}/{label.name}.bw"),
+            plan.file(sample, run, label_file(head, label, "bw")),
             settings=(color(label.color),),
             noun="signal",
         )

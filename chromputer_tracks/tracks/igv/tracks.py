@@ -19,6 +19,8 @@ from chromputer_tracks.spec import Label, ModelSpec
 from chromputer_tracks.tracks.colors import NEGATIVE, NEUTRAL, contribution_colors
 from chromputer_tracks.tracks.explain.layout import FragmentClass, fragment_classes
 from chromputer_tracks.tracks.runs import ModelRuns, Run, Sample
+from chromputer_tracks.tracks.states import STATES_BIGBED
+from chromputer_tracks.tracks.writer import label_file
 
 Kind = Literal[
     "features", "states", "calls", "sites", "probability", "signal", "importance", "contribution"
@@ -29,9 +31,6 @@ Kind = Literal[
 PROBABILITY = (0.0, 1.0)
 IMPORTANCE = "importance"
 
-STATES_BIGBED = "states.bb"
-STATES_FOLDER = "states"
-"""Folder of the states' probabilities, whatever their head is called."""
 STATES_GROUP = "Chromatin states"
 STATE_PROBABILITIES = "State probabilities"
 
@@ -167,7 +166,7 @@ def _states(run: Run) -> BrowserTrack:
 def _state_probability(run: Run, item: ModelLabel) -> BrowserTrack:
     label, key = item.label, item.key
     about = f"Probability of state {key}, {label.title}, by model {run.spec.name}"
-    path = run.file(f"{STATES_FOLDER}/{label.name}.bw")
+    path = run.file(label_file(item.head, label, "bw"))
     return BrowserTrack(
         path,
         f"{key} {label.title}",
@@ -183,7 +182,7 @@ def _state_probability(run: Run, item: ModelLabel) -> BrowserTrack:
 def _label_tracks(run: Run, item: ModelLabel) -> Iterator[BrowserTrack]:
     """Probability and calls, or the signal of a continuous label."""
     head, label, key = item.head, item.label, item.key
-    path, color = run.file(f"{head.name}/{label.name}.bw"), label.color
+    path, color = run.file(label_file(head, label, "bw")), label.color
     if head.kind == "continuous":
         about = f"{label.title}: signal predicted by model {run.spec.name}"
         yield BrowserTrack(path, key, about, key, "signal", "bigwig", color)
@@ -194,7 +193,7 @@ def _label_tracks(run: Run, item: ModelLabel) -> Iterator[BrowserTrack]:
     )
     name = f"{key} probability"
     yield BrowserTrack(path, name, about, key, "probability", "bigwig", color, limits=PROBABILITY)
-    path = run.file(f"{head.name}/{label.name}.bed")
+    path = run.file(label_file(head, label, "bed"))
     # igv.js takes an empty file for a broken one.
     if path.stat().st_size:
         about = f"{label.title}: merged bins with a probability of {label.threshold:.3g} or more"
