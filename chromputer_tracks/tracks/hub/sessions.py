@@ -5,7 +5,6 @@ igv.js and IGV desktop can load hubs, but draw no letters there (``logo on``); i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -15,10 +14,8 @@ from chromputer_tracks.io.bed import Rgb
 from chromputer_tracks.tracks.hub.genome import OwnGenome
 from chromputer_tracks.tracks.hub.options import HubOptions
 from chromputer_tracks.tracks.hub.tracks import BIGWIG, Range, Track
-from chromputer_tracks.tracks.igv.json import igv_js_session
-from chromputer_tracks.tracks.igv.sessions import JSON_NAME, XML_NAME
+from chromputer_tracks.tracks.igv.sessions import session_texts
 from chromputer_tracks.tracks.igv.tracks import BrowserTrack, Kind
-from chromputer_tracks.tracks.igv.xml import igv_xml_session
 
 _AS_GIVEN = "/:@[]!$&'()*+,;=%"
 """What an address keeps beside letters, digits and ``_.-~`` (RFC 3986); it may be quoted already.
@@ -45,7 +42,6 @@ def hub_sessions(
         return quote(f"{url or ''}{options.assembly}/{path}", safe=_AS_GIVEN)
 
     def place(path: Path) -> str:
-        # IGV takes paths as they are, without percent signs.
         return f"{options.assembly}/{path}" if url is None else address(path)
 
     shown = [found for track in tracks for found in _drawn(track, track, {}, None)]
@@ -56,11 +52,7 @@ def hub_sessions(
         twobit = Path(own.twobit)
         reference = {"id": own.name, "name": own.name, "twoBitURL": address(twobit)}
         genome = place(twobit)
-    session = igv_js_session(reference, shown, position, address)
-    return {
-        JSON_NAME: json.dumps(session, indent=2) + "\n",
-        XML_NAME: igv_xml_session(genome, shown, position, place),
-    }
+    return session_texts(reference, genome, shown, position, address, place)
 
 
 def _drawn(

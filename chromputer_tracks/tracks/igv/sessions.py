@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree as ET
@@ -13,7 +13,7 @@ from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.atomic import atomic_path, check_folder, output_errors
 from chromputer_tracks.tracks.igv.genome import BrowserGenome
-from chromputer_tracks.tracks.igv.json import fasta_reference, igv_js_session
+from chromputer_tracks.tracks.igv.json import Url, fasta_reference, igv_js_session
 from chromputer_tracks.tracks.igv.tracks import BrowserTrack
 from chromputer_tracks.tracks.igv.xml import igv_xml_session
 
@@ -49,12 +49,8 @@ def write_sessions(
     def quoted(path: Path) -> str:
         return quoted_url(relative(path))
 
-    session = igv_js_session(fasta_reference(genome, quoted), tracks, locus, quoted)
-    texts = {
-        JSON_NAME: json.dumps(session, indent=2) + "\n",
-        # IGV takes paths as they are, without percent signs.
-        XML_NAME: igv_xml_session(relative(genome.fasta), tracks, locus, relative),
-    }
+    reference = fasta_reference(genome, quoted)
+    texts = session_texts(reference, relative(genome.fasta), tracks, locus, quoted, relative)
     for name, text in texts.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -63,6 +59,31 @@ def write_sessions(
                 if not (folder / path).is_file():
                     raise OutputError(f"{folder / name}: {path} leads to no file from {folder}")
     return folder / JSON_NAME, folder / XML_NAME
+
+
+def session_texts(
+    reference: str | Mapping[str, str],
+    genome: str,
+    tracks: Sequence[BrowserTrack],
+    locus: Interval,
+    url: Url,
+    place: Url,
+) -> dict[str, str]:
+    """Both sessions by name.
+
+    Args:
+        reference: of igv.js: its id of a genome, or the files of one.
+        genome: of IGV desktop: its id of a genome, or where the sequence lies.
+        tracks: from top to bottom.
+        locus: shown first.
+        url: of a file, for igv.js.
+        place: of a file, for IGV desktop, which takes paths as they are, without percent signs.
+    """
+    session = igv_js_session(reference, tracks, locus, url)
+    return {
+        JSON_NAME: json.dumps(session, indent=2) + "\n",
+        XML_NAME: igv_xml_session(genome, tracks, locus, place),
+    }
 
 
 def quoted_url(text: str) -> str:
