@@ -84,12 +84,13 @@ def hub(
 ) -> None:
     """Make a UCSC track hub of predicted and explained tracks, of one sample or several."""
     from chromputer_tracks.cli.console import Reporter
+    from chromputer_tracks.cli.requirements import named_folders
     from chromputer_tracks.tracks.hub.options import HubOptions
     from chromputer_tracks.tracks.hub.run import make_hub
 
     options = HubOptions(
         folders=tuple(folders or ()),
-        samples=tuple(_named(text) for text in sample or ()),
+        samples=named_folders("--sample", sample or ()),
         out=out,
         assembly=assembly,
         email=email,
@@ -114,14 +115,6 @@ def hub(
     with Reporter() as reporter:
         result = make_hub(options, reporter)
     _summary(result, reporter.console)
-
-
-def _named(text: str) -> tuple[str, Path]:
-    """A sample's name and a folder; a name may come several times."""
-    name, equals, path = text.partition("=")
-    if not (name.strip() and equals and path):
-        raise typer.BadParameter(f"{text!r} is not NAME=DIR", param_hint="--sample")
-    return name.strip(), Path(path)
 
 
 def _summary(result: HubResult, console: Console) -> None:

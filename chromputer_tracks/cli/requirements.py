@@ -64,3 +64,14 @@ def named_files(option: str, given: Sequence[str]) -> dict[str, Path]:
             raise typer.BadParameter(f"{name} is given twice", param_hint=option)
         files[name] = Path(path)
     return files
+
+
+def named_folders(option: str, given: Sequence[str]) -> tuple[tuple[str, Path], ...]:
+    """Names and folders of an option that is given as ``NAME=DIR``; a name may come again."""
+    folders = []
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not (name.strip() and equals and path):
+            raise typer.BadParameter(f"{text!r} is not NAME=DIR", param_hint=option)
+        folders.append((name.strip(), Path(path)))
+    return tuple(folders)

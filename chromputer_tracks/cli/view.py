@@ -57,12 +57,13 @@ def view(
 ) -> None:
     """Show tracks in a genome browser, in a web page that works without a network."""
     from chromputer_tracks.cli.console import stderr_console
+    from chromputer_tracks.cli.requirements import named_folders
     from chromputer_tracks.tracks.view.run import ViewOptions, read_view, write_view_sessions
 
     shown = read_view(
         ViewOptions(
             folders=tuple(folders or ()),
-            samples=tuple(_named(text) for text in sample or ()),
+            samples=named_folders("--sample", sample or ()),
             models=tuple(model or ()),
             fasta=fasta,
             tracks=tuple(track or ()),
@@ -78,13 +79,6 @@ def view(
         )
         return
     _serve(shown, port, browser, log_requests, console)
-
-
-def _named(text: str) -> tuple[str, Path]:
-    name, equals, folder = text.partition("=")
-    if not (name and equals and folder):
-        raise typer.BadParameter(f"{text!r} is not NAME=DIR", param_hint="--sample")
-    return name, Path(folder)
 
 
 def _serve(shown: View, port: int, browser: bool, log_requests: bool, console: Console) -> None:
