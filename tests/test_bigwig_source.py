@@ -217,7 +217,9 @@ def test_any_name(tmp_path, rows, source, name):
 
 def test_scratch(tmp_path, rows):
     path = write(tmp_path / "a.bw", SIZES, rows)
-    with pytest.raises(OutputError, match=r"scratch folder .*gone: No such file.*set TMPDIR"):
+    with pytest.raises(
+        OutputError, match=r"scratch folder .*gone: No such file.* --scratch or TMPDIR"
+    ):
         BigWigSource.open(path, SIZES, scratch=tmp_path / "gone")
     with BigWigSource.open(path, SIZES, scratch=tmp_path):
         pass

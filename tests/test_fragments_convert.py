@@ -162,7 +162,7 @@ def test_a_file_that_lacks_rows_is_not_renamed(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("limit", "message"), [(100_000, "cannot use scratch folder"), (400_000, "cannot write")]
+    ("limit", "message"), [(100_000, "cannot use scratch folder"), (400_000, "(is the disk full?)")]
 )
 def test_disk_full(tmp_path, limit, message):
     # 16 bytes a fragment in the scratch files; more than that, by its barcode, in the output.
@@ -211,6 +211,11 @@ def test_command(tmp_path, app):
     for text in ("a.bam: 3 read pairs", "low mapping quality", "excluded contig", "+4/-5"):
         assert text in result.stderr
     assert rows_of(out) == [("chr1", 14, 105, "bulk", 1)]
+
+    arguments += ["--scratch", str(tmp_path / "gone")]
+    result = CliRunner().invoke(app, arguments)
+    assert "gone: No such file or directory" in str(result.exception)
+    (tmp_path / "gone").mkdir()
 
     arguments += ["--min-mapq", "0", "--keep-duplicates", "--no-tn5-shift"]
     assert CliRunner().invoke(app, arguments).exit_code == 0

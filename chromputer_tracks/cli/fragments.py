@@ -13,6 +13,7 @@ from chromputer_tracks.cli.fragment_flags import (
     MinMapq,
     Tn5Shift,
 )
+from chromputer_tracks.cli.sample_flags import Scratch
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,6 +42,7 @@ def fragments(
         Path | None,
         typer.Option(help="Genome FASTA with its .fai: order of contigs, and bounds to check."),
     ] = None,
+    scratch: Scratch = None,
 ) -> None:
     """Convert fragments to a sorted, bgzipped, tabix-indexed fragment file."""
     from chromputer_tracks.cli.console import Reporter
@@ -60,6 +62,7 @@ def fragments(
             sizes,
             options,
             progress=lambda kept: reporter.progress("Reading", kept, None, "fragments"),
+            scratch=scratch,
         )
     reporter.console.print(_table(summary))
     shift = "ends shifted by +4/-5" if options.shifts(summary.kind) else "ends as they are"

@@ -21,7 +21,8 @@ def output_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        reason = error.strerror or f"{error} (is the disk full?)"  # htslib's errors have no number
+        raise OutputError(f"cannot write {path}: {reason}") from error
 
 
 def check_parent(path: Path) -> None:

@@ -209,6 +209,8 @@ class FragmentReader(ABC):
             try:
                 check_contigs(new, str(self.path), self._sizes)
             except ContigError as error:
+                if not any(name in self._sizes for name in self.names):
+                    raise
                 raise ContigError(
                     f"{error}; leave out contigs that are not wanted with --exclude-contig, of "
                     f"predict or of chromputer fragments"

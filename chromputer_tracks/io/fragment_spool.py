@@ -22,8 +22,8 @@ def scratch_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(
-            f"cannot use scratch folder {folder}: {error.strerror or error}; set TMPDIR to a "
-            "folder with more room"
+            f"cannot use scratch folder {folder}: {error.strerror or error}; name one with more "
+            "room by --scratch or TMPDIR"
         ) from error
 
 
