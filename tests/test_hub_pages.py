@@ -124,7 +124,7 @@ def test_calls_are_counted(runs, tmp_path):
     lines = (runs.first / "factors/TF1.bed").read_text().splitlines()
     spans = [line.split("\t")[1:3] for line in lines]
     bases = sum(int(end) - int(start) for start, end in spans)
-    assert ["", "TF1", "factor 1", "0.5", f"{len(lines):,}", f"{bases:,}"] in rows(page, 6)
+    assert ["", "TF1", "factor 1", "0.500", f"{len(lines):,}", f"{bases:,}"] in rows(page, 6)
 
 
 def test_heads_may_have_labels_of_the_same_name(runs, tmp_path):

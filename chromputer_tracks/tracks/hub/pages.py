@@ -239,7 +239,7 @@ def _predicted(plan: Plan) -> dict[str, Any]:
                 "name": item.key,
                 "title": item.label.title,
                 "color": _css(item.label),
-                "threshold": f"{item.label.threshold:.3g}",
+                "threshold": f"{item.label.threshold:#.3g}",
                 "shares": [of[place] for of in shares] if kind == "states" else [],
                 "calls": [of[place] for of in calls] if kind == "binary" else [],
             }
