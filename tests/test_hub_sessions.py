@@ -58,7 +58,7 @@ def test_what_the_hub_draws_at_first_in_its_order_colours_and_scales(runs, tmp_p
         assert unquote(json_track["url"]) == xml_track["id"] == path
         assert json_track["name"] == resources[path]["name"]
         assert json_track["name"].startswith(track["shortLabel"])
-        assert json_track["description"] == track["longLabel"]
+        assert json_track["metadata"] == {"Shows": track["longLabel"]}
         assert json_track["format"] == track["type"].split()[0].lower()
         color = track.get("color")
         assert json_track.get("color") == (color and f"rgb({color})")

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
@@ -15,7 +14,6 @@ from view_runs import toy_runs
 from chromputer_tracks.errors import ContigError, FormatError, InputError, OutputError
 from chromputer_tracks.intervals import Interval, parse_region
 from chromputer_tracks.io.bed import read_bed
-from chromputer_tracks.tracks.igv.json import fasta_reference, igv_js_session
 from chromputer_tracks.tracks.igv.sessions import relative_path
 from chromputer_tracks.tracks.view.run import (
     ViewOptions,
@@ -42,7 +40,7 @@ JSON_TRACK_KEYS = {
         *("graphType", "windowFunction", "autoscale", "autoscaleGroup", "min", "max"),
         *("visibilityWindow", "supportsWholeGenome"),
     },
-} | {"both": {"name", "type", "format", "url", "indexURL", "order", "height", "description"}}
+} | {"both": {"name", "type", "format", "url", "indexURL", "order", "height", "metadata"}}
 """Of igv.js (igv.org/doc/igvjs, Tracks); margin is a default of its annotation tracks."""
 
 
@@ -215,13 +213,6 @@ def test_names_that_urls_and_xml_must_escape(runs, tmp_path):
     resource = ET.parse(tmp_path / "session.xml").getroot().find("Resources/Resource")
     assert resource.attrib["path"] == f"{odd.name}/states.bb"
     assert resource.attrib["name"] == "<b>& Chromatin states"
-
-
-def test_descriptions_are_text_in_html(view):
-    track = replace(view.tracks[0], about="p < 0.05 & <script>alert('x')</script>")
-    session = igv_js_session(fasta_reference(view.genome, str), [track], view.locus, str)
-    shown = session["tracks"][0]["description"]
-    assert ET.fromstring(f"<p>{shown}</p>").text == track.about
 
 
 def test_a_bgzipped_genome_has_its_index_of_blocks(runs, tmp_path):

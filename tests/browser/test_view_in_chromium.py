@@ -206,6 +206,12 @@ def test_names_of_added_genes_are_found_in_the_locus_box(page, demo, name):
     assert page.hosts == {"127.0.0.1"}
 
 
+def test_a_click_on_a_name_tells_what_the_track_shows(shown):
+    shown.page.locator(".igv-track-label", has_text="Reb1 probability").click()
+    told = shown.page.locator(".igv-track-label-popover__body").inner_text()
+    assert "probability that a peak's centre lies in the 200 bp around" in told
+
+
 def test_another_list_of_sites(shown):
     shown.page.locator("#list").select_option("Htz1 calls")
     shown.moved(REGION)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,8 +74,8 @@ def _track(track: BrowserTrack, order: int, url: Url) -> dict[str, Any]:
         "url": url(track.path),
         "order": order,
         "height": track.height,
-        # igv.js shows it as HTML.
-        "description": html.escape(track.about),
+        # Shown on a click on the name; igv.js 3.8 fails on a description in its place.
+        "metadata": {"Shows": track.about},
     }
     if track.index is not None:
         found["indexURL"] = url(track.index)

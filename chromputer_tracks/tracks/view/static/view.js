@@ -73,10 +73,15 @@ async function keepLocus(browser) {
   });
 }
 
-// Names of tracks lie on the left end of what they name: let it be seen through them.
-function thinLabels() {
+// Names of tracks lie on the left end of what they name: let it be seen through them. What a track
+// shows, on a click on its name, may take several lines.
+function styleLabels() {
   const sheet = new CSSStyleSheet();
-  sheet.replaceSync(".igv-track-label { background: rgb(255 255 255 / 60%); border-color: #0004; }");
+  sheet.replaceSync(`
+    .igv-track-label { background: rgb(255 255 255 / 60%); border-color: #0004; }
+    .igv-track-label-popover { max-width: 32rem; }
+    .igv-track-label-popover__row { white-space: normal; }
+  `);
   at("browser").shadowRoot.adoptedStyleSheets.push(sheet);
 }
 
@@ -108,7 +113,7 @@ async function start() {
     loadDefaultGenomes: false,
     search: false,
   });
-  thinLabels();
+  styleLabels();
   await keepLocus(browser);
   showGroups(browser, view.groups, configs);
   siteControls(view.sites, (locus) => browser.search(locus));
