@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from explain_run import Notes
 from hub_toy import ToyRuns, copied, make_runs
 
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.inference.registry import load_model
-from chromputer_tracks.tracks.runs import ModelRuns, read_runs
+from chromputer_tracks.inference.sample import SampleFiles
+from chromputer_tracks.tracks.igv.genome import browser_genome
+from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
+from chromputer_tracks.tracks.runs import ModelRuns, read_runs, recorded_path
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +57,21 @@ def test_samples_by_their_inputs(runs):
     )
     assert item.fragments == sum(len(starts) for starts in runs.toy.starts.values())
     assert item.options.min_mapq == 30 and item.options.drop_duplicates
+
+
+def test_inputs_are_found_from_another_folder(runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(runs.fragments.parent)
+    files = SampleFiles(Path("toy.fa"), Path("toy.fragments.tsv.gz"))
+    options = PredictOptions(runs.model, files, tmp_path / "out", provider="cpu", threads=1)
+    predict_tracks(options, Notes())
+    monkeypatch.chdir(tmp_path)
+    (run,) = read_runs((Path("out"),), ())[0].samples[0].runs
+    assert run.record["inputs"]["fasta"]["path"] == "toy.fa"
+    assert browser_genome(run).fasta == runs.fragments.with_name("toy.fa")
+    assert run.inputs[0].path == runs.fragments
+    # Moved together with the results, they are found from the new place.
+    record = {"directory": str(tmp_path / "gone")}
+    assert recorded_path(record, "toy.fa") == recorded_path({}, "toy.fa") == Path("toy.fa")
 
 
 def test_without_a_prediction_the_folder_names_the_sample(runs):

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from chromputer_tracks.inference.provenance import versions
@@ -53,6 +54,7 @@ def run_record(
     return {
         "kind": kind,
         "command": shlex.join(command),
+        "directory": str(Path.cwd()),
         "started": started.isoformat(timespec="seconds"),
         "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
         "versions": versions(),

@@ -279,13 +279,25 @@ def _inputs(record: Mapping[str, Any]) -> Iterable[AssayInput]:
             is_bigwig = about["format"] == "bigwig"
             yield AssayInput(
                 assay,
-                Path(entry["path"]),
+                recorded_path(record, entry["path"]),
                 entry["sha256"],
                 entry["bytes"],
                 options,
                 float(about["mean" if is_bigwig else "per_kb"]),
                 None if is_bigwig else int(about["kept"]),
             )
+
+
+def recorded_path(record: Mapping[str, Any], path: str) -> Path:
+    """Where a file lies that a run read.
+
+    Args:
+        record: the run's.
+        path: as the command named it; a relative one starts from the folder in which the command
+            ran, or where there is no such file (any more) from the current one.
+    """
+    there = Path(record.get("directory", ""), path)
+    return there if there.exists() else Path(path)
 
 
 def file_digest(path: Path) -> str:

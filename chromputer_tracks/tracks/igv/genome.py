@@ -10,7 +10,7 @@ from chromputer_tracks.inference.provenance import RUN_JSON
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.bgzf import is_bgzf
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.tracks.runs import Run
+from chromputer_tracks.tracks.runs import Run, recorded_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def browser_genome(run: Run, fasta: Path | None = None) -> BrowserGenome:
         ContigError: its contigs are not the run's.
     """
     try:
-        recorded = Path(run.record["inputs"]["fasta"]["path"])
+        recorded = recorded_path(run.record, run.record["inputs"]["fasta"]["path"])
         same = bool(run.record["genome"]["same_as_model"])
     except (KeyError, TypeError) as error:
         raise InputError(
