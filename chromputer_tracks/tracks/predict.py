@@ -25,7 +25,6 @@ from chromputer_tracks.inference.sample import (
     Report,
     SampleFiles,
     announce,
-    assay_files,
     input_roles,
     open_sample,
 )
@@ -110,11 +109,10 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
             fasta = stack.enter_context(Fasta(options.sample.fasta))
             sizes = fasta.sizes
             bins = region_bins(_regions(options, sizes), sizes, model.spec.grid)
-            assay_files(model, options.sample)
+            roles = input_roles(model, options.sample, regions=options.regions)
             earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
             session = open_session(model.path, options.provider, options.threads)
         announce(model, session, sizes, options.sample, report)
-        roles = input_roles(model, options.sample, regions=options.regions)
         checksums = stack.enter_context(Checksums(roles))
         sample = open_sample(stack, model, fasta, options.sample, report, stages)
         total = covered_bases(bins, sizes, model.spec.grid)

@@ -48,7 +48,6 @@ from chromputer_tracks.inference.sample import (
     Sample,
     SampleFiles,
     announce,
-    assay_files,
     input_roles,
     open_sample,
 )
@@ -147,12 +146,11 @@ def embed_sites(options: EmbedOptions, report: Report) -> EmbedResult:
             given = None if options.regions is None else read_site_table(options.regions, sizes)
             regions = [parse_region(text, sizes) for text in dict.fromkeys(options.chroms)]
             key = resolve_key(options.color_by, spec, () if given is None else given.columns)
-            assay_files(model, options.sample)
+            roles = input_roles(model, options.sample, regions=options.regions)
             earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
             session = open_session(model.path, options.provider, options.threads)
             _check_embedding(model, session)
         announce(model, session, sizes, options.sample, report)
-        roles = input_roles(model, options.sample, regions=options.regions)
         checksums = stack.enter_context(Checksums(roles))
         sample = open_sample(stack, model, fasta, options.sample, report, stages)
         if given is None:

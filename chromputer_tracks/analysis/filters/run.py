@@ -47,7 +47,6 @@ from chromputer_tracks.inference.run_record import run_record
 from chromputer_tracks.inference.sample import (
     Report,
     announce,
-    assay_files,
     input_roles,
     open_sample,
 )
@@ -106,7 +105,14 @@ def look_at_filters(options: FiltersOptions, report: Report) -> FiltersRun:
             mask = _mask(options.exclude, sizes)
             given = _given(options, model.spec, sizes, within, mask)
             known = known_motifs(options.motifs, options.jaspar, report)
-            assay_files(model, options.sample)
+            roles = input_roles(
+                model,
+                options.sample,
+                explain=model.path.with_name(EXPLAIN),
+                regions=options.regions,
+                exclude=options.exclude,
+                motifs=options.motifs,
+            )
             earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
             explainer = open_explainer(
                 model,
@@ -117,14 +123,6 @@ def look_at_filters(options: FiltersOptions, report: Report) -> FiltersRun:
                 threads=options.threads,
             )
         announce(model, explainer.session, sizes, options.sample, report)
-        roles = input_roles(
-            model,
-            options.sample,
-            explain=model.path.with_name(EXPLAIN),
-            regions=options.regions,
-            exclude=options.exclude,
-            motifs=options.motifs,
-        )
         checksums = stack.enter_context(Checksums(roles))
         sample = open_sample(stack, model, fasta, options.sample, report, stages)
         if given is None:

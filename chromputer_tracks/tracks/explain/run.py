@@ -31,7 +31,6 @@ from chromputer_tracks.inference.sample import (
     Report,
     Sample,
     announce,
-    assay_files,
     input_roles,
     open_sample,
 )
@@ -108,7 +107,8 @@ def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
             given = None
             if options.regions is not None:
                 given = region_sites(options.regions, sizes, within, options.step)
-            assay_files(model, options.sample)
+            graph = model.path.with_name(EXPLAIN)
+            roles = input_roles(model, options.sample, explain=graph, regions=options.regions)
             earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
             explainer = open_explainer(
                 model,
@@ -119,8 +119,6 @@ def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
                 threads=options.threads,
             )
         announce(model, explainer.session, sizes, options.sample, report)
-        graph = model.path.with_name(EXPLAIN)
-        roles = input_roles(model, options.sample, explain=graph, regions=options.regions)
         checksums = stack.enter_context(Checksums(roles))
         sample = open_sample(stack, model, fasta, options.sample, report, stages)
         if options.baseline == "mean":
