@@ -38,6 +38,7 @@ from chromputer_tracks.inference.explain import (
 from chromputer_tracks.inference.registry import Model
 from chromputer_tracks.inference.session import ProviderChoice
 from chromputer_tracks.intervals import Interval
+from chromputer_tracks.wording import counted
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -60,8 +61,7 @@ class Explanation:
     def __repr__(self) -> str:
         """What is explained and the shapes of the inputs, in a line."""
         shapes = ", ".join(f"{name} {values.shape}" for name, values in self.arrays.items())
-        n = len(self.windows)
-        return f"<Explanation of {self.label} at {n:,} window{'s' * (n != 1)}: {shapes}>"
+        return f"<Explanation of {self.label} at {counted(len(self.windows), 'window')}: {shapes}>"
 
 
 def explain(

@@ -1,4 +1,4 @@
-"""Every figure of a report, as SVG that lives inside a page; see :mod:`.figures.style`."""
+"""Every figure of a report, as SVG that lives inside a page; see :mod:`.style`."""
 
 from chromputer_tracks.analysis.figures.bars import Bar, bars, class_shares, label_counts
 from chromputer_tracks.analysis.figures.curves import (

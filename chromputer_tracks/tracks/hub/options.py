@@ -156,10 +156,7 @@ class HubOptions:
         session = {"sessionURL": f"{self.folder_url}{JSON_NAME}"}
         return (
             ("UCSC genome browser", f"{BROWSER}?{urlencode(query)}"),
-            (
-                "IGV-Web",
-                f"{IGV}?{urlencode(session)}",
-            ),
+            ("IGV-Web", f"{IGV}?{urlencode(session)}"),
         )
 
 
