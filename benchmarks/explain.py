@@ -29,7 +29,7 @@ from tangermeme.deep_lift_shap import deep_lift_shap
 
 from chromputer_tracks.cli.demo import example_folder
 from chromputer_tracks.data.features import Features
-from chromputer_tracks.data.shuffle import shuffle_windows, window_rng
+from chromputer_tracks.data.sequence import shuffle_windows, window_rng
 from chromputer_tracks.inference.explain import Explainer, head_weights, open_explainer
 from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.sample import SampleFiles, open_sample

@@ -22,7 +22,7 @@ import torch
 
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
-from chromputer_tracks.model.fit_module import FitModule
+from chromputer_tracks.model.fitting import FitModule
 from chromputer_tracks.model.processes import describe_device, find_accelerator
 from chromputer_tracks.model.sources import open_sources
 

@@ -30,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 
 from chromputer_tracks.evaluation.baselines import random_forest
-from chromputer_tracks.evaluation.bootstrap import bootstrap
+from chromputer_tracks.evaluation.resamples import bootstrap
 from chromputer_tracks.evaluation.site_features import fragment_features
 from chromputer_tracks.evaluation.sites import Sites
 from chromputer_tracks.io.atomic import atomic_path
@@ -38,9 +38,9 @@ from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.sources import Sample, open_sources
-from chromputer_tracks.simulation.best import bin_posteriors
 from chromputer_tracks.simulation.files import CONFIG, TRUTH, simulate
 from chromputer_tracks.simulation.genome import Plan, equal_contigs, first_cell, second_cell
+from chromputer_tracks.simulation.optimum import bin_posteriors
 
 DEPTHS = (2.0, 5.0, 10.0, 25.0, 100.0, 400.0)
 SEQUENCE_DEPTHS = (2.0, 100.0)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.figures.curves import Line, depth_curves
-from chromputer_tracks.evaluation.bootstrap import DRAWS, bootstrap
+from chromputer_tracks.evaluation.resamples import DRAWS, bootstrap
 from chromputer_tracks.evaluation.scores import Estimate
+from chromputer_tracks.figures.charts import Line, depth_curves
 from chromputer_tracks.io.atomic import atomic_path
 
 BEGIN, END = "<!-- {}: written by benchmarks/simulation.py -->", "<!-- end of {} -->"

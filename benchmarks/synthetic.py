@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.simulation.architecture import STEP
-from chromputer_tracks.simulation.genome import Plan, draw_sites, first_cell
+from chromputer_tracks.simulation.files import write_fragments as write_cell
+from chromputer_tracks.simulation.files import write_genome as write_plan
+from chromputer_tracks.simulation.genome import STEP, Plan, draw_sites, first_cell
 from chromputer_tracks.simulation.sampling import draw_fragments
-from chromputer_tracks.simulation.writers import write_fragments as write_cell
-from chromputer_tracks.simulation.writers import write_genome as write_plan
 
 STATES = 6
 

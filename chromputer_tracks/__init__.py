@@ -31,14 +31,14 @@ _ERRORS = (
 _MODULES = {
     "ChromSizes": "intervals",
     "Contributions": "inference.explain",
-    "Explanation": "api.explain",
+    "Explanation": "api.predict",
     "Fasta": "io.fasta",
     "FragmentOptions": "io.fragments",
     "FragmentStore": "io.fragment_store",
     "Interval": "intervals",
     "Model": "inference.registry",
     "ModelSpec": "spec",
-    "explain": "api.explain",
+    "explain": "api.predict",
     "format_region": "intervals",
     "load_model": "inference.registry",
     "open_fragments": "api.inputs",
@@ -46,7 +46,7 @@ _MODULES = {
     "parse_region": "intervals",
     "predict": "api.predict",
     "shipped_models": "inference.registry",
-    "vplot": "api.vplots",
+    "vplot": "api.predict",
 } | dict.fromkeys(_ERRORS, "errors")
 """Public name to the module that has it."""
 

@@ -1,9 +1,9 @@
-from chromputer_tracks.api.explain import Explanation as Explanation
-from chromputer_tracks.api.explain import explain as explain
 from chromputer_tracks.api.inputs import open_fragments as open_fragments
 from chromputer_tracks.api.inputs import open_genome as open_genome
+from chromputer_tracks.api.predict import Explanation as Explanation
+from chromputer_tracks.api.predict import explain as explain
 from chromputer_tracks.api.predict import predict as predict
-from chromputer_tracks.api.vplots import vplot as vplot
+from chromputer_tracks.api.predict import vplot as vplot
 from chromputer_tracks.errors import BoundsError as BoundsError
 from chromputer_tracks.errors import ChromputerError as ChromputerError
 from chromputer_tracks.errors import ConfigError as ConfigError

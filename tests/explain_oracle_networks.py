@@ -24,8 +24,8 @@ from network_inputs import (
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from chromputer_tracks.model.config import NetworkConfig
 from chromputer_tracks.model.network import Chromputer
-from chromputer_tracks.model.network_config import NetworkConfig
 from chromputer_tracks.spec import InputSpec, ModelSpec
 
 SMALL = NetworkConfig(

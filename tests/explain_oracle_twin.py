@@ -13,8 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from chromputer_tracks.model.network import Chromputer
-from chromputer_tracks.model.trunks import SequenceTrunk, SignalTrunk, VplotTrunk
+from chromputer_tracks.model.network import Chromputer, SequenceTrunk, SignalTrunk, VplotTrunk
 
 Arrays = Sequence[Tensor]
 """A twin's inputs: of a sequence the bases, if they are read, then the shape, if it is read."""

@@ -15,10 +15,9 @@ from tiny_models import BIN, STRIDE, write_linear_model
 from tiny_models import tiny_spec as plain_spec
 from toy_genome import ToyGenome
 
-from chromputer_tracks.analysis.filters import pictures as filters_pictures
+from chromputer_tracks.analysis.filters import page as filters_pictures
 from chromputer_tracks.analysis.filters import run as filters
-from chromputer_tracks.analysis.filters.options import FiltersOptions
-from chromputer_tracks.analysis.filters.run import FiltersRun, look_at_filters
+from chromputer_tracks.analysis.filters.run import FiltersOptions, FiltersRun, look_at_filters
 from chromputer_tracks.data.sequence import one_hot
 from chromputer_tracks.inference.explain import Contributions, FirstLayer
 from chromputer_tracks.inference.sample import SampleFiles

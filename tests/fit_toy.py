@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from chromputer_tracks.model.fit_config import FitConfig
+from chromputer_tracks.model.config import FitConfig
 from chromputer_tracks.model.fitting import fit_network
 from chromputer_tracks.model.losses import Losses
 from chromputer_tracks.model.processes import process_rank

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from chromputer_tracks.analysis.motifs.discovery import Pattern, Seqlets
 from chromputer_tracks.analysis.motifs.hits import Windows
-from chromputer_tracks.analysis.motifs.patterns import Pattern, Seqlets
-from chromputer_tracks.io.contributions_writer import Batch, ContributionWriter, Site
+from chromputer_tracks.io.contributions import Batch, ContributionWriter, Site
 from chromputer_tracks.spec import InputSpec
 
 REB1, ABF1, RAP1 = "TTACCCGG", "CGTATATAGTGA", "GTATGGGTGT"

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from chromputer_tracks.analysis.figures import Line
-from chromputer_tracks.analysis.report.data import (
+from chromputer_tracks.analysis.report.blocks import (
     DatasetReport,
     Depth,
     ModelReport,
@@ -24,6 +23,7 @@ from chromputer_tracks.evaluation.scores import (
     StatesScores,
 )
 from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.figures.charts import Line
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec, Normalisation
 
 NAN = float("nan")

@@ -20,8 +20,8 @@ from chromputer_tracks.analysis.ablate.run import AblateOptions, Ablation, ablat
 from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import ChromputerError
 from chromputer_tracks.evaluation import baselines, sites
-from chromputer_tracks.evaluation.bootstrap import bootstrap
-from chromputer_tracks.evaluation.scores_json import to_json
+from chromputer_tracks.evaluation.resamples import bootstrap
+from chromputer_tracks.evaluation.scores import to_json
 from chromputer_tracks.evaluation.sites import Sites, load_sites
 from chromputer_tracks.io.atomic import PARTIAL
 from chromputer_tracks.model.config import TrainConfig

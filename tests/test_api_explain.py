@@ -15,8 +15,7 @@ from typer.testing import CliRunner
 import chromputer_tracks as ct
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.data.features import Features
-from chromputer_tracks.inference.baselines import mean_baselines
-from chromputer_tracks.inference.explain import head_weights, open_explainer
+from chromputer_tracks.inference.explain import head_weights, mean_baselines, open_explainer
 from chromputer_tracks.io.contributions import read_contributions
 
 WINDOW = 2000

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from chromputer_tracks.errors import ContigError, FormatError, OutputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io import bbi
-from chromputer_tracks.io.bigwig import BigWigWriter
-from chromputer_tracks.io.bigwig_zoom import SECTION
+from chromputer_tracks.io.bigwig import SECTION, BigWigWriter
 
 Values = NDArray[np.float32]
 Piece = tuple[str, int, int, Values]

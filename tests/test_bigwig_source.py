@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chromputer_tracks.data.normalisation import local_ratio
+from chromputer_tracks.data.features import local_ratio
 from chromputer_tracks.errors import ContigError, FormatError, InputError, OutputError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io import bigwig_source

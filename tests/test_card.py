@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from scored_sites import heads, simulated
 
-from chromputer_tracks.evaluation.metrics_json import split_metrics, uncalibrated
-from chromputer_tracks.evaluation.scores import Estimate
+from chromputer_tracks.evaluation.scores import Estimate, split_metrics, uncalibrated
 from chromputer_tracks.evaluation.scoring import score
 from chromputer_tracks.model.card import model_card
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec, Normalisation

@@ -14,9 +14,12 @@ from chromputer_tracks.analysis.dataset.counts import (
     LabelCounts,
     count_dataset,
 )
-from chromputer_tracks.analysis.dataset.report import dataset_tables
-from chromputer_tracks.analysis.dataset.vplots import _thinned, dataset_vplots
-from chromputer_tracks.analysis.dataset.warnings import dataset_warnings
+from chromputer_tracks.analysis.dataset.report import (
+    _thinned,
+    dataset_tables,
+    dataset_vplots,
+    dataset_warnings,
+)
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.sources import open_sources
@@ -252,7 +255,7 @@ def test_vplots_are_of_training_sites(toy):
 
 
 def test_thinned_sites_are_spread(monkeypatch):
-    monkeypatch.setattr("chromputer_tracks.analysis.dataset.vplots._MOST_SITES", 4)
+    monkeypatch.setattr("chromputer_tracks.analysis.dataset.report._MOST_SITES", 4)
     rows = [("a", at) for at in range(11)]
     assert _thinned(rows) == [("a", at) for at in (0, 2, 5, 8)]
     assert _thinned(rows[:4]) == rows[:4]

@@ -12,7 +12,7 @@ from tiny_models import tiny_spec
 
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.evaluation import baselines
-from chromputer_tracks.evaluation.scores_json import from_json
+from chromputer_tracks.evaluation.scores import from_json
 from chromputer_tracks.evaluation.sites import load_sites
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta

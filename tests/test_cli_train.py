@@ -14,7 +14,7 @@ import torch
 from toy_training import Toy, make_toy
 from typer.testing import CliRunner
 
-from chromputer_tracks.analysis.report import training as train_report
+from chromputer_tracks.analysis.report import page as train_report
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.evaluation.sites import load_sites

@@ -16,7 +16,7 @@ from test_vplot_states import Fake
 from toy_genome import ToyGenome, toy_genome
 from typer.testing import CliRunner, Result
 
-from chromputer_tracks.analysis.vplots import model as vplot_model
+from chromputer_tracks.analysis.vplots import states as vplot_model
 from chromputer_tracks.analysis.vplots.table import VplotNumbers, read_vplot_tsv
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.inference.session import open_session

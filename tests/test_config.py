@@ -6,9 +6,8 @@ import pytest
 
 from chromputer_tracks.data.vplot import DEFAULT_BIN
 from chromputer_tracks.errors import ConfigError
-from chromputer_tracks.model.config import SampleConfig, TrainConfig
+from chromputer_tracks.model.config import FINE, SampleConfig, TrainConfig
 from chromputer_tracks.model.config_file import load_config
-from chromputer_tracks.model.network_config import FINE
 from chromputer_tracks.spec import InputSpec, Normalisation
 
 SHIPPED = Path(__file__).parents[1] / "models" / "yeast-atac.toml"

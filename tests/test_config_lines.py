@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromputer_tracks.model.config_lines import KeyLines
+from chromputer_tracks.model.config_file import KeyLines
 
 NAMES = st.sampled_from(["a", "b", "bin", "c-d", "e_f", "7", "K 562", "é", "x=y", "#", "[a]", "'"])
 # Each would be taken for a key, a header, a comment or a string's end by a reader of single lines.

@@ -10,8 +10,13 @@ import pytest
 
 from chromputer_tracks.errors import ChromputerError, FormatError, InputError, OutputError
 from chromputer_tracks.io import contributions as layout
-from chromputer_tracks.io.contributions import explained_labels, read_contributions
-from chromputer_tracks.io.contributions_writer import Batch, ContributionWriter, Site
+from chromputer_tracks.io.contributions import (
+    Batch,
+    ContributionWriter,
+    Site,
+    explained_labels,
+    read_contributions,
+)
 from chromputer_tracks.io.npz import ArrayShape, NpzWriter, array_names, read_array
 from chromputer_tracks.spec import InputSpec, Normalisation
 

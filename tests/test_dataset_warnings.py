@@ -16,7 +16,7 @@ from chromputer_tracks.analysis.dataset.counts import (
     PeakCounts,
     SampleSummary,
 )
-from chromputer_tracks.analysis.dataset.warnings import dataset_warnings
+from chromputer_tracks.analysis.dataset.report import dataset_warnings
 from chromputer_tracks.data.negatives import Balance
 from chromputer_tracks.spec import Label
 

@@ -12,11 +12,11 @@ from human_files import CONTIGS, LENGTH, ROADMAP, write_downloads, write_sources
 from typer.testing import CliRunner
 
 from chromputer_tracks.cli.main import app
-from chromputer_tracks.data.label_files import read_states
+from chromputer_tracks.data.labels import read_states
 from chromputer_tracks.errors import ConfigError
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io.state_table import read_state_table
-from chromputer_tracks.io.tss import read_tss
+from chromputer_tracks.io.bed import read_tss
+from chromputer_tracks.io.text_table import read_state_table
 from chromputer_tracks.model.config_file import load_config
 
 LINES = ("gm12878", "k562")

@@ -23,7 +23,7 @@ from chromputer_tracks.analysis.embed.colors import (
 )
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io.site_table import SiteTable, read_site_table
+from chromputer_tracks.io.bed import SiteTable, read_site_table
 from chromputer_tracks.spec import HeadSpec, Label
 
 SIZES = ChromSizes({"chr1": 100_000}, "toy.fa")

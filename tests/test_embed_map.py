@@ -18,15 +18,13 @@ from chromputer_tracks.analysis.embed.clusters import (
     MEDOIDS,
     STABLE,
     Clustering,
-    best_jaccard,
-    find_clusters,
-    summarise,
-)
-from chromputer_tracks.analysis.embed.map import (
     Components,
+    best_jaccard,
     check_method,
+    find_clusters,
     lay_out,
     principal_components,
+    summarise,
 )
 from chromputer_tracks.errors import DependencyError, InputError
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_models import tiny_spec
 
-from chromputer_tracks.analysis.embed.elements import find_elements
+from chromputer_tracks.analysis.embed.windows import find_elements
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.genome import Prediction, region_bins
 from chromputer_tracks.intervals import ChromSizes, Interval

@@ -19,9 +19,9 @@ from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.inference.session import Session, open_session
 from chromputer_tracks.intervals import Interval
+from chromputer_tracks.io.bed import SiteTable
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.site_table import SiteTable
 
 SPEC = tiny_spec()
 

@@ -7,20 +7,21 @@ import pytest
 from scored_sites import heads, simulated
 
 from chromputer_tracks.evaluation import baselines
-from chromputer_tracks.evaluation.baseline_run import Place, run_baselines
 from chromputer_tracks.evaluation.baselines import (
+    Place,
     gene_proximity,
     majority,
     motif_odds,
     motif_scans,
     random_forest,
+    run_baselines,
 )
 from chromputer_tracks.evaluation.calibration import calibrate
-from chromputer_tracks.evaluation.metrics_json import uncalibrated
-from chromputer_tracks.evaluation.predict import pool_sites
+from chromputer_tracks.evaluation.scores import uncalibrated
 from chromputer_tracks.evaluation.site_features import fragment_features, gene_features
+from chromputer_tracks.evaluation.sites import pool_sites
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io.tss import TssTable
+from chromputer_tracks.io.bed import TssTable
 
 
 class Store:

@@ -19,10 +19,9 @@ from chromputer_tracks.evaluation.baselines import (
     random_forest,
 )
 from chromputer_tracks.evaluation.metrics import average_precision
-from chromputer_tracks.evaluation.motif_scan import motif_scan
-from chromputer_tracks.evaluation.site_features import fragment_features, gene_features
+from chromputer_tracks.evaluation.site_features import fragment_features, gene_features, motif_scan
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.tss import TssTable
+from chromputer_tracks.io.bed import TssTable
 
 
 class Fragments:

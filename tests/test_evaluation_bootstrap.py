@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from chromputer_tracks.evaluation.bootstrap import bootstrap
 from chromputer_tracks.evaluation.metrics import average_precision
+from chromputer_tracks.evaluation.resamples import bootstrap
 
 
 def test_bootstrap_draws_whole_blocks():

@@ -7,8 +7,7 @@ import pytest
 from scored_sites import heads, simulated
 
 from chromputer_tracks.errors import FormatError
-from chromputer_tracks.evaluation.scores import Estimate, Scores
-from chromputer_tracks.evaluation.scores_json import from_json, to_json
+from chromputer_tracks.evaluation.scores import Estimate, Scores, from_json, to_json
 from chromputer_tracks.evaluation.scoring import score
 
 

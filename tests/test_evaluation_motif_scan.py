@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chromputer_tracks.errors import ConfigError
-from chromputer_tracks.evaluation.motif_scan import jaspar_matrix, motif_scan
+from chromputer_tracks.evaluation.site_features import jaspar_matrix, motif_scan
 from chromputer_tracks.intervals import Interval
 
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")

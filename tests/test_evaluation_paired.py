@@ -10,8 +10,8 @@ from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.evaluation.bootstrap import bootstrap
 from chromputer_tracks.evaluation.paired import paired
+from chromputer_tracks.evaluation.resamples import bootstrap
 from chromputer_tracks.evaluation.scoring import score
 from chromputer_tracks.evaluation.sites import BLOCK
 from chromputer_tracks.spec import HeadSpec, Label

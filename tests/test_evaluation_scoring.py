@@ -22,9 +22,8 @@ from sklearn.metrics import (
 
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.probabilities import probabilities
-from chromputer_tracks.evaluation import correlation, ranking, resamples, tallies
-from chromputer_tracks.evaluation.bootstrap import bootstrap
-from chromputer_tracks.evaluation.resamples import Resamples
+from chromputer_tracks.evaluation import metrics, resamples
+from chromputer_tracks.evaluation.resamples import Resamples, bootstrap
 from chromputer_tracks.evaluation.scoring import score
 from chromputer_tracks.spec import HeadSpec, Label
 
@@ -50,7 +49,7 @@ def ranked(draw):
 @settings(max_examples=60)
 def test_rank_against_scikit_learn(case):
     positive, scores, resampled = case
-    found = ranking.rank(positive, scores, resampled)
+    found = metrics.rank(positive, scores, resampled)
     for row, weight in enumerate(drawn(resampled)):
         true_weight = weight[positive].sum()
         if not true_weight:
@@ -74,7 +73,7 @@ def test_the_curve_is_scikit_learn_s_where_recall_rises():
     rng = np.random.default_rng(0)
     positive = rng.random(100) < 0.3
     scores = rng.normal(positive).round(1)
-    found = ranking.rank(positive, scores, Resamples.draw(np.arange(100), 1)).pr
+    found = metrics.rank(positive, scores, Resamples.draw(np.arange(100), 1)).pr
     precision, recall, _ = precision_recall_curve(positive, scores)
     rising = np.flatnonzero(np.diff(recall) < 0)
     np.testing.assert_allclose(found.x, recall[rising][::-1])
@@ -83,7 +82,7 @@ def test_the_curve_is_scikit_learn_s_where_recall_rises():
 
 def test_a_long_curve_is_thinned_to_its_ends():
     rng = np.random.default_rng(0)
-    found = ranking.rank(
+    found = metrics.rank(
         np.ones(5000, bool),
         rng.normal(size=5000),
         Resamples.draw(np.arange(5)[np.zeros(5000, int)], 1),
@@ -172,7 +171,7 @@ def test_variance_explained_against_scikit_learn():
     observed = rng.gamma(2, size=300)
     predicted = observed + rng.normal(size=300)
     resampled = Resamples.draw(np.arange(300) // 10, 20)
-    found = correlation.variance_explained(observed, predicted, resampled)
+    found = metrics.variance_explained(observed, predicted, resampled)
     for value, weight in zip(found, drawn(resampled), strict=True):
         assert value == pytest.approx(r2_score(observed, predicted, sample_weight=weight))
 
@@ -193,16 +192,16 @@ def test_a_log1p_head_is_scored_on_its_own_scale():
 def test_constants_have_no_correlation():
     constant, rising = np.ones(20), np.arange(20.0)
     resampled = Resamples.draw(np.arange(20), 3)
-    assert np.isnan(correlation.pearson(constant, rising, resampled)).all()
-    assert np.isnan(correlation.spearman(constant, rising, resampled)).all()
-    assert np.isnan(correlation.variance_explained(constant, rising, resampled)).all()
+    assert np.isnan(metrics.pearson(constant, rising, resampled)).all()
+    assert np.isnan(metrics.spearman(constant, rising, resampled)).all()
+    assert np.isnan(metrics.variance_explained(constant, rising, resampled)).all()
 
 
 def test_reliability_against_scikit_learn():
     rng = np.random.default_rng(1)
     predicted = rng.random(3001)
     positive = rng.random(3001) < predicted**2
-    found = tallies.reliability(positive, predicted, Resamples.draw(np.arange(3001) // 10, 20))
+    found = metrics.reliability(positive, predicted, Resamples.draw(np.arange(3001) // 10, 20))
     observed, mean = calibration_curve(positive, predicted, n_bins=15, strategy="quantile")
     np.testing.assert_allclose(found.predicted, mean, atol=1e-3)
     np.testing.assert_allclose(found.observed, observed, atol=1e-2)
@@ -217,7 +216,7 @@ def test_reliability_against_scikit_learn():
 
 def test_equal_probabilities_share_a_bin():
     positive = np.array([True, False, False, False] * 10)
-    found = tallies.reliability(positive, np.full(40, 0.5), Resamples.draw(np.arange(40), 4))
+    found = metrics.reliability(positive, np.full(40, 0.5), Resamples.draw(np.arange(40), 4))
     assert (found.predicted, found.observed, found.sites) == ((0.5,), (0.25,), (40,))
     assert found.error.value == 0.25
 
@@ -258,7 +257,7 @@ def test_a_resample_without_a_known_site_has_no_correlation(name):
     everywhere = Resamples.draw(blocks, 200)
     known = blocks == 0
     rng = np.random.default_rng(0)
-    values = getattr(correlation, name)(rng.random(5), rng.random(5), everywhere.select(known))
+    values = getattr(metrics, name)(rng.random(5), rng.random(5), everywhere.select(known))
     drawn = everywhere.counts[:, 0] > 0
     assert 0 < (~drawn).sum() < 200
     assert np.isnan(values[~drawn]).all()

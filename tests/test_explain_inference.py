@@ -15,14 +15,13 @@ from onnx import numpy_helper
 from chromputer_tracks.cli.demo import example_folder
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.errors import InputError, SpecError
-from chromputer_tracks.inference.baselines import mean_baselines
 from chromputer_tracks.inference.explain import (
     Explainer,
     head_weights,
+    mean_baselines,
     open_explainer,
 )
-from chromputer_tracks.inference.model_labels import model_labels
-from chromputer_tracks.inference.registry import Model, load_model
+from chromputer_tracks.inference.registry import Model, load_model, model_labels
 from chromputer_tracks.inference.sample import SampleFiles, open_sample
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.fasta import Fasta

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.inference.session import Session, open_session
 from chromputer_tracks.model.explain import Explain
-from chromputer_tracks.model.export import TOLERANCE
-from chromputer_tracks.model.export_explain import export_explain
+from chromputer_tracks.model.export import TOLERANCE, export_explain
 from chromputer_tracks.spec import (
     DEEPLIFT,
     EXPLAIN,

@@ -32,7 +32,7 @@ from network_inputs import ATAC, CUTS, DNA, DNA_AND_SHAPE, VALUES
 from torch import Tensor, nn
 
 from chromputer_tracks.model.explain import Explain
-from chromputer_tracks.model.trunks import StrandMotifs
+from chromputer_tracks.model.network import StrandMotifs
 
 ORACLES = pytest.mark.parametrize("oracle", [captum, tangermeme])
 EVERYTHING = (CUTS, ATAC, DNA_AND_SHAPE, VALUES)

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from toy_genome import ToyGenome, toy_genome
 
-from chromputer_tracks.analysis.figures import site as figures_site
-from chromputer_tracks.analysis.figures.site import draw_site, zoomed
 from chromputer_tracks.intervals import Interval
-from chromputer_tracks.io.contributions import read_contributions
-from chromputer_tracks.io.contributions_writer import Site
+from chromputer_tracks.io.contributions import Site, read_contributions
+from chromputer_tracks.tracks.explain import pictures
 from chromputer_tracks.tracks.explain.label import SiteView
+from chromputer_tracks.tracks.explain.pictures import draw_site, zoomed
 
 REGIONS = tuple(f"chr1 {at} {at + 1} s{at} 1" for at in range(100, 4000, 400))
 LABEL = explained_spec().heads[1].labels[0]
@@ -61,7 +60,7 @@ def test_the_sites_with_the_highest_logits_are_pictured(
     bench = Bench.make(tmp_path, monkeypatch, toy)
     drawn: list = []
     notes = Notes()
-    monkeypatch.setattr(figures_site, "draw_site", _touching(drawn))
+    monkeypatch.setattr(pictures, "draw_site", _touching(drawn))
     result = bench.run("out", notes, regions=bench.bed(*REGIONS), images=3)
     found = read_contributions(tmp_path / "out" / "TF1")
     order = np.argsort(-found.logit, kind="stable")[:3]
@@ -98,7 +97,7 @@ def test_of_equal_logits_the_first_sites_are_pictured(
 ) -> None:
     bench = Bench.make(tmp_path, monkeypatch, toy)
     drawn: list = []
-    monkeypatch.setattr(figures_site, "draw_site", _touching(drawn))
+    monkeypatch.setattr(pictures, "draw_site", _touching(drawn))
     bench.run(regions=bench.bed(*(f"chr1 900 901 {name} 1" for name in "cba")), images=images)
     assert [view.site.name for view, _ in drawn] == ["a", "b"][:images]
 

@@ -17,8 +17,7 @@ from chromputer_tracks.errors import BoundsError, ContigError, InputError
 from chromputer_tracks.inference.sample import SampleFiles
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
-from chromputer_tracks.io.contributions import read_contributions
-from chromputer_tracks.io.contributions_writer import Site
+from chromputer_tracks.io.contributions import Site, read_contributions
 from chromputer_tracks.tracks.explain.sites import Candidates, region_sites
 from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
 

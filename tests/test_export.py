@@ -13,9 +13,9 @@ from torch import nn
 from chromputer_tracks.errors import ExportError
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.model import export
+from chromputer_tracks.model.config import NetworkConfig
 from chromputer_tracks.model.export import TOLERANCE, check_parity, export_network, random_inputs
 from chromputer_tracks.model.network import Chromputer
-from chromputer_tracks.model.network_config import NetworkConfig
 from chromputer_tracks.spec import (
     METADATA_KEY,
     HeadSpec,

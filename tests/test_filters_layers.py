@@ -7,15 +7,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.filters.motifs import MotifLayer, activations, matches
 from chromputer_tracks.analysis.filters.patches import (
     PatchLayer,
     patch_activations,
     smoothed_kernel,
 )
+from chromputer_tracks.analysis.filters.scan import MotifLayer, activations, matches
 from chromputer_tracks.inference.explain import FirstLayer
-from chromputer_tracks.model.network_config import NetworkConfig
-from chromputer_tracks.model.trunks import SequenceTrunk, SignalTrunk, VplotTrunk
+from chromputer_tracks.model.config import NetworkConfig
+from chromputer_tracks.model.network import SequenceTrunk, SignalTrunk, VplotTrunk
 from chromputer_tracks.spec import InputSpec, Normalisation
 
 WINDOW = 300

@@ -8,14 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.filters.motifs import FilterMotifs, Match, MotifLayer, MotifScan
 from chromputer_tracks.analysis.filters.patches import (
     FilterPatches,
     PatchLayer,
     PatchScan,
     patch_activations,
 )
-from chromputer_tracks.analysis.filters.windows import (
+from chromputer_tracks.analysis.filters.scan import (
+    FilterMotifs,
+    Match,
+    MotifLayer,
+    MotifScan,
     distinct_windows,
     owned_ranges,
     window_batches,

@@ -13,20 +13,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tiny_models import STRIDE, WINDOW, tiny_spec
 
-from chromputer_tracks.analysis.filters.classes import filter_classes
-from chromputer_tracks.analysis.filters.pwm import (
-    consensus,
-    frequencies,
-    information,
-    motif_columns,
-)
-from chromputer_tracks.analysis.filters.ranking import ClassContributions, FilterKey, ranked
+from chromputer_tracks.analysis.filters.results import ClassContributions, FilterKey, ranked
 from chromputer_tracks.analysis.filters.sites import (
     TopSites,
     drawn_sites,
+    filter_classes,
     random_windows,
     unmasked,
 )
+from chromputer_tracks.analysis.logos import consensus, frequencies, information, motif_columns
 from chromputer_tracks.data.labels import Mask
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.explain import head_weights

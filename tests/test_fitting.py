@@ -18,9 +18,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from chromputer_tracks.errors import ConfigError
-from chromputer_tracks.model.fit_config import FitConfig
+from chromputer_tracks.model.config import FitConfig
+from chromputer_tracks.model.fitting import learning_rates
 from chromputer_tracks.model.losses import Losses, continuous_loss, masked_loss, state_weights
-from chromputer_tracks.model.schedule import learning_rates
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from chromputer_tracks.errors import ContigError, FormatError, OutputError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io import fragment_batch as reasons
-from chromputer_tracks.io import fragment_spool
+from chromputer_tracks.io import fragment_store
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.fragments import FragmentOptions
@@ -84,9 +84,9 @@ def test_edges_of_a_query(tmp_path):
 
 @pytest.mark.parametrize("buffer", [1, 500, 1 << 20])
 def test_spool_gives_back_each_contigs_rows_in_order(tmp_path, monkeypatch, buffer):
-    monkeypatch.setattr(fragment_spool, "_BUFFER_BYTES", buffer)
+    monkeypatch.setattr(fragment_store, "_BUFFER_BYTES", buffer)
     rng = np.random.default_rng(2)
-    spool = fragment_spool.Spool(tmp_path, np.dtype(np.int64))
+    spool = fragment_store.Spool(tmp_path, np.dtype(np.int64))
     expected = {code: [] for code in range(4)}
     for size in (0, 3, 17, 1, 40, 5):
         codes = rng.integers(0, 3, size).astype(np.int32)
@@ -118,7 +118,7 @@ def pairs() -> list[Pair]:
 @pytest.mark.parametrize("small_buffer", [False, True])
 def test_same_fragments_in_any_order_and_format(tmp_path, pairs, monkeypatch, small_buffer):
     if small_buffer:
-        monkeypatch.setattr(fragment_spool, "_BUFFER_BYTES", 1_000)
+        monkeypatch.setattr(fragment_store, "_BUFFER_BYTES", 1_000)
     unique = sorted({(p.chrom, p.start, p.start + p.length) for p in pairs})
     expected = {c: [(s, e) for chrom, s, e in unique if chrom == c] for c in CONTIGS}
     shuffled = pairs[:]

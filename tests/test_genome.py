@@ -11,8 +11,8 @@ from tiny_models import tiny_spec, weights, write_tiny_model
 from toy_genome import LENGTHS, ToyGenome, toy_genome
 
 from chromputer_tracks.errors import InputError, OutputError, ProviderError
-from chromputer_tracks.inference.channel import Channel
 from chromputer_tracks.inference.genome import (
+    Channel,
     Prediction,
     drain,
     padded_width,

@@ -185,10 +185,10 @@ def drawn(folder: Path, parent: str) -> list[str]:
 
 
 def test_few_of_many_tracks_are_drawn_at_first(runs, tmp_path, monkeypatch):
-    for name in ("layout.LOW", "explained.LOW"):
+    for name in ("layout.LOW",):
         monkeypatch.setattr(f"chromputer_tracks.tracks.hub.{name}", 3)
     monkeypatch.setattr("chromputer_tracks.tracks.hub.layout.THIN", 1)
-    monkeypatch.setattr("chromputer_tracks.tracks.hub.explained.TALL", 1)
+    monkeypatch.setattr("chromputer_tracks.tracks.hub.layout.TALL", 1)
     _, folder = hub(runs, tmp_path / "hub")
     # A label is drawn in all samples, or not.
     assert drawn(folder, "probabilities") == ["prob_TF1_first", "prob_TF1_second"]

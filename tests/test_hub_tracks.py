@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from chromputer_tracks.tracks.hub.composite import Member, SubGroup, composite
 from chromputer_tracks.tracks.hub.files import Kept
 from chromputer_tracks.tracks.hub.tracks import (
     BIGBED9,
@@ -15,7 +14,10 @@ from chromputer_tracks.tracks.hub.tracks import (
     COMPOSITE,
     FOLDER,
     OVERLAY,
+    Member,
+    SubGroup,
     Track,
+    composite,
     track_stanzas,
 )
 

@@ -18,7 +18,9 @@ LAYERS = (
     {"data"},
     {"evaluation", "simulation"},
     {"model", "inference"},
-    {"tracks", "analysis"},
+    {"figures"},
+    {"tracks"},
+    {"analysis"},
     {"api"},
     {"cli"},
 )

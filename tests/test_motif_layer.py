@@ -5,7 +5,7 @@ import torch
 from network_inputs import DNA, random_arrays, reverse_complement
 from torch.nn import functional
 
-from chromputer_tracks.model.trunks import BaseDropout, StrandMotifs, _conv1d_by_matrix_product
+from chromputer_tracks.model.network import BaseDropout, StrandMotifs, _conv1d_by_matrix_product
 
 
 def test_motifs_are_the_same_on_both_strands():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from planted_motifs import REB1, Genome, Plant, pattern_of
 
-from chromputer_tracks.analysis.motifs.logos import (
+from chromputer_tracks.analysis.logos import (
     aligned_logo,
     bits,
     logo_file,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pyjaspar import jaspardb
 
-from chromputer_tracks.analysis.motifs.match import (
+from chromputer_tracks.analysis.known_motifs import (
     FEWEST_TARGETS,
     JASPAR_TAXA,
     jaspar_motifs,

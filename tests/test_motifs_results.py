@@ -11,17 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planted_motifs import REB1, Genome, Plant, pattern_of, write_explained
 
-from chromputer_tracks.analysis.motifs.discovery import Discovery, SeqletCount
-from chromputer_tracks.analysis.motifs.files import write_files
-from chromputer_tracks.analysis.motifs.hits import find_hits
-from chromputer_tracks.analysis.motifs.match import MotifMatch
-from chromputer_tracks.analysis.motifs.page import PageData, render_page
-from chromputer_tracks.analysis.motifs.patterns import (
+from chromputer_tracks.analysis.known_motifs import MotifMatch
+from chromputer_tracks.analysis.motifs.discovery import (
     NARROWEST_CORE,
+    Discovery,
+    SeqletCount,
     Seqlets,
     core_columns,
     smoothed,
 )
+from chromputer_tracks.analysis.motifs.files import write_files
+from chromputer_tracks.analysis.motifs.hits import find_hits
+from chromputer_tracks.analysis.motifs.page import PageData, render_page
 from chromputer_tracks.analysis.motifs.results import (
     label_result,
     outcome,
@@ -33,7 +34,7 @@ from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.bigbed import read_rows, write_bigbed
 from chromputer_tracks.io.contributions import read_contributions
 from chromputer_tracks.io.meme import MemeMotif, read_meme
-from chromputer_tracks.io.table_columns import read_columns
+from chromputer_tracks.io.text_table import read_columns
 
 SIZES = {"chrI": 3000, "chrII": 900}
 PLANTS = [

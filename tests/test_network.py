@@ -21,8 +21,8 @@ from network_inputs import (
 from torch import Tensor
 
 from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.model.config import NetworkConfig
 from chromputer_tracks.model.network import Chromputer
-from chromputer_tracks.model.network_config import NetworkConfig
 from chromputer_tracks.spec import InputSpec
 
 SMALL = NetworkConfig(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromputer_tracks.data.normalisation import local_ratio, normalise
+from chromputer_tracks.data.features import local_ratio, normalise
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.spec import Normalisation
 

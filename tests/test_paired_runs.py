@@ -12,8 +12,8 @@ from sklearn.metrics import accuracy_score, average_precision_score
 
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.probabilities import probabilities
-from chromputer_tracks.evaluation.bootstrap import bootstrap
 from chromputer_tracks.evaluation.paired import paired, paired_runs
+from chromputer_tracks.evaluation.resamples import bootstrap
 from chromputer_tracks.evaluation.sites import Sites
 
 TRUTH = simulated(900)

@@ -9,8 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chromputer_tracks.data.idr import LEAST_PEAKS, reproducibility
-from chromputer_tracks.data.peaks import merge, reproducible_peaks, slop, subtract
+from chromputer_tracks.data.peaks import (
+    LEAST_PEAKS,
+    merge,
+    reproducibility,
+    reproducible_peaks,
+    slop,
+    subtract,
+)
 from chromputer_tracks.errors import BoundsError, ContigError, DependencyError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import BedRecord, read_bed

@@ -15,7 +15,7 @@ from chromputer_tracks.data.labels import (
     StateLabels,
 )
 from chromputer_tracks.errors import ConfigError
-from chromputer_tracks.evaluation.predict import label_sites, pool_sites, predict_sites
+from chromputer_tracks.evaluation.sites import label_sites, pool_sites, predict_sites
 from chromputer_tracks.intervals import Grid
 from chromputer_tracks.spec import InputSpec, Normalisation
 

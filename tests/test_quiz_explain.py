@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chromputer_tracks.analysis.quiz.options import QuizOptions
-from chromputer_tracks.analysis.quiz.page import payload, render_quiz
+from chromputer_tracks.analysis.quiz.files import payload, render_quiz
 from chromputer_tracks.analysis.quiz.run import make_quiz
+from chromputer_tracks.analysis.quiz.subject import QuizOptions
 from chromputer_tracks.inference.explain import head_weights, open_explainer
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.inference.sample import SampleFiles, open_sample

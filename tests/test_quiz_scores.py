@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromputer_tracks.analysis.quiz.scores import answer, chances, equal_odds, model_score
-from chromputer_tracks.evaluation.bootstrap import bootstrap
+from chromputer_tracks.analysis.quiz.run import answer, chances, equal_odds, model_score
+from chromputer_tracks.evaluation.resamples import bootstrap
 
 
 def test_odds_are_bayes_rule_by_hand():

@@ -12,11 +12,7 @@ from report_example import (
     full,
 )
 
-from chromputer_tracks.analysis.report.data import (
-    ModelReport,
-    ReportData,
-    read_history,
-)
+from chromputer_tracks.analysis.report.blocks import ModelReport, ReportData, read_history
 from chromputer_tracks.analysis.report.page import render_report, write_report
 from chromputer_tracks.errors import FormatError, OutputError
 from chromputer_tracks.evaluation.scores import (

@@ -7,6 +7,8 @@ from report_example import FOREST, MAJORITY, MODEL, NAN, STATES, TFS, binary, si
 
 from chromputer_tracks.analysis.report.blocks import (
     HeadlinesBlock,
+    ModelReport,
+    ReportData,
     TextBlock,
     interval,
     label_cell,
@@ -14,10 +16,6 @@ from chromputer_tracks.analysis.report.blocks import (
     share,
     signed,
     strip,
-)
-from chromputer_tracks.analysis.report.data import (
-    ModelReport,
-    ReportData,
 )
 from chromputer_tracks.analysis.report.page import render_report
 from chromputer_tracks.analysis.report.sections import sections

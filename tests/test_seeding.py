@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from chromputer_tracks.data.labels import PeakLabels
 from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.model.network import StrandMotifs
 from chromputer_tracks.model.seeding import (
     SHAPES,
     alike,
@@ -15,7 +16,6 @@ from chromputer_tracks.model.seeding import (
     enriched_patterns,
     seed_motifs,
 )
-from chromputer_tracks.model.trunks import StrandMotifs
 
 
 def other_strand(text: str) -> str:

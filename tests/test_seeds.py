@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scored_sites import heads, simulated
 
+from chromputer_tracks.evaluation.resamples import mean_scores
 from chromputer_tracks.evaluation.scores import Estimate, Scores
 from chromputer_tracks.evaluation.scoring import score
-from chromputer_tracks.evaluation.seeds import mean_scores
 
 
 @pytest.fixture(scope="module")

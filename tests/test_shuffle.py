@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-from chromputer_tracks.data.sequence import one_hot
-from chromputer_tracks.data.shuffle import dinucleotide_shuffles, shuffle_windows, window_rng
+from chromputer_tracks.data.sequence import (
+    dinucleotide_shuffles,
+    one_hot,
+    shuffle_windows,
+    window_rng,
+)
 from chromputer_tracks.errors import InputError
 
 DNA = st.text("ACGTN", max_size=60)

@@ -17,9 +17,7 @@ from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.sources import open_sources
 from chromputer_tracks.simulation import files
-from chromputer_tracks.simulation.best import LABEL_BIN, WINDOW, bin_posteriors
-from chromputer_tracks.simulation.config_text import splits
-from chromputer_tracks.simulation.files import CONFIG, TRUTH, simulate
+from chromputer_tracks.simulation.files import CONFIG, TRUTH, simulate, splits
 from chromputer_tracks.simulation.genome import (
     Plan,
     draw_sites,
@@ -29,6 +27,7 @@ from chromputer_tracks.simulation.genome import (
     state_steps,
 )
 from chromputer_tracks.simulation.motifs import motifs_of
+from chromputer_tracks.simulation.optimum import LABEL_BIN, WINDOW, bin_posteriors
 from chromputer_tracks.simulation.sampling import draw_fragments
 
 PLAN = Plan(equal_contigs(360_000, 3), 5, (first_cell(20.0), second_cell(10.0)), seed=7)

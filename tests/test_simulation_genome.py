@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.simulation.architecture import (
+from chromputer_tracks.simulation.genome import (
     ELEMENTS,
     LENGTH_STEP,
     LENGTHS,
@@ -13,17 +13,15 @@ from chromputer_tracks.simulation.architecture import (
     SHORTEST,
     SLOT,
     STEP,
-    Digestion,
-    element_intensity,
-    length_centres,
-    quiescent,
-)
-from chromputer_tracks.simulation.genome import (
     CellType,
+    Digestion,
     Plan,
     draw_sites,
+    element_intensity,
     equal_contigs,
     first_cell,
+    length_centres,
+    quiescent,
     regional_bias,
     second_cell,
     state_steps,

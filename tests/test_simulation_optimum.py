@@ -8,19 +8,16 @@ import numpy as np
 import pytest
 
 from chromputer_tracks.simulation import optimum
-from chromputer_tracks.simulation.architecture import (
+from chromputer_tracks.simulation.genome import (
     LENGTH_STEP,
     LENGTHS,
     SHORTEST,
     STEP,
-    element_intensity,
-    quiescent,
-)
-from chromputer_tracks.simulation.best import LABEL_BIN, accuracy, best_accuracy, bin_posteriors
-from chromputer_tracks.simulation.genome import (
     CellType,
     Plan,
     draw_sites,
+    element_intensity,
+    quiescent,
     regional_bias,
     second_cell,
 )
@@ -30,6 +27,7 @@ from chromputer_tracks.simulation.motifs import (
     motif_evidence,
     motifs_of,
 )
+from chromputer_tracks.simulation.optimum import LABEL_BIN, accuracy, best_accuracy, bin_posteriors
 from chromputer_tracks.simulation.sampling import Drawn, draw_fragments
 
 CONTIG = "chr1"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.site_table import SiteTable, read_site_table
+from chromputer_tracks.io.bed import SiteTable, read_site_table
 
 SIZES = ChromSizes({"chr1": 5000, "chr2": 3000}, "toy.fa")
 HEADER = "#chrom\tstart\tend\tname\tscore\tstrand\tsignal\tp\tq\t"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from toy_training import Toy, make_toy
 
-from chromputer_tracks.analysis.ablate.subsets import (
+from chromputer_tracks.analysis.ablate.run import (
     default_subsets,
     input_names,
     named_subsets,
@@ -19,7 +19,7 @@ from chromputer_tracks.analysis.ablate.subsets import (
 )
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import Interval
-from chromputer_tracks.io.shape_table import COLUMNS
+from chromputer_tracks.io.text_table import COLUMNS
 from chromputer_tracks.model.config import InputsConfig, SignalConfig, TrainConfig
 from chromputer_tracks.model.sources import open_sources
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from chromputer_tracks.analysis.report.data import PlainTable
-from chromputer_tracks.cli.tables import terminal_table
+from chromputer_tracks.analysis.report.blocks import PlainTable
+from chromputer_tracks.cli.console import terminal_table
 from chromputer_tracks.cli.train import _headline
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.evaluation.scores import (

@@ -26,8 +26,7 @@ from test_tracks import (
 from chromputer_tracks.errors import ContigError, OutputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.spec import HeadSpec, Label
-from chromputer_tracks.tracks.calls import CallRuns
-from chromputer_tracks.tracks.states import StateRuns
+from chromputer_tracks.tracks.states import CallRuns, StateRuns
 from chromputer_tracks.tracks.writer import TrackWriter
 
 FAILURES = [

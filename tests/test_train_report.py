@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from toy_training import Toy, make_samples, make_toy, shorter
 
-from chromputer_tracks.analysis.report import training as train_report
-from chromputer_tracks.analysis.report.data import ReportData
-from chromputer_tracks.analysis.report.training import write_training_report
+from chromputer_tracks.analysis.report import page as train_report
+from chromputer_tracks.analysis.report.blocks import ReportData
+from chromputer_tracks.analysis.report.page import write_training_report
 from chromputer_tracks.evaluation.scoring import score
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config

@@ -6,7 +6,7 @@ import pytest
 
 from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io.tss import read_tss
+from chromputer_tracks.io.bed import read_tss
 
 SIZES = ChromSizes({"chrI": 1000, "chrII": 500})
 GENES = (

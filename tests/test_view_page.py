@@ -14,10 +14,15 @@ from view_runs import toy_runs
 from chromputer_tracks.errors import FormatError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bigwig import BigWigWriter
-from chromputer_tracks.tracks.igv.tracks import BrowserTrack
-from chromputer_tracks.tracks.view.page import page_payload
-from chromputer_tracks.tracks.view.run import open_server
-from chromputer_tracks.tracks.view.sites import MOST_SITES, SiteList, first_locus, site_lists
+from chromputer_tracks.tracks.browser_tracks import BrowserTrack
+from chromputer_tracks.tracks.view.run import (
+    MOST_SITES,
+    SiteList,
+    first_locus,
+    open_server,
+    page_payload,
+    site_lists,
+)
 
 STATIC = resources.files("chromputer_tracks.tracks.view") / "static"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromputer_tracks.tracks.view.ranges import UnsatisfiableRangeError, parse_range
+from chromputer_tracks.tracks.view.server import UnsatisfiableRangeError, parse_range
 
 SIZES = st.integers(0, 40)
 PLACES = st.integers(0, 60)

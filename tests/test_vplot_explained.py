@@ -11,7 +11,7 @@ from tiny_models import tiny_spec
 
 from chromputer_tracks.analysis.vplots.explained import explained_table
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.io.contributions_writer import Batch, ContributionWriter, Site
+from chromputer_tracks.io.contributions import Batch, ContributionWriter, Site
 
 SPEC = tiny_spec()
 ITEM = SPEC.inputs[1]

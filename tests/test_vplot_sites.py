@@ -21,7 +21,7 @@ from chromputer_tracks.analysis.vplots.sites import (
 from chromputer_tracks.data.labels import UNKNOWN, Mask
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.tss import TssTable
+from chromputer_tracks.io.bed import TssTable
 
 SIZES = ChromSizes({"chr1": 5000, "chr2": 300}, "toy.fa")
 NONE = Mask({}, {})

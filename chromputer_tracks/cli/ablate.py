@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from chromputer_tracks.cli.config_flags import Config, Data, Epochs
+from chromputer_tracks.cli.sample_flags import Config, Data, Epochs
 
 
 def ablate(
@@ -48,9 +48,8 @@ def ablate(
     """
     from dataclasses import replace
 
-    from chromputer_tracks.cli.console import command_line, stderr_console
+    from chromputer_tracks.cli.console import command_line, stderr_console, terminal_table
     from chromputer_tracks.cli.requirements import TRAINING, named_files, require
-    from chromputer_tracks.cli.tables import terminal_table
 
     require("an ablation", TRAINING)
     from chromputer_tracks.analysis.ablate import run as study

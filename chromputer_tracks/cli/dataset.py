@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from chromputer_tracks.cli.config_flags import Config, Data
+from chromputer_tracks.cli.sample_flags import Config, Data
 
 _MOST_ROWS = 40
 """Rows of a table that the terminal shows; the files have all."""
@@ -22,9 +22,8 @@ def dataset(
     data: Data = None,
 ) -> None:
     """Show what a configuration trains and scores: sites by class, contig and split."""
-    from chromputer_tracks.cli.console import command_line, stderr_console
+    from chromputer_tracks.cli.console import command_line, stderr_console, terminal_table
     from chromputer_tracks.cli.requirements import TRAINING, require
-    from chromputer_tracks.cli.tables import terminal_table
 
     require("showing a dataset", TRAINING)
     from chromputer_tracks.analysis.dataset.report import write_dataset

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chromputer_tracks.cli.fragment_flags import DropDuplicates, ExcludeContig, MinMapq, Tn5Shift
 from chromputer_tracks.cli.sample_flags import (
     AssayFiles,
+    DropDuplicates,
+    ExcludeContig,
     FastaFile,
     Force,
     FragmentsFile,
+    MinMapq,
     ModelName,
     Provider,
     ProviderName,
     Scratch,
     Threads,
+    Tn5Shift,
     sample_files,
 )
 

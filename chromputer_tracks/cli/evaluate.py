@@ -87,15 +87,13 @@ def evaluate(
     threads: Threads = None,
 ) -> None:
     """Score models on held-out contigs, with intervals, paired tests and baselines."""
-    from chromputer_tracks.cli.console import command_line, stderr_console
+    from chromputer_tracks.cli.console import command_line, stderr_console, terminal_table
     from chromputer_tracks.cli.requirements import TRAINING, named_files, require
-    from chromputer_tracks.cli.tables import terminal_table
 
     require("evaluating", TRAINING)
-    from chromputer_tracks.analysis.evaluate.files import REPORT, summary, write_evaluation
+    from chromputer_tracks.analysis.evaluate.files import REPORT, summary, tables, write_evaluation
     from chromputer_tracks.analysis.evaluate.run import EvaluateOptions
     from chromputer_tracks.analysis.evaluate.run import evaluate as score
-    from chromputer_tracks.analysis.evaluate.tables import tables
     from chromputer_tracks.io.atomic import check_folder
 
     options = EvaluateOptions(

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chromputer_tracks.cli.fragment_flags import DropDuplicates, ExcludeContig, MinMapq, Tn5Shift
 from chromputer_tracks.cli.requirements import require
 from chromputer_tracks.cli.sample_flags import (
     AssayFiles,
+    DropDuplicates,
+    ExcludeContig,
     FastaFile,
     Force,
     FragmentsFile,
+    MinMapq,
     ModelName,
     Provider,
     ProviderName,
     Scratch,
     Threads,
+    Tn5Shift,
     sample_files,
 )
 from chromputer_tracks.errors import DependencyError
@@ -28,8 +31,7 @@ from chromputer_tracks.wording import counted
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from chromputer_tracks.tracks.explain.record import ExplainOptions
-    from chromputer_tracks.tracks.explain.run import ExplainResult
+    from chromputer_tracks.tracks.explain.run import ExplainOptions, ExplainResult
 
 _PICTURES = ("logomaker", "matplotlib")
 _IMAGES = 6
@@ -123,7 +125,7 @@ def explain(
 ) -> None:
     """Explain a model's labels at sites: contributions of every base, fragment and signal."""
     from chromputer_tracks.cli.console import command_line
-    from chromputer_tracks.tracks.explain.record import ExplainOptions
+    from chromputer_tracks.tracks.explain.run import ExplainOptions
 
     if (regions is None) == (not calls):
         raise typer.BadParameter("give either --regions BED or --calls", param_hint="--regions")

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chromputer_tracks.cli.explain import MethodName
-from chromputer_tracks.cli.fragment_flags import DropDuplicates, ExcludeContig, MinMapq, Tn5Shift
 from chromputer_tracks.cli.motifs import Taxon
 from chromputer_tracks.cli.sample_flags import (
     AssayFiles,
+    DropDuplicates,
+    ExcludeContig,
     FastaFile,
     Force,
     FragmentsFile,
+    MinMapq,
     ModelName,
     Provider,
     ProviderName,
     Scratch,
     Threads,
+    Tn5Shift,
     sample_files,
 )
 
@@ -115,8 +118,7 @@ def filters(
 
     matching = motifs is not None or jaspar is not None
     require("drawing filters", MOTIFS if matching else DRAWING, extra="analysis")
-    from chromputer_tracks.analysis.filters.options import FiltersOptions
-    from chromputer_tracks.analysis.filters.run import look_at_filters
+    from chromputer_tracks.analysis.filters.run import FiltersOptions, look_at_filters
 
     options = FiltersOptions(
         model=model,

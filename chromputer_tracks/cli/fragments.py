@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chromputer_tracks.cli.fragment_flags import (
+from chromputer_tracks.cli.sample_flags import (
     DropDuplicates,
     ExcludeContig,
     MinMapq,
+    Scratch,
     Tn5Shift,
 )
-from chromputer_tracks.cli.sample_flags import Scratch
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -71,8 +71,7 @@ def motifs(
     from chromputer_tracks.cli.requirements import MOTIFS, require
 
     require("finding motifs", MOTIFS, extra="analysis")
-    from chromputer_tracks.analysis.motifs.options import MotifsOptions
-    from chromputer_tracks.analysis.motifs.run import find_motifs
+    from chromputer_tracks.analysis.motifs.run import MotifsOptions, find_motifs
 
     options = MotifsOptions(
         explained=explained,

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chromputer_tracks.cli.fragment_flags import DropDuplicates, ExcludeContig, MinMapq, Tn5Shift
 from chromputer_tracks.cli.sample_flags import (
     AssayFiles,
+    DropDuplicates,
+    ExcludeContig,
     FastaFile,
     FragmentsFile,
+    MinMapq,
     ModelName,
     Provider,
     ProviderName,
     Scratch,
     Threads,
+    Tn5Shift,
     sample_files,
 )
 
@@ -108,8 +111,8 @@ def quiz(
 
     require("a quiz", DRAWING, extra="analysis")
     from chromputer_tracks.analysis.quiz.files import write_files
-    from chromputer_tracks.analysis.quiz.options import QuizOptions
     from chromputer_tracks.analysis.quiz.run import make_quiz
+    from chromputer_tracks.analysis.quiz.subject import QuizOptions
     from chromputer_tracks.io.atomic import check_parent
 
     if out.suffix != ".html" or out.is_dir():
@@ -145,8 +148,8 @@ def quiz(
 
 
 def _summary(made: Quiz, console: Console) -> None:
-    from chromputer_tracks.analysis.report.data import PlainTable
-    from chromputer_tracks.cli.tables import terminal_table
+    from chromputer_tracks.analysis.report.blocks import PlainTable
+    from chromputer_tracks.cli.console import terminal_table
 
     draw, score = made.draw, made.score
     recall = dict(zip(draw.offered, score.recall, strict=True))

@@ -77,3 +77,44 @@ def sample_files(
         ),
         scratch=scratch,
     )
+
+
+# ---- The options that say which fragments of a file count, the same in every command.
+
+MinMapq = Annotated[
+    int, typer.Option(min=0, max=255, help="BAM: least mapping quality of both mates.")
+]
+DropDuplicates = Annotated[
+    bool,
+    typer.Option(
+        "--drop-duplicates/--keep-duplicates",
+        help="Drop pairs flagged as duplicates; count identical fragments once.",
+    ),
+]
+ExcludeContig = Annotated[
+    list[str] | None,
+    typer.Option(help="Leave out the fragments of this contig; may be repeated."),
+]
+Tn5Shift = Annotated[
+    bool | None,
+    typer.Option(
+        "--tn5-shift/--no-tn5-shift",
+        help="Shift ends by +4/-5 bp; default: on for BAM, off for fragment files and BEDPE.",
+    ),
+]
+
+
+# ---- The arguments of commands that read a training configuration, the same in each of them.
+
+Config = Annotated[Path, typer.Argument(help="Training configuration (TOML).")]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="Folder that relative paths in the configuration start from; "
+        "default: the configuration's own folder.",
+    ),
+]
+Epochs = Annotated[
+    int | None, typer.Option("--epochs", min=1, help="Instead of the configuration's.")
+]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chromputer_tracks.cli.config_flags import Config, Data, Epochs
+from chromputer_tracks.cli.sample_flags import Config, Data, Epochs
 
 if TYPE_CHECKING:
     from chromputer_tracks.evaluation.scores import Scores
@@ -42,7 +42,7 @@ def train(
     from chromputer_tracks.cli.requirements import TRAINING, require
 
     require("training", TRAINING)
-    from chromputer_tracks.analysis.report.training import write_training_report
+    from chromputer_tracks.analysis.report.page import write_training_report
     from chromputer_tracks.model.checkpoints import LAST
     from chromputer_tracks.model.config_file import load_config
     from chromputer_tracks.model.training import train_model

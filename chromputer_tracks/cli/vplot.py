@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chromputer_tracks.cli.explain import MethodName
-from chromputer_tracks.cli.fragment_flags import DropDuplicates, ExcludeContig, MinMapq, Tn5Shift
 from chromputer_tracks.cli.sample_flags import (
     AssayFiles,
+    DropDuplicates,
+    ExcludeContig,
     FragmentsFile,
+    MinMapq,
     Provider,
     ProviderName,
     Scratch,
     Threads,
+    Tn5Shift,
     sample_files,
 )
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import xlogy
 from sklearn.metrics import average_precision_score, f1_score
 
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.evaluation.resamples import Resamples, cumulated, estimate, ratio
+from chromputer_tracks.evaluation.scores import Curve, Reliability
 from chromputer_tracks.evaluation.sites import Sites
 
 
@@ -61,3 +66,271 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     shifted = np.exp(logits - logits.max(axis=0))
     total: NDArray[np.float32] = shifted / shifted.sum(axis=0)
     return total
+
+
+# ---- Figures of a ranking (AUPRC, AUROC, recall at a precision) on all resamples.
+
+PRECISIONS = (0.5, 0.9)
+"""Precisions at which the recall is given."""
+
+_POINTS = 200
+"""Most points of a curve: more are not seen in a figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How well scores rank positives before negatives; values of (1 + draws,), float64.
+
+    Attributes:
+        auprc: average precision; NaN without a positive.
+        auroc: area under the ROC curve, ties counted half; NaN without a positive or negative.
+        recall_at: precision to the largest recall of any threshold with at least that precision.
+        pr: the precision-recall curve of the sites as they are.
+    """
+
+    auprc: NDArray[np.float64]
+    auroc: NDArray[np.float64]
+    recall_at: dict[float, NDArray[np.float64]]
+    pr: Curve
+
+
+@dataclass(frozen=True, slots=True)
+class _Ties:
+    """Runs of equal scores, from the highest, that hold a positive.
+
+    Attributes:
+        starts, ends: int64 (groups,), half-open, in sorted sites.
+        first, last: int64 (groups,), half-open, in sorted positives.
+    """
+
+    starts: NDArray[np.intp]
+    ends: NDArray[np.intp]
+    first: NDArray[np.intp]
+    last: NDArray[np.intp]
+
+
+def rank(
+    positive: NDArray[np.bool_], scores: NDArray[np.floating], resamples: Resamples
+) -> Ranking:
+    """Figures of a ranking.
+
+    Only thresholds at which recall rises count, so that the work beside one cumulative sum over
+    the sites is in proportion to the positives.
+
+    Args:
+        positive: bool (n,).
+        scores: (n,), finite, higher is more likely positive.
+        resamples: of the same n sites.
+    """
+    order = np.argsort(-scores, kind="stable")
+    among = np.flatnonzero(positive[order])
+    ties = _ties(scores[order], among)
+    ordered = resamples.select(order)
+    auprc, auroc = np.empty(len(resamples)), np.empty(len(resamples))
+    recall_at = {level: np.empty(len(resamples)) for level in PRECISIONS}
+    curve = Curve((), ())
+    for rows, weights in ordered.weights():
+        found = cumulated(weights[:, among])
+        above = cumulated(weights)
+        true_before, true_after = found[:, ties.first], found[:, ties.last]
+        all_before, all_after = above[:, ties.starts], above[:, ties.ends]
+        positives, negatives = found[:, -1], above[:, -1] - found[:, -1]
+        gained = true_after - true_before
+        # Nothing of the group drawn: it gains nothing, whatever its precision.
+        precision = np.nan_to_num(ratio(true_after, all_after))
+        auprc[rows] = ratio((gained * precision).sum(axis=1), positives)
+        false_above = (all_before - true_before + all_after - true_after) / 2
+        auroc[rows] = 1 - ratio((gained * false_above).sum(axis=1), positives * negatives)
+        for level, values in recall_at.items():
+            reached = np.where(precision >= level, true_after, 0).max(axis=1, initial=0)
+            values[rows] = ratio(reached, positives)
+        if rows.start == 0 and len(among):
+            curve = _thinned(true_after[0] / positives[0], precision[0])
+    return Ranking(auprc, auroc, recall_at, curve)
+
+
+def _ties(ranked: NDArray[np.floating], among: NDArray[np.intp]) -> _Ties:
+    """Groups of equal scores that hold one of the sites ``among``."""
+    bounds = np.concatenate([[0], np.flatnonzero(ranked[1:] != ranked[:-1]) + 1, [len(ranked)]])
+    groups = np.unique(np.searchsorted(bounds, among, side="right") - 1)
+    starts, ends = bounds[groups], bounds[groups + 1]
+    return _Ties(starts, ends, np.searchsorted(among, starts), np.searchsorted(among, ends))
+
+
+def _thinned(recall: NDArray[np.float64], precision: NDArray[np.float64]) -> Curve:
+    points = np.unique(np.linspace(0, len(recall) - 1, min(_POINTS, len(recall))).round())
+    kept = points.astype(np.intp)
+    return Curve(tuple(recall[kept].tolist()), tuple(precision[kept].tolist()))
+
+
+# ---- Figures that are made of counts of sites, on all resamples: calls and calibration.
+
+BINS = 15
+"""Reliability bins. They hold equally many sites each: of a rare label nearly all probabilities are
+small, so that bins of equal width would put nearly all sites into the first."""
+
+
+def confusion(
+    truth: NDArray[np.int64], called: NDArray[np.int64], states: int, resamples: Resamples
+) -> NDArray[np.float64]:
+    """Sites by true and called state, float64 (1 + draws, states, states).
+
+    Args:
+        truth: int64 (n,), 0 to ``states``.
+        called: int64 (n,), likewise.
+        states: their number.
+        resamples: of the same sites.
+    """
+    counts = resamples.sums(truth * states + called, states * states)
+    return counts.reshape(-1, states, states)
+
+
+def accuracy(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of a :func:`confusion` on the diagonal, float64 (1 + draws,)."""
+    return ratio(np.trace(table, axis1=1, axis2=2), table.sum(axis=(1, 2)))
+
+
+def state_f1(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """F1 of each state, float64 (1 + draws, states); NaN where a state does not occur."""
+    right = np.diagonal(table, axis1=1, axis2=2)
+    return f1(right, table.sum(axis=2), table.sum(axis=1))
+
+
+def macro_f1(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean F1 over the states that occur (in the resample), float64 (1 + draws,)."""
+    each = state_f1(table)
+    occurs = ~np.isnan(each)
+    return ratio(np.where(occurs, each, 0).sum(axis=1), occurs.sum(axis=1).astype(np.float64))
+
+
+def f1(
+    right: NDArray[np.float64], positives: NDArray[np.float64], called: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """F1 from numbers of true calls, positives and calls; NaN where there is no positive."""
+    return ratio(2 * right, np.where(positives > 0, positives + called, 0))
+
+
+def reliability(
+    positive: NDArray[np.bool_], predicted: NDArray[np.floating], resamples: Resamples
+) -> Reliability:
+    """Predicted against observed share of positives, in :data:`BINS` bins of equally many sites.
+
+    The bins' edges are those of the sites as they are, in the resamples, too. The expected
+    calibration error is never 0, not even of perfect probabilities, as observed shares are
+    counts; and it is larger in resamples, so that its interval may lie above it.
+
+    Args:
+        positive: bool (n,).
+        predicted: (n,), probability.
+        resamples: of the same sites.
+    """
+    ranked = np.sort(predicted)
+    # Equal probabilities stay in one bin.
+    edges = np.unique(ranked[np.arange(1, BINS) * len(ranked) // BINS])
+    bins = np.searchsorted(edges, predicted, side="right")
+    number = len(edges) + 1
+    sites = np.bincount(bins, minlength=number)
+    share = np.bincount(bins, predicted, number) / np.maximum(sites, 1)
+    observed = np.bincount(bins, positive, number) / np.maximum(sites, 1)
+    gaps = resamples.sums(bins, number, positive - predicted.astype(np.float64))
+    error = ratio(np.abs(gaps).sum(axis=1), resamples.total(np.ones(len(bins))))
+    kept = sites > 0
+    return Reliability(
+        tuple(share[kept].tolist()),
+        tuple(observed[kept].tolist()),
+        tuple(sites[kept].tolist()),
+        estimate(error),
+    )
+
+
+# ---- Agreement of predicted and observed values, on all resamples.
+
+
+def pearson(
+    one: NDArray[np.float64], other: NDArray[np.float64], resamples: Resamples
+) -> NDArray[np.float64]:
+    """Pearson's correlation of two rows of values (n,), float64 (1 + draws,)."""
+    one, other = one - one.mean(), other - other.mean()
+    sites = resamples.total(np.ones(len(one)))
+    sums = {name: resamples.total(row) for name, row in (("one", one), ("other", other))}
+    shared = resamples.total(one * other) - ratio(sums["one"] * sums["other"], sites)
+    first = resamples.total(one**2) - ratio(sums["one"] ** 2, sites)
+    second = resamples.total(other**2) - ratio(sums["other"] ** 2, sites)
+    return ratio(shared, np.sqrt(np.maximum(first * second, 0)))
+
+
+def variance_explained(
+    observed: NDArray[np.float64], predicted: NDArray[np.float64], resamples: Resamples
+) -> NDArray[np.float64]:
+    """Share of the variance around the mean that a prediction explains (R squared).
+
+    Returns:
+        float64 (1 + draws,), at most 1, below 0 where the mean is better; NaN for a constant.
+    """
+    centred = observed - observed.mean()
+    sites = resamples.total(np.ones(len(observed)))
+    around_mean = resamples.total(centred**2) - ratio(resamples.total(centred) ** 2, sites)
+    return 1 - ratio(resamples.total((observed - predicted) ** 2), around_mean)
+
+
+def poisson_explained(
+    observed: NDArray[np.float64], predicted: NDArray[np.float64], resamples: Resamples
+) -> NDArray[np.float64]:
+    """Share of the Poisson deviance of the mean that a prediction explains.
+
+    The deviance is ``2 * sum(y * log(y / mu) - y + mu)`` (McCullagh and Nelder 1989, table 2.1).
+
+    Returns:
+        float64 (1 + draws,), at most 1, below 0 where the mean is better; NaN for a constant.
+    """
+    own = xlogy(observed, observed)
+    left = resamples.total(own - xlogy(observed, predicted) - observed + predicted)
+    total, sites = resamples.total(observed), resamples.total(np.ones(len(observed)))
+    return 1 - ratio(left, resamples.total(own) - xlogy(total, ratio(total, sites)))
+
+
+def spearman(
+    one: NDArray[np.floating], other: NDArray[np.floating], resamples: Resamples
+) -> NDArray[np.float64]:
+    """Rank correlation of two rows of values (n,), ranked anew in each resample.
+
+    Returns:
+        float64 (1 + draws,); NaN where one of them is constant.
+    """
+    result = np.empty(len(resamples))
+    sides = [_groups(values) for values in (one, other)]
+    for rows, weights in resamples.weights():
+        ranks = [_ranks(weights, *side) for side in sides]
+        result[rows] = _correlation(ranks[0], ranks[1], weights)
+    return result
+
+
+def _groups(values: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
+    """Order of the sites, the group of equal values of each site, and the number of groups."""
+    unique, group = np.unique(values, return_inverse=True)
+    return np.argsort(group, kind="stable"), group, len(unique)
+
+
+def _ranks(
+    weights: NDArray[np.int32], order: NDArray[np.intp], group: NDArray[np.intp], groups: int
+) -> NDArray[np.float64]:
+    """Mean rank of each site among repeated sites, float64 (rows, n)."""
+    total = cumulated(weights[:, order])
+    bounds = np.searchsorted(group[order], np.arange(groups + 1))
+    before, after = total[:, bounds[:-1]], total[:, bounds[1:]]
+    ranks: NDArray[np.float64] = ((before + after + 1) / 2)[:, group]
+    return ranks
+
+
+def _correlation(
+    one: NDArray[np.float64], other: NDArray[np.float64], weights: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    """Pearson's correlation of each row, weighted."""
+    total = weights.sum(axis=1)
+    one = one - ratio(np.einsum("ij,ij->i", one, weights), total)[:, None]
+    other = other - ratio(np.einsum("ij,ij->i", other, weights), total)[:, None]
+    shared = np.einsum("ij,ij,ij->i", one, other, weights)
+    spread = np.einsum("ij,ij,ij->i", one, one, weights) * np.einsum(
+        "ij,ij,ij->i", other, other, weights
+    )
+    return ratio(shared, np.sqrt(spread))

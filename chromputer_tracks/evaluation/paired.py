@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.probabilities import probabilities
-from chromputer_tracks.evaluation.bootstrap import DRAWS
-from chromputer_tracks.evaluation.ranking import rank
-from chromputer_tracks.evaluation.resamples import Resamples, estimate, ratio
+from chromputer_tracks.evaluation.metrics import accuracy, confusion, macro_f1, rank
+from chromputer_tracks.evaluation.resamples import DRAWS, Resamples, estimate, ratio
 from chromputer_tracks.evaluation.scores import Estimate
 from chromputer_tracks.evaluation.sites import Sites, common, in_order
-from chromputer_tracks.evaluation.tallies import accuracy, confusion, macro_f1
 from chromputer_tracks.spec import HeadSpec
 
 

@@ -9,15 +9,20 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.probabilities import probabilities
-from chromputer_tracks.evaluation.bootstrap import DRAWS
-from chromputer_tracks.evaluation.correlation import (
+from chromputer_tracks.evaluation.metrics import (
+    accuracy,
+    confusion,
+    f1,
+    macro_f1,
     pearson,
     poisson_explained,
+    rank,
+    reliability,
     spearman,
+    state_f1,
     variance_explained,
 )
-from chromputer_tracks.evaluation.ranking import rank
-from chromputer_tracks.evaluation.resamples import Resamples, estimate
+from chromputer_tracks.evaluation.resamples import DRAWS, Resamples, estimate
 from chromputer_tracks.evaluation.scores import (
     BinaryScores,
     ContinuousScores,
@@ -25,14 +30,6 @@ from chromputer_tracks.evaluation.scores import (
     StatesScores,
 )
 from chromputer_tracks.evaluation.sites import Sites, in_order
-from chromputer_tracks.evaluation.tallies import (
-    accuracy,
-    confusion,
-    f1,
-    macro_f1,
-    reliability,
-    state_f1,
-)
 from chromputer_tracks.spec import HeadSpec, Label
 
 

@@ -23,7 +23,7 @@ from chromputer_tracks.intervals import ChromSizes, Interval, check_contigs
 from chromputer_tracks.io.bbi import BIGWIG_MAGIC
 from chromputer_tracks.io.bgzf import open_input
 from chromputer_tracks.io.depth import weighted_median
-from chromputer_tracks.io.fragment_spool import scratch_errors
+from chromputer_tracks.io.fragment_store import scratch_errors
 
 CUMULATIVE_BIN = 100
 """bp between the sums that :meth:`BigWigSource.cumulative` interpolates."""

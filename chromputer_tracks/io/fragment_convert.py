@@ -24,7 +24,7 @@ from chromputer_tracks.io.fragment_batch import (
     FragmentReader,
     FragmentSummary,
 )
-from chromputer_tracks.io.fragment_spool import Spool, scratch_errors
+from chromputer_tracks.io.fragment_store import Spool, scratch_errors
 from chromputer_tracks.io.fragments import open_fragments
 
 _DEFAULT = FragmentOptions()

@@ -11,7 +11,14 @@ import pysam
 from chromputer_tracks.errors import BoundsError, ContigError, FileIndexError, FormatError
 from chromputer_tracks.intervals import ChromSizes, Interval, check_contigs
 from chromputer_tracks.io.bgzf import check_eof_block, check_fresh, is_bgzf
-from chromputer_tracks.io.fragment_bam import (
+from chromputer_tracks.io.fragment_batch import (
+    TN5_END,
+    TN5_START,
+    FragmentKind,
+    FragmentOptions,
+    Fragments,
+)
+from chromputer_tracks.io.fragments import (
     DUPLICATE,
     MAPQ_MISSING,
     PAIRED,
@@ -21,15 +28,8 @@ from chromputer_tracks.io.fragment_bam import (
     READ1,
     SECONDARY,
     SUPPLEMENTARY,
+    is_bam,
 )
-from chromputer_tracks.io.fragment_batch import (
-    TN5_END,
-    TN5_START,
-    FragmentKind,
-    FragmentOptions,
-    Fragments,
-)
-from chromputer_tracks.io.fragments import is_bam
 from chromputer_tracks.io.text_table import parse_int32
 
 _DEFAULT = FragmentOptions()

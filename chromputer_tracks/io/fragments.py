@@ -8,22 +8,398 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from abc import abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar, NoReturn
 
-from chromputer_tracks.errors import FormatError, InputError
+import numpy as np
+import oxbow
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from chromputer_tracks.errors import BoundsError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.bgzf import check_eof_block, is_bgzf, is_gzip, open_input
-from chromputer_tracks.io.fragment_bam import BamReader
 from chromputer_tracks.io.fragment_batch import (
+    FAILED,
+    FLAGGED,
+    IMPROPER,
+    LOW_MAPQ,
+    PAST_END,
     FragmentBatch,
     FragmentKind,
     FragmentOptions,
     FragmentReader,
     Fragments,
     FragmentSummary,
+    Int32,
 )
-from chromputer_tracks.io.fragment_text import BedpeReader, FragmentFileReader
-from chromputer_tracks.io.text_table import first_line
+from chromputer_tracks.io.text_table import (
+    INT32_MAX,
+    NAMES,
+    Line,
+    MalformedTable,
+    first_line,
+    numbered_lines,
+    parse_int32,
+    table_batches,
+)
+
+# ---- Fragments of a paired-end BAM in any order, in bulk: one record per pair decides.
+
+PAIRED, PROPER, UNMAPPED, MATE_UNMAPPED, READ1 = 0x1, 0x2, 0x4, 0x8, 0x40
+SECONDARY, QC_FAIL, DUPLICATE, SUPPLEMENTARY = 0x100, 0x200, 0x400, 0x800
+PLACED_PAIR = PAIRED | PROPER | UNMAPPED | MATE_UNMAPPED
+
+_COLUMNS = ["rname", "pos", "flag", "mapq", "tlen", "pnext"]
+MAPQ_MISSING = 255
+_PEEK = 1 << 14
+
+
+class BamReader(FragmentReader):
+    """Reads a BAM; see :class:`FragmentReader`.
+
+    A pair is two primary, mapped records flagged as properly paired. Its fragment starts at the
+    record with the positive template length (TLEN) and is as long as that: this holds for both
+    conventions of TLEN, outermost bases (SAM specification) and 5' end to 5' end (bwa, samtools
+    fixmate), which differ for mates that read past each other's start. Where both mates start at
+    the same base the first read decides, so that such a pair counts once whatever the signs.
+
+    Pairs whose deciding record is missing from the file are not seen. Pairs whose template length
+    reaches past the contig's end (soft-clipped bases counted by the aligner) are removed and
+    counted.
+
+    Raises:
+        InputError: the header cannot be read.
+        FormatError: the file was cut off.
+    """
+
+    kind: ClassVar[FragmentKind] = "bam"
+
+    def __init__(
+        self, path: Path, sizes: ChromSizes | None, options: FragmentOptions, *, barcodes: bool
+    ) -> None:
+        super().__init__(path, sizes, options, barcodes=barcodes)
+        check_eof_block(path)
+        try:
+            self.lengths: dict[str, int] = dict(_open(path, _COLUMNS).chrom_sizes)
+        except Exception as error:
+            raise InputError(
+                f"cannot read the header of {path}: {error}; check it with: samtools quickcheck "
+                f"-v {path}"
+            ) from error
+        self.names = list(self.lengths)
+        self._ends = np.array(list(self.lengths.values()), dtype=np.int64)
+        self._mate_quality = False
+        self._records = 0
+        self._paired = 0
+
+    def _length(self, name: str) -> int:
+        return self.lengths[name]
+
+    def _nothing_left(self) -> InputError:
+        if self._records and not self._paired:
+            return InputError(
+                f"{self.path} holds {self._records:,} reads, none of them paired; fragments need "
+                "paired-end sequencing"
+            )
+        return super()._nothing_left()
+
+    def _read(self) -> Iterator[FragmentBatch]:
+        for records in self._record_batches():
+            yield self._fragments(records)
+
+    def _record_batches(self) -> Iterator[pa.RecordBatch]:
+        batches: Iterator[Any] | None = None
+        while True:
+            try:
+                if batches is None:
+                    self._mate_quality = self.options.min_mapq > 0 and _has_mate_quality(self.path)
+                    file = _open(self.path, _COLUMNS, mate_quality=self._mate_quality)
+                    batches = iter(file.batches())
+                records = pa.record_batch(next(batches))
+            except StopIteration:
+                return
+            except Exception as error:
+                raise FormatError(
+                    f"{self.path} is truncated or damaged after record {self._records:,}: {error}; "
+                    "copy or write it again"
+                ) from error
+            self._records += records.num_rows
+            yield records
+
+    def _fragments(self, records: pa.RecordBatch) -> FragmentBatch:
+        flag = records.column("flag").to_numpy()
+        tlen = records.column("tlen").to_numpy()
+        self._paired += int(np.count_nonzero(flag & PAIRED))
+        primary = (flag & (SECONDARY | SUPPLEMENTARY)) == 0
+        placed = primary & ((flag & PLACED_PAIR) == (PAIRED | PROPER)) & (tlen != 0)
+        once = (flag & PAIRED == 0) | (flag & READ1 != 0)
+        self.removed[IMPROPER] += int(np.count_nonzero(primary & ~placed & once))
+
+        start = records.column("pos").fill_null(-1).to_numpy()
+        same = start == records.column("pnext").fill_null(-1).to_numpy()
+        decides = np.where(same, flag & READ1 != 0, tlen > 0)
+        rows = np.flatnonzero(placed & decides)
+
+        flag, start, length = flag[rows], start[rows], np.abs(tlen[rows])
+        contig = records.column("rname").indices.fill_null(-1).to_numpy()[rows]
+        keep = np.ones(len(rows), dtype=bool)
+        excluded = np.isin(contig, self.excluded_codes())
+        for reason, drop in (
+            (FAILED, flag & QC_FAIL != 0),
+            (FLAGGED, flag & DUPLICATE != 0 if self.options.drop_duplicates else None),
+            (LOW_MAPQ, self._low(records, rows) if self.options.min_mapq else None),
+            (PAST_END, start.astype(np.int64) + length > self._ends[contig]),
+        ):
+            if drop is not None:
+                drop &= keep & ~excluded
+                self.removed[reason] += int(np.count_nonzero(drop))
+                keep &= ~drop
+        return FragmentBatch(contig[keep], start[keep], start[keep] + length[keep])
+
+    def _low(self, records: pa.RecordBatch, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Give bool (n,): the record or its mate has a mapping quality below the minimum."""
+        quality = records.column("mapq").fill_null(MAPQ_MISSING).to_numpy()[rows]
+        if self._mate_quality:
+            mate = records.column("tags").field("MQ").fill_null(MAPQ_MISSING).to_numpy()[rows]
+            quality = np.minimum(quality, mate)
+        low: NDArray[np.bool_] = quality < self.options.min_mapq
+        return low
+
+
+def _open(
+    path: Path, columns: list[str], *, mate_quality: bool = False, batch: int = 1 << 17
+) -> Any:
+    return oxbow.from_bam(
+        str(path),
+        fields=columns,
+        tag_defs=[("MQ", "i")] if mate_quality else [],
+        coords="01",
+        batch_size=batch,
+    )
+
+
+def _has_mate_quality(path: Path) -> bool:
+    """Whether any of the first records carries the ``MQ`` tag, which costs time to look for."""
+    first = next(iter(_open(path, ["flag"], mate_quality=True, batch=_PEEK).batches()), None)
+    if first is None:
+        return False
+    tag = pa.record_batch(first).column("tags").field("MQ")
+    return bool(tag.null_count < len(tag))
+
+
+# ---- Fragments of text files: 10x fragment files and BEDPE, plain, gzip or bgzip.
+
+_UNPLACED = "."
+
+
+class _TextReader(FragmentReader):
+    """What the two text formats share: contig codes by first appearance, and naming bad lines."""
+
+    _hint: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        path: Path,
+        sizes: ChromSizes | None,
+        options: FragmentOptions,
+        *,
+        barcodes: bool,
+        columns: int,
+    ) -> None:
+        super().__init__(path, sizes, options, barcodes=barcodes)
+        self._columns = columns
+        self._codes: dict[str, int] = {}
+        self._barcode_codes: dict[str, int] = {}
+
+    def _length(self, name: str) -> int:
+        return 0
+
+    def _contig_codes(self, column: pa.DictionaryArray) -> Int32:
+        """int32 (n,) codes into ``names``; -1 for ``.``."""
+        return _global_codes(column, self._codes, self.names, no_code=(_UNPLACED, ""))
+
+    def _limits(self) -> Int32:
+        """int32 by code: the largest end allowed; excluded contigs have none."""
+        return np.array(
+            [
+                INT32_MAX
+                if self._sizes is None or name in self.options.exclude
+                else self._sizes.get(name, INT32_MAX)
+                for name in self.names
+            ],
+            dtype=np.int32,
+        )
+
+    def _refuse(self, why: str) -> NoReturn:
+        """Find the first bad line and raise with its number."""
+        for line in numbered_lines(self.path):
+            if len(line.fields) != self._columns:
+                raise FormatError(
+                    f"{self.path} line {line.number} has {len(line.fields)} columns, but the first "
+                    f"line has {self._columns}"
+                )
+            if any("\ufffd" in field for field in line.fields):
+                raise FormatError(f"{self.path} line {line.number} is not UTF-8 text")
+            self._check_line(line)
+        raise FormatError(f"{self.path} cannot be read as a table: {why}")
+
+    @abstractmethod
+    def _check_line(self, line: Line) -> None:
+        """Raise when the format does not allow the line."""
+
+    def _integer(self, line: Line, column: int) -> int:
+        value = parse_int32(line.fields[column].strip())
+        if value is None:
+            raise FormatError(
+                f"{self.path} line {line.number}: column {column + 1} is "
+                f"{line.fields[column]!r}, not an integer{self._hint}"
+            )
+        return value
+
+    def _check_span(self, line: Line, contig: str, start: int, end: int) -> None:
+        where = f"{self.path} line {line.number}: {contig}:{start:,}-{end:,}"
+        if start < 0:
+            raise BoundsError(f"{where} starts before 0")
+        if end <= start:
+            raise FormatError(f"{where} is empty or reversed: its end must be above its start")
+        if self._sizes is not None and contig not in self.options.exclude:
+            size = self._sizes.get(contig, INT32_MAX)
+            if end > size:
+                raise BoundsError(
+                    f"{where} ends past {contig} ({size:,} bp in {self._sizes.source}); is it the "
+                    "same assembly?"
+                )
+
+
+class FragmentFileReader(_TextReader):
+    """Reads a 10x fragment file of 3, 4 or 5 columns; see :class:`FragmentReader`.
+
+    Columns: contig, start, end, barcode, read pairs. Rows are taken as they are: by the format's
+    definition they are unique already. Without the fourth column the barcode is ``bulk``.
+    """
+
+    kind: ClassVar[FragmentKind] = "fragments"
+
+    def _read(self) -> Iterator[FragmentBatch]:
+        types = {
+            "contig": NAMES,
+            "start": pa.int32(),
+            "end": pa.int32(),
+            "barcode": NAMES,
+            "count": pa.int32(),
+        }
+        columns = dict(list(types.items())[: self._columns])
+        wanted = [name for name in columns if name != "barcode" or self._with_barcodes]
+        try:
+            for rows in table_batches(self.path, columns, wanted):
+                yield self._fragments(rows)
+        except MalformedTable as error:
+            self._refuse(str(error))
+
+    def _fragments(self, rows: pa.RecordBatch) -> FragmentBatch:
+        contigs = self._contig_codes(rows.column("contig"))
+        starts, ends = rows.column("start").to_numpy(), rows.column("end").to_numpy()
+        counts = rows.column("count").to_numpy() if self._columns == 5 else None
+        barcodes = None
+        if self._with_barcodes and self._columns > 3:
+            barcodes = _global_codes(
+                rows.column("barcode"), self._barcode_codes, self.barcode_names
+            )
+        if contigs.min() < 0:
+            self._refuse("a row has no contig")
+        bad = (starts < 0) | (ends <= starts) | (ends > self._limits()[contigs])
+        if counts is not None:
+            bad |= counts < 1
+        if bad.any():
+            self._refuse("a row is out of bounds")
+        return FragmentBatch(contigs, starts, ends, barcodes, counts)
+
+    def _check_line(self, line: Line) -> None:
+        contig, start, end = line.fields[0], self._integer(line, 1), self._integer(line, 2)
+        if contig in ("", _UNPLACED):
+            raise FormatError(f"{self.path} line {line.number}: the contig is {contig!r}")
+        self._check_span(line, contig, start, end)
+        if len(line.fields) == 5 and self._integer(line, 4) < 1:
+            raise FormatError(
+                f"{self.path} line {line.number}: column 5 is {line.fields[4]}; it counts read "
+                "pairs and must be at least 1"
+            )
+
+
+class BedpeReader(_TextReader):
+    """Reads BEDPE of 6 or more columns; see :class:`FragmentReader`.
+
+    A fragment reaches from the smaller start to the larger end of the two mates. Rows with a mate
+    on ``.`` (unmapped) or with mates on two contigs are no fragments: they are removed and counted.
+    Columns after the sixth are not looked at; mapping quality is not filtered.
+    """
+
+    kind: ClassVar[FragmentKind] = "bedpe"
+    _hint = " (6 or more columns are read as BEDPE: contig, start and end of each mate)"
+
+    def _read(self) -> Iterator[FragmentBatch]:
+        columns = {
+            "contig1": NAMES,
+            "start1": pa.int32(),
+            "end1": pa.int32(),
+            "contig2": NAMES,
+            "start2": pa.int32(),
+            "end2": pa.int32(),
+        }
+        wanted = list(columns)
+        columns |= {f"more{i}": pa.string() for i in range(self._columns - 6)}
+        try:
+            for rows in table_batches(self.path, columns, wanted):
+                yield self._fragments(rows)
+        except MalformedTable as error:
+            self._refuse(str(error))
+
+    def _fragments(self, rows: pa.RecordBatch) -> FragmentBatch:
+        first = self._contig_codes(rows.column("contig1"))
+        second = self._contig_codes(rows.column("contig2"))
+        pair = np.flatnonzero((first == second) & (first >= 0))
+        self.removed[IMPROPER] += len(first) - len(pair)
+        start1, end1, start2, end2 = (
+            rows.column(name).to_numpy()[pair] for name in ("start1", "end1", "start2", "end2")
+        )
+        contigs = first[pair]
+        starts, ends = np.minimum(start1, start2), np.maximum(end1, end2)
+        bad = (starts < 0) | (end1 <= start1) | (end2 <= start2) | (ends > self._limits()[contigs])
+        if bad.any():
+            self._refuse("a row is out of bounds")
+        return FragmentBatch(contigs, starts, ends)
+
+    def _check_line(self, line: Line) -> None:
+        numbers = [self._integer(line, column) for column in (1, 2, 4, 5)]
+        first, second = line.fields[0], line.fields[3]
+        if first == second != _UNPLACED:
+            self._check_span(line, first, numbers[0], numbers[1])
+            self._check_span(line, second, numbers[2], numbers[3])
+
+
+def _global_codes(
+    column: pa.DictionaryArray,
+    codes: dict[str, int],
+    names: list[str],
+    no_code: tuple[str, ...] = (),
+) -> Int32:
+    """Codes of one batch's own dictionary to codes by first appearance in the file; else -1."""
+    mapping = []
+    for name in column.dictionary.to_pylist():
+        if name in no_code:
+            mapping.append(-1)
+            continue
+        if name not in codes:
+            codes[name] = len(names)
+            names.append(name)
+        mapping.append(codes[name])
+    table = np.array(mapping, dtype=np.int32)
+    indices: Int32 = column.indices.to_numpy()
+    return table[indices]
+
 
 __all__ = [
     "FragmentBatch",

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
+from numpy.typing import NDArray
 
-from chromputer_tracks.errors import FormatError, InputError
+from chromputer_tracks.errors import FormatError, InputError, SpecError
 from chromputer_tracks.io.bgzf import check_eof_block, is_bgzf, is_gzip, open_input
+from chromputer_tracks.spec import Label
 
 INT32_MAX = 2**31 - 1
 NAMES = pa.dictionary(pa.int32(), pa.string())
@@ -148,3 +152,108 @@ def parse_int32(text: str) -> int | None:
         return None
     value = int(text)
     return value if -INT32_MAX <= value <= INT32_MAX else None
+
+
+# ---- Small tab-separated tables whose header names their columns.
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Rows of a table, by the names of its columns.
+
+    Args:
+        path: tab-separated text, plain, gzip or bgzip. Its first line names the columns, in any
+            order; others than those asked for are not looked at. Lines that start with ``#`` and
+            empty lines do not count.
+        columns: to read.
+
+    Yields:
+        the line's number in the file, from 1, and its fields in the order of ``columns``.
+
+    Raises:
+        InputError: the file cannot be read.
+        FormatError: a column is missing, or a line has another number of fields than the header.
+    """
+    lines = numbered_lines(path)
+    header = next(lines, None)
+    names = [] if header is None else header.fields
+    missing = [name for name in columns if name not in names]
+    if missing:
+        raise FormatError(
+            f"{path}: the header must name the columns {', '.join(columns)}, separated by tabs; it "
+            f"lacks {', '.join(missing)}"
+        )
+    places = [names.index(name) for name in columns]
+    for line in lines:
+        if len(line.fields) != len(names):
+            raise FormatError(
+                f"{path} line {line.number}: {len(line.fields)} fields, the header has {len(names)}"
+            )
+        yield line.number, [line.fields[place] for place in places]
+
+
+# ---- Names and colours of chromatin states, from a tab-separated table.
+
+
+def read_state_table(path: Path) -> tuple[Label, ...]:
+    """Read a table with the columns ``state`` (code), ``name`` and ``color`` (R,G,B).
+
+    Raises:
+        InputError: the file cannot be read.
+        FormatError: names the file, the line and what is wrong.
+    """
+    labels: dict[str, Label] = {}
+    for number, (state, name, color) in read_columns(path, ("state", "name", "color")):
+        try:
+            red, green, blue = (int(value) for value in color.split(","))
+        except ValueError as error:
+            raise FormatError(f"{path} line {number}: color {color!r} is not R,G,B") from error
+        if state in labels:
+            raise FormatError(f"{path} line {number}: state {state!r} is there twice")
+        try:
+            labels[state] = Label(state, name, (red, green, blue))
+        except SpecError as error:
+            raise FormatError(f"{path} line {number}: {error}") from error
+    if len(labels) < 2:
+        raise FormatError(f"{path}: a states head needs at least two states")
+    return tuple(labels.values())
+
+
+# ---- DNA shape by pentamer, from a tab-separated table.
+
+COLUMNS = ("MGW", "ProT", "Roll1", "Roll2", "HelT1", "HelT2")
+"""Minor groove width (angstrom) and propeller twist (degrees) of the central base; roll and helix
+twist (degrees) of the step before and the step after it."""
+
+
+def read_shape_table(path: Path) -> NDArray[np.float64]:
+    """Read a pentamer table such as that of Zhou et al. 2013 (doi:10.1093/nar/gkt437).
+
+    Args:
+        path: tab-separated with the header ``pentamer`` and :data:`COLUMNS`, in any order, and one
+            row for each of the 1,024 pentamers.
+
+    Returns:
+        float64 (1024, 6): rows in the order AAAAA, AAAAC ... TTTTT, columns as :data:`COLUMNS`.
+
+    Raises:
+        InputError: the file cannot be read.
+        FormatError: a column, a pentamer or a number is missing, or a pentamer is there twice.
+    """
+    codes = {"".join(word): code for code, word in enumerate(itertools.product("ACGT", repeat=5))}
+    table = np.full((len(codes), len(COLUMNS)), np.nan)
+    for number, (word, *fields) in read_columns(path, ("pentamer", *COLUMNS)):
+        if word not in codes:
+            raise FormatError(f"{path} line {number}: {word!r} is not a pentamer of A, C, G, T")
+        if not np.isnan(table[codes[word], 0]):
+            raise FormatError(f"{path} line {number}: pentamer {word} is there twice")
+        try:
+            values = [float(field) for field in fields]
+        except ValueError as error:
+            raise FormatError(f"{path} line {number}: {error}") from error
+        if not np.isfinite(values).all():
+            raise FormatError(f"{path} line {number}: a value of {word} is not finite")
+        table[codes[word]] = values
+    absent = [word for word, code in codes.items() if np.isnan(table[code, 0])]
+    if absent:
+        raise FormatError(f"{path} has no row for {absent[0]} ({len(absent)} of 1,024 are missing)")
+    return table

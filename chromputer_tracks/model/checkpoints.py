@@ -23,7 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from chromputer_tracks.errors import ConfigError, InputError
 from chromputer_tracks.io.atomic import PARTIAL, atomic_path
-from chromputer_tracks.model.fit_config import FitConfig
+from chromputer_tracks.model.config import FitConfig
 
 LAST, BEST, METRICS = "last.ckpt", "best.ckpt", "metrics.csv"
 _EVENTS = "events.out.tfevents.*"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,10 +10,170 @@ from typing import Literal
 
 from chromputer_tracks.data.negatives import MatchedConfig
 from chromputer_tracks.data.vplot import DEFAULT_BIN, DEFAULT_LENGTH_EDGES
+from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.intervals import Grid
 from chromputer_tracks.model.dataset import SegmentConfig
-from chromputer_tracks.model.fit_config import FitConfig
-from chromputer_tracks.model.network_config import NetworkConfig
 from chromputer_tracks.spec import InputSpec, Measure, Normalisation, Transform
+
+# ---- Sizes of the network: the ``[network]`` table of a training configuration.
+
+FINE = 10
+"""bp per position of the trunks before cells; also the bin of V-plot and signal inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """Sizes of the network.
+
+    Attributes:
+        window: bp read by one output.
+        stride: bp between outputs; a multiple of 10.
+        motif_filters: first-layer sequence filters, each applied to both strands.
+        motif_width: bp of a filter, odd, at most ``stride``.
+        motif_context: width of the second sequence layer, in 10-bp positions.
+        sequence_channels: channels of the second sequence layer.
+        local_extent: bp around the centre that the binary labels' own sequence features read.
+        local_hidden: units of these features.
+        vplot_channels: channels of the two layers of each V-plot's trunk.
+        signal_channels: channels of the two layers of each signal's trunk.
+        context_channels: channels of the fused layers over cells.
+        dilations: dilation of each fused layer, in cells.
+        hidden: units of the embedding.
+        base_dropout: share of bases that are hidden (as N) in training; their shape is not.
+        pixel_dropout: dropout of V-plot pixels and signal bins, which thins the fragments.
+        dropout: dropout of the embedding before the heads.
+        cell_dropout: dropout of the fused cells before the context layers.
+        local_dropout: dropout of the binary labels' own sequence features.
+    """
+
+    window: int = 2000
+    stride: int = 50
+    motif_filters: int = 96
+    motif_width: int = 21
+    motif_context: int = 11
+    sequence_channels: int = 64
+    local_extent: int = 250
+    local_hidden: int = 64
+    vplot_channels: tuple[int, int] = (16, 48)
+    signal_channels: tuple[int, int] = (16, 32)
+    context_channels: int = 96
+    dilations: tuple[int, ...] = (1, 2, 4)
+    hidden: int = 128
+    base_dropout: float = 0.1
+    pixel_dropout: float = 0.3
+    dropout: float = 0.4
+    cell_dropout: float = 0.3
+    local_dropout: float = 0.1
+
+    @property
+    def grid(self) -> Grid:
+        """Where the outputs lie."""
+        return Grid(self.window, self.stride)
+
+
+# ---- Settings of the optimisation: the ``[fit]`` table of a training configuration.
+
+
+@dataclass(frozen=True, slots=True)
+class FitConfig:
+    """Optimisation.
+
+    Attributes:
+        epochs: passes over the training contigs, at most.
+        batch: segments per step and process.
+        learning_rate: maximum of the schedule.
+        schedule: ``one-cycle`` (Smith & Topin 2017, arXiv 1708.07120), ``cosine`` (warm-up, then
+            half a cosine down to 0) or ``constant`` (warm-up, then the maximum).
+        warmup: share of the steps in which the rate rises to its maximum.
+        weight_decay: of AdamW.
+        binary_weight: weight of the binary labels' summed loss beside the states' loss.
+        continuous_weight: weight of the continuous labels' summed loss beside the states' loss.
+        class_weights: how much a site of each state counts: ``none`` the same, ``balanced`` by the
+            inverse of the state's frequency, ``sqrt`` by its square root; mean 1 over the sites.
+        focal: exponent of the focal loss of states and binary labels (Lin et al. 2017,
+            arXiv 1708.02002), which takes weight off sites that are predicted well; 0 is
+            cross-entropy.
+        flank: bp on each side of a positive bin that are masked in training.
+        words_per_label: motif filters that start from words enriched around a label's training
+            peaks, at most, see :mod:`chromputer_tracks.model.seeding`; 0 starts all at random.
+        average: decay per step of the exponential moving average of the weights that is kept in
+            place of the last ones; 0 keeps the last.
+        patience: epochs without a better validation score after which training ends; 0 trains all
+            epochs.
+        gradient_clip: largest gradient norm.
+        precision: ``bf16-mixed``, ``16-mixed`` (on a GPU only) or ``32-true``, as Lightning names
+            them.
+        accelerator: ``auto`` takes a GPU (CUDA or ROCm) where PyTorch finds one, else the CPU;
+            ``gpu`` fails where there is none.
+        devices: training processes on each node: as many GPUs, or processes on the CPU. More than
+            one train in step (distributed data parallel); the batch of a step is ``batch`` times
+            the processes, and the learning rate is not scaled to it.
+        nodes: machines. With more than one, each must see the same files, and the processes are
+            started by SLURM (``srun``, with ``--nodes`` and ``--ntasks-per-node`` equal to
+            ``nodes`` and ``devices``), by ``torchrun --nnodes NODES --nproc-per-node DEVICES``, or
+            by one plain command on each node with the environment variables ``MASTER_ADDR`` and
+            ``MASTER_PORT`` (of the first node, a free port) and ``NODE_RANK`` (0, 1, ...). On one
+            node the command starts its other processes itself.
+        strategy: ``auto`` is ``ddp`` for several processes and none for one.
+        workers: processes that make the arrays, for each training process; 0 makes them in the
+            training process.
+        threads: CPU threads of the network; 0 leaves PyTorch's choice.
+    """
+
+    epochs: int = 12
+    batch: int = 16
+    learning_rate: float = 3e-3
+    schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
+    warmup: float = 0.2
+    weight_decay: float = 1e-2
+    binary_weight: float = 1.0
+    continuous_weight: float = 1.0
+    class_weights: Literal["none", "balanced", "sqrt"] = "none"
+    focal: float = 0.0
+    flank: int = 100
+    words_per_label: int = 6
+    average: float = 0.0
+    patience: int = 0
+    gradient_clip: float = 5.0
+    precision: Literal["bf16-mixed", "16-mixed", "32-true"] = "bf16-mixed"
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int = 1
+    nodes: int = 1
+    strategy: Literal["auto", "ddp"] = "auto"
+    workers: int = 0
+    threads: int = 0
+
+    @property
+    def processes(self) -> int:
+        """Training processes on all nodes."""
+        return self.devices * self.nodes
+
+    def check(self) -> None:
+        """Check the numbers, which the types alone do not.
+
+        Raises:
+            ConfigError: names the key, its value and the limit.
+        """
+        for least, keys in ((1, _AT_LEAST_1), (0, _NOT_NEGATIVE)):
+            for key in keys:
+                value = getattr(self, key)
+                if not least <= value < math.inf:
+                    raise ConfigError(f"fit.{key} is {value}; it must be at least {least}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigError(f"fit.learning_rate is {self.learning_rate}; it must be above 0")
+        for key in _SHARES:
+            value = getattr(self, key)
+            if not 0 <= value < 1:
+                raise ConfigError(f"fit.{key} is {value}; it must be in 0 to 1, 1 excluded")
+
+
+_AT_LEAST_1 = ("epochs", "batch", "devices", "nodes")
+_NOT_NEGATIVE = (
+    *("weight_decay", "binary_weight", "continuous_weight", "focal", "flank"),
+    *("words_per_label", "patience", "gradient_clip", "workers", "threads"),
+)
+_SHARES = ("warmup", "average")
+
 
 ONLY_SAMPLE = "sample"
 """Name of the sample of a configuration without ``[[samples]]``."""

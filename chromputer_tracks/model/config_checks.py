@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from chromputer_tracks.errors import ConfigError, InputError, SpecError
-from chromputer_tracks.evaluation.motif_scan import jaspar_matrix
+from chromputer_tracks.evaluation.site_features import jaspar_matrix
 from chromputer_tracks.intervals import Grid
 from chromputer_tracks.model.config import (
+    FINE,
     BinaryConfig,
     ContinuousConfig,
     SignalConfig,
     TrainConfig,
 )
 from chromputer_tracks.model.network import Chromputer
-from chromputer_tracks.model.network_config import FINE
 from chromputer_tracks.spec import HeadSpec, Label
 
 MakeError = Callable[[str, str], ConfigError]

@@ -21,8 +21,7 @@ from chromputer_tracks.evaluation.metrics import (
     mean_average_precision,
     state_scores,
 )
-from chromputer_tracks.evaluation.predict import label_sites, pool_sites, predict_sites
-from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.evaluation.sites import Sites, label_sites, pool_sites, predict_sites
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.dataset import SegmentDataset, SegmentPlan
 from chromputer_tracks.model.fitting import Report, fit_network

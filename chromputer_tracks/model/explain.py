@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from chromputer_tracks.model.config import FINE
 from chromputer_tracks.model.deeplift import (
     AddAxis,
     Chain,
@@ -30,9 +31,9 @@ from chromputer_tracks.model.deeplift import (
     StrandMaximum,
     grouped,
 )
-from chromputer_tracks.model.network import Chromputer, ContextLayer
-from chromputer_tracks.model.network_config import FINE
-from chromputer_tracks.model.trunks import (
+from chromputer_tracks.model.network import (
+    Chromputer,
+    ContextLayer,
     Crop,
     SequenceTrunk,
     SignalTrunk,

@@ -5,18 +5,31 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from chromputer_tracks.errors import DependencyError, ExportError
 from chromputer_tracks.io.atomic import atomic_path
-from chromputer_tracks.spec import METADATA_KEY, PREDICT, ModelSpec
+from chromputer_tracks.model.deeplift import Linear, Scale
+from chromputer_tracks.model.explain import Explain
+from chromputer_tracks.model.network import Chromputer
+from chromputer_tracks.spec import (
+    DEEPLIFT,
+    EXPLAIN,
+    METADATA_KEY,
+    PREDICT,
+    WEIGHTS,
+    ModelSpec,
+    layer_name,
+    reference_name,
+)
 
 OPSET = 18
 TOLERANCE = 1e-4
@@ -173,3 +186,245 @@ def _name_dimensions(model: object, spec: ModelSpec) -> None:
         dimensions[0].dim_param = "batch"
         dimensions[2].dim_param = lengths.get(value.name, "outputs")
     del graph.value_info[:]
+
+
+# ---- ``explain.onnx``: the explaining network as one graph for both methods, checked at once.
+
+_MANY = 1000
+_Graph = Any
+"""An onnx GraphProto; onnx has no type stubs."""
+
+
+def export_explain(network: nn.Module, spec: ModelSpec, folder: Path) -> float:
+    """Write ``explain.onnx`` into a model folder.
+
+    Args:
+        network: trained, a :class:`Chromputer`; moved to the CPU and put into evaluation mode.
+        spec: describes it.
+        folder: exists.
+
+    Returns:
+        The largest difference between ONNX Runtime and PyTorch, relative to 1 + |value|.
+
+    Raises:
+        ExportError: the graph does not reproduce the network, or its contributions do not add up;
+            nothing is written.
+        DependencyError: onnx or onnxscript is missing.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise DependencyError(
+            "the export needs onnx: pip install 'chromputer-tracks[train]'"
+        ) from error
+    if not isinstance(network, Chromputer):
+        raise TypeError(type(network).__name__)
+    explain = Explain(network.cpu().eval(), spec.inputs).eval()
+    with atomic_path(folder / EXPLAIN) as path:
+        graphs = [
+            _trace_explain(explain, spec, path, deeplift=deeplift) for deeplift in (True, False)
+        ]
+        model = _combined(graphs, explain, spec)
+        onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+        onnx.checker.check_model(model)
+        onnx.save(model, path)
+        return _check(explain, spec, path)
+
+
+def _trace_explain(explain: Explain, spec: ModelSpec, path: Path, *, deeplift: bool) -> _Graph:
+    """The exported graph of one method."""
+    import onnx
+
+    dynamic = torch.export.Dim.DYNAMIC
+    windows, references, weights = _example(spec, 3, 2, 0)
+    batch = {0: dynamic}
+    per = [{0: dynamic, 1: dynamic} if x.dim() == 4 else None for x in references]
+    with quiet_exporter():
+        program = torch.onnx.export(
+            explain,
+            (windows, references if deeplift else None, weights),
+            dynamo=True,
+            input_names=_input_names(spec, deeplift=deeplift),
+            output_names=explain.output_names,
+            dynamic_shapes=([batch for _ in windows], per if deeplift else None, batch),
+            opset_version=OPSET,
+            external_data=False,
+        )
+        if program is None:
+            raise ExportError(f"{spec.name}: PyTorch's exporter gave no graph")
+        program.save(str(path))
+    model = onnx.load(path)
+    if model.functions:
+        raise ExportError(f"{spec.name}: PyTorch's exporter left functions in the graph")
+    strip_traces(model.graph)
+    return model.graph
+
+
+def _input_names(spec: ModelSpec, *, deeplift: bool) -> list[str]:
+    names = [item.name for item in spec.inputs]
+    references = [reference_name(name) for name in names] if deeplift else []
+    return [*names, *references, WEIGHTS]
+
+
+def _example(
+    spec: ModelSpec, batch: int, per: int, seed: int
+) -> tuple[list[Tensor], list[Tensor], Tensor]:
+    """Random windows, references and weights."""
+    windows = random_inputs(spec, batch, 1, seed)
+    others = random_inputs(spec, batch * per, 1, seed + 1)
+    references = [
+        other.reshape(batch, per, *other.shape[1:]) if item.kind == "sequence" else other[:1]
+        for item, other in zip(spec.inputs, others, strict=True)
+    ]
+    generator = torch.Generator().manual_seed(seed)
+    return windows, references, torch.randn(batch, spec.outputs, generator=generator)
+
+
+def _combined(graphs: Sequence[_Graph], explain: Explain, spec: ModelSpec) -> Any:
+    """One model of both graphs: the flag, the shared weights, and the branches."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    shapes = _output_shapes(explain, spec)
+    shared: dict[tuple[int, tuple[int, ...], bytes], str] = {}
+    initialisers, branches = [], []
+    for method, graph in zip(("deeplift", "gradient"), graphs, strict=True):
+        renamed = {}
+        for tensor in graph.initializer:
+            key = (tensor.data_type, tuple(tensor.dims), numpy_helper.to_array(tensor).tobytes())
+            if key not in shared:
+                shared[key] = f"constant.{len(shared)}"
+                kept = numpy_helper.from_array(numpy_helper.to_array(tensor), shared[key])
+                initialisers.append(kept)
+            renamed[tensor.name] = shared[key]
+        outer = {value.name for value in graph.input}
+        outputs = [value.name for value in graph.output]
+        for node in graph.node:
+            node.name = f"{method}.{node.name}"
+            for names in (node.input, node.output):
+                names[:] = [
+                    renamed.get(name, name if name in outer or not name else f"{method}.{name}")
+                    for name in names
+                ]
+        made = [
+            helper.make_tensor_value_info(f"{method}.{name}", TensorProto.FLOAT, shapes[name])
+            for name in outputs
+        ]
+        branches.append(helper.make_graph(list(graph.node), method, [], made))
+    names = explain.output_names
+    node = helper.make_node(
+        "If", [DEEPLIFT], names, name="method", then_branch=branches[0], else_branch=branches[1]
+    )
+    nodes, layers = [node], _first_layers(explain, spec)
+    for name, values in layers.items():
+        initialisers.append(numpy_helper.from_array(values, f"{name}.values"))
+        nodes.append(helper.make_node("Identity", [f"{name}.values"], [name], name=name))
+    flag = helper.make_tensor_value_info(DEEPLIFT, TensorProto.BOOL, [])
+    made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]) for name in names]
+    made += [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, list(values.shape))
+        for name, values in layers.items()
+    ]
+    graph = helper.make_graph(nodes, "explain", [*_inputs(spec), flag], made, initialisers)
+    # The IR version that the opset's own release had: later ones are refused by older runtimes.
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+
+
+def _inputs(spec: ModelSpec) -> list[Any]:
+    from onnx import TensorProto, helper
+
+    shapes: dict[str, list[str | int | None]] = {}
+    for item in spec.inputs:
+        shape = [item.channels, spec.window // item.bin]
+        shapes[item.name] = ["batch", *shape]
+        per = ["batch", "references"] if item.kind == "sequence" else [1]
+        shapes[reference_name(item.name)] = [*per, *shape]
+    shapes[WEIGHTS] = ["batch", spec.outputs]
+    return [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in shapes.items()
+    ]
+
+
+def _output_shapes(explain: Explain, spec: ModelSpec) -> dict[str, list[str | int | None]]:
+    """Dimensions of the outputs by name."""
+    windows, references, weights = _example(spec, 2, 1, 0)
+    with torch.no_grad():
+        made = explain(windows, references, weights)
+    return {
+        name: ["batch", *x.shape[1:]] for name, x in zip(explain.output_names, made, strict=True)
+    }
+
+
+def _first_layers(explain: Explain, spec: ModelSpec) -> dict[str, NDArray[np.float32]]:
+    """Output name to the weights of each input's first layer, with batch norms folded in."""
+    layers = {}
+    for item, trunk in zip(spec.inputs, explain.trunks, strict=True):
+        rules = list(trunk.first.rules)  # type: ignore[union-attr, arg-type]
+        linear = next(rule for rule in rules if isinstance(rule, Linear))
+        scale = next((rule for rule in rules if isinstance(rule, Scale)), None)
+        weight, bias = linear.weight, linear.bias
+        if scale is not None:
+            # The other half are the same filters on the other strand.
+            weight, bias = weight[: len(weight) // 2], bias[: len(bias) // 2]
+        one, nothing = torch.ones(len(weight)), torch.zeros(len(weight))
+        parts = {
+            "weight": weight.squeeze(1) if item.kind != "sequence" else weight,
+            "bias": bias,
+            "scale": one if scale is None else scale.factor[:, 0],
+            "shift": nothing if scale is None else scale.offset[:, 0],
+        }
+        for part, values in parts.items():
+            layers[layer_name(item.name, part)] = values.numpy()
+    return layers
+
+
+def _check(explain: Explain, spec: ModelSpec, path: Path) -> float:
+    """Compare the graph with the network that it came from, for both methods."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for seed, (batch, per) in enumerate([(1, 1), (1, 3), (4, 1), (2, 5)]):
+        windows, references, weights = _example(spec, batch, per, seed)
+        values = [*windows, *references, weights]
+        feed = {
+            name: x.numpy()
+            for name, x in zip(_input_names(spec, deeplift=True), values, strict=True)
+        }
+        for deeplift in (True, False):
+            with torch.no_grad():
+                expected = explain(windows, references if deeplift else None, weights)
+            names = explain.output_names
+            try:
+                found = session.run(names, feed | {DEEPLIFT: np.array(deeplift)})
+            except Exception as error:  # ONNX Runtime's errors have no common base of their own
+                raise ExportError(
+                    f"{spec.name}: the explaining graph refuses {batch} windows with {per} "
+                    f"references: {error}"
+                ) from error
+            for name, ours, torchs in zip(names, found, expected, strict=True):
+                reference = torchs.numpy()
+                if ours.shape != reference.shape or not np.isfinite(reference).all():
+                    raise ExportError(
+                        f"{spec.name}: the explaining graph's {name} has shape {ours.shape} and "
+                        f"not {reference.shape}, or values that are not finite"
+                    )
+                worst = max(worst, _difference(ours, reference))
+    if not worst <= TOLERANCE:
+        raise ExportError(
+            f"{spec.name}: the explaining graph differs from the network by {worst:.2g} "
+            f"(limit {TOLERANCE:g}); nothing was written"
+        )
+    return worst
+
+
+def _difference(ours: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+    """The largest relative difference, of large arrays but for one value in a thousand.
+
+    Where two places have the same maximum up to the last bit, that bit decides which of them gets
+    the contribution, and it may differ between ONNX Runtime and PyTorch.
+    """
+    differences = abs(ours - reference) / (1 + abs(reference))
+    if differences.size < _MANY:
+        return float(differences.max())
+    return float(np.quantile(differences, 1 - 1 / _MANY))

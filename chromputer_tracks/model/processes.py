@@ -15,7 +15,7 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from torch.utils.data import DataLoader, Sampler
 
 from chromputer_tracks.errors import ConfigError
-from chromputer_tracks.model.fit_config import FitConfig
+from chromputer_tracks.model.config import FitConfig
 from chromputer_tracks.wording import counted
 
 Segment = TypeVar("Segment")

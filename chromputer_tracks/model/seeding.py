@@ -19,7 +19,7 @@ from chromputer_tracks.data.features import SequenceSource
 from chromputer_tracks.data.labels import PeakLabels
 from chromputer_tracks.data.sequence import ALPHABET
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.model.trunks import StrandMotifs
+from chromputer_tracks.model.network import StrandMotifs
 
 FLANK = 50
 """bp on each side of a peak centre that are searched for patterns."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,20 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.features import Assay, Features
-from chromputer_tracks.data.label_files import read_mask, read_states
-from chromputer_tracks.data.labels import LabelSet, Mask, PeakLabels, SignalLabels, StateLabels
+from chromputer_tracks.data.labels import (
+    LabelSet,
+    Mask,
+    PeakLabels,
+    SignalLabels,
+    StateLabels,
+    read_mask,
+    read_states,
+)
 from chromputer_tracks.data.negatives import MatchedConfig, MatchedSites, matched_sites
 from chromputer_tracks.data.peaks import reproducible_peaks
 from chromputer_tracks.errors import ConfigError, InputError
-from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.assays import open_assay
-from chromputer_tracks.io.bed import read_bed
+from chromputer_tracks.io.bed import BedRecord, read_bed
 from chromputer_tracks.io.bigwig_source import BigWigSource
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_batch import FragmentOptions
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.shape_table import read_shape_table
-from chromputer_tracks.io.state_table import read_state_table
+from chromputer_tracks.io.text_table import read_shape_table, read_state_table
 from chromputer_tracks.model.config import (
     BinaryConfig,
     ContinuousConfig,
@@ -33,12 +39,50 @@ from chromputer_tracks.model.config import (
     SampleConfig,
     TrainConfig,
 )
-from chromputer_tracks.model.label_files import (
-    Centres,
-    read_auxiliary,
-    site_bins,
-)
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label
+
+# ---- Files of labels that only training reads: sites and auxiliary peak sets.
+
+Centres = list[tuple[str, int]]
+"""Contig and position (bp, 0-based) of peak centres."""
+
+
+def site_bins(records: Iterable[BedRecord], width: int, sizes: ChromSizes) -> Mask:
+    """The ``width`` bins that touch the sites, whole."""
+    bins = []
+    for record in records:
+        start = record.start // width * width
+        end = min(-(-record.end // width) * width, sizes[record.chrom])
+        bins.append(Interval(record.chrom, start, end))
+    return Mask.from_intervals(bins)
+
+
+def read_auxiliary(config: TrainConfig, sizes: ChromSizes) -> dict[Path, Centres]:
+    """The peak sets of the auxiliary folder with enough peaks, in order of file name."""
+    if config.auxiliary is None:
+        return {}
+    taken = {
+        path.resolve()
+        for sample in config.all_samples()
+        for paths in sample.peaks.values()
+        for path in paths
+    }
+    train = set(config.splits.train)
+    found = {}
+    for path in sorted(config.auxiliary.folder.glob("*")):
+        if path.resolve() in taken or not path.name.endswith((".bed", ".narrowPeak", ".gz")):
+            continue
+        if path.stat().st_size == 0:  # a set without a peak, the least of all
+            continue
+        centres = [(record.chrom, record.centre) for record in read_bed(path, sizes)]
+        if sum(chrom in train for chrom, _ in centres) >= config.auxiliary.minimum:
+            found[path] = centres
+    if not found:
+        raise ConfigError(
+            f"{config.auxiliary.folder} holds no peak set with {config.auxiliary.minimum} peaks on "
+            f"the training contigs: lower auxiliary.minimum or leave [auxiliary] out"
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

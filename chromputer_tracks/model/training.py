@@ -20,20 +20,17 @@ from numpy.typing import NDArray
 
 from chromputer_tracks import __version__
 from chromputer_tracks.errors import InputError, OutputError
-from chromputer_tracks.evaluation.baseline_run import Place, run_baselines
-from chromputer_tracks.evaluation.metrics_json import split_metrics
-from chromputer_tracks.evaluation.motif_scan import jaspar_matrix
-from chromputer_tracks.evaluation.predict import pool_sites
-from chromputer_tracks.evaluation.scores import Scores
+from chromputer_tracks.evaluation.baselines import Place, run_baselines
+from chromputer_tracks.evaluation.scores import Scores, split_metrics
 from chromputer_tracks.evaluation.scoring import score
-from chromputer_tracks.evaluation.sites import Sites, save_sites
+from chromputer_tracks.evaluation.site_features import jaspar_matrix
+from chromputer_tracks.evaluation.sites import Sites, pool_sites, save_sites
 from chromputer_tracks.io.atomic import atomic_path, check_folder, made_folder
 from chromputer_tracks.model.card import model_card
 from chromputer_tracks.model.checkpoints import check_stopped
 from chromputer_tracks.model.config import SampleConfig, TrainConfig
 from chromputer_tracks.model.experiment import Experiment
-from chromputer_tracks.model.export import export_network
-from chromputer_tracks.model.export_explain import export_explain
+from chromputer_tracks.model.export import export_explain, export_network
 from chromputer_tracks.model.fitting import Report
 from chromputer_tracks.model.processes import find_accelerator, process_rank
 from chromputer_tracks.model.sources import Sources, open_sources

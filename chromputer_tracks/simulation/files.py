@@ -5,33 +5,264 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pysam
+
 from chromputer_tracks import __version__
-from chromputer_tracks.errors import OutputError
+from chromputer_tracks.errors import InputError, OutputError
+from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.atomic import PARTIAL, check_folder, output_errors
-from chromputer_tracks.simulation.best import best_accuracy
-from chromputer_tracks.simulation.config_text import (
-    GENOME,
-    TABLE,
-    TSS,
-    config_text,
-    fragments_name,
-    splits,
+from chromputer_tracks.io.fragment_batch import BULK_BARCODE, FragmentOptions
+from chromputer_tracks.io.fragment_convert import convert_fragments
+from chromputer_tracks.simulation.genome import (
+    ELEMENTS,
+    QUIESCENT_COLOR,
+    QUIESCENT_TITLE,
+    STEP,
+    CellType,
+    Plan,
+    Sites,
+    draw_sites,
+    state_steps,
 )
-from chromputer_tracks.simulation.genome import Plan, draw_sites
-from chromputer_tracks.simulation.writers import (
-    Progress,
-    state_table,
-    write_fragments,
-    write_genome,
-    write_labels,
-    write_tss,
+from chromputer_tracks.simulation.motifs import (
+    LETTERS,
+    draw_bases,
+    motif_starts,
+    motifs_of,
+    planted,
 )
+from chromputer_tracks.simulation.optimum import best_accuracy
+from chromputer_tracks.simulation.sampling import draw_fragments
+
+# ---- A training configuration for a simulated genome, in TOML.
+
+GENOME, TSS, TABLE = "genome.fa.gz", "tss.bed", "states.tsv"
+
+_LEAST_CONTIGS = 3
+
+
+def fragments_name(cell: str) -> str:
+    """File of a cell type's fragments."""
+    return f"{cell}.fragments.tsv.gz"
+
+
+def states_name(cell: str) -> str:
+    """File of its states."""
+    return f"{cell}.states.bed"
+
+
+def peaks_name(cell: str, motif: str) -> str:
+    """File of a factor's peaks in it."""
+    return f"{cell}.peaks/{motif}.bed"
+
+
+def splits(contigs: Iterable[str]) -> dict[str, list[str]]:
+    """Contigs by use: the last quarter tests, the eighth before it validates.
+
+    Raises:
+        InputError: there are fewer than three.
+    """
+    names = list(contigs)
+    if len(names) < _LEAST_CONTIGS:
+        raise InputError(
+            f"{len(names)} contigs cannot be split into training, validation and test: "
+            f"give at least {_LEAST_CONTIGS}"
+        )
+    test = max(1, len(names) // 4)
+    held = test + max(1, len(names) // 8)
+    return {"train": names[:-held], "validation": names[-held:-test], "test": names[-test:]}
+
+
+def config_text(plan: Plan) -> str:
+    """The configuration: one sample a cell type, a small network that trains in minutes."""
+    binary = motifs_of(plan)
+    lines = [
+        "# Made by chromputer simulate. Train with",
+        "#   chromputer train config.toml --out MODEL",
+        'name = "simulated"',
+        'assembly = "simulated"',
+        f"seed = {plan.seed}",
+        "",
+        "[data]",
+        f"fasta = {_text(GENOME)}",
+        f"tss = {_text(TSS)}",
+        "",
+        "[splits]",
+        *(f"{use} = {_text(names)}" for use, names in splits(plan.sizes).items()),
+        "",
+        "[states]",
+        f"table = {_text(TABLE)}",
+        "",
+        *_NETWORK,
+    ]
+    for cell in plan.cells:
+        lines += [
+            "",
+            "[[samples]]",
+            f"name = {_text(cell.name)}",
+            f"assays = {{ atac = {_text(fragments_name(cell.name))} }}",
+            f"states = {_text(states_name(cell.name))}",
+            "",
+            "[samples.peaks]",
+            *(f"{item.name} = [{_text(peaks_name(cell.name, item.name))}]" for item in binary),
+        ]
+    for item in binary:
+        lines += ["", "[[binary]]", f"name = {_text(item.name)}", f"color = {list(item.color)}"]
+    return "\n".join(lines) + "\n"
+
+
+_NETWORK = (
+    "[network]",
+    "motif_filters = 32",
+    "sequence_channels = 32",
+    "vplot_channels = [16, 32]",
+    "context_channels = 48",
+    "hidden = 64",
+    "dilations = [1, 2, 4]",
+    "pixel_dropout = 0.0",
+    "base_dropout = 0.15",
+    "",
+    "[fit]",
+    "epochs = 12",
+    "batch = 16",
+    "weight_decay = 0.05",
+    'precision = "32-true"',
+    "threads = 1",
+)
+
+
+def _text(value: object) -> str:
+    """A string or a list of strings: JSON's form of them is TOML's, too."""
+    return json.dumps(value)
+
+
+# ---- The files of a simulated genome, one at a time: sequence, fragments, labels.
+
+_LINE = 100
+_PROMOTER = 1
+_ROWS = 1 << 20
+
+Progress = Callable[[str, int, int], None]
+"""Told the stage, how many bp of it are done, and how many there are."""
+
+
+def write_genome(plan: Plan, sites: Mapping[str, Sites], path: Path, progress: Progress) -> None:
+    """Write the sequence, bgzipped, with its ``.fai`` and ``.gzi``."""
+    done, total = 0, sum(plan.sizes.values())
+    with pysam.BGZFile(str(path), "wb", None) as file:
+        for name, size in plan.sizes.items():
+            bases = draw_bases(plan, name, sites[name])
+            file.write(f">{name}\n".encode())
+            for begin in range(0, size, _LINE << 16):
+                letters = LETTERS[bases[begin : begin + (_LINE << 16)]]
+                full = len(letters) // _LINE * _LINE
+                lines = np.full((full // _LINE, _LINE + 1), ord("\n"), dtype=np.uint8)
+                lines[:, :_LINE] = letters[:full].reshape(-1, _LINE)
+                file.write(lines.tobytes())
+                if full < len(letters):
+                    file.write(letters[full:].tobytes() + b"\n")
+            done += size
+            progress("genome", done, total)
+    pysam.faidx(str(path))
+
+
+def write_fragments(
+    plan: Plan, sites: Mapping[str, Sites], cell: CellType, path: Path, progress: Progress
+) -> int:
+    """Write a cell type's fragments with their index, by way of plain text beside them.
+
+    Args:
+        plan: parameters.
+        sites: of each contig.
+        cell: which of the plan's cell types.
+        path: the new file, ``*.tsv.gz``.
+        progress: told how far it is.
+
+    Returns:
+        the number of fragments.
+    """
+    done, total = 0, sum(plan.sizes.values())
+    plain = path.with_suffix("")
+    options = pa_csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
+    with plain.open("wb") as file:
+        for name, size in plan.sizes.items():
+            drawn = draw_fragments(plan, name, sites[name], cell)
+            for begin in range(0, len(drawn.starts), _ROWS):
+                part = slice(begin, begin + _ROWS)
+                rows = len(drawn.starts[part])
+                table = pa.table(
+                    {
+                        "contig": pa.array([name]).take(pa.array(np.zeros(rows, np.int32))),
+                        "start": drawn.starts[part],
+                        "end": drawn.ends[part],
+                        "barcode": pa.array([BULK_BARCODE] * rows),
+                        "count": np.ones(rows, np.int32),
+                    }
+                )
+                pa_csv.write_csv(table, file, options)
+            done += size
+            progress(f"fragments of {cell.name}", done, total)
+    keep = FragmentOptions(drop_duplicates=False, tn5_shift=False)
+    summary = convert_fragments(plain, path, ChromSizes(plan.sizes), keep, scratch=path.parent)
+    plain.unlink()
+    return summary.kept
+
+
+def state_table(plan: Plan) -> str:
+    """Codes, names and colours of the states, as training wants them."""
+    rows = [("S1", QUIESCENT_TITLE, QUIESCENT_COLOR)]
+    for number, element in enumerate(ELEMENTS[: plan.states - 1], 2):
+        rows.append((f"S{number}", element.title, element.color))
+    text = "".join(f"{code}\t{title}\t{r},{g},{b}\n" for code, title, (r, g, b) in rows)
+    return "state\tname\tcolor\n" + text
+
+
+def write_labels(plan: Plan, sites: Mapping[str, Sites], number: int, folder: Path) -> None:
+    """Write the states and the bound factors of the cell type with this number."""
+    cell = plan.cells[number].name
+    with (folder / states_name(cell)).open("w") as file:
+        for name, size in plan.sizes.items():
+            states = state_steps(plan, name, sites[name], number)
+            change = np.flatnonzero(np.diff(states)) + 1
+            starts = np.concatenate([[0], change])
+            ends = np.append(change * STEP, size)
+            codes = states[starts] + 1
+            rows = zip((starts * STEP).tolist(), ends.tolist(), codes.tolist(), strict=True)
+            file.writelines(f"{name}\t{a}\t{b}\tS{code}\n" for a, b, code in rows)
+    for motif in motifs_of(plan):
+        path = folder / peaks_name(cell, motif.name)
+        path.parent.mkdir(exist_ok=True)
+        with path.open("w") as file:
+            for name, item in sites.items():
+                # Bound where the site has its class's state in this cell type.
+                bound = planted(plan, name, item, motif) & (item.states[number] == motif.kind)
+                middles = (motif_starts(item, motif) + motif.width // 2)[bound]
+                strands = np.where(item.reverse[bound], "-", "+")
+                file.writelines(
+                    f"{name}\t{at}\t{at + 1}\t{motif.name}\t0\t{strand}\n"
+                    for at, strand in zip(middles.tolist(), strands.tolist(), strict=True)
+                )
+
+
+def write_tss(plan: Plan, sites: Mapping[str, Sites], path: Path) -> None:
+    """Start sites: the middles of the promoters' sites, whatever their state in a cell type."""
+    with path.open("w") as file:
+        for name, item in sites.items():
+            promoter = np.flatnonzero(item.classes == _PROMOTER)
+            for index in promoter.tolist():
+                at = int(item.centres[index])
+                strand = "-" if item.reverse[index] else "+"
+                file.write(f"{name}\t{at}\t{at + 1}\t{name}_gene{index + 1}\t0\t{strand}\n")
+
 
 TRUTH, CONFIG = "truth.json", "config.toml"
 CURVE = (2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 400.0)

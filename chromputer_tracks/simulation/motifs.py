@@ -7,8 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.simulation.architecture import SLOT, STEP, Array
-from chromputer_tracks.simulation.genome import MARGIN_STEPS, SLOT_STEPS, Int64, Plan, Sites
+from chromputer_tracks.simulation.genome import (
+    MARGIN_STEPS,
+    SLOT,
+    SLOT_STEPS,
+    STEP,
+    Array,
+    Int64,
+    Plan,
+    Sites,
+)
 
 Bases = NDArray[np.uint8]
 """Codes 0 to 3 for A, C, G and T."""

@@ -7,20 +7,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.simulation.architecture import (
+from chromputer_tracks.simulation.genome import (
     LENGTH_STEP,
     SHORTEST,
     STEP,
     Array,
-    element_intensity,
-    quiescent,
-)
-from chromputer_tracks.simulation.genome import (
     CellType,
     Int64,
     Plan,
     Sites,
+    element_intensity,
     element_span,
+    quiescent,
     regional_bias,
 )
 

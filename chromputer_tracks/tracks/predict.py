@@ -17,10 +17,14 @@ from chromputer_tracks.inference.genome import (
     predict_regions,
     region_bins,
 )
-from chromputer_tracks.inference.provenance import Checksums, write_run_json
 from chromputer_tracks.inference.registry import Model, load_model
-from chromputer_tracks.inference.run_folder import output_folder, remove_stale
-from chromputer_tracks.inference.run_record import run_record
+from chromputer_tracks.inference.run import (
+    Checksums,
+    output_folder,
+    remove_stale,
+    run_record,
+    write_run_json,
+)
 from chromputer_tracks.inference.sample import (
     Report,
     SampleFiles,

@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io.atomic import output_errors
+from chromputer_tracks.io.atomic import Staging, output_errors
 from chromputer_tracks.io.bigbed import read_rows
 from chromputer_tracks.io.bigwig import BigWigWriter
-from chromputer_tracks.io.staging import Staging
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
-from chromputer_tracks.tracks.calls import CallRuns
 from chromputer_tracks.tracks.states import (
     STATES_BED,
     STATES_BIGBED,
+    CallRuns,
     StateRuns,
     write_states_bigbed,
 )

@@ -8,8 +8,7 @@ from pathlib import Path
 from explain_run import Notes
 
 from chromputer_tracks.inference.sample import SampleFiles
-from chromputer_tracks.tracks.explain.record import ExplainOptions
-from chromputer_tracks.tracks.explain.run import explain_tracks
+from chromputer_tracks.tracks.explain.run import ExplainOptions, explain_tracks
 from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
 
 MODEL = "yeast-atac"

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from chromputer_tracks.analysis.ablate.run import Ablation, AblationRow, Role
-from chromputer_tracks.analysis.evaluate.tables import NONE, interval
-from chromputer_tracks.analysis.report.data import ModelReport, PairedTest, PlainTable, ReportData
+from chromputer_tracks.analysis.evaluate.files import NONE, interval
+from chromputer_tracks.analysis.report.blocks import ModelReport, PairedTest, PlainTable, ReportData
 from chromputer_tracks.analysis.report.page import write_report
-from chromputer_tracks.evaluation.scores import Estimate, Scores
-from chromputer_tracks.evaluation.scores_json import to_json
+from chromputer_tracks.evaluation.scores import Estimate, Scores, to_json
 from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.wording import counted
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.analysis.embed.clusters import Clustering, states_of
-from chromputer_tracks.analysis.figures.style import RGB, SERIES
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.io.site_table import Column, SiteTable
+from chromputer_tracks.figures.style import RGB, SERIES
+from chromputer_tracks.io.bed import Column, SiteTable
 from chromputer_tracks.spec import ModelSpec
 
 Group = Literal["model", "label", "column"]

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from chromputer_tracks.analysis.embed.clusters import ClusterSummary, states_of
 from chromputer_tracks.analysis.embed.colors import MISSING_COLOR, ClassColoring, category_color
 from chromputer_tracks.analysis.embed.result import SiteMap
-from chromputer_tracks.analysis.figures.style import INK, MUTED, RGB, canvas, css, to_svg
-from chromputer_tracks.analysis.figures.vplots import draw_vplot, set_scale
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
+from chromputer_tracks.analysis.vplots.figures import draw_vplot, set_scale
 from chromputer_tracks.analysis.vplots.scale import VplotScale
+from chromputer_tracks.figures.style import INK, MUTED, RGB, canvas, css, to_svg
 from chromputer_tracks.spec import Label
 from chromputer_tracks.wording import counted
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.embed.clusters import Clustering, ClusterSummary
+from chromputer_tracks.analysis.embed.clusters import Clustering, ClusterSummary, Components, Layout
 from chromputer_tracks.analysis.embed.colors import Coloring, output_names
-from chromputer_tracks.analysis.embed.map import Components, Layout
 from chromputer_tracks.analysis.embed.windows import Readings
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
-from chromputer_tracks.io.site_table import SiteTable
+from chromputer_tracks.io.bed import SiteTable
 from chromputer_tracks.spec import Label, ModelSpec
 
 DECIMALS = 4

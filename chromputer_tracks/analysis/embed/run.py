@@ -11,20 +11,26 @@ from typing import Any
 
 import numpy as np
 
-from chromputer_tracks.analysis.embed.clusters import Clustering, find_clusters, summarise
-from chromputer_tracks.analysis.embed.colors import category_color, colorings, resolve_key
-from chromputer_tracks.analysis.embed.elements import Elements, find_elements
-from chromputer_tracks.analysis.embed.files import FILES, write_map
-from chromputer_tracks.analysis.embed.map import (
+from chromputer_tracks.analysis.embed.clusters import (
     LEAST_SITES,
+    Clustering,
     Method,
     check_method,
+    find_clusters,
     lay_out,
     principal_components,
+    summarise,
 )
-from chromputer_tracks.analysis.embed.page import UCSC_ASSEMBLIES
+from chromputer_tracks.analysis.embed.colors import category_color, colorings, resolve_key
+from chromputer_tracks.analysis.embed.files import FILES, UCSC_ASSEMBLIES, write_map
 from chromputer_tracks.analysis.embed.result import SiteMap
-from chromputer_tracks.analysis.embed.windows import Strands, chosen_strands, read_windows
+from chromputer_tracks.analysis.embed.windows import (
+    Elements,
+    Strands,
+    chosen_strands,
+    find_elements,
+    read_windows,
+)
 from chromputer_tracks.analysis.vplots.aggregate import (
     FINE_LENGTH_EDGES,
     VplotPair,
@@ -39,10 +45,14 @@ from chromputer_tracks.inference.genome import (
     predict_regions,
     region_bins,
 )
-from chromputer_tracks.inference.provenance import Checksums, write_run_json
 from chromputer_tracks.inference.registry import Model, load_model
-from chromputer_tracks.inference.run_folder import output_folder, remove_stale
-from chromputer_tracks.inference.run_record import run_record
+from chromputer_tracks.inference.run import (
+    Checksums,
+    output_folder,
+    remove_stale,
+    run_record,
+    write_run_json,
+)
 from chromputer_tracks.inference.sample import (
     Report,
     Sample,
@@ -54,9 +64,9 @@ from chromputer_tracks.inference.sample import (
 from chromputer_tracks.inference.session import ProviderChoice, Session, open_session
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, parse_region
+from chromputer_tracks.io.bed import SiteTable, read_site_table
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.site_table import SiteTable, read_site_table
 from chromputer_tracks.spec import Label, ModelSpec
 from chromputer_tracks.wording import counted
 

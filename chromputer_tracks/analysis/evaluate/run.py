@@ -9,23 +9,24 @@ from pathlib import Path
 from typing import Literal
 
 from chromputer_tracks.analysis.evaluate.models import (
+    CEILING,
     Entrant,
     Note,
+    ceiling_sites,
     checked_models,
     open_entrant,
+    sample_baselines,
 )
-from chromputer_tracks.analysis.evaluate.references import CEILING, ceiling_sites, sample_baselines
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet, state_vplots
 from chromputer_tracks.errors import ChromputerError, InputError
-from chromputer_tracks.evaluation.bootstrap import DRAWS
-from chromputer_tracks.evaluation.metrics_json import uncalibrated
 from chromputer_tracks.evaluation.paired import Difference, paired
-from chromputer_tracks.evaluation.scores import Scores
+from chromputer_tracks.evaluation.resamples import DRAWS
+from chromputer_tracks.evaluation.scores import Scores, uncalibrated
 from chromputer_tracks.evaluation.scoring import score
 from chromputer_tracks.evaluation.sites import Sites
 from chromputer_tracks.inference.session import ProviderChoice, available_cpus
+from chromputer_tracks.io.bed import TssTable, read_tss
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.tss import TssTable, read_tss
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.sources import Sample, Sources, open_sources

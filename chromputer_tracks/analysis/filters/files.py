@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from chromputer_tracks.analysis.filters.motifs import SHARE
-from chromputer_tracks.analysis.filters.pwm import consensus, information, motif_columns
-from chromputer_tracks.analysis.filters.ranking import FilterKey
 from chromputer_tracks.analysis.filters.results import (
     PATCH_RULE,
     RANK_RULE,
+    FilterKey,
     FilterResults,
 )
+from chromputer_tracks.analysis.filters.scan import SHARE
+from chromputer_tracks.analysis.logos import consensus, information, motif_columns
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.meme import MemeMotif, write_meme

@@ -11,55 +11,116 @@ from pathlib import Path
 from typing import Any
 
 from chromputer_tracks import __version__
-from chromputer_tracks.analysis.filters.classes import FilterClass, filter_classes
 from chromputer_tracks.analysis.filters.files import write_files
-from chromputer_tracks.analysis.filters.options import FiltersOptions
-from chromputer_tracks.analysis.filters.page import PAGE, render_page
-from chromputer_tracks.analysis.filters.pictures import draw_pictures
-from chromputer_tracks.analysis.filters.ranking import ClassContributions, class_contributions
+from chromputer_tracks.analysis.filters.page import PAGE, draw_pictures, render_page
 from chromputer_tracks.analysis.filters.results import (
     PATCH_RULE,
     RANK_RULE,
+    ClassContributions,
     FilterResults,
+    class_contributions,
     with_matches,
 )
 from chromputer_tracks.analysis.filters.scan import scan_layers
 from chromputer_tracks.analysis.filters.sites import (
+    FilterClass,
     FilterSites,
     TopSites,
     drawn_sites,
+    filter_classes,
     predicted_sites,
     random_windows,
     unmasked,
 )
-from chromputer_tracks.analysis.motifs.match import (
-    known_motifs,
-)
+from chromputer_tracks.analysis.known_motifs import known_motifs
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import Mask
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.inference.explain import Explainer, FirstLayer, open_explainer
+from chromputer_tracks.inference.explain import Explainer, FirstLayer, Method, open_explainer
 from chromputer_tracks.inference.genome import covered_bases, region_bins
-from chromputer_tracks.inference.provenance import Checksums, write_run_json
 from chromputer_tracks.inference.registry import Model, load_model
-from chromputer_tracks.inference.run_folder import output_folder, remove_stale
-from chromputer_tracks.inference.run_record import run_record
+from chromputer_tracks.inference.run import (
+    Checksums,
+    output_folder,
+    remove_stale,
+    run_record,
+    write_run_json,
+)
 from chromputer_tracks.inference.sample import (
     Report,
+    SampleFiles,
     announce,
     input_roles,
     open_sample,
 )
-from chromputer_tracks.inference.session import open_session
+from chromputer_tracks.inference.session import ProviderChoice, open_session
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
-from chromputer_tracks.io.atomic import output_errors
+from chromputer_tracks.io.atomic import Staging, output_errors
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.staging import Staging
 from chromputer_tracks.spec import EXPLAIN, ModelSpec
+from chromputer_tracks.tracks.explain.label import COMPLETENESS
 from chromputer_tracks.tracks.explain.sites import region_sites
-from chromputer_tracks.tracks.explain.tally import COMPLETENESS
+
+# ---- What ``chromputer filters`` is asked.
+
+DEFAULT_TOP = 8
+DEFAULT_SITES = 200
+DEFAULT_SAMPLE = 1000
+DEFAULT_REFERENCES = 5
+"""Fewer than ``explain`` takes: the mean over sites is a mean over references, too."""
+DEFAULT_Q = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class FiltersOptions:
+    """Which filters to look at, where, and how.
+
+    Attributes:
+        model: a model folder or a shipped model's name.
+        sample: the genome and the sample's files.
+        out: folder of the results; made when only its parent exists.
+        heads: labels that filters are ranked for; empty: all.
+        regions: BED or narrowPeak of the sites; None: the model's most probable and random ones.
+        chroms: contigs, or regions such as ``chrI:1,001-2,000``: only sites there; empty: all.
+        exclude: BED; sites whose windows touch it are left out; None: none.
+        top: filters shown of each class.
+        sites: sites of each class over which contributions are averaged.
+        sample_sites: random windows that are scanned beside those of the classes.
+        motifs: MEME file of known motifs; None: see ``jaspar``.
+        jaspar: taxon of JASPAR CORE to match to; None: no database.
+        q: false discovery rate up to which a known motif is named.
+        method: of explaining.
+        references: dinucleotide shuffles a window.
+        seed: of the shuffles and of what is drawn at random.
+        provider: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
+        threads: CPU threads; None: those that the process may use.
+        force: write into a folder that holds other things than an earlier run.
+        command: the command line, for ``run.json``.
+    """
+
+    model: str | Path
+    sample: SampleFiles
+    out: Path
+    heads: tuple[str, ...] = ()
+    regions: Path | None = None
+    chroms: tuple[str, ...] = ()
+    exclude: Path | None = None
+    top: int = DEFAULT_TOP
+    sites: int = DEFAULT_SITES
+    sample_sites: int = DEFAULT_SAMPLE
+    motifs: Path | None = None
+    jaspar: str | None = None
+    q: float = DEFAULT_Q
+    method: Method = "deeplift"
+    references: int = DEFAULT_REFERENCES
+    seed: int = 0
+    provider: ProviderChoice = "auto"
+    threads: int | None = None
+    force: bool = False
+    command: tuple[str, ...] = ()
+
 
 KIND = "filters"
 """What ``run.json`` says wrote the folder."""

@@ -2,14 +2,300 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from chromputer_tracks.analysis.filters.motifs import FilterMotifs, MotifLayer, MotifScan
+import numpy as np
+from numpy.typing import NDArray
+
 from chromputer_tracks.analysis.filters.patches import FilterPatches, PatchLayer, PatchScan
-from chromputer_tracks.analysis.filters.windows import ArraySource, owned_ranges, window_batches
+from chromputer_tracks.data.sequence import reverse_complement
 from chromputer_tracks.inference.explain import FirstLayer
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.spec import ModelSpec
+
+# ---- The windows to scan: each place of the genome counted once.
+
+Arrays = dict[str, NDArray[np.float32]]
+
+BATCH = 16
+"""Windows whose arrays and activations are held at once."""
+
+
+class ArraySource(Protocol):
+    """Where input arrays come from; :class:`chromputer_tracks.data.features.Features` is one."""
+
+    def arrays(self, interval: Interval) -> Arrays:
+        """Input name to float32 (channels, len(interval) / bin)."""
+
+
+def distinct_windows(windows: Iterable[Interval]) -> list[Interval]:
+    """The windows in sorted order, each once."""
+    return sorted(set(windows))
+
+
+def owned_ranges(windows: Sequence[Interval]) -> NDArray[np.int64]:
+    """The bases that each window owns, so that every base of their union has one owner.
+
+    Args:
+        windows: sorted, distinct, of one length.
+
+    Returns:
+        int64 (n, 2): start and end of each window's own part, bp, 0-based, half-open, inside it.
+        A base belongs to the window whose ``centre`` is nearest to it, on ties to the left one.
+    """
+    ranges = np.array([(item.start, item.end) for item in windows], dtype=np.int64).reshape(-1, 2)
+    for left in range(len(windows) - 1):
+        one, other = windows[left], windows[left + 1]
+        if one.chrom == other.chrom and other.start < one.end:
+            # The first base that is nearer to the right window's centre.
+            border = (one.centre + other.centre) // 2 + 1
+            ranges[left, 1] = ranges[left + 1, 0] = border
+    return ranges
+
+
+def window_batches(
+    features: ArraySource, windows: Sequence[Interval], batch: int = BATCH
+) -> Iterator[tuple[slice, Arrays]]:
+    """Input arrays of consecutive windows.
+
+    Args:
+        features: makes them.
+        windows: of one length.
+        batch: windows at once.
+
+    Yields:
+        which windows, and input name to float32 (n, channels, positions).
+    """
+    for first in range(0, len(windows), batch):
+        part = slice(first, min(first + batch, len(windows)))
+        made = []
+        for interval in windows[part]:
+            try:
+                made.append(features.arrays(interval))
+            except Exception as error:
+                error.add_note(f"while making the input of {interval}")
+                raise
+        yield part, {name: np.stack([arrays[name] for arrays in made]) for name in made[0]}
+
+
+# ---- Sequence filters of the first layer as motifs: counts of what activates them most.
+
+POOL = 10
+"""Consecutive positions of which the layer takes the best match."""
+SHARE = 0.5
+"""A subsequence counts when its activation is above this share of the filter's maximum."""
+
+_BASES = 4
+_ROWS = 20_000
+"""Subsequences that are cut out at once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MotifLayer:
+    """What the first layer computes from bases.
+
+    Attributes:
+        weight: float32 (filters, 4, width); the match of a subsequence is the sum of the weights
+            of its bases, 0 at N.
+        scale: float32 (filters,), that the best match is multiplied by.
+        shift: float32 (filters,), that is added to it.
+        margin: bp from a window's start to the first base that is read.
+    """
+
+    weight: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    shift: NDArray[np.float32]
+    margin: int
+
+    @classmethod
+    def of(cls, layer: FirstLayer, stride: int) -> MotifLayer:
+        """The layer of a model that reads bases.
+
+        Shape that the filters read beside the bases is taken to be average, which is 0.
+
+        Args:
+            layer: of the model's sequence; its first 4 rows are bases.
+            stride: of the model, which says where the layer begins to read.
+        """
+        width = layer.weight.shape[2]
+        shift = layer.scale * layer.bias + layer.shift
+        return cls(layer.weight[:, :_BASES], layer.scale, shift, (stride - width + 1) // 2)
+
+    @property
+    def filters(self) -> int:
+        """How many there are."""
+        return len(self.weight)
+
+    @property
+    def width(self) -> int:
+        """Bases that a filter reads."""
+        return int(self.weight.shape[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A filter's best match: the subsequence as the filter reads it, and where it lies."""
+
+    interval: Interval
+    strand: str
+    sequence: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FilterMotifs:
+    """What activates the filters of a layer.
+
+    Attributes:
+        maximum: float32 (filters,), the largest activation over all windows; 0: never active.
+        active: int64 (filters,), 10-bp positions with an activation above 0.
+        positions: 10-bp positions looked at, of all windows together.
+        counts: int64 (filters, 4, width): bases A, C, G, T of the subsequences whose activation is
+            above :data:`SHARE` of the maximum, as the filter reads them. N adds to no base.
+        subsequences: int64 (filters,), how many these are.
+        best: of each filter, the match with the largest activation, the first of equals; None for
+            a filter that was never active.
+    """
+
+    maximum: NDArray[np.float32]
+    active: NDArray[np.int64]
+    positions: int
+    counts: NDArray[np.int64]
+    subsequences: NDArray[np.int64]
+    best: tuple[Match | None, ...]
+
+
+def matches(layer: MotifLayer, bases: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Match of every subsequence on either strand, where the layer reads.
+
+    Args:
+        layer: the filters.
+        bases: float32 (n, 4, L), one-hot; all 0 at N.
+
+    Returns:
+        float32 (n, cells, 10, 2, filters): for each 10-bp position, the matches of the subsequences
+        that begin at its 10 bases, forward and on the other strand.
+    """
+    read = bases[:, :, layer.margin : bases.shape[2] - layer.margin]
+    n, cells = len(read), (read.shape[2] - layer.width + 1) // POOL
+    patches = np.lib.stride_tricks.sliding_window_view(read, layer.width, axis=2)
+    # (n, 4, positions, width) -> (n * positions, 4 * width)
+    flat = patches[:, :, : cells * POOL].transpose(0, 2, 1, 3).reshape(n * cells * POOL, -1)
+    both = np.concatenate([layer.weight, reverse_complement(layer.weight)])
+    found: NDArray[np.float32] = flat @ both.reshape(2 * layer.filters, -1).T
+    return found.reshape(n, cells, POOL, 2, layer.filters)
+
+
+def activations(layer: MotifLayer, found: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the layer gives.
+
+    Args:
+        layer: the filters.
+        found: from :func:`matches`.
+
+    Returns:
+        float32 (n, cells, filters), at least 0.
+    """
+    best: NDArray[np.float32] = found.max(axis=(2, 3)) * layer.scale + layer.shift
+    return np.maximum(best, 0)
+
+
+class MotifScan:
+    """Finds the motifs of a layer in two passes over the same windows.
+
+    First :meth:`measure` sees all windows, then :meth:`count` does, then :meth:`result` may be
+    asked. Memory is bounded by the batch.
+
+    Args:
+        layer: the filters.
+    """
+
+    def __init__(self, layer: MotifLayer) -> None:
+        self._layer = layer
+        filters, width = layer.filters, layer.width
+        self._maximum = np.zeros(filters, dtype=np.float32)
+        self._active = np.zeros(filters, dtype=np.int64)
+        self._positions = 0
+        self._counts = np.zeros((filters, _BASES, width), dtype=np.int64)
+        self._subsequences = np.zeros(filters, dtype=np.int64)
+        self._best: list[Match | None] = [None] * filters
+        self._best_value = np.zeros(filters, dtype=np.float32)
+
+    def measure(self, bases: NDArray[np.float32]) -> None:
+        """First pass: the largest activation of each filter.
+
+        Args:
+            bases: float32 (n, 4, window), one-hot.
+        """
+        values = activations(self._layer, matches(self._layer, bases))
+        np.maximum(self._maximum, values.max(axis=(0, 1)), out=self._maximum)
+        self._active += (values > 0).sum(axis=(0, 1))
+        self._positions += values.shape[0] * values.shape[1]
+
+    def count(
+        self,
+        bases: NDArray[np.float32],
+        windows: Sequence[Interval],
+        owned: NDArray[np.int64],
+    ) -> None:
+        """Second pass: count the subsequences above the threshold.
+
+        Args:
+            bases: float32 (n, 4, window), one-hot.
+            windows: the n windows.
+            owned: int64 (n, 2), from :func:`~.filters.windows.owned_ranges`: a subsequence counts
+                in the window that owns its middle base.
+        """
+        layer = self._layer
+        found = matches(layer, bases)
+        values = activations(layer, found)
+        window, cell, kind = np.nonzero(values > SHARE * self._maximum)
+        # (hits, 2, 10): ties go to the forward strand, then to the left.
+        choices = found[window, cell, :, :, kind].transpose(0, 2, 1).reshape(-1, 2 * POOL)
+        strand, offset = np.divmod(choices.argmax(axis=1), POOL)
+        first = layer.margin + cell * POOL + offset
+        starts = np.array([item.start for item in windows], dtype=np.int64)
+        middle = starts[window] + first + layer.width // 2
+        inside = (middle >= owned[window, 0]) & (middle < owned[window, 1])
+        strength = values[window, cell, kind][inside]
+        window, kind, strand, first = (a[inside] for a in (window, kind, strand, first))
+        span = np.arange(layer.width)
+        for at in range(0, len(window), _ROWS):
+            part = slice(at, at + _ROWS)
+            cut = bases[window[part, None], :, first[part, None] + span].transpose(0, 2, 1)
+            backward = strand[part] == 1
+            cut[backward] = reverse_complement(cut[backward])
+            for item in np.unique(kind[part]):
+                rows = np.flatnonzero(kind[part] == item)
+                self._counts[item] += cut[rows].sum(axis=0).astype(np.int64)
+                self._subsequences[item] += len(rows)
+                top = int(rows[strength[part][rows].argmax()])
+                if strength[part][top] > self._best_value[item]:
+                    self._best_value[item] = strength[part][top]
+                    place = windows[window[part][top]]
+                    begin = place.start + int(first[part][top])
+                    self._best[item] = Match(
+                        Interval(place.chrom, begin, begin + layer.width),
+                        "-" if backward[top] else "+",
+                        _letters(cut[top]),
+                    )
+
+    def result(self) -> FilterMotifs:
+        """What was found."""
+        return FilterMotifs(
+            self._maximum,
+            self._active,
+            self._positions,
+            self._counts,
+            self._subsequences,
+            tuple(self._best),
+        )
+
+
+def _letters(bases: NDArray[np.float32]) -> str:
+    """One-hot (4, L) to letters; N where no base is."""
+    return "".join("ACGT"[int(column.argmax())] if column.any() else "N" for column in bases.T)
 
 
 def scan_layers(

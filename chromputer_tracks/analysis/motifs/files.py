@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from chromputer_tracks.analysis.filters.files import Value, table
-from chromputer_tracks.analysis.filters.pwm import information
-from chromputer_tracks.analysis.motifs.logos import logo_file, pattern_logo
+from chromputer_tracks.analysis.logos import information, logo_file, pattern_logo
 from chromputer_tracks.analysis.motifs.results import LabelResult, PatternResult
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.bed import BedTable

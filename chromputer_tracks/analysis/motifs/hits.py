@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.motifs.patterns import Pattern, Seqlets, smoothed
+from chromputer_tracks.analysis.motifs.discovery import Pattern, Seqlets, smoothed
 
 P_LIMIT = 1e-3
 """Default limit of the PWM's p-value: a perfect match of six bases passes it."""

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.motifs.discovery import FEWEST_SEQLETS, Discovery, SeqletCount
+from chromputer_tracks.analysis.known_motifs import MotifMatch
+from chromputer_tracks.analysis.motifs.discovery import (
+    FEWEST_SEQLETS,
+    Discovery,
+    Pattern,
+    SeqletCount,
+)
 from chromputer_tracks.analysis.motifs.hits import Hits, Windows, core_starts, judge
-from chromputer_tracks.analysis.motifs.match import MotifMatch
-from chromputer_tracks.analysis.motifs.patterns import Pattern
 from chromputer_tracks.wording import counted
 
 TOP_SCORE = 1000

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from chromputer_tracks.analysis.known_motifs import MotifMatch, MotifSet, known_motifs, match_motifs
 from chromputer_tracks.analysis.motifs.discovery import (
     LEIDEN_RUNS,
     SEQLET_CORE,
@@ -22,26 +23,21 @@ from chromputer_tracks.analysis.motifs.discovery import (
     use_threads,
 )
 from chromputer_tracks.analysis.motifs.files import RESULT, write_files
-from chromputer_tracks.analysis.motifs.hits import WEAKEST, Windows, find_hits
-from chromputer_tracks.analysis.motifs.match import (
-    MotifMatch,
-    MotifSet,
-    known_motifs,
-    match_motifs,
-)
-from chromputer_tracks.analysis.motifs.options import MotifsOptions
+from chromputer_tracks.analysis.motifs.hits import P_LIMIT, WEAKEST, Windows, find_hits
 from chromputer_tracks.analysis.motifs.page import PAGE, PageData, render_page
 from chromputer_tracks.analysis.motifs.results import LabelResult, label_result, outcome
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.inference.provenance import (
+from chromputer_tracks.inference.run import (
     RUN_JSON,
     Checksums,
+    output_folder,
+    remove_stale,
     versions,
     write_run_json,
 )
-from chromputer_tracks.inference.run_folder import output_folder, remove_stale
 from chromputer_tracks.inference.sample import Report
 from chromputer_tracks.inference.stages import Stages
+from chromputer_tracks.io.atomic import Staging
 from chromputer_tracks.io.bed import BedTable
 from chromputer_tracks.io.contributions import (
     HYPOTHETICAL,
@@ -49,8 +45,47 @@ from chromputer_tracks.io.contributions import (
     explained_labels,
     read_contributions,
 )
-from chromputer_tracks.io.staging import Staging
 from chromputer_tracks.wording import counted
+
+# ---- What ``chromputer motifs`` is asked.
+
+DEFAULT_WINDOW = 400
+DEFAULT_SEQLETS = 20_000
+DEFAULT_Q = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class MotifsOptions:
+    """Where to look for motifs, and how.
+
+    Attributes:
+        explained: folder that ``chromputer explain`` wrote.
+        out: folder of the results; made when only its parent exists.
+        heads: labels; empty: all that were explained.
+        motifs: MEME file of known motifs; None: see ``jaspar``.
+        jaspar: taxon of JASPAR CORE to match to; None: no database.
+        window: bp around the sites' summits in which patterns are sought.
+        max_seqlets: of each label and sign.
+        q: false discovery rate up to which a known motif names a pattern.
+        hit_p: limit of the p-value of a hit's sequence.
+        threads: None: those that numba takes, all of the process.
+        force: write into a folder that holds other things than an earlier run.
+        command: the command line, for ``run.json``.
+    """
+
+    explained: Path
+    out: Path
+    heads: tuple[str, ...] = ()
+    motifs: Path | None = None
+    jaspar: str | None = None
+    window: int = DEFAULT_WINDOW
+    max_seqlets: int = DEFAULT_SEQLETS
+    q: float = DEFAULT_Q
+    hit_p: float = P_LIMIT
+    threads: int | None = None
+    force: bool = False
+    command: tuple[str, ...] = ()
+
 
 KIND = "motifs"
 """What ``run.json`` says wrote the folder."""

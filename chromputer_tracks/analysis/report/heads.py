@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from chromputer_tracks.analysis.figures import confusion_matrix, pr_curve, reliability_diagram
-from chromputer_tracks.analysis.figures.style import RGB, SERIES
 from chromputer_tracks.analysis.report.blocks import (
     MISSING,
     Block,
@@ -15,6 +13,8 @@ from chromputer_tracks.analysis.report.blocks import (
     FigureBlock,
     HeadingBlock,
     Key,
+    ModelReport,
+    ReportData,
     TableBlock,
     estimate_cell,
     interval,
@@ -23,9 +23,10 @@ from chromputer_tracks.analysis.report.blocks import (
     share,
     strip_cell,
 )
-from chromputer_tracks.analysis.report.data import ModelReport, ReportData
 from chromputer_tracks.analysis.report.summary import Competitor, auprc_of, competitors
 from chromputer_tracks.evaluation.scores import BinaryScores, Curve
+from chromputer_tracks.figures.charts import confusion_matrix, pr_curve, reliability_diagram
+from chromputer_tracks.figures.style import RGB, SERIES
 from chromputer_tracks.spec import Label
 
 _OVERLAID = 3

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from chromputer_tracks.analysis.figures import (
-    accuracy_matrix,
-    class_shares,
-    color_bar,
-    depth_curves,
-    label_counts,
-    overlap_matrix,
-    set_scale,
-    training_curve,
-    vplot_panel,
-)
-from chromputer_tracks.analysis.figures.style import css
 from chromputer_tracks.analysis.report.blocks import (
     MISSING,
     Block,
     Cell,
     CodeBlock,
     Column,
+    DatasetReport,
     FigureBlock,
     HeadingBlock,
     Key,
+    ReportData,
     Section,
     TableBlock,
     TextBlock,
@@ -35,14 +26,63 @@ from chromputer_tracks.analysis.report.blocks import (
     signed,
     words,
 )
-from chromputer_tracks.analysis.report.data import DatasetReport, ReportData
 from chromputer_tracks.analysis.report.heads import continuous, label_of, labels, states
-from chromputer_tracks.analysis.report.provenance import provenance
 from chromputer_tracks.analysis.report.summary import comparison, paragraphs, summary
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
+from chromputer_tracks.analysis.vplots.figures import color_bar, set_scale, vplot_panel
 from chromputer_tracks.analysis.vplots.scale import VplotScale
 from chromputer_tracks.evaluation.paired import Difference
+from chromputer_tracks.figures.charts import (
+    accuracy_matrix,
+    class_shares,
+    depth_curves,
+    label_counts,
+    overlap_matrix,
+    training_curve,
+)
+from chromputer_tracks.figures.style import css
 from chromputer_tracks.wording import counted
+
+# ---- The section of a report on what made its result: values, files, versions.
+
+_FOLD = 12
+"""Rows from which on a table is folded."""
+
+
+def provenance(record: Mapping[str, Any]) -> Iterator[Block]:
+    """A table of plain values, then a table for each mapping in it."""
+    single = {key: value for key, value in record.items() if not isinstance(value, Mapping)}
+    if single:
+        yield TableBlock(
+            "What made this result.",
+            (Column("", numeric=False), Column("", numeric=False)),
+            tuple((Cell(words(key)), _value(value)) for key, value in single.items()),
+        )
+    for key, value in record.items():
+        if not isinstance(value, Mapping) or not value:
+            continue
+        inner = [item for item in value.values() if isinstance(item, Mapping)]
+        fields = list(dict.fromkeys(name for item in inner for name in item))
+        if len(inner) == len(value):
+            rows = tuple(
+                (Cell(str(name)), *(_value(item.get(one, MISSING)) for one in fields))
+                for name, item in value.items()
+            )
+            columns = tuple(Column(words(name), numeric=False) for name in ("", *fields))
+        else:
+            rows = tuple((Cell(str(name)), _value(item)) for name, item in value.items())
+            columns = (Column("", numeric=False), Column("", numeric=False))
+        yield TableBlock(words(key).capitalize() + ".", columns, rows, folded=len(rows) > _FOLD)
+
+
+def _value(value: object) -> Cell:
+    if isinstance(value, Mapping):
+        return Cell(", ".join(f"{words(k)} {plain(v)}" for k, v in value.items()))
+    if isinstance(value, list | tuple):
+        return Cell(", ".join(plain(item) for item in value))
+    text = plain(value)
+    return Cell(text, code=len(text) >= 32 and " " not in text or text.startswith("chromputer "))
+
 
 _FIGURES = {
     "accuracy": "accuracy of the states",

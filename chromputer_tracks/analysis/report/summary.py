@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chromputer_tracks.analysis.figures import Bar, bars
 from chromputer_tracks.analysis.report.blocks import (
     Block,
     Cell,
@@ -18,6 +17,8 @@ from chromputer_tracks.analysis.report.blocks import (
     FigureBlock,
     Headline,
     HeadlinesBlock,
+    ModelReport,
+    ReportData,
     TableBlock,
     TextBlock,
     estimate_cell,
@@ -26,8 +27,8 @@ from chromputer_tracks.analysis.report.blocks import (
     signed,
     strip,
 )
-from chromputer_tracks.analysis.report.data import ModelReport, ReportData
 from chromputer_tracks.evaluation.scores import BinaryScores, Estimate, Scores
+from chromputer_tracks.figures.charts import Bar, bars
 from chromputer_tracks.spec import InputSpec, ModelSpec
 from chromputer_tracks.wording import counted
 

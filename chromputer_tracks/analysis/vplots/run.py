@@ -11,7 +11,6 @@ from typing import Any
 
 from chromputer_tracks.analysis.vplots.explained import explained_table
 from chromputer_tracks.analysis.vplots.grid import PictureText, check_suffix, save_vplots
-from chromputer_tracks.analysis.vplots.model import state_table
 from chromputer_tracks.analysis.vplots.options import (
     GENOME,
     RANDOM,
@@ -32,12 +31,12 @@ from chromputer_tracks.analysis.vplots.select import (
     region_sites,
 )
 from chromputer_tracks.analysis.vplots.sites import ALL, VplotSites
-from chromputer_tracks.analysis.vplots.states import vplot_input
+from chromputer_tracks.analysis.vplots.states import state_table, vplot_input
 from chromputer_tracks.analysis.vplots.table import VplotAxes, VplotTable, write_vplot_tsv
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.inference.provenance import RUN_JSON, Checksums, versions
 from chromputer_tracks.inference.registry import Model, load_model
+from chromputer_tracks.inference.run import RUN_JSON, Checksums, versions
 from chromputer_tracks.inference.sample import Report, assay_files, open_sample
 from chromputer_tracks.intervals import ChromSizes, format_region
 from chromputer_tracks.io.assays import open_assay

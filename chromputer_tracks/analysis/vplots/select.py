@@ -12,8 +12,7 @@ from chromputer_tracks.data.labels import UNKNOWN, Mask
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.sample import Report
 from chromputer_tracks.intervals import ChromSizes, parse_region
-from chromputer_tracks.io.bed import read_bed
-from chromputer_tracks.io.tss import read_tss
+from chromputer_tracks.io.bed import read_bed, read_tss
 from chromputer_tracks.wording import counted
 
 

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from chromputer_tracks.data.labels import Mask
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io.site_table import SiteTable, read_site_table
+from chromputer_tracks.io.bed import SiteTable, TssTable, read_site_table
 from chromputer_tracks.io.text_table import parse_int32
-from chromputer_tracks.io.tss import TssTable
 
 Centre = Literal["summit", "middle", "start", "end"]
 
@@ -93,7 +92,7 @@ def read_sites(
         path: tab-separated.
         sizes: the genome's contigs.
         centre: what the picture's 0 stands for. ``summit``: by the rule of
-            :func:`~chromputer_tracks.io.site_table.read_site_table`; ``middle``: of the line;
+            :func:`~chromputer_tracks.io.bed.read_site_table`; ``middle``: of the line;
             ``start``, ``end``: its first or last base in the direction of its strand (``start`` is
             the start site of a gene).
         by: the column that tells classes apart: a BED column's name (``name``, ``strand`` ...), a

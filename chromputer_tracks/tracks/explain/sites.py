@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.genome import predict_regions
-from chromputer_tracks.inference.model_labels import find_label
+from chromputer_tracks.inference.registry import find_label
 from chromputer_tracks.inference.sample import Sample
 from chromputer_tracks.inference.session import Session
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.contributions_writer import Site
-from chromputer_tracks.io.site_table import read_site_table
+from chromputer_tracks.io.bed import read_site_table
+from chromputer_tracks.io.contributions import Site
 from chromputer_tracks.io.text_table import first_line
 from chromputer_tracks.spec import ModelSpec
-from chromputer_tracks.tracks.calls import CallRuns
+from chromputer_tracks.tracks.states import CallRuns
 from chromputer_tracks.tracks.writer import RESOLUTION
 
 _STRANDS = {1: "+", -1: "-", 0: "."}
@@ -64,7 +64,7 @@ def region_sites(
     """The regions of a BED or narrowPeak file as sites.
 
     A window is centred on the region's summit, by the rule of
-    :func:`~chromputer_tracks.io.site_table.read_site_table`. With ``step`` a region is cut into
+    :func:`~chromputer_tracks.io.bed.read_site_table`. With ``step`` a region is cut into
     pieces of ``step`` bases, each a site of its own with a window on its middle. A region's
     strength is a narrowPeak's signalValue, else column 5; where that is no number, it has none. Its
     score is column 5, 0 where that is no number or below 0.
@@ -78,7 +78,7 @@ def region_sites(
     Raises:
         InputError: the file is empty or no site is left.
         FormatError, BoundsError, ContigError: see
-            :func:`~chromputer_tracks.io.site_table.read_site_table`.
+            :func:`~chromputer_tracks.io.bed.read_site_table`.
     """
     if first_line(path) is None:
         raise InputError(

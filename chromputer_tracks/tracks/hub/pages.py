@@ -9,12 +9,12 @@ from typing import Any
 import jinja2
 
 from chromputer_tracks import __version__
-from chromputer_tracks.inference.model_labels import model_labels
+from chromputer_tracks.inference.registry import model_labels
 from chromputer_tracks.spec import InputSpec, Label, ModelSpec
 from chromputer_tracks.tracks.explain.layout import fragment_classes
 from chromputer_tracks.tracks.hub.files import COVERAGE_BIN
+from chromputer_tracks.tracks.hub.layout import Plan
 from chromputer_tracks.tracks.hub.options import HubOptions
-from chromputer_tracks.tracks.hub.plan import Plan
 from chromputer_tracks.tracks.hub.tracks import Track
 from chromputer_tracks.tracks.igv.sessions import JSON_NAME, XML_NAME
 from chromputer_tracks.tracks.runs import AssayInput, Run

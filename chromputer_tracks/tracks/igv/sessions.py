@@ -4,18 +4,275 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree as ET
 
-from chromputer_tracks.errors import InputError, OutputError
-from chromputer_tracks.intervals import Interval
+from chromputer_tracks.errors import ContigError, InputError, OutputError
+from chromputer_tracks.inference.run import RUN_JSON
+from chromputer_tracks.intervals import ChromSizes, Interval, format_region
 from chromputer_tracks.io.atomic import atomic_path, check_folder, output_errors
-from chromputer_tracks.tracks.igv.genome import BrowserGenome
-from chromputer_tracks.tracks.igv.json import Url, fasta_reference, igv_js_session
-from chromputer_tracks.tracks.igv.tracks import BrowserTrack
-from chromputer_tracks.tracks.igv.xml import igv_xml_session
+from chromputer_tracks.io.bed import Rgb
+from chromputer_tracks.io.bgzf import is_bgzf
+from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.tracks.browser_tracks import BrowserTrack
+from chromputer_tracks.tracks.runs import Run, recorded_path
+
+# ---- The genome that a browser shows tracks on, and where it starts.
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserGenome:
+    """An indexed FASTA.
+
+    Attributes:
+        fasta: plain or bgzipped.
+        name: shown, and the genome's id in sessions.
+        sizes: its contigs.
+        fai: its index.
+        gzi: its index of blocks; None where it is not compressed.
+    """
+
+    fasta: Path
+    name: str
+    sizes: ChromSizes
+    fai: Path
+    gzi: Path | None
+
+
+def browser_genome(run: Run, fasta: Path | None = None) -> BrowserGenome:
+    """The genome that runs were made with.
+
+    Args:
+        run: tells its contigs and its name.
+        fasta: the file; None: the one that the run read.
+
+    Raises:
+        InputError: it is not there any more, or cannot be used (:class:`Fasta` tells why).
+        ContigError: its contigs are not the run's.
+    """
+    try:
+        recorded = recorded_path(run.record, run.record["inputs"]["fasta"]["path"])
+        same = bool(run.record["genome"]["same_as_model"])
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{run.folder / RUN_JSON} does not name the genome ({error!r}): run `chromputer "
+            f"{run.kind}` again"
+        ) from error
+    path = recorded if fasta is None else fasta
+    if fasta is None and not path.is_file():
+        raise InputError(
+            f"{path}, the genome that {run.folder} was made with, is not there: name the file with "
+            "--fasta"
+        )
+    with Fasta(path) as file:
+        sizes = file.sizes
+    if sizes.digest() != run.digest:
+        raise ContigError(
+            f"{path} has other contigs than the genome that {run.folder} was made with: name that "
+            "one with --fasta"
+        )
+    name = run.spec.assembly if same else path.name.split(".")[0]
+    gzi = path.with_name(f"{path.name}.gzi") if is_bgzf(path) else None
+    return BrowserGenome(path, name, sizes, path.with_name(f"{path.name}.fai"), gzi)
+
+
+# ---- Sessions of igv.js, which newer versions of IGV desktop read, too.
+
+Url = Callable[[Path], str]
+"""Where a browser finds a file."""
+
+_TYPES = {"bigwig": "wig"}
+_GRAPHS = {"importance": "dynseq"}
+_LETTERS_WINDOW = 2_000_000
+"""bp: importance is not shown in wider views."""
+_GENE_FIELDS = ("name", "gene", "gene_name", "gene_id", "transcript_id", "id")
+"""Attributes by which genes are found: those that igv.js looks at, and ``gene``, where files of SGD
+and NCBI have the usual name."""
+_MARGIN = 4
+"""Pixels above features."""
+
+
+def igv_js_session(
+    genome: str | Mapping[str, str],
+    tracks: Sequence[BrowserTrack],
+    locus: Interval,
+    url: Url,
+) -> dict[str, Any]:
+    """A session as ``igv.createBrowser`` takes it, ready for JSON.
+
+    The keys are those of the igv.js manual (https://igv.org/doc/igvjs).
+
+    Args:
+        genome: id of one that igv.js knows, or the reference.
+        tracks: from top to bottom.
+        locus: shown first.
+        url: of a file.
+    """
+    return {
+        "genome" if isinstance(genome, str) else "reference": genome,
+        "locus": format_region(locus),
+        "tracks": [_json_track(track, place, url) for place, track in enumerate(tracks, 1)],
+    }
+
+
+def fasta_reference(genome: BrowserGenome, url: Url) -> dict[str, str]:
+    """An indexed FASTA as igv.js takes it.
+
+    Args:
+        genome: the FASTA.
+        url: of a file.
+    """
+    reference = {
+        "id": genome.name,
+        "name": genome.name,
+        "fastaURL": url(genome.fasta),
+        "indexURL": url(genome.fai),
+    }
+    if genome.gzi is not None:
+        reference["compressedIndexURL"] = url(genome.gzi)
+    return reference
+
+
+def _json_track(track: BrowserTrack, order: int, url: Url) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": track.name,
+        "type": _TYPES.get(track.format, "annotation"),
+        "format": track.format,
+        "url": url(track.path),
+        "order": order,
+        "height": track.height,
+        # Shown on a click on the name; igv.js 3.8 fails on a description in its place.
+        "metadata": {"Shows": track.about},
+    }
+    if track.index is not None:
+        found["indexURL"] = url(track.index)
+    elif found["type"] == "annotation" and track.format != "bigbed":
+        found["indexed"] = False
+    if track.color is not None:
+        found["color"] = rgb(track.color)
+    if found["type"] == "annotation":
+        added = track.kind == "features"
+        found["displayMode"] = "EXPANDED" if added else "COLLAPSED"
+        found["searchable"] = added
+        if added:
+            found["searchableFields"] = _GENE_FIELDS
+        else:
+            # One row fills the track; the names of calls, all the same, fall below it.
+            found["margin"] = _MARGIN
+            found["expandedRowHeight"] = track.height - _MARGIN
+        return found
+    found["graphType"] = _GRAPHS.get(track.kind, "bar")
+    if track.kind == "importance":
+        # igv.js reads the bases of all that is in view, letters or not.
+        found["visibilityWindow"] = _LETTERS_WINDOW
+        found["supportsWholeGenome"] = False
+    found["windowFunction"] = "mean"
+    if track.negative is not None:
+        found["altColor"] = rgb(track.negative)
+    if track.limits is None:
+        found["autoscale"] = True
+    else:
+        found["min"], found["max"] = track.limits
+    if track.scale_group:
+        found["autoscaleGroup"] = track.scale_group
+    return found
+
+
+def rgb(color: Rgb) -> str:
+    """The colour as CSS writes it."""
+    return f"rgb({','.join(map(str, color))})"
+
+
+# ---- Sessions of IGV desktop.
+
+VERSION = "8"
+_FEATURES = "org.broad.igv.track.FeatureTrack"
+_DATA = "org.broad.igv.track.DataSourceTrack"
+_SEQUENCE = "org.broad.igv.track.SequenceTrack"
+_SEQUENCE_ID = "Reference sequence"
+_RENDERERS = {"importance": "DYNSEQ"}
+
+
+def igv_xml_session(genome: str, tracks: Sequence[BrowserTrack], locus: Interval, url: Url) -> str:
+    """The text of a ``.xml`` session.
+
+    Args:
+        genome: id of one that IGV knows, or URL of its sequence.
+        tracks: from top to bottom.
+        locus: shown first.
+        url: of a file; relative ones are relative to the session.
+    """
+    session = ET.Element("Session", genome=genome, locus=format_region(locus), version=VERSION)
+    resources = ET.SubElement(session, "Resources")
+    for track in tracks:
+        resource = ET.SubElement(
+            resources, "Resource", path=url(track.path), name=track.name, type=track.format
+        )
+        if track.index is not None:
+            resource.set("index", url(track.index))
+    panel = ET.SubElement(session, "Panel", name="DataPanel")
+    groups: dict[str, str] = {}
+    ET.SubElement(
+        panel,
+        "Track",
+        id=_SEQUENCE_ID,
+        name=_SEQUENCE_ID,
+        clazz=_SEQUENCE,
+        visible="true",
+    )
+    for track in tracks:
+        if track.scale_group:
+            groups.setdefault(track.scale_group, str(len(groups) + 1))
+        _xml_track(panel, track, url(track.path), groups.get(track.scale_group, ""))
+    if groups:
+        session.set("nextAutoscaleGroup", str(len(groups) + 1))
+    ET.indent(session)
+    text: str = ET.tostring(session, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8" standalone="no"?>\n{text}\n'
+
+
+def _xml_track(panel: ET.Element, track: BrowserTrack, path: str, scale_group: str) -> None:
+    data = track.format == "bigwig"
+    element = ET.SubElement(
+        panel,
+        "Track",
+        id=path,
+        clazz=_DATA if data else _FEATURES,
+        height=str(track.height),
+        visible="true",
+    )
+    if track.color is not None:
+        element.set("color", _rgb(track.color))
+        element.set("altColor", _rgb(track.negative or track.color))
+    if not data:
+        element.set("displayMode", "EXPANDED" if track.kind == "features" else "COLLAPSED")
+        return
+    element.set("renderer", _RENDERERS.get(track.kind, "BAR_CHART"))
+    element.set("windowFunction", "mean")
+    element.set("autoScale", str(track.limits is None).lower())
+    if scale_group:
+        element.set("autoscaleGroup", scale_group)
+    if track.limits is not None:
+        least, greatest = track.limits
+        ET.SubElement(
+            element,
+            "DataRange",
+            type="LINEAR",
+            minimum=str(least),
+            baseline=str(least),
+            maximum=str(greatest),
+            drawBaseline="true",
+            flipAxis="false",
+        )
+
+
+def _rgb(color: Rgb) -> str:
+    return ",".join(map(str, color))
+
 
 JSON_NAME = "session.json"
 XML_NAME = "session.xml"

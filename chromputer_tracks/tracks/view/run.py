@@ -3,21 +3,198 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
-from chromputer_tracks.errors import InputError
-from chromputer_tracks.intervals import Interval, parse_region
-from chromputer_tracks.tracks.igv.genome import BrowserGenome, browser_genome
-from chromputer_tracks.tracks.igv.json import fasta_reference, igv_js_session
-from chromputer_tracks.tracks.igv.sessions import quoted_url, write_sessions
-from chromputer_tracks.tracks.igv.tracks import BrowserTrack, browser_tracks
+import numpy as np
+import pyBigWig
+from numpy.typing import NDArray
+
+from chromputer_tracks.errors import FormatError, InputError
+from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
+from chromputer_tracks.io.bed import read_site_table
+from chromputer_tracks.tracks.browser_tracks import NEUTRAL, BrowserTrack, browser_tracks
+from chromputer_tracks.tracks.igv.sessions import (
+    BrowserGenome,
+    browser_genome,
+    fasta_reference,
+    igv_js_session,
+    quoted_url,
+    rgb,
+    write_sessions,
+)
 from chromputer_tracks.tracks.runs import ModelRuns, read_runs
-from chromputer_tracks.tracks.view.page import page_payload
 from chromputer_tracks.tracks.view.server import Content, Log, Resource, ViewServer
-from chromputer_tracks.tracks.view.sites import SiteList, first_locus, site_lists
+
+# ---- Places worth a look: the strongest explained sites and calls of each label.
+
+MOST_SITES = 200
+"""Of a label."""
+_FLANK = 250
+"""bp on each side of a site's centre in which its most important bases are sought."""
+_MOTIF = 15
+"""bp: of the stretch with the largest sum of importance."""
+_FIRST_WIDTH = 10_000
+"""bp shown at first."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteList:
+    """Sites of a label, the strongest first.
+
+    Attributes:
+        group: the tracks' group.
+        name: shown.
+        explained: whether there are contributions at the sites.
+        places: contig and base of each, 0-based: the middle of its most important bases where it is
+            explained, else its summit, of a call the middle of its most likely bin (by the rule of
+            :func:`~chromputer_tracks.io.bed.read_site_table`).
+        total: number of sites, of which those are the strongest.
+    """
+
+    group: str
+    name: str
+    explained: bool
+    places: tuple[tuple[str, int], ...]
+    total: int
+
+
+def site_lists(tracks: Sequence[BrowserTrack], sizes: ChromSizes) -> tuple[SiteList, ...]:
+    """A list for each track of explained sites, and of calls of what is not explained in a sample.
+
+    Raises:
+        InputError: a BED file cannot be read.
+        FormatError: a file is damaged.
+    """
+    explained = {(track.sample, track.group) for track in tracks if track.kind == "sites"}
+    importance = {track.path.parent: track for track in tracks if track.kind == "importance"}
+    found = []
+    for track in tracks:
+        called = track.kind == "calls" and (track.sample, track.group) not in explained
+        if track.kind == "sites" or called:
+            table = read_site_table(track.path, sizes)
+            kept = table.select(_strongest(table.numbers(5)))
+            places = list(zip(kept.chroms, kept.centre.tolist(), strict=True))
+            letters = importance.get(track.path.parent) if track.kind == "sites" else None
+            if letters is not None:
+                places = _most_important(letters, places, sizes)
+            found.append(
+                SiteList(track.group, track.name, track.kind == "sites", tuple(places), len(table))
+            )
+    return tuple(found)
+
+
+def first_locus(lists: Sequence[SiteList], sizes: ChromSizes) -> Interval:
+    """The surroundings of the first explained site, else of the first call, else a contig's start.
+
+    Returns:
+        up to 10 kb, inside the contig.
+    """
+    ordered = sorted(lists, key=lambda item: not item.explained)
+    chrom, centre = next(
+        (item.places[0] for item in ordered if item.places), (next(iter(sizes)), 0)
+    )
+    wanted = Interval.centred(chrom, centre, _FIRST_WIDTH)
+    start = max(0, min(wanted.start, sizes[chrom] - _FIRST_WIDTH))
+    return Interval(chrom, start, min(start + _FIRST_WIDTH, sizes[chrom]))
+
+
+def _strongest(scores: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Rows of the highest scores, equal ones in file order: intp (n,)."""
+    return np.argsort(-np.nan_to_num(scores), kind="stable")[:MOST_SITES]
+
+
+def _most_important(
+    track: BrowserTrack, places: Sequence[tuple[str, int]], sizes: ChromSizes
+) -> list[tuple[str, int]]:
+    """Each place moved to the middle of the bases near it that contribute most.
+
+    Raises:
+        FormatError: the bigWig is damaged.
+    """
+    moved = []
+    try:
+        file: Any = pyBigWig.open(str(track.path))
+        try:
+            for chrom, centre in places:
+                start, end = max(0, centre - _FLANK), min(sizes[chrom], centre + _FLANK)
+                values = np.nan_to_num(file.values(chrom, start, end, numpy=True))
+                sums = np.convolve(values, np.ones(_MOTIF), "same")
+                # Of a contig shorter than a motif there are more sums than bases.
+                moved.append((chrom, min(start + int(sums.argmax()), end - 1)))
+        finally:
+            file.close()
+    except RuntimeError as error:
+        raise FormatError(
+            f"{track.path} cannot be read as bigWig ({error}): run it again"
+        ) from error
+    return moved
+
+
+# ---- What the page of ``chromputer view`` is sent: the session, a legend, groups of tracks, sites.
+
+
+def page_payload(
+    models: Sequence[ModelRuns],
+    tracks: Sequence[BrowserTrack],
+    sites: Sequence[SiteList],
+    session: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The object that ``view.js`` reads, ready for JSON.
+
+    Args:
+        models: what is shown.
+        tracks: in the order of the session's.
+        sites: to go through.
+        session: of igv.js.
+    """
+    samples = [sample.name for runs in models for sample in runs.samples]
+    return {
+        "title": ", ".join(dict.fromkeys(samples)),
+        "model": ", ".join(dict.fromkeys(runs.spec.name for runs in models)),
+        "assembly": session["reference"]["name"],
+        "session": session,
+        "legend": _legend(models, tracks),
+        "groups": _groups(tracks),
+        "sites": [
+            {
+                "name": item.name,
+                "explained": item.explained,
+                "places": item.places,
+                "total": item.total,
+            }
+            for item in sites
+        ],
+    }
+
+
+def _legend(models: Sequence[ModelRuns], tracks: Sequence[BrowserTrack]) -> list[dict[str, str]]:
+    """Name, full name and colour of each state of the models whose states are shown."""
+    if not any(track.kind == "states" for track in tracks):
+        return []
+    states = {
+        (label.name, label.title, rgb(label.color)): None
+        for runs in models
+        for head in runs.spec.heads
+        if head.kind == "states"
+        for label in head.labels
+    }
+    return [{"name": name, "title": title, "color": color} for name, title, color in states]
+
+
+def _groups(tracks: Sequence[BrowserTrack]) -> list[dict[str, Any]]:
+    """Groups in the order of their first tracks, with the tracks' places in the session."""
+    found: dict[str, dict[str, Any]] = {}
+    for place, track in enumerate(tracks):
+        group = found.setdefault(
+            track.group, {"name": track.group, "color": rgb(track.color or NEUTRAL), "tracks": []}
+        )
+        group["tracks"].append(place)
+    return list(found.values())
+
 
 PAGE = "view.html"
 PAYLOAD = "view.json"

@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.figures.style import canvas, to_svg
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.analysis.vplots.measures import FRAGMENTS
 from chromputer_tracks.analysis.vplots.scale import NUCLEOSOME, SMOOTH, VplotScale, drawn
 from chromputer_tracks.analysis.vplots.table import VplotAxes
+from chromputer_tracks.figures.style import canvas, to_svg
 
 
 def set_scale(item: VplotSet) -> VplotScale:

@@ -1,0 +1,415 @@
+"""Small SVG pictures of filters: sequence logos, and weights as a grid of coloured cells.
+
+Hand-made, so that a page can hold hundreds: a letter is one element that refers to a glyph defined
+once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.font_manager import FontProperties
+from matplotlib.path import Path as Outline
+from matplotlib.textpath import TextPath
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from chromputer_tracks.analysis.motifs.discovery import Pattern
+
+# ---- Counts of subsequences as motifs: frequencies, information, consensus, and what to cut off.
+
+TRIM = 0.25
+"""Bits: columns below it at both ends of a filter are not part of its motif."""
+
+_CODES = {
+    "A": "A", "C": "C", "G": "G", "T": "T",
+    "AC": "M", "AG": "R", "AT": "W", "CG": "S", "CT": "Y", "GT": "K",
+}  # fmt: skip
+
+
+def frequencies(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Counts (..., 4, width) to shares of the known bases of each column; 0.25 without any."""
+    total = counts.sum(axis=-2, keepdims=True)
+    return np.where(total > 0, counts / np.maximum(total, 1), 0.25)
+
+
+def information(pwm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Information of each column against equal base frequencies, bits, 0 to 2.
+
+    ``2 + sum(p * log2(p))``; Schneider and Stephens 1990 (doi:10.1093/nar/18.20.6097), without
+    their correction for few sequences.
+
+    Args:
+        pwm: float64 (..., 4, width).
+
+    Returns:
+        float64 (..., width).
+    """
+    logs = np.log2(pwm, out=np.zeros_like(pwm), where=pwm > 0)
+    bits: NDArray[np.float64] = np.maximum(2 + (pwm * logs).sum(axis=-2), 0)
+    return bits
+
+
+def motif_columns(pwm: NDArray[np.float64]) -> slice:
+    """The columns from the first to the last with at least :data:`TRIM` bits; empty without any."""
+    strong = np.flatnonzero(information(pwm) >= TRIM)
+    return slice(int(strong[0]), int(strong[-1]) + 1) if len(strong) else slice(0, 0)
+
+
+def consensus(pwm: NDArray[np.float64]) -> str:
+    """IUPAC consensus of (4, width) frequencies.
+
+    After Cavener 1987 (doi:10.1093/nar/15.4.1353): one base when its share is above 0.5 and above
+    twice the second's, two when they make up more than 0.75, else N.
+    """
+    letters = []
+    for column in pwm.T:
+        first, second = np.argsort(-column, kind="stable")[:2]
+        if column[first] > 0.5 and column[first] > 2 * column[second]:
+            letters.append("ACGT"[first])
+        elif column[first] + column[second] > 0.75:
+            letters.append(_CODES["".join("ACGT"[i] for i in sorted((first, second)))])
+        else:
+            letters.append("N")
+    return "".join(letters)
+
+
+COLORS = {"A": "#109648", "C": "#255c99", "G": "#f0a022", "T": "#d62839"}
+"""The usual colours of bases."""
+
+_COLUMN, _BITS = 12, 22
+"""Units of a column's width and of one bit's height."""
+_LEAST = 0.02
+"""Bits below which a letter is not drawn."""
+_CELL = 10
+_RISE, _FALL = "#b2182b", "#2166ac"
+_COMMANDS = {
+    int(Outline.MOVETO): "M",
+    int(Outline.LINETO): "L",
+    int(Outline.CURVE3): "Q",
+    int(Outline.CURVE4): "C",
+    int(Outline.CLOSEPOLY): "Z",
+}
+"""What SVG calls the parts of an outline."""
+_XMLNS = 'xmlns="http://www.w3.org/2000/svg"'
+
+
+@cache
+def _glyph(letter: str) -> str:
+    """A letter's outline as SVG path data in the unit square, y downwards."""
+    path = TextPath(
+        (0, 0), letter, size=100, prop=FontProperties(family="DejaVu Sans", weight="bold")
+    )
+    low, high = path.vertices.min(axis=0), path.vertices.max(axis=0)
+    points = (path.vertices - low) / (high - low)
+    points[:, 1] = 1 - points[:, 1]
+    outline = Outline(points, path.codes)
+    commands = []
+    for values, code in outline.iter_segments(simplify=False):
+        numbers = () if code == Outline.CLOSEPOLY else values
+        commands.append(_COMMANDS[int(code)] + " ".join(f"{value:.3f}" for value in numbers))
+    return "".join(commands)
+
+
+def glyphs() -> str:
+    """The four letters as SVG symbols, which :func:`logo_symbol` refers to."""
+    return "".join(
+        f'<symbol id="base-{letter}" viewBox="0 0 1 1" preserveAspectRatio="none">'
+        f'<path d="{_glyph(letter)}" fill="{color}"/></symbol>'
+        for letter, color in COLORS.items()
+    )
+
+
+def logo_size(columns: int) -> tuple[int, int]:
+    """Width and height of a logo, in the units of its ``viewBox``."""
+    return columns * _COLUMN, 2 * _BITS
+
+
+def _letters(pwm: NDArray[np.float64]) -> str:
+    """The letters of a logo, the most frequent of each column on top; heights are bits."""
+    height = pwm * information(pwm)
+    parts = []
+    for column, values in enumerate(height.T):
+        base = 2.0 * _BITS
+        for row in np.argsort(values, kind="stable"):
+            if values[row] < _LEAST:
+                continue
+            tall = values[row] * _BITS
+            base -= tall
+            parts.append(
+                f'<use href="#base-{"ACGT"[row]}" x="{column * _COLUMN + 0.4:g}" y="{base:.2f}" '
+                f'width="{_COLUMN - 0.8:g}" height="{tall:.2f}"/>'
+            )
+    return "".join(parts)
+
+
+def logo_symbol(pwm: NDArray[np.float64], name: str) -> str:
+    """A logo as an SVG symbol, for pages that define :func:`glyphs`.
+
+    Args:
+        pwm: float64 (4, width), frequencies; the stack of a column is as high as its information.
+        name: the symbol's id.
+    """
+    width, height = logo_size(pwm.shape[1])
+    return (
+        f'<symbol id="{escape(name)}" viewBox="0 0 {width} {height}" '
+        f'preserveAspectRatio="none">{_letters(pwm)}</symbol>'
+    )
+
+
+def logo_svg(pwm: NDArray[np.float64], description: str) -> str:
+    """A logo with its axis as an SVG file of its own.
+
+    Args:
+        pwm: float64 (4, width), frequencies.
+        description: what it shows.
+    """
+    width, height = logo_size(pwm.shape[1])
+    left, above, below = 30, 6, 16
+    lines = "".join(
+        f'<path d="M{left - 4} {above + height - bits * _BITS:g}h4" stroke="#5a646f"/>'
+        f'<text x="{left - 7}" y="{above + height - bits * _BITS + 3:g}" '
+        f'text-anchor="end">{bits}</text>'
+        for bits in (0, 1, 2)
+    )
+    numbers = "".join(
+        f'<text x="{left + (place + 0.5) * _COLUMN:g}" y="{above + height + 12:g}" '
+        f'text-anchor="middle">{place + 1}</text>'
+        for place in range(pwm.shape[1])
+        if place == 0 or (place + 1) % 5 == 0
+    )
+    total_width, total_height = left + width + 6, above + height + below
+    return (
+        f'<svg {_XMLNS} viewBox="0 0 {total_width} {total_height}" '
+        f'width="{2 * total_width}" height="{2 * total_height}" role="img" '
+        f'aria-label="{escape(description)}"><title>{escape(description)}</title>{glyphs()}'
+        f'<g font-family="sans-serif" font-size="8" fill="#5a646f">{lines}{numbers}'
+        f'<text transform="translate(10 {above + height / 2:g}) rotate(-90)" '
+        f'text-anchor="middle">bits</text></g>'
+        f'<path d="M{left} {above}v{height}h{width}" fill="none" stroke="#5a646f"/>'
+        f'<g transform="translate({left} {above})">{_letters(pwm)}</g></svg>\n'
+    )
+
+
+def grid_size(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Width and height of a grid of (rows, columns) cells, in the units of its ``viewBox``."""
+    return shape[1] * _CELL, shape[0] * _CELL
+
+
+def grid_symbol(values: NDArray[np.float32], name: str) -> str:
+    """Weights as an SVG symbol of cells: red above 0, blue below, as opaque as they are large.
+
+    Args:
+        values: float32 (rows, columns); the first row is drawn lowest.
+        name: the symbol's id.
+    """
+    width, height = grid_size(values.shape)
+    top = float(np.abs(values).max()) or 1.0
+    cells = "".join(
+        f'<rect x="{column * _CELL}" y="{height - (row + 1) * _CELL}" width="{_CELL}" '
+        f'height="{_CELL}" fill="{_RISE if value > 0 else _FALL}" '
+        f'fill-opacity="{abs(value) / top:.3f}"/>'
+        for (row, column), value in np.ndenumerate(values)
+    )
+    return (
+        f'<symbol id="{escape(name)}" viewBox="0 0 {width} {height}" '
+        f'preserveAspectRatio="none">{cells}</symbol>'
+    )
+
+
+# ---- Logos of patterns and of the motifs that they look like, as small SVG.
+
+FLANK = 5
+"""Columns shown on either side of a pattern's core."""
+
+_STEP = 18
+"""Width of a column, SVG units, which are CSS pixels of a pattern's own picture."""
+_SMALL = 13
+"""Width of a column in rows of tables, CSS pixels."""
+_LEAST_SHARE = 0.01
+"""Letters lower than this share of the highest column are not drawn."""
+_MAX_BITS = 2.0
+_LEFT, _RIGHT, _ABOVE, _BELOW = 56, 4, 4, 16
+_GAP = 12
+_ROW = 54
+"""Height of a logo in rows of tables, SVG units."""
+_MUTED, _BAND = "var(--fig-muted, #5a646f)", "var(--fig-accent, #0072b1)"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LetterRow:
+    """One row of letters of a picture.
+
+    Attributes:
+        heights: float64 (4, columns): of A, C, G and T; below 0 they hang from the base line.
+        name: of the row, at its left.
+        tall: of the row, SVG units.
+        limits: lowest and highest value shown; None: of the columns.
+    """
+
+    heights: NDArray[np.float64]
+    name: str
+    tall: int = 84
+    limits: tuple[float, float] | None = None
+
+
+def bits(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Heights of a PWM's letters: shares of each column's information, bits.
+
+    Args:
+        frequencies: float64 (4, width).
+    """
+    heights: NDArray[np.float64] = frequencies * information(frequencies)
+    return heights
+
+
+def shown_columns(pattern: Pattern) -> slice:
+    """The core and :data:`FLANK` columns on either side, as far as the pattern reaches."""
+    core = pattern.core
+    return slice(max(core.start - FLANK, 0), min(core.stop + FLANK, pattern.width))
+
+
+def pattern_logo(pattern: Pattern, description: str) -> str:
+    """Contributions, hypothetical contributions and information of a pattern, ``<svg>``.
+
+    Args:
+        pattern: columns outside of its core are drawn without the band behind them.
+        description: for those who cannot see it.
+    """
+    part = shown_columns(pattern)
+    core = slice(pattern.core.start - part.start, pattern.core.stop - part.start)
+    rows = [
+        LetterRow(pattern.contributions[:, part], "contribution", 120),
+        LetterRow(pattern.hypothetical[:, part], "hypothetical"),
+        LetterRow(bits(pattern.frequencies)[:, part], "bits", 76, (0, _MAX_BITS)),
+    ]
+    return _picture(rows, part.stop - part.start, core, description)
+
+
+def small_logo(heights: NDArray[np.float64], description: str) -> str:
+    """Letters alone, ``<svg>``, for a row of a table; heights float64 (4, width)."""
+    low, high = _limits(LetterRow(heights, ""))
+    return _in_table(_drawn(heights, low, high, _ROW), heights.shape[1], description)
+
+
+def aligned_logo(
+    frequencies: NDArray[np.float64], start: int, columns: slice, description: str
+) -> str:
+    """A motif's information where it lies in a picture of several, ``<svg>``.
+
+    Args:
+        frequencies: float64 (4, width).
+        start: its first column.
+        columns: shown, of the same numbering as ``start``.
+        description: for those who cannot see it.
+    """
+    shift = (start - columns.start) * _STEP
+    number = columns.stop - columns.start
+    drawn = (
+        f'<path d="M0 {_ROW - 0.5}h{number * _STEP}" stroke="{_MUTED}" stroke-opacity="0.4"/>'
+        f'<g transform="translate({shift} 0)">{_drawn(bits(frequencies), 0, _MAX_BITS, _ROW)}</g>'
+    )
+    return _in_table(drawn, number, description)
+
+
+def logo_file(picture: str) -> str:
+    """An ``<svg>`` of this module as a file of its own, with its glyphs."""
+    head, _, rest = picture.partition(">")
+    return f"{head.replace('<svg', f'<svg {_XMLNS}', 1)}>{glyphs()}{rest}\n"
+
+
+def _in_table(drawn: str, columns: int, description: str) -> str:
+    scale = _SMALL / _STEP
+    width = columns * _STEP
+    return (
+        f'<svg class="logo" viewBox="0 0 {width} {_ROW}" width="{width * scale:g}" '
+        f'height="{_ROW * scale:g}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{escape(description)}">{drawn}</svg>'
+    )
+
+
+def _picture(rows: list[LetterRow], columns: int, core: slice, description: str) -> str:
+    """Rows below each other over the same columns, with a scale each and numbered columns."""
+    width = columns * _STEP
+    total_width = _LEFT + width + _RIGHT
+    total_height = _ABOVE + sum(row.tall for row in rows) + _GAP * (len(rows) - 1) + _BELOW
+    parts = [
+        f'<rect x="{_LEFT + core.start * _STEP}" y="{_ABOVE}" '
+        f'width="{(core.stop - core.start) * _STEP}" height="{total_height - _ABOVE - _BELOW}" '
+        f'fill="{_BAND}" fill-opacity="0.08"/>'
+    ]
+    top = _ABOVE
+    for row in rows:
+        low, high = _limits(row)
+        base = row.tall * high / (high - low)
+        parts.append(
+            f'<g transform="translate({_LEFT} {top})">'
+            f'<path d="M-4 {base:.1f}h{width + 4}" stroke="{_MUTED}" stroke-opacity="0.6"/>'
+            f'<text transform="translate(-44 {row.tall / 2:g}) rotate(-90)" text-anchor="middle">'
+            f"{escape(row.name)}</text>"
+            f"{_tick(high, 8) if base > 14 else ''}"
+            f"{_tick(low, row.tall) if row.tall - base > 12 else ''}"
+            f"{_tick(0, base + 3)}"
+            f"{_drawn(row.heights, low, high, row.tall)}</g>"
+        )
+        top += row.tall + _GAP
+    parts.extend(
+        f'<text x="{_LEFT + (column + 0.5) * _STEP:g}" y="{total_height - 2}" '
+        f'text-anchor="middle">{column + 1 - core.start}</text>'
+        for column in range(core.start, core.stop)
+        if column == core.start or (column + 1 - core.start) % 5 == 0
+    )
+    return (
+        f'<svg class="logo" viewBox="0 0 {total_width} {total_height}" width="{total_width}" '
+        f'height="{total_height}" role="img" aria-label="{escape(description)}" '
+        f'font-family="var(--fig-font, sans-serif)" font-size="11" fill="{_MUTED}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _tick(value: float, y: float) -> str:
+    text = f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
+    return f'<text x="-7" y="{y:.1f}" text-anchor="end">{text}</text>'
+
+
+def _limits(row: LetterRow) -> tuple[float, float]:
+    """Lowest and highest end of the stacks, 0 among them."""
+    if row.limits is not None:
+        return row.limits
+    high = float(np.clip(row.heights, 0, None).sum(axis=0).max())
+    low = float(np.clip(row.heights, None, 0).sum(axis=0).min())
+    return low, high if high > low else low + 1
+
+
+def _drawn(heights: NDArray[np.float64], low: float, high: float, tall: float) -> str:
+    """Stacks of letters; the largest are farthest from the base line.
+
+    Args:
+        heights: float64 (4, columns).
+        low: value at the lower edge.
+        high: value at the upper edge.
+        tall: height between the edges, SVG units.
+    """
+    unit = tall / (high - low)
+    parts = []
+    for column, values in enumerate(heights.T):
+        above = below = high * unit  # the base line, from the upper edge
+        for row in np.argsort(np.abs(values), kind="stable"):
+            size = abs(float(values[row])) * unit
+            if size < _LEAST_SHARE * tall:
+                continue
+            if values[row] > 0:
+                above -= size
+                y = above
+            else:
+                y = below
+                below += size
+            parts.append(
+                f'<use href="#base-{"ACGT"[row]}" x="{column * _STEP + 0.4:g}" y="{y:.2f}" '
+                f'width="{_STEP - 0.8:g}" height="{size:.2f}"/>'
+            )
+    return "".join(parts)

@@ -1,0 +1,1 @@
+"""Charts and their style, drawn with matplotlib as SVG that lives inside a page."""
