@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,22 @@ def test_data_needs_numpy_only():
         if room(path) == "data":
             loaded = {name.split(".")[0] for _, name in imports(path, module_level=True)}
             assert loaded <= allowed, path
+
+
+def test_the_folders_of_analysis_form_no_circle():
+    """Folders and single files of ``analysis/``: none imports one that leads back to it."""
+    analysis = PACKAGE / "analysis"
+    reached: dict[str, set[str]] = {}
+    for path in analysis.rglob("*.py"):
+        part = path.relative_to(analysis).parts[0].removesuffix(".py")
+        names = [name.split(".") for _, name in imports(path)]
+        others = {name[2] for name in names if name[:2] == [NAME, "analysis"] and len(name) > 2}
+        reached.setdefault(part, set()).update(others - {part})
+    assert "vplots" in reached["report"]
+    try:
+        TopologicalSorter(reached).prepare()
+    except CycleError as error:
+        pytest.fail(f"analysis/: {' imports '.join(reversed(error.args[1]))}")
 
 
 def test_reading_an_import_of_each_form(tmp_path):

@@ -8,7 +8,7 @@ from planted_motifs import REB1, Genome, Plant, pattern_of
 
 from chromputer_tracks.analysis.logos import (
     aligned_logo,
-    bits,
+    letter_heights,
     logo_file,
     pattern_logo,
     shown_columns,
@@ -48,7 +48,7 @@ def test_letters_stack_from_the_base_line_the_largest_outside():
 
 def test_information_is_two_bits_of_a_certain_base():
     frequencies = np.array([[1.0, 0.25, 0.5], [0, 0.25, 0.5], [0, 0.25, 0], [0, 0.25, 0]])
-    np.testing.assert_allclose(bits(frequencies).sum(axis=0), [2, 0, 1])
+    np.testing.assert_allclose(letter_heights(frequencies).sum(axis=0), [2, 0, 1])
 
 
 def test_a_known_motif_lies_below_the_columns_it_matches():
@@ -72,10 +72,20 @@ def pattern():
     )
 
 
+def drawing(pattern, description):
+    return pattern_logo(
+        pattern.contributions,
+        pattern.hypothetical,
+        pattern.frequencies,
+        pattern.core,
+        description,
+    )
+
+
 def test_a_pattern_shows_its_core_with_flanks(pattern):
     assert pattern.core == slice(8, 16)
-    assert shown_columns(pattern) == slice(3, 21)  # of 22
-    svg = pattern_logo(pattern, 'it says "<so>"')
+    assert shown_columns(pattern.core, pattern.width) == slice(3, 21)  # of 22
+    svg = drawing(pattern, 'it says "<so>"')
     band = re.search(r'<rect x="(\d+)" y="\d+" width="(\d+)"', svg)
     assert [int(value) for value in band.groups()] == [56 + 5 * 18, 8 * 18]
     assert "&lt;so&gt;" in svg
@@ -86,7 +96,7 @@ def test_a_pattern_shows_its_core_with_flanks(pattern):
 
 
 def test_a_file_holds_its_letters(pattern):
-    text = logo_file(pattern_logo(pattern, "a > b"))
+    text = logo_file(drawing(pattern, "a > b"))
     assert text.startswith('<svg xmlns="http://www.w3.org/2000/svg" ')
     assert text.count("<symbol ") == 4
     assert text.index("<symbol ") < text.index("<use ")

@@ -1,7 +1,7 @@
-"""Small SVG pictures of filters: sequence logos, and weights as a grid of coloured cells.
+"""Motifs as small SVG pictures: sequence logos, contributions as letters, weights as cells.
 
 Hand-made, so that a page can hold hundreds: a letter is one element that refers to a glyph defined
-once.
+once. Base counts become frequencies, information and a consensus here, too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.font_manager import FontProperties
@@ -17,13 +16,21 @@ from matplotlib.path import Path as Outline
 from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from chromputer_tracks.analysis.motifs.discovery import Pattern
-
-# ---- Counts of subsequences as motifs: frequencies, information, consensus, and what to cut off.
+Float64 = NDArray[np.float64]
 
 TRIM = 0.25
 """Bits: columns below it at both ends of a filter are not part of its motif."""
+FLANK = 5
+"""Columns shown on either side of a pattern's core."""
+COLORS = {"A": "#109648", "C": "#255c99", "G": "#f0a022", "T": "#d62839"}
+"""The usual colours of bases."""
+
+_MAX_BITS = 2.0
+_LEAST_SHARE = 0.01
+"""Letters lower than this share of a logo's height are not drawn."""
+_XMLNS = 'xmlns="http://www.w3.org/2000/svg"'
+
+# ---- Base counts as motifs: frequencies, information, consensus, and what to cut off.
 
 _CODES = {
     "A": "A", "C": "C", "G": "G", "T": "T",
@@ -31,13 +38,13 @@ _CODES = {
 }  # fmt: skip
 
 
-def frequencies(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def frequencies(counts: NDArray[np.int64]) -> Float64:
     """Counts (..., 4, width) to shares of the known bases of each column; 0.25 without any."""
     total = counts.sum(axis=-2, keepdims=True)
     return np.where(total > 0, counts / np.maximum(total, 1), 0.25)
 
 
-def information(pwm: NDArray[np.float64]) -> NDArray[np.float64]:
+def information(pwm: Float64) -> Float64:
     """Information of each column against equal base frequencies, bits, 0 to 2.
 
     ``2 + sum(p * log2(p))``; Schneider and Stephens 1990 (doi:10.1093/nar/18.20.6097), without
@@ -50,17 +57,23 @@ def information(pwm: NDArray[np.float64]) -> NDArray[np.float64]:
         float64 (..., width).
     """
     logs = np.log2(pwm, out=np.zeros_like(pwm), where=pwm > 0)
-    bits: NDArray[np.float64] = np.maximum(2 + (pwm * logs).sum(axis=-2), 0)
+    bits: Float64 = np.maximum(2 + (pwm * logs).sum(axis=-2), 0)
     return bits
 
 
-def motif_columns(pwm: NDArray[np.float64]) -> slice:
+def letter_heights(pwm: Float64) -> Float64:
+    """Heights of a logo's letters, bits: shares of each column's information; (4, width)."""
+    heights: Float64 = pwm * information(pwm)
+    return heights
+
+
+def motif_columns(pwm: Float64) -> slice:
     """The columns from the first to the last with at least :data:`TRIM` bits; empty without any."""
     strong = np.flatnonzero(information(pwm) >= TRIM)
     return slice(int(strong[0]), int(strong[-1]) + 1) if len(strong) else slice(0, 0)
 
 
-def consensus(pwm: NDArray[np.float64]) -> str:
+def consensus(pwm: Float64) -> str:
     """IUPAC consensus of (4, width) frequencies.
 
     After Cavener 1987 (doi:10.1093/nar/15.4.1353): one base when its share is above 0.5 and above
@@ -78,15 +91,8 @@ def consensus(pwm: NDArray[np.float64]) -> str:
     return "".join(letters)
 
 
-COLORS = {"A": "#109648", "C": "#255c99", "G": "#f0a022", "T": "#d62839"}
-"""The usual colours of bases."""
+# ---- Letters: a glyph of each base, and stacks of them.
 
-_COLUMN, _BITS = 12, 22
-"""Units of a column's width and of one bit's height."""
-_LEAST = 0.02
-"""Bits below which a letter is not drawn."""
-_CELL = 10
-_RISE, _FALL = "#b2182b", "#2166ac"
 _COMMANDS = {
     int(Outline.MOVETO): "M",
     int(Outline.LINETO): "L",
@@ -95,7 +101,6 @@ _COMMANDS = {
     int(Outline.CLOSEPOLY): "Z",
 }
 """What SVG calls the parts of an outline."""
-_XMLNS = 'xmlns="http://www.w3.org/2000/svg"'
 
 
 @cache
@@ -116,7 +121,7 @@ def _glyph(letter: str) -> str:
 
 
 def glyphs() -> str:
-    """The four letters as SVG symbols, which :func:`logo_symbol` refers to."""
+    """The four letters as SVG symbols, which all logos but those of :func:`logo_svg` refer to."""
     return "".join(
         f'<symbol id="base-{letter}" viewBox="0 0 1 1" preserveAspectRatio="none">'
         f'<path d="{_glyph(letter)}" fill="{color}"/></symbol>'
@@ -124,50 +129,80 @@ def glyphs() -> str:
     )
 
 
+def _letters(heights: Float64, limits: tuple[float, float], tall: float, step: int) -> str:
+    """Stacks of letters; the largest are farthest from the base line.
+
+    Args:
+        heights: float64 (4, columns); those below 0 hang from the base line.
+        limits: values at the lower and at the upper edge.
+        tall: SVG units between the edges.
+        step: SVG units from column to column.
+    """
+    low, high = limits
+    unit = tall / (high - low)
+    parts = []
+    for column, values in enumerate(heights.T):
+        above = below = high * unit  # the base line, from the upper edge
+        for row in np.argsort(np.abs(values), kind="stable"):
+            size = abs(float(values[row])) * unit
+            if size < _LEAST_SHARE * tall:
+                continue
+            if values[row] > 0:
+                above -= size
+                y = above
+            else:
+                y = below
+                below += size
+            parts.append(
+                f'<use href="#base-{"ACGT"[row]}" x="{column * step + 0.4:g}" y="{y:.2f}" '
+                f'width="{step - 0.8:g}" height="{size:.2f}"/>'
+            )
+    return "".join(parts)
+
+
+def _limits(heights: Float64) -> tuple[float, float]:
+    """Lowest and highest end of the stacks, 0 among them."""
+    high = float(np.clip(heights, 0, None).sum(axis=0).max())
+    low = float(np.clip(heights, None, 0).sum(axis=0).min())
+    return low, high if high > low else low + 1
+
+
+# ---- Logos of frequencies, and weights as cells: what a page of filters shows.
+
+_COLUMN, _BITS = 12, 22
+"""Units of a column's width and of one bit's height."""
+_CELL = 10
+_RISE, _FALL = "#b2182b", "#2166ac"
+
+
 def logo_size(columns: int) -> tuple[int, int]:
     """Width and height of a logo, in the units of its ``viewBox``."""
     return columns * _COLUMN, 2 * _BITS
 
 
-def _letters(pwm: NDArray[np.float64]) -> str:
-    """The letters of a logo, the most frequent of each column on top; heights are bits."""
-    height = pwm * information(pwm)
-    parts = []
-    for column, values in enumerate(height.T):
-        base = 2.0 * _BITS
-        for row in np.argsort(values, kind="stable"):
-            if values[row] < _LEAST:
-                continue
-            tall = values[row] * _BITS
-            base -= tall
-            parts.append(
-                f'<use href="#base-{"ACGT"[row]}" x="{column * _COLUMN + 0.4:g}" y="{base:.2f}" '
-                f'width="{_COLUMN - 0.8:g}" height="{tall:.2f}"/>'
-            )
-    return "".join(parts)
+def _logo_letters(pwm: Float64) -> str:
+    return _letters(letter_heights(pwm), (0, _MAX_BITS), _MAX_BITS * _BITS, _COLUMN)
 
 
-def logo_symbol(pwm: NDArray[np.float64], name: str) -> str:
+def _symbol(name: str, size: tuple[int, int], content: str) -> str:
+    return (
+        f'<symbol id="{escape(name)}" viewBox="0 0 {size[0]} {size[1]}" '
+        f'preserveAspectRatio="none">{content}</symbol>'
+    )
+
+
+def logo_symbol(pwm: Float64, name: str) -> str:
     """A logo as an SVG symbol, for pages that define :func:`glyphs`.
 
     Args:
         pwm: float64 (4, width), frequencies; the stack of a column is as high as its information.
         name: the symbol's id.
     """
-    width, height = logo_size(pwm.shape[1])
-    return (
-        f'<symbol id="{escape(name)}" viewBox="0 0 {width} {height}" '
-        f'preserveAspectRatio="none">{_letters(pwm)}</symbol>'
-    )
+    return _symbol(name, logo_size(pwm.shape[1]), _logo_letters(pwm))
 
 
-def logo_svg(pwm: NDArray[np.float64], description: str) -> str:
-    """A logo with its axis as an SVG file of its own.
-
-    Args:
-        pwm: float64 (4, width), frequencies.
-        description: what it shows.
-    """
+def logo_svg(pwm: Float64, description: str) -> str:
+    """A logo of (4, width) frequencies with its axis, as an SVG file of its own."""
     width, height = logo_size(pwm.shape[1])
     left, above, below = 30, 6, 16
     lines = "".join(
@@ -191,7 +226,7 @@ def logo_svg(pwm: NDArray[np.float64], description: str) -> str:
         f'<text transform="translate(10 {above + height / 2:g}) rotate(-90)" '
         f'text-anchor="middle">bits</text></g>'
         f'<path d="M{left} {above}v{height}h{width}" fill="none" stroke="#5a646f"/>'
-        f'<g transform="translate({left} {above})">{_letters(pwm)}</g></svg>\n'
+        f'<g transform="translate({left} {above})">{_logo_letters(pwm)}</g></svg>\n'
     )
 
 
@@ -215,24 +250,15 @@ def grid_symbol(values: NDArray[np.float32], name: str) -> str:
         f'fill-opacity="{abs(value) / top:.3f}"/>'
         for (row, column), value in np.ndenumerate(values)
     )
-    return (
-        f'<symbol id="{escape(name)}" viewBox="0 0 {width} {height}" '
-        f'preserveAspectRatio="none">{cells}</symbol>'
-    )
+    return _symbol(name, (width, height), cells)
 
 
-# ---- Logos of patterns and of the motifs that they look like, as small SVG.
-
-FLANK = 5
-"""Columns shown on either side of a pattern's core."""
+# ---- Patterns of contributions, and the known motifs that they look like.
 
 _STEP = 18
 """Width of a column, SVG units, which are CSS pixels of a pattern's own picture."""
 _SMALL = 13
 """Width of a column in rows of tables, CSS pixels."""
-_LEAST_SHARE = 0.01
-"""Letters lower than this share of the highest column are not drawn."""
-_MAX_BITS = 2.0
 _LEFT, _RIGHT, _ABOVE, _BELOW = 56, 4, 4, 16
 _GAP = 12
 _ROW = 54
@@ -241,83 +267,70 @@ _MUTED, _BAND = "var(--fig-muted, #5a646f)", "var(--fig-accent, #0072b1)"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LetterRow:
-    """One row of letters of a picture.
+class _LetterRow:
+    """Letters of heights (4, columns) in one row of a picture, ``tall`` SVG units high."""
 
-    Attributes:
-        heights: float64 (4, columns): of A, C, G and T; below 0 they hang from the base line.
-        name: of the row, at its left.
-        tall: of the row, SVG units.
-        limits: lowest and highest value shown; None: of the columns.
-    """
-
-    heights: NDArray[np.float64]
+    heights: Float64
     name: str
-    tall: int = 84
-    limits: tuple[float, float] | None = None
+    tall: int
+    limits: tuple[float, float]
 
 
-def bits(frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Heights of a PWM's letters: shares of each column's information, bits.
-
-    Args:
-        frequencies: float64 (4, width).
-    """
-    heights: NDArray[np.float64] = frequencies * information(frequencies)
-    return heights
+def shown_columns(core: slice, width: int) -> slice:
+    """The core and :data:`FLANK` columns on either side, as far as a pattern's width reaches."""
+    return slice(max(core.start - FLANK, 0), min(core.stop + FLANK, width))
 
 
-def shown_columns(pattern: Pattern) -> slice:
-    """The core and :data:`FLANK` columns on either side, as far as the pattern reaches."""
-    core = pattern.core
-    return slice(max(core.start - FLANK, 0), min(core.stop + FLANK, pattern.width))
-
-
-def pattern_logo(pattern: Pattern, description: str) -> str:
+def pattern_logo(
+    contributions: Float64, hypothetical: Float64, pwm: Float64, core: slice, description: str
+) -> str:
     """Contributions, hypothetical contributions and information of a pattern, ``<svg>``.
 
     Args:
-        pattern: columns outside of its core are drawn without the band behind them.
+        contributions: float64 (4, width).
+        hypothetical: float64 (4, width).
+        pwm: float64 (4, width), frequencies.
+        core: the columns with a band behind them; see :func:`shown_columns` for those shown.
         description: for those who cannot see it.
     """
-    part = shown_columns(pattern)
-    core = slice(pattern.core.start - part.start, pattern.core.stop - part.start)
+    part = shown_columns(core, pwm.shape[1])
+    shown = slice(core.start - part.start, core.stop - part.start)
+    actual, possible = contributions[:, part], hypothetical[:, part]
     rows = [
-        LetterRow(pattern.contributions[:, part], "contribution", 120),
-        LetterRow(pattern.hypothetical[:, part], "hypothetical"),
-        LetterRow(bits(pattern.frequencies)[:, part], "bits", 76, (0, _MAX_BITS)),
+        _LetterRow(actual, "contribution", 120, _limits(actual)),
+        _LetterRow(possible, "hypothetical", 84, _limits(possible)),
+        _LetterRow(letter_heights(pwm)[:, part], "bits", 76, (0, _MAX_BITS)),
     ]
-    return _picture(rows, part.stop - part.start, core, description)
+    return _letter_rows(rows, part.stop - part.start, shown, description)
 
 
-def small_logo(heights: NDArray[np.float64], description: str) -> str:
+def small_logo(heights: Float64, description: str) -> str:
     """Letters alone, ``<svg>``, for a row of a table; heights float64 (4, width)."""
-    low, high = _limits(LetterRow(heights, ""))
-    return _in_table(_drawn(heights, low, high, _ROW), heights.shape[1], description)
+    letters = _letters(heights, _limits(heights), _ROW, _STEP)
+    return _in_table(letters, heights.shape[1], description)
 
 
-def aligned_logo(
-    frequencies: NDArray[np.float64], start: int, columns: slice, description: str
-) -> str:
+def aligned_logo(pwm: Float64, start: int, columns: slice, description: str) -> str:
     """A motif's information where it lies in a picture of several, ``<svg>``.
 
     Args:
-        frequencies: float64 (4, width).
+        pwm: float64 (4, width), frequencies.
         start: its first column.
         columns: shown, of the same numbering as ``start``.
         description: for those who cannot see it.
     """
     shift = (start - columns.start) * _STEP
     number = columns.stop - columns.start
+    letters = _letters(letter_heights(pwm), (0, _MAX_BITS), _ROW, _STEP)
     drawn = (
         f'<path d="M0 {_ROW - 0.5}h{number * _STEP}" stroke="{_MUTED}" stroke-opacity="0.4"/>'
-        f'<g transform="translate({shift} 0)">{_drawn(bits(frequencies), 0, _MAX_BITS, _ROW)}</g>'
+        f'<g transform="translate({shift} 0)">{letters}</g>'
     )
     return _in_table(drawn, number, description)
 
 
 def logo_file(picture: str) -> str:
-    """An ``<svg>`` of this module as a file of its own, with its glyphs."""
+    """An ``<svg>`` that refers to :func:`glyphs`, as a file of its own."""
     head, _, rest = picture.partition(">")
     return f"{head.replace('<svg', f'<svg {_XMLNS}', 1)}>{glyphs()}{rest}\n"
 
@@ -332,7 +345,7 @@ def _in_table(drawn: str, columns: int, description: str) -> str:
     )
 
 
-def _picture(rows: list[LetterRow], columns: int, core: slice, description: str) -> str:
+def _letter_rows(rows: list[_LetterRow], columns: int, core: slice, description: str) -> str:
     """Rows below each other over the same columns, with a scale each and numbered columns."""
     width = columns * _STEP
     total_width = _LEFT + width + _RIGHT
@@ -344,7 +357,7 @@ def _picture(rows: list[LetterRow], columns: int, core: slice, description: str)
     ]
     top = _ABOVE
     for row in rows:
-        low, high = _limits(row)
+        low, high = row.limits
         base = row.tall * high / (high - low)
         parts.append(
             f'<g transform="translate({_LEFT} {top})">'
@@ -354,7 +367,7 @@ def _picture(rows: list[LetterRow], columns: int, core: slice, description: str)
             f"{_tick(high, 8) if base > 14 else ''}"
             f"{_tick(low, row.tall) if row.tall - base > 12 else ''}"
             f"{_tick(0, base + 3)}"
-            f"{_drawn(row.heights, low, high, row.tall)}</g>"
+            f"{_letters(row.heights, row.limits, row.tall, _STEP)}</g>"
         )
         top += row.tall + _GAP
     parts.extend(
@@ -374,42 +387,3 @@ def _picture(rows: list[LetterRow], columns: int, core: slice, description: str)
 def _tick(value: float, y: float) -> str:
     text = f"{value:.2g}".replace("-", "\N{MINUS SIGN}")
     return f'<text x="-7" y="{y:.1f}" text-anchor="end">{text}</text>'
-
-
-def _limits(row: LetterRow) -> tuple[float, float]:
-    """Lowest and highest end of the stacks, 0 among them."""
-    if row.limits is not None:
-        return row.limits
-    high = float(np.clip(row.heights, 0, None).sum(axis=0).max())
-    low = float(np.clip(row.heights, None, 0).sum(axis=0).min())
-    return low, high if high > low else low + 1
-
-
-def _drawn(heights: NDArray[np.float64], low: float, high: float, tall: float) -> str:
-    """Stacks of letters; the largest are farthest from the base line.
-
-    Args:
-        heights: float64 (4, columns).
-        low: value at the lower edge.
-        high: value at the upper edge.
-        tall: height between the edges, SVG units.
-    """
-    unit = tall / (high - low)
-    parts = []
-    for column, values in enumerate(heights.T):
-        above = below = high * unit  # the base line, from the upper edge
-        for row in np.argsort(np.abs(values), kind="stable"):
-            size = abs(float(values[row])) * unit
-            if size < _LEAST_SHARE * tall:
-                continue
-            if values[row] > 0:
-                above -= size
-                y = above
-            else:
-                y = below
-                below += size
-            parts.append(
-                f'<use href="#base-{"ACGT"[row]}" x="{column * _STEP + 0.4:g}" y="{y:.2f}" '
-                f'width="{_STEP - 0.8:g}" height="{size:.2f}"/>'
-            )
-    return "".join(parts)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from chromputer_tracks.analysis.filters.files import Value, table
-from chromputer_tracks.analysis.logos import information, logo_file, pattern_logo
+from chromputer_tracks.analysis.logos import information, logo_file
 from chromputer_tracks.analysis.motifs.results import LabelResult, PatternResult
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.bed import BedTable
@@ -59,7 +59,7 @@ def write_files(
         texts[f"{result.label}/{HITS}"] = bed(_hit_rows(result))
         texts[f"{result.label}/{HITS_TABLE}"] = table(_hit_table(result, beds))
     for item, _ in found:
-        texts[f"logos/{item.pattern.name}.svg"] = logo_file(pattern_logo(item.pattern, says(item)))
+        texts[f"logos/{item.pattern.name}.svg"] = logo_file(item.logo(describe(item)))
     with output_errors(folder):
         for name, text in texts.items():
             path = folder / name
@@ -71,7 +71,7 @@ def write_files(
     return list(texts)
 
 
-def says(item: PatternResult) -> str:
+def describe(item: PatternResult) -> str:
     """A pattern in words: ``Reb1.pos.1, CGGGTAA, 557 seqlets``."""
     pattern = item.pattern
     return f"{pattern.name}, {pattern.consensus}, {len(pattern.seqlets):,} seqlets"

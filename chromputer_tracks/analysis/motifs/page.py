@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from chromputer_tracks import __version__
 from chromputer_tracks.analysis.known_motifs import MotifMatch
-from chromputer_tracks.analysis.logos import aligned_logo, glyphs, pattern_logo, small_logo
-from chromputer_tracks.analysis.motifs.files import says
+from chromputer_tracks.analysis.logos import aligned_logo, glyphs, small_logo
+from chromputer_tracks.analysis.motifs.files import describe
 from chromputer_tracks.analysis.motifs.results import LabelResult, PatternResult, outcome
 from chromputer_tracks.analysis.pages import Page
 from chromputer_tracks.analysis.report.blocks import MISSING, Fact, signed
@@ -140,7 +140,7 @@ class PatternCard:
 
 @dataclass(frozen=True, slots=True)
 class LabelSection:
-    """A label with its patterns; ``outcome`` says what was found."""
+    """A label with its patterns; ``outcome`` describe what was found."""
 
     name: str
     outcome: str
@@ -207,11 +207,10 @@ def _card(item: PatternResult, result: LabelResult, data: PageData) -> PatternCa
         known=(match.target.alternate or match.target.name) if match else "",
         q=scientific(match.q) if match else "",
         small=small_logo(
-            pattern.contributions[:, pattern.core], f"mean contributions of {says(item)}"
+            pattern.contributions[:, pattern.core], f"mean contributions of {describe(item)}"
         ),
-        logo=pattern_logo(
-            pattern,
-            f"{says(item)}: mean contributions, mean hypothetical contributions and information",
+        logo=item.logo(
+            f"{describe(item)}: mean contributions, mean hypothetical contributions and information"
         ),
         offsets=offset_figure(
             item.offsets,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.analysis.known_motifs import MotifMatch
+from chromputer_tracks.analysis.logos import pattern_logo
 from chromputer_tracks.analysis.motifs.discovery import (
     FEWEST_SEQLETS,
     Discovery,
@@ -75,6 +76,13 @@ class PatternResult:
         relative = contribution * self.pattern.sign / median
         scores: Int64 = np.clip(np.rint(MEDIAN_SCORE * relative), 0, TOP_SCORE).astype(np.int64)
         return scores
+
+    def logo(self, description: str) -> str:
+        """Its matrices as letters, ``<svg>``; see :func:`~chromputer_tracks.analysis.logos`."""
+        own = self.pattern
+        return pattern_logo(
+            own.contributions, own.hypothetical, own.frequencies, own.core, description
+        )
 
     def known(self, q: float) -> MotifMatch | None:
         """The best match when its false discovery rate is not above ``q``."""
