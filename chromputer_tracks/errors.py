@@ -21,7 +21,15 @@ exits with 1; anything that is not a ``ChromputerError`` is a bug and keeps its 
 
 
 class ChromputerError(Exception):
-    """Base of all errors that name something the user can mend."""
+    """Base of all errors that name something the user can mend.
+
+    Attributes:
+        key: the setting that it is about (``fit.epochs``, ``binary[2].peaks[0]``), or empty.
+    """
+
+    def __init__(self, *args: object, key: str = "") -> None:
+        super().__init__(*args)
+        self.key = key
 
 
 class InputError(ChromputerError):
