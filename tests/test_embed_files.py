@@ -200,7 +200,7 @@ def test_pictures_and_bed(mapped: Path, toy: ToyGenome) -> None:
     lines = [line.split("\t") for line in (out / "clusters.bed").read_text().splitlines()]
     for line, record in zip(lines, found, strict=True):
         row = by_start[record.chrom, record.start]
-        assert record.name == row["cluster"] and record.strand == row["strand"]
+        assert record.name == row["cluster"] and strand == row["strand"]
         assert record.rgb is not None
         assert "#" + "".join(f"{part:02x}" for part in record.rgb) == colors[row["cluster"]]
         assert int(line[6]) == int(row["centre"]) == int(line[7]) - 1

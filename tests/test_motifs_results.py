@@ -200,14 +200,16 @@ def written(windows, pattern, tmp_path_factory):
 
 def test_beds_are_sorted_scored_and_stranded(written):
     hits = read_bed(written / "TF/hits.bed", require_sorted=True)
-    assert [(r.chrom, r.start, r.end, r.name, r.strand) for r in hits] == [
+    assert [
+        (r.chrom, r.start, r.end, r.name, s) for r, s in zip(hits, hits.strands, strict=True)
+    ] == [
         ("chrI", 2, 10, "TF.pos.1", "-"),
         ("chrI", 500, 508, "TF.pos.1", "+"),
         ("chrI", 560, 568, "TF.pos.1", "-"),
         ("chrI", 2988, 2996, "TF.pos.1", "+"),
         ("chrII", 450, 458, "TF.pos.1", "-"),
     ]
-    assert [r.score == int(r.score) and 0 < r.score <= 1000 for r in hits] == [True] * 5
+    assert [s == int(s) and 0 < s <= 1000 for s in hits.scores] == [True] * 5
     assert hits.scores[2] > hits.scores[1] > hits.scores[0]
     seqlets = read_bed(written / "TF/seqlets.bed", require_sorted=True)
     assert [(r.start, r.end) for r in seqlets] == [

@@ -270,7 +270,7 @@ def test_random_bins_of_the_yeast_genome_match(shared_yeast):
         sizes = fasta.sizes
         fragments = shared_yeast / "atac_SRR1822137.fragments.tsv.gz"
         table = read_bed(shared_yeast / "peaks" / "Reb1.bed", sizes)
-        centres = PeakLabels.from_peaks([(r.chrom, r.centre) for r in table], 200, 0).centres
+        centres = PeakLabels.from_peaks(table.places, 200, 0).centres
         blacklist = [r.interval for r in read_bed(shared_yeast / "blacklist.bed", sizes)]
         with FragmentStore.build(fragments, sizes) as store:
             sites = matched_sites(

@@ -1,6 +1,7 @@
-"""Peaks of replicates against loops over every peak; interval algebra against sets of bases."""
+"""Peaks of replicates against loops over every peak."""
 
 import tempfile
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -8,107 +9,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pybedtools.helpers import BEDToolsError
 
 from chromputer_tracks.data.peaks import (
     LEAST_PEAKS,
-    merge,
     reproducibility,
     reproducible_peaks,
-    slop,
-    subtract,
 )
-from chromputer_tracks.errors import BoundsError, ContigError, DependencyError, InputError
-from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.bed import BedRecord, read_bed
+from chromputer_tracks.errors import DependencyError, InputError
+from chromputer_tracks.io.bed import Peak, read_bed
 
-SIZES = ChromSizes({"chr2": 90, "chr10": 120}, "toy.fa")
-NAMES = tuple(SIZES)
 FEW = settings(max_examples=40)
 
 
-@st.composite
-def intervals(draw, least=0):
-    rows = []
-    for _ in range(draw(st.integers(least, 8))):
-        chrom = draw(st.sampled_from(NAMES))
-        start = draw(st.integers(0, SIZES[chrom] - 1))
-        end = draw(st.integers(start + 1, min(start + 30, SIZES[chrom])))
-        rows.append(Interval(chrom, start, end))
-    return rows
-
-
-def runs(bases):
-    """Sets of bases by contig to sorted intervals."""
-    found = []
-    for chrom in sorted(bases):
-        start = None
-        for at in range(max(bases[chrom], default=-1) + 2):
-            if at in bases[chrom] and start is None:
-                start = at
-            elif at not in bases[chrom] and start is not None:
-                found.append(Interval(chrom, start, at))
-                start = None
-    return found
-
-
-def bases_of(rows):
-    return {c: {b for i in rows if i.chrom == c for b in range(i.start, i.end)} for c in NAMES}
-
-
-@FEW
-@given(intervals(), st.integers(0, 12))
-def test_merging_fills_the_gaps_of_up_to_the_distance(rows, within):
-    wide = [Interval(i.chrom, i.start, i.end + within) for i in rows]
-    ends = {(i.chrom, i.end) for i in rows}
-    merged = merge(rows, within)
-    assert [(i.chrom, i.start) for i in merged] == [
-        (i.chrom, i.start) for i in runs(bases_of(wide))
-    ]
-    assert [i.end + within for i in merged] == [i.end for i in runs(bases_of(wide))]
-    assert {(i.chrom, i.end) for i in merged} <= ends
-
-
-def test_merging_by_hand():
-    rows = [Interval("b", 5, 9), Interval("a", 20, 30), Interval("a", 0, 10), Interval("a", 10, 12)]
-    assert merge(rows) == [Interval("a", 0, 12), Interval("a", 20, 30), Interval("b", 5, 9)]
-    assert merge(rows, 7) == merge(rows)
-    assert merge(rows, 8) == [Interval("a", 0, 30), Interval("b", 5, 9)]
-    assert merge(rows, -1)[:2] == [Interval("a", 0, 10), Interval("a", 10, 12)]
-    assert merge([]) == []
-
-
-@FEW
-@given(intervals(), intervals())
-def test_subtraction_leaves_the_other_bases_of_each(rows, other):
-    gone = bases_of(other)
-    expected = [
-        part
-        for row in rows
-        for part in runs({row.chrom: set(range(row.start, row.end)) - gone[row.chrom]})
-    ]
-    assert subtract(rows, other) == expected
-
-
-@FEW
-@given(intervals(), st.integers(0, 200))
-def test_widening_is_cut_at_the_ends(rows, bases):
-    expected = [
-        Interval(i.chrom, max(i.start - bases, 0), min(i.end + bases, SIZES[i.chrom])) for i in rows
-    ]
-    assert slop(rows, bases, SIZES) == expected
-
-
-def test_widening_checks_its_intervals():
-    with pytest.raises(ContigError, match="chr3"):
-        slop([Interval("chr3", 0, 5)], 1, SIZES)
-    with pytest.raises(BoundsError, match="chr2"):
-        slop([Interval("chr2", 0, 91)], 1, SIZES)
-    with pytest.raises(InputError, match="-1 bp"):
-        slop([], -1, SIZES)
-
-
 def point(chrom, at, score=None):
-    return BedRecord(chrom, at, at + 1, score=score)
+    return Peak(chrom, at, score)
 
 
 CENTRES = st.lists(
@@ -172,7 +87,7 @@ def test_the_summit_of_a_narrow_peak_is_its_place(tmp_path):
     one, other = tmp_path / "1.narrowPeak", tmp_path / "2.bed"
     one.write_text("chr2\t0\t80\tp\t5\t.\t1\t2\t3\t70\n")
     other.write_text("chr2\t60\t75\n")
-    replicates = [list(read_bed(one)), list(read_bed(other))]
+    replicates = [read_bed(path).peaks(ranked=False) for path in (one, other)]
     assert reproducible_peaks(replicates, "intersection", 3) == [("chr2", 69)]
     assert reproducible_peaks(replicates, "union", 3) == [("chr2", 69)]
     assert reproducible_peaks(replicates, "intersection", 2) == []
@@ -292,7 +207,7 @@ def test_narrow_peaks_are_ranked_by_their_signal(tmp_path):
                     for at, value in enumerate(column)
                 )
             )
-            replicates.append(list(read_bed(path)))
+            replicates.append(read_bed(path).peaks(ranked=True))
         kept = reproducible_peaks(replicates, "rank", 10)
         assert [centre // 1000 for _, centre in kept] == expected
     mixed = [replicates[0], replicates_of(one)[0]]
@@ -317,27 +232,28 @@ def test_wrong_arguments_are_named():
 def test_without_bedtools_it_is_asked_for(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(DependencyError, match=r"bedtools.*conda install"):
-        merge([Interval("chr1", 0, 5)])
+        reproducible_peaks([[point("chr1", 0)]] * 2, "union", 1)
 
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_no_temporary_file_stays(tmp_path, monkeypatch, fails):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    rows = [Interval("chr2", 0, 5)]
+    peaks = [[point("chr2", 5), point("chr2" if not fails else "chr2\tx", 6)]] * 2
     if fails:
-        broken = ChromSizes({"chr2": 90}, "toy.fa")
-        monkeypatch.setattr(broken, "items", lambda: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            slop(rows, 1, broken)
+        with pytest.raises(BEDToolsError):
+            reproducible_peaks(peaks, "union", 1)
     else:
-        assert slop(rows, 1, SIZES) == [Interval("chr2", 0, 6)]
+        assert reproducible_peaks(peaks, "union", 1) == [("chr2", 6)]
     assert list(Path(tmp_path).iterdir()) == []
 
 
 def test_real_peaks_of_one_complex_agree(shared_yeast):
     """Two factors of one complex, as two replicates: far more partners than moved peaks have."""
-    one, other = (list(read_bed(shared_yeast / "peaks" / f"{n}.bed")) for n in ("Taf1", "Taf4"))
-    moved = [point(r.chrom, r.start + 2000, r.score) for r in other]
+    one, other = (
+        read_bed(shared_yeast / "peaks" / f"{name}.bed").peaks(ranked=True)
+        for name in ("Taf1", "Taf4")
+    )
+    moved = [replace(peak, centre=peak.centre + 2000) for peak in other]
     together = reproducible_peaks([one, other], "intersection", 50)
     by_chance = reproducible_peaks([one, moved], "intersection", 50)
     assert len(together) > 3 * len(by_chance)

@@ -70,10 +70,7 @@ def labels(spec: ModelSpec, shared_yeast: Path, example: Path) -> LabelSet:
     )
     peaks = tuple(
         PeakLabels.from_peaks(
-            (
-                (item.chrom, item.centre)
-                for item in read_bed(shared_yeast / "peaks" / f"{label.name}.bed", sizes)
-            ),
+            read_bed(shared_yeast / "peaks" / f"{label.name}.bed", sizes).places,
             spec.label_bin,
             0,
         )

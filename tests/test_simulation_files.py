@@ -128,13 +128,13 @@ def test_bound_factors_lie_in_their_state_on_their_motif(folder):
 
 
 def test_start_sites_are_the_promoters(folder):
-    rows = list(read_bed(folder / "tss.bed"))
+    rows = read_bed(folder / "tss.bed")
     expected = []
     for name in PLAN.sizes:
         sites = draw_sites(PLAN, name)
         for at in np.flatnonzero(sites.classes == 1):
             expected.append((name, int(sites.centres[at]), "-" if sites.reverse[at] else "+"))
-    assert [(row.chrom, row.start, row.strand) for row in rows] == expected
+    assert list(zip(rows.chroms, rows.start, rows.strands, strict=True)) == expected
 
 
 def test_truth_tells_the_parameters(folder):

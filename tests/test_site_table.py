@@ -220,7 +220,7 @@ def test_packed(tmp_path: Path, packed: str) -> None:
         ("# nothing\n\n", InputError, "is empty: it holds no site"),
         ("chr1\t5\n", FormatError, "line 1 has 2 tab-separated columns; a site needs 3"),
         ("chr1 5 8\n", FormatError, "columns must be separated by tabs"),
-        ("chr1\t5\t8\nchr1\t5\t8\tx\n", FormatError, "line 2 has 4 columns, .*first site has 3"),
+        ("chr1\t5\t8\nchr1\t5\t8\tx\n", FormatError, "line 2 has 4 columns, .*first line has 3"),
         ("chr1\t8\t8\n", FormatError, r"line 1: columns 2 and 3 \(8, 8\) are not a start"),
         ("chr1\t-1\t8\n", FormatError, "are not a start of at least 0"),
         ("chr1\tstart\tend\n", FormatError, "are not a start of at least 0"),
@@ -230,7 +230,11 @@ def test_packed(tmp_path: Path, packed: str) -> None:
         ("chr1\t1\t8\nchr1\t5\n", FormatError, "line 2 has 2 tab-separated columns"),
         ("\t1\t8\n", FormatError, "line 1: the contig is empty"),
         ("chr1\t1\t8\ta\t0\tplus\n", FormatError, "column 6 is 'plus', not a strand"),
-        ("chr1\t1\t5001\n", BoundsError, r"chr1:1-5,001 ends past chr1 \(5,000 bp in toy.fa\)"),
+        (
+            "chr1\t1\t5001\n",
+            BoundsError,
+            r"column 3 \(5001\) ends past chr1 \(5,000 bp in toy.fa\)",
+        ),
         ("1\t1\t8\n", ContigError, "'1' not in toy.fa; toy.fa has 'chr1'"),
     ],
 )

@@ -255,8 +255,9 @@ def test_values_are_rounded_once_and_tracks_agree(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "factors" / "Reb1.bed").read_text() == (
         "tiny\t0\t7\tReb1\t500\t.\t0\t7\t255,0,0\n"
     )
-    (call,) = read_bed(tmp_path / "out" / "factors" / "Reb1.bed", SIZES)
-    assert (call.interval, call.score, call.rgb) == (Interval("tiny", 0, 7), 500, (255, 0, 0))
+    calls = read_bed(tmp_path / "out" / "factors" / "Reb1.bed", SIZES)
+    assert [call.interval for call in calls] == [Interval("tiny", 0, 7)]
+    assert (calls.scores, calls.colors) == ([500], [(255, 0, 0)])
 
 
 @pytest.mark.parametrize(

@@ -46,14 +46,18 @@ def test_gzip(tmp_path):
 @pytest.mark.parametrize(
     ("line", "error", "message"),
     [
-        ("chrI\t1\t2\tG", FormatError, r"genes.bed line 2 has 4 tab-separated columns; .*need 6"),
+        ("chrI\t1\t2\tG", FormatError, r"genes.bed line 2 has 4 tab-separated columns; .*needs 6"),
         ("chrI 1 2 G 0 +", FormatError, "line 2 has 1 tab-separated column; "),
         ("chrI\tone\t2\tG\t0\t+", FormatError, r"line 2: columns 2 and 3 \(one, 2\)"),
         ("chrI\t-1\t2\tG\t0\t+", FormatError, r"columns 2 and 3 \(-1, 2\)"),
         ("chrI\t2\t2\tG\t0\t+", FormatError, r"columns 2 and 3 \(2, 2\)"),
-        ("chrI\t1\t2\tG\t0\t.", FormatError, r"line 2: column 6 is '\.'; a start site needs"),
+        ("chrI\t1\t2\tG\t0\t.", FormatError, r"line 2: column 6 is '\.', but a start site needs"),
         ("\t1\t2\tG\t0\t+", FormatError, "line 2: the contig is empty"),
-        ("chrI\t1\t1001\tG\t0\t+", BoundsError, r"line 2: chrI:1-1,001 ends past chrI \(1,000 bp"),
+        (
+            "chrI\t1\t1001\tG\t0\t+",
+            BoundsError,
+            r"line 2: column 3 \(1001\) ends past chrI \(1,000 bp",
+        ),
         ("2\t1\t2\tG\t0\t+", ContigError, "genes.bed: '2' not in"),
     ],
 )

@@ -178,7 +178,10 @@ def test_an_empty_replicate_is_told_with_its_label(tmp_path):
 
 def test_a_header_line(tmp_path):
     said = lab_error(tmp_path, one="chrom\tstart\tend\nchr1\t5\t9\n")
-    assert f"{tmp_path / 'one.bed'} line 1: column 2 is 'start', not an integer" in said
+    assert (
+        f"{tmp_path / 'one.bed'} line 1: columns 2 and 3 (start, end) are not a start of at least 0"
+        in said
+    )
     assert "a line of column names must begin with #" in said
 
 

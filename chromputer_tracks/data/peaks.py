@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, compress
 from pathlib import Path
@@ -20,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import DependencyError, InputError
-from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.bed import BedRecord
+from chromputer_tracks.io.bed import Peak
 
 # ---- Irreproducible discovery rate: which peaks two replicates rank alike.
 
@@ -190,14 +188,13 @@ _RANKED_BY = {"signal": "signalValue", "p_value": "p-value", "score": "score"}
 
 
 def reproducible_peaks(
-    replicates: Sequence[Sequence[BedRecord]], how: How, within: int, keep: float = 0.05
+    replicates: Sequence[Sequence[Peak]], how: How, within: int, keep: float = 0.05
 ) -> list[tuple[str, int]]:
     """One set of peak centres from the peaks of several replicates.
 
     Args:
-        replicates: at least two, each its peaks in any order. A peak's place is its summit where
-            a narrowPeak gives one, else its middle. Of several peaks of one replicate at one place
-            the one with the highest score counts.
+        replicates: at least two, each its peaks in any order. Of several peaks of one replicate
+            at one place the one with the highest score counts.
         how: ``union``: every peak; those within ``within`` bp of a neighbour are one, in chains,
             at the mean of their centres. ``intersection``: peaks with a partner in every other
             replicate, each the other's nearest and at most ``within`` bp apart (of two that are
@@ -239,66 +236,7 @@ def reproducible_peaks(
     return [(row[0].chrom, _mean([peak.centre for peak in row])) for row in partners]
 
 
-def merge(intervals: Iterable[Interval], within: int = 0) -> list[Interval]:
-    """Overlapping and touching intervals as one, and those with a gap of at most ``within`` bp.
-
-    A negative ``within`` joins only intervals that share at least ``-within`` bp. The result is
-    sorted by contig name and start.
-
-    Raises:
-        DependencyError: bedtools or pybedtools is missing.
-    """
-    with _bedtools() as room:
-        table = room.write(intervals).sort(output=room.path())
-        return _intervals(table.merge(d=within, output=room.path()))
-
-
-def subtract(intervals: Iterable[Interval], other: Iterable[Interval]) -> list[Interval]:
-    """What is left of each interval without the bases of ``other``, in order of the intervals.
-
-    Raises:
-        DependencyError: bedtools or pybedtools is missing.
-    """
-    with _bedtools() as room:
-        return _intervals(room.write(intervals).subtract(room.write(other), output=room.path()))
-
-
-def slop(intervals: Iterable[Interval], bases: int, sizes: ChromSizes) -> list[Interval]:
-    """Each interval with ``bases`` more on either side, cut at its contig's ends, in order.
-
-    Raises:
-        InputError: ``bases`` is negative.
-        ContigError: an interval's contig is unknown.
-        BoundsError: an interval leaves its contig.
-        DependencyError: bedtools or pybedtools is missing.
-    """
-    if bases < 0:
-        raise InputError(f"flank of {bases} bp must be at least 0")
-    checked = [sizes.check(interval, "intervals to widen") for interval in intervals]
-    with _bedtools() as room:
-        genome = Path(room.path())
-        genome.write_text("".join(f"{name}\t{size}\n" for name, size in sizes.items()))
-        return _intervals(room.write(checked).slop(b=bases, g=str(genome), output=room.path()))
-
-
-class _Room:
-    """A folder for bedtools' files."""
-
-    def __init__(self, folder: Path, make: Callable[[str], Any]) -> None:
-        self._folder, self._make, self._files = folder, make, 0
-
-    def path(self) -> str:
-        self._files += 1
-        return str(self._folder / f"{self._files}.bed")
-
-    def write(self, intervals: Iterable[Interval]) -> Any:
-        path = Path(self.path())
-        path.write_text("".join(f"{i.chrom}\t{i.start}\t{i.end}\n" for i in intervals))
-        return self._make(str(path))
-
-
-@contextmanager
-def _bedtools() -> Iterator[_Room]:
+def _union(records: Iterable[Peak], within: int) -> list[tuple[str, int]]:
     try:
         from pybedtools import BedTool
     except ImportError as error:
@@ -310,20 +248,16 @@ def _bedtools() -> Iterator[_Room]:
             "combining peaks needs the program bedtools, which is not on PATH: install it with "
             "conda install -c bioconda bedtools, apt-get install bedtools or brew install bedtools"
         )
+    # pybedtools would leave its files in TMPDIR until the process ends.
     with TemporaryDirectory(prefix="chromputer-") as folder:
-        yield _Room(Path(folder), BedTool)
-
-
-def _intervals(table: Any) -> list[Interval]:
-    return [Interval(row.chrom, row.start, row.end) for row in table]
-
-
-def _union(records: Iterable[BedRecord], within: int) -> list[tuple[str, int]]:
-    points = (Interval(record.chrom, record.centre, record.centre + 1) for record in records)
-    with _bedtools() as room:
-        table = room.write(points).sort(output=room.path())
+        points, ordered, merged = (
+            str(Path(folder, name)) for name in ("points", "sorted", "merged")
+        )
+        rows = (f"{record.chrom}\t{record.centre}\t{record.centre + 1}\n" for record in records)
+        Path(points).write_text("".join(rows))
+        table: Any = BedTool(points).sort(output=ordered)
         # A gap between two bases is one less than the distance of their positions.
-        chains = table.merge(d=within - 1, c=2, o="collapse", output=room.path())
+        chains = table.merge(d=within - 1, c=2, o="collapse", output=merged)
         return [(row.chrom, _mean([int(at) for at in row[3].split(",")])) for row in chains]
 
 
@@ -332,7 +266,7 @@ def _mean(positions: Sequence[int]) -> int:
     return (2 * sum(positions) + len(positions)) // (2 * len(positions))
 
 
-def _ranked(replicates: Sequence[Sequence[BedRecord]]) -> list[list[BedRecord]]:
+def _ranked(replicates: Sequence[Sequence[Peak]]) -> list[list[Peak]]:
     """The peaks with what they are ranked by as their score; see :func:`reproducible_peaks`."""
     for key in _RANKED_BY:
         values = [{getattr(record, key) for record in records} for records in replicates]
@@ -363,12 +297,10 @@ def _ranked(replicates: Sequence[Sequence[BedRecord]]) -> list[list[BedRecord]]:
     raise InputError(f"the replicates' peaks have no score in common; {remedy}")
 
 
-def _partners(
-    replicates: Sequence[Sequence[BedRecord]], within: int
-) -> list[tuple[BedRecord, ...]]:
+def _partners(replicates: Sequence[Sequence[Peak]], within: int) -> list[tuple[Peak, ...]]:
     """Peaks of all replicates that are each other's nearest, a row each, by contig and centre."""
     by_contig = [_by_contig(records) for records in replicates]
-    rows: list[tuple[BedRecord, ...]] = []
+    rows: list[tuple[Peak, ...]] = []
     for chrom in sorted(set(by_contig[0]).intersection(*by_contig[1:])):
         peaks = [table[chrom] for table in by_contig]
         centres = [np.array([peak.centre for peak in row], dtype=np.int64) for row in peaks]
@@ -384,14 +316,14 @@ def _partners(
     return rows
 
 
-def _by_contig(records: Iterable[BedRecord]) -> dict[str, list[BedRecord]]:
+def _by_contig(records: Iterable[Peak]) -> dict[str, list[Peak]]:
     """Peaks by contig and centre, one at a centre: the one with the highest score."""
-    best: dict[tuple[str, int], BedRecord] = {}
+    best: dict[tuple[str, int], Peak] = {}
     for record in records:
         place = (record.chrom, record.centre)
         if place not in best or (record.score or 0) > (best[place].score or 0):
             best[place] = record
-    table: dict[str, list[BedRecord]] = {}
+    table: dict[str, list[Peak]] = {}
     for (chrom, _), record in sorted(best.items()):
         table.setdefault(chrom, []).append(record)
     return table
@@ -404,9 +336,7 @@ def _nearest(centres: Int64, others: Int64) -> Int64:
     return np.where(np.abs(others[right] - centres) < np.abs(centres - others[left]), right, left)
 
 
-def _agreeing(
-    partners: Sequence[tuple[BedRecord, ...]], replicates: int, keep: float
-) -> list[bool]:
+def _agreeing(partners: Sequence[tuple[Peak, ...]], replicates: int, keep: float) -> list[bool]:
     """Whether each row's IDR is at most ``keep`` in every pair of replicates."""
     scores = np.array([[peak.score for peak in row] for row in partners], dtype=np.float64)
     scores = scores.reshape(len(partners), replicates)

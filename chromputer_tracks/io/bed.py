@@ -1,4 +1,12 @@
-"""Strict reading of BED3 to BED9 and narrowPeak; coordinates are 0-based and half-open."""
+"""BED files: places, further columns, centres of sites and start sites; 0-based, half-open.
+
+One reader takes every BED of three columns or more, and narrowPeak. The places (columns 1 to 3) are
+judged when a file is read, each further column when it is asked for: a column that nobody needs may
+hold anything (annotations keep a class in column 5).
+
+One rule says where the centre of a site is, see :attr:`BedTable.parts`: a narrowPeak's summit; else
+the middle of the thick part; else the middle of the site.
+"""
 
 from __future__ import annotations
 
@@ -29,146 +37,310 @@ from chromputer_tracks.io.text_table import (
 from chromputer_tracks.wording import counted
 
 Rgb = tuple[int, int, int]
+Int64 = NDArray[np.int64]
 
-_BED = {
-    "chrom": NAMES,
-    "start": pa.int32(),
-    "end": pa.int32(),
-    "name": pa.string(),
-    "score": pa.float64(),
-    "strand": NAMES,
-    "thick_start": pa.int32(),
-    "thick_end": pa.int32(),
-    "rgb": NAMES,
-}
-_NARROW_PEAK = dict(list(_BED.items())[:6]) | {
-    "signal": pa.float64(),
-    "p_value": pa.float64(),
-    "q_value": pa.float64(),
-    "summit": pa.int32(),
-}
-_MAX_SCORE = 1000.0
+_NEEDED = ("contig", "start", "end", "name", "score", "strand")
+_STANDARD = {4: "name", 5: "score", 6: "strand"}
+"""Names of columns without a header; a fifth of words is none of scores."""
+_STRANDS = {"+": 1, "-": -1, ".": 0}
+_THICK_NAMES = ("thick",)
+_SUMMIT_NAMES = ("summit", "peak", "source", "offset")
+"""What the header calls a thick part's and a summit's column, among other letters."""
+_NARROW_PEAK = 10
+_TOP_SCORE = 1000.0
+_INTEGER = r"^-?[0-9]{1,18}$"
+_NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$|^-?(?i:inf|infinity)$"
 
 
 @dataclass(frozen=True, slots=True)
 class BedRecord:
-    """One line; None for what its file has no column for.
-
-    Attributes:
-        chrom: contig.
-        start: bp, 0-based.
-        end: bp, exclusive.
-        name: column 4.
-        score: column 5, 0 to 1000 (narrowPeak: from 0).
-        strand: ``+``, ``-`` or ``.``.
-        rgb: column 9 of BED9, None for ``0`` and ``.``.
-        summit: bp, 0-based, of a narrowPeak's highest point; None where it gives none (-1).
-        signal: a narrowPeak's signalValue.
-        p_value: a narrowPeak's -log10 p-value, -1 where not given.
-    """
+    """The place of a line, bp, 0-based and half-open, and its column 4 if it has one."""
 
     chrom: str
     start: int
     end: int
     name: str | None = None
-    score: float | None = None
-    strand: str | None = None
-    rgb: Rgb | None = None
-    summit: int | None = None
-    signal: float | None = None
-    p_value: float | None = None
 
     @property
     def interval(self) -> Interval:
-        """Where it lies."""
+        """The place."""
         return Interval(self.chrom, self.start, self.end)
-
-    @property
-    def centre(self) -> int:
-        """The summit where there is one, else the base right of the middle."""
-        return self.interval.centre if self.summit is None else self.summit
 
 
 @dataclass(frozen=True, slots=True)
+class Peak:
+    """A peak's centre (bp, 0-based) and what peaks are ranked by; None where the file has it not.
+
+    Attributes:
+        chrom: contig.
+        centre: see :attr:`BedTable.parts`.
+        score: column 5.
+        signal: a narrowPeak's signalValue.
+        p_value: a narrowPeak's -log10 p-value, -1 where not given.
+    """
+
+    chrom: str
+    centre: int
+    score: float | None = None
+    signal: float | None = None
+    p_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteParts:
+    """The part ``[first, last)`` of each site in whose middle it is centred; int64 (n,), bp.
+
+    Attributes:
+        first: 0-based.
+        last: exclusive.
+        columns: numbers of the columns that say nothing else.
+        narrow_peak: whether the file is a narrowPeak.
+    """
+
+    first: Int64
+    last: Int64
+    columns: tuple[int, ...] = ()
+    narrow_peak: bool = False
+
+    @property
+    def centres(self) -> Int64:
+        """The middles, bp, 0-based; the base right of the middle where that is between two."""
+        return (self.first + self.last) // 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class BedTable:
     """A whole file by column, rows in file order; iterating gives :class:`BedRecord`.
 
+    The properties that judge a column raise ``FormatError`` with the number of the first bad line.
+
     Attributes:
         path: the file.
-        columns: its number of columns: 3 to 9, or 10 for narrowPeak.
-        chroms: contig names by code, by first appearance.
-        codes: int32 (n,), index into ``chroms``.
-        starts: int32 (n,), bp, 0-based.
-        ends: int32 (n,), bp, exclusive.
-        names: column 4, or None.
-        scores: float64 (n,), column 5, or None.
-        strands: column 6, each ``+``, ``-`` or ``.``, or None.
-        colors: column 9 of BED9, or None; an item is None for ``0`` and ``.``.
-        summits: int32 (n,), bp, 0-based, of a narrowPeak's highest points, -1 where not given;
-            None for BED.
-        signals: float64 (n,), a narrowPeak's signalValue; None for BED.
-        p_values: float64 (n,), a narrowPeak's -log10 p-values, -1 where not given; None for BED.
-        thick_starts: int32 (n,), column 7 of BED8 and BED9, bp, 0-based; else None.
-        thick_ends: int32 (n,), column 8, bp, exclusive.
+        contigs: names of the contigs, by first appearance.
+        contig: int64 (n,), index into ``contigs``.
+        start: int64 (n,), bp, 0-based.
+        end: int64 (n,), bp, exclusive.
+        texts: the columns from the fourth on, as they stand in the file.
+        header: column number to name, from the last ``#`` line above the data with as many columns.
     """
 
     path: Path
-    columns: int
-    chroms: tuple[str, ...]
-    codes: NDArray[np.int32]
-    starts: NDArray[np.int32]
-    ends: NDArray[np.int32]
-    names: list[str] | None
-    scores: NDArray[np.float64] | None
-    strands: list[str] | None
-    colors: list[Rgb | None] | None
-    summits: NDArray[np.int32] | None
-    signals: NDArray[np.float64] | None = None
-    p_values: NDArray[np.float64] | None = None
-    thick_starts: NDArray[np.int32] | None = None
-    thick_ends: NDArray[np.int32] | None = None
+    contigs: tuple[str, ...]
+    contig: Int64
+    start: Int64
+    end: Int64
+    texts: tuple[pa.StringArray, ...]
+    header: dict[int, str]
 
     def __len__(self) -> int:
-        return len(self.starts)
-
-    @property
-    def centres(self) -> NDArray[np.int64]:
-        """int64 (n,): :attr:`BedRecord.centre` of each row."""
-        middle = (self.starts.astype(np.int64) + self.ends) // 2
-        return middle if self.summits is None else np.where(self.summits < 0, middle, self.summits)
+        return len(self.start)
 
     def __iter__(self) -> Iterator[BedRecord]:
-        starts, ends, codes = self.starts.tolist(), self.ends.tolist(), self.codes.tolist()
-        scores = None if self.scores is None else self.scores.tolist()
-        summits = None if self.summits is None else self.summits.tolist()
-        signals = None if self.signals is None else self.signals.tolist()
-        p_values = None if self.p_values is None else self.p_values.tolist()
-        for row in range(len(self)):
-            summit = None if summits is None or summits[row] < 0 else summits[row]
-            yield BedRecord(
-                self.chroms[codes[row]],
-                starts[row],
-                ends[row],
-                None if self.names is None else self.names[row],
-                None if scores is None else scores[row],
-                None if self.strands is None else self.strands[row],
-                None if self.colors is None else self.colors[row],
-                summit,
-                None if signals is None else signals[row],
-                None if p_values is None else p_values[row],
+        names: Sequence[str | None] = self.names or [None] * len(self)
+        rows = zip(self.chroms, self.start.tolist(), self.end.tolist(), names, strict=True)
+        return (BedRecord(*row) for row in rows)
+
+    @property
+    def columns(self) -> int:
+        """The file's number of columns."""
+        return 3 + len(self.texts)
+
+    @property
+    def chroms(self) -> list[str]:
+        """Contig of each row, (n,)."""
+        return [self.contigs[code] for code in self.contig.tolist()]
+
+    @property
+    def names(self) -> list[str] | None:
+        """Column 4, or None."""
+        return self.texts[0].to_pylist() if self.texts else None
+
+    @property
+    def scores(self) -> NDArray[np.float64] | None:
+        """Column 5, float64 (n,), or None: 0 to 1000; from 0 in a narrowPeak."""
+        if self.columns < 5:
+            return None
+        top = math.inf if self.parts.narrow_peak else _TOP_SCORE
+        limit = "a number from 0" if top == math.inf else "a score from 0 to 1000"
+        values = _numbers(self._text(5))
+        bad = ~((values >= 0) & (values <= top) & np.isfinite(values))
+        self._refuse(bad, (5,), f"not {limit}; write 0 where there is none")
+        return values
+
+    @property
+    def strands(self) -> list[str] | None:
+        """Column 6, each ``+``, ``-`` or ``.``, or None."""
+        if self.columns < 6:
+            return None
+        return self._words(6, _STRANDS.__contains__, "a strand (+, - or .)")
+
+    @property
+    def colors(self) -> list[Rgb | None] | None:
+        """Column 9, or None; an item is None for ``0`` and ``.``."""
+        if self.columns < 9 or self._summits("") is not None:
+            return None
+        words = self._words(9, _is_rgb, "a colour such as 255,0,0")
+        known: dict[str, Rgb | None] = {"0": None, ".": None}
+        for word in set(words) - set(known):
+            red, green, blue = map(int, word.split(","))
+            known[word] = red, green, blue
+        return [known[word] for word in words]
+
+    @property
+    def thick(self) -> tuple[Int64, Int64] | None:
+        """Start and end of the thick parts, int64 (n,) each; None where the file has none."""
+        return self._thick("") if self._summits("") is None else None
+
+    @property
+    def parts(self) -> SiteParts:
+        """By what each row is centred, see :meth:`centred_by`."""
+        return self.centred_by()
+
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """Contig and centre (bp, 0-based) of each row, (n,)."""
+        return list(zip(self.chroms, self.parts.centres.tolist(), strict=True))
+
+    def peaks(self, *, ranked: bool) -> list[Peak]:
+        """The rows as peaks, with what they can be ranked by only if they are to be."""
+        if not ranked:
+            return [Peak(*place) for place in self.places]
+        narrow_peak, scores = self.parts.narrow_peak, self.scores
+        columns = [scores, *(_numbers(self._text(n)) if narrow_peak else None for n in (7, 8))]
+        for number, values in ((7, columns[1]), (8, columns[2])):
+            if values is not None:
+                self._refuse(np.isinf(values), (number,), "not a finite number")
+        nothing = [None] * len(self)
+        lists = [nothing if values is None else values.tolist() for values in columns]
+        return [Peak(*place, *row) for place, *row in zip(self.places, *lists, strict=True)]
+
+    def centred_by(self, instead: str = "") -> SiteParts:
+        """The one rule for the centre of a site: it is the middle of the part that is given here.
+
+        The part is the summit's base (column 10) in a narrowPeak; else the thick part (columns 7
+        and 8) where that is not empty; else the whole site, as where a narrowPeak gives no summit
+        (-1).
+
+        A file of 10 columns is a narrowPeak where columns 7 to 9 of a line are numbers and its
+        column 10 is an integer; columns 7 and 8 are a thick part where both are integers in a line.
+        Then they must be that in every line. Neither holds where the header names these columns
+        otherwise: it does not call column 10 a summit, peak, source or offset, or columns 7 and 8
+        thick.
+
+        Args:
+            instead: what else the user may do about a bad line, for the message.
+
+        Raises:
+            FormatError: a line without them, or where they lie outside of the site.
+        """
+        summits = self._summits(instead)
+        if summits is not None:
+            return SiteParts(
+                np.where(summits < 0, self.start, summits),
+                np.where(summits < 0, self.end, summits + 1),
+                narrow_peak=True,
+            )
+        thick = self._thick(instead)
+        if thick is None:
+            return SiteParts(self.start, self.end)
+        empty = thick[0] == thick[1]
+        return SiteParts(
+            np.where(empty, self.start, thick[0]), np.where(empty, self.end, thick[1]), (7, 8)
+        )
+
+    def _summits(self, instead: str) -> Int64 | None:
+        """Summits of a narrowPeak, int64 (n,), bp, 0-based, -1 for none; None if it is no such."""
+        if self.columns != _NARROW_PEAK or not self._may_be((10,), _SUMMIT_NAMES):
+            return None
+        offset, typed = _integers(self._text(10))
+        length = self.end - self.start
+        numbers = {number: ~np.isnan(_numbers(self._text(number))) for number in (7, 8, 9)}
+        if not (typed & np.logical_and.reduce(list(numbers.values()))).any():
+            return None
+        for number, found in numbers.items():
+            self._refuse(~found, (number,), "not a number", instead)
+        bad = ~typed | (offset < -1) | (offset >= length)
+        inside = f"not a summit inside the peak of {length[bad][:1].sum():,} bp"
+        self._refuse(bad, (10,), inside, instead)
+        return np.where(offset < 0, -1, self.start + offset)
+
+    def _thick(self, instead: str) -> tuple[Int64, Int64] | None:
+        if self.columns < 8 or not self._may_be((7, 8), _THICK_NAMES):
+            return None
+        (first, is_first), (last, is_last) = _integers(self._text(7)), _integers(self._text(8))
+        typed = is_first & is_last
+        if not typed.any():
+            return None
+        bad = ~typed | (first < self.start) | (last < first) | (last > self.end)
+        self._refuse(bad, (7, 8), "no thick part inside the line's span", instead)
+        return first, last
+
+    def _may_be(self, numbers: Sequence[int], words: Sequence[str]) -> bool:
+        """Whether the header, if there is one, calls columns so."""
+        names = [self.header[number].lower() for number in numbers if number in self.header]
+        return all(any(word in name for word in words) for name in names)
+
+    def _text(self, number: int) -> pa.StringArray:
+        return self.texts[number - 4]
+
+    def _words(self, number: int, allowed: Callable[[str], bool], what: str) -> list[str]:
+        """A column of few different words; each is judged once."""
+        words: list[str] = self._text(number).to_pylist()
+        refused = {word for word in set(words) if not allowed(word)}
+        if refused:
+            self._refuse(np.array([word in refused for word in words]), (number,), f"not {what}")
+        return words
+
+    def _refuse(
+        self, bad: NDArray[np.bool_], numbers: Sequence[int], why: str, instead: str | None = None
+    ) -> None:
+        """Refuse the first bad row, with its number and what stands in columns there.
+
+        With ``instead`` the message says that the columns may mean something else.
+        """
+        if not bad.any():
+            return
+        row = int(np.flatnonzero(bad)[0])
+        values = [self._text(number)[row].as_py() for number in numbers]
+        shown = (
+            f"column {numbers[0]} is {values[0]!r}, {why}"
+            if len(numbers) == 1
+            else f"columns {' and '.join(map(str, numbers))} ({', '.join(values)}) are {why}"
+        )
+        if instead is not None:
+            other = f"{instead}, or," if instead else "or,"
+            shown += (
+                f"; mend it, {other} where such columns mean something else, name all columns in a "
+                "# line above the data"
+            )
+        line = next(islice(numbered_lines(self.path), row, None))
+        raise FormatError(f"{self.path} line {line.number}: {shown}")
+
+    def check_sorted(self) -> None:
+        """Check that each contig's lines stand together, by ascending start."""
+        # Codes go by first appearance: a smaller one after a larger is a contig that came back.
+        step = np.diff(self.contig)
+        rows = np.flatnonzero((step < 0) | ((step == 0) & (np.diff(self.start) < 0)))
+        if len(rows):
+            row = int(rows[0]) + 1
+            line = next(islice(numbered_lines(self.path), row, None))
+            here, before = (f"{self.chroms[at]} {self.start[at]}" for at in (row, row - 1))
+            raise FormatError(
+                f"{self.path} is not sorted: line {line.number} ({here}) comes after {before}; "
+                f"sort it with: sort -k1,1 -k2,2n {self.path}"
             )
 
 
 def read_bed(
     path: Path, sizes: ChromSizes | None = None, *, require_sorted: bool = False
 ) -> BedTable:
-    """Read a BED3 to BED9 or narrowPeak file, plain, gzip or bgzip.
+    """Read a BED of three columns or more, plain, gzip or bgzip.
 
     ``#``, ``track`` and ``browser`` lines and blank lines are skipped. Columns are separated by
     tabs; all lines have the same number of them.
 
     Args:
-        path: the file; 10 columns make it a narrowPeak.
+        path: the file.
         sizes: the genome's contigs; None: contigs and ends are not checked.
         require_sorted: also check that each contig's lines stand together, by ascending start.
 
@@ -178,212 +350,114 @@ def read_bed(
         BoundsError: a line ends past its contig.
         ContigError: contigs that the genome lacks.
     """
-    path = Path(path)
+    table = _read(Path(path), sizes, "BED line")
+    if require_sorted:
+        table.check_sorted()
+    return table
+
+
+def _read(
+    path: Path, sizes: ChromSizes | None, what: str, needed: int = 3, *, ragged: bool = False
+) -> BedTable:
+    """Read a file whose places are right.
+
+    Args:
+        path: the file.
+        sizes: the genome's contigs, if they are checked.
+        what: a line is, for messages.
+        needed: columns at least.
+        ragged: only the needed columns are read, whatever follows them in a line.
+    """
     line = first_line(path)
     if line is None:
-        raise InputError(f"{path} is empty: it holds no BED line")
+        raise InputError(f"{path} is empty: it holds no {what}; give a BED with at least one")
     columns = len(line.fields)
-    if columns < 3 or columns > 10:
-        hint = (
-            "columns must be separated by tabs"
-            if columns == 1 and len(line.fields[0].split()) > 2
-            else "BED has 3 to 9, narrowPeak 10"
-        )
-        raise FormatError(
-            f"{path} line {line.number} has {counted(columns, 'tab-separated column')}; {hint}"
-        )
-    types = _NARROW_PEAK if columns == 10 else dict(list(_BED.items())[:columns])
+    bad_line = _Judge(path, sizes, what, needed, None if ragged else columns)
+    if columns < needed:
+        raise bad_line.first()
+    types = {str(n): NAMES if n == 1 else pa.string() for n in range(1, 1 + columns)}
+    kept = list(types)[: needed if ragged else columns]
     try:
-        table = pa.Table.from_batches(table_batches(path, types, list(types)))
+        table = pa.Table.from_batches(table_batches(path, types, kept))
     except MalformedTable as error:
-        raise _first_bad_line(path, columns, sizes, str(error)) from error
-    return _checked_table(path, columns, table.unify_dictionaries(), sizes, require_sorted)
-
-
-def _checked_table(
-    path: Path, columns: int, table: pa.Table, sizes: ChromSizes | None, require_sorted: bool
-) -> BedTable:
-    arrays = {name: table.column(name).combine_chunks() for name in table.column_names}
-    chroms = tuple(arrays["chrom"].dictionary.to_pylist())
-    codes = arrays["chrom"].indices.to_numpy()
-    starts, ends = arrays["start"].to_numpy(), arrays["end"].to_numpy()
-    limits = [INT32_MAX if sizes is None else sizes.get(name, INT32_MAX) for name in chroms]
-    bad = (starts < 0) | (ends <= starts) | (ends > np.array(limits, dtype=np.int32)[codes])
-    bad |= np.array([not name for name in chroms])[codes]
-
-    scores = arrays["score"].to_numpy() if columns > 4 else None
-    if scores is not None:
-        top = math.inf if columns == 10 else _MAX_SCORE
-        bad |= ~((scores >= 0) & (scores <= top) & np.isfinite(scores))
-    if columns > 5:
-        bad |= _bad_words(arrays["strand"], lambda word: word in ("+", "-", "."))
-    if 7 <= columns <= 9:
-        thick = arrays["thick_start"].to_numpy()
-        bad |= (thick < starts) | (thick > ends)
-        if columns > 7:
-            thick_end = arrays["thick_end"].to_numpy()
-            bad |= (thick_end < thick) | (thick_end > ends)
-    if columns == 9:
-        bad |= _bad_words(arrays["rgb"], _is_rgb)
-    summits = None
-    if columns == 10:
-        offset = arrays["summit"].to_numpy()
-        for name in ("signal", "p_value", "q_value"):
-            bad |= ~np.isfinite(arrays[name].to_numpy())
-        bad |= (offset < -1) | (offset >= ends - starts)
-        summits = np.where(offset < 0, -1, starts + offset).astype(np.int32)
-    if bad.any():
-        raise _first_bad_line(path, columns, sizes, "a value is out of range")
+        if not ragged:
+            raise bad_line.first() from error
+        rows = [bad_line.fields(found) for found in numbered_lines(path)]
+        texts = [pa.array(column) for column in zip(*rows, strict=True)]
+        table = pa.table([texts[0].dictionary_encode(), *texts[1:]], kept)
+    arrays = [column.combine_chunks() for column in table.unify_dictionaries().columns]
+    contigs = tuple(arrays[0].dictionary.to_pylist())
+    contig = arrays[0].indices.to_numpy().astype(np.int64)
+    (start, is_start), (end, is_end) = _integers(arrays[1]), _integers(arrays[2])
+    known = {} if sizes is None else sizes
+    limits = np.array([known.get(name, INT32_MAX) if name else 0 for name in contigs])
+    if not (is_start & is_end & (start >= 0) & (end > start) & (end <= limits[contig])).all():
+        raise bad_line.first()
     if sizes is not None:
-        check_contigs(list(chroms), str(path), sizes)
-    if require_sorted:
-        _check_sorted(path, chroms, codes, starts)
-    return BedTable(
-        path,
-        columns,
-        chroms,
-        codes,
-        starts,
-        ends,
-        arrays["name"].to_pylist() if columns > 3 else None,
-        scores,
-        arrays["strand"].to_pylist() if columns > 5 else None,
-        _colors(arrays["rgb"]) if columns == 9 else None,
-        summits,
-        arrays["signal"].to_numpy() if columns == 10 else None,
-        arrays["p_value"].to_numpy() if columns == 10 else None,
-        arrays["thick_start"].to_numpy() if columns in (8, 9) else None,
-        arrays["thick_end"].to_numpy() if columns in (8, 9) else None,
-    )
+        check_contigs(list(contigs), str(path), sizes)
+    header = {} if ragged else _header(path, columns)
+    return BedTable(path, contigs, contig, start, end, tuple(arrays[3:]), header)
 
 
-def _bad_words(column: pa.DictionaryArray, allowed: Callable[[str], bool]) -> NDArray[np.bool_]:
-    """Give bool (n,): the value is not allowed; each distinct value is looked at once."""
-    refused = np.array([not allowed(word) for word in column.dictionary.to_pylist()], dtype=bool)
-    indices: NDArray[np.int32] = column.indices.to_numpy()
-    return refused[indices]
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Says which line of a file is malformed, and why; the slow way, a line at a time."""
+
+    path: Path
+    sizes: ChromSizes | None
+    what: str
+    needed: int
+    columns: int | None
+
+    def first(self) -> InputError:
+        """The error of the first malformed line."""
+        for line in numbered_lines(self.path):
+            try:
+                self.fields(line)
+            except InputError as error:
+                return error
+        return FormatError(f"{self.path} cannot be read as a BED of {self.columns} columns")
+
+    def fields(self, line: Line) -> list[str]:
+        """The needed fields of a line, or its error."""
+        fields, where = line.fields, f"{self.path} line {line.number}"
+        if len(fields) < self.needed:
+            hint = "; columns must be separated by tabs" if len(fields[0].split()) > 2 else ""
+            raise FormatError(
+                f"{where} has {counted(len(fields), 'tab-separated column')}; a {self.what} needs "
+                f"{self.needed}: {', '.join(_NEEDED[: self.needed])}{hint}"
+            )
+        if self.columns not in (None, len(fields)):
+            raise FormatError(
+                f"{where} has {len(fields)} columns, but the first line has {self.columns}"
+            )
+        if any("\ufffd" in field for field in fields):
+            raise FormatError(f"{where} is not UTF-8 text")
+        start, end = (parse_int32(field) for field in fields[1:3])
+        if start is None or end is None or start < 0 or end <= start:
+            header = "; a line of column names must begin with #" if start is end is None else ""
+            raise FormatError(
+                f"{where}: columns 2 and 3 ({fields[1]}, {fields[2]}) are not a start of at least "
+                f"0 and an end above it{header}"
+            )
+        if not fields[0]:
+            raise FormatError(f"{where}: the contig is empty")
+        if self.sizes is not None and end > self.sizes.get(fields[0], end):
+            raise BoundsError(
+                f"{where}: column 3 ({end}) ends past {fields[0]} ({self.sizes[fields[0]]:,} bp in "
+                f"{self.sizes.source})"
+            )
+        return fields[: self.needed]
 
 
 def _is_rgb(text: str) -> bool:
-    parts = text.split(",")
-    if len(parts) != 3:
-        return text in ("0", ".")
-    values = [parse_int32(part) for part in parts]
-    return all(value is not None and 0 <= value <= 255 for value in values)
+    if text in ("0", "."):
+        return True
+    values = [parse_int32(part) for part in text.split(",")]
+    return len(values) == 3 and all(value is not None and 0 <= value <= 255 for value in values)
 
 
-def _colors(column: pa.DictionaryArray) -> list[Rgb | None]:
-    words: list[Rgb | None] = []
-    for text in column.dictionary.to_pylist():
-        if text in ("0", "."):
-            words.append(None)
-        else:
-            red, green, blue = (int(part) for part in text.split(","))
-            words.append((red, green, blue))
-    return [words[index] for index in column.indices.to_pylist()]
-
-
-def _check_sorted(
-    path: Path, chroms: tuple[str, ...], codes: NDArray[np.int32], starts: NDArray[np.int32]
-) -> None:
-    # Codes go by first appearance: a smaller code after a larger one is a contig that came back.
-    step = np.diff(codes)
-    back = (step < 0) | ((step == 0) & (np.diff(starts) < 0))
-    rows = np.flatnonzero(back)
-    if len(rows):
-        row = int(rows[0]) + 1
-        line = next(islice(numbered_lines(path), row, None))
-        here, before = (f"{chroms[codes[r]]}:{starts[r]:,}" for r in (row, row - 1))
-        raise FormatError(
-            f"{path} is not sorted: line {line.number} ({here}) comes after {before}; sort it "
-            f"with: sort -k1,1 -k2,2n {path}"
-        )
-
-
-def _first_bad_line(path: Path, columns: int, sizes: ChromSizes | None, why: str) -> InputError:
-    """The error of the first malformed line."""
-    for line in numbered_lines(path):
-        error = _line_error(path, line, columns, sizes)
-        if error is not None:
-            return error
-    return FormatError(f"{path} cannot be read as BED: {why}")
-
-
-def _line_error(
-    path: Path, line: Line, columns: int, sizes: ChromSizes | None
-) -> InputError | None:
-    fields = line.fields
-    where = f"{path} line {line.number}"
-    if len(fields) != columns:
-        return FormatError(f"{where} has {len(fields)} columns, but the first line has {columns}")
-    if any("\ufffd" in field for field in fields):
-        return FormatError(f"{where} is not UTF-8 text")
-    integers = (2, 3, 10) if columns == 10 else (2, 3, 7, 8)
-    for column in integers:
-        if column <= columns and parse_int32(fields[column - 1].strip()) is None:
-            header = column == 2 and parse_int32(fields[2].strip()) is None
-            hint = "; a line of column names must begin with #" if header else ""
-            return FormatError(
-                f"{where}: column {column} is {fields[column - 1]!r}, not an integer{hint}"
-            )
-    chrom, start, end = fields[0], int(fields[1]), int(fields[2])
-    span = f"{chrom}:{start:,}-{end:,}"
-    if not chrom:
-        return FormatError(f"{where}: the contig is empty")
-    if start < 0:
-        return BoundsError(f"{where}: {span} starts before 0")
-    if end <= start:
-        return FormatError(f"{where}: {span} is empty or reversed: its end must be above its start")
-    size = INT32_MAX if sizes is None else sizes.get(chrom, INT32_MAX)
-    if sizes is not None and end > size:
-        return BoundsError(f"{where}: {span} ends past {chrom} ({size:,} bp in {sizes.source})")
-    reason = _value_error(fields, columns, start, end)
-    return FormatError(f"{where}: {reason}") if reason else None
-
-
-def _value_error(fields: list[str], columns: int, start: int, end: int) -> str | None:
-    if columns > 4:
-        score, top = _number(fields[4]), math.inf if columns == 10 else _MAX_SCORE
-        if score is None or not 0 <= score <= top:
-            limit = "a number from 0" if columns == 10 else "a score from 0 to 1000"
-            return f"column 5 is {fields[4]!r}, not {limit}; write 0 where there is none"
-    if columns > 5 and fields[5] not in ("+", "-", "."):
-        return f"column 6 is {fields[5]!r}, not a strand (+, - or .)"
-    if columns == 10:
-        for column in (7, 8, 9):
-            if _number(fields[column - 1]) is None:
-                return f"column {column} is {fields[column - 1]!r}, not a number"
-        if not -1 <= int(fields[9]) < end - start:
-            return f"column 10 is {fields[9]}, a summit outside the peak of {end - start:,} bp"
-    elif columns > 6:
-        thick = [int(field) for field in fields[6:8]]
-        if not all(a <= b for a, b in zip([start, *thick], [*thick, end], strict=True)):
-            return f"columns 7 and 8 ({', '.join(fields[6:8])}) do not lie inside the line's span"
-        if columns == 9 and not _is_rgb(fields[8]):
-            return f"column 9 is {fields[8]!r}, not a colour such as 255,0,0"
-    return None
-
-
-def _number(text: str) -> float | None:
-    """The finite number that ``text`` writes, or None."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-# ---- Sites from a BED with whatever columns it has, and the one rule for the middle of a site.
-
-_STANDARD = {4: "name", 5: "score", 6: "strand"}
-"""Names of columns without a header; a fifth of words is none of scores."""
-_STRANDS = {"+": 1, "-": -1, ".": 0}
-_THICK_NAMES = ("thick",)
-_SUMMIT_NAMES = ("summit", "peak", "source", "offset")
-"""What the header calls a thick part's and a summit's column, among other letters."""
-_NARROW_PEAK_site_table = 10
-_INTEGER = r"^-?[0-9]{1,18}$"
-_NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$|^-?(?i:inf|infinity)$"
+# ---- Sites: places with their centres, strands and all that a file says of them.
 
 
 @dataclass(frozen=True, slots=True)
@@ -490,21 +564,11 @@ def read_site_table(
 ) -> SiteTable:
     """Read sites from a BED of at least three columns, plain, gzip or bgzip.
 
-    A site is centred on its summit: column 10 of a narrowPeak; else the middle of the thick part
-    (columns 7 and 8) where that is not empty; else the middle of the site, as where a narrowPeak
-    gives no summit (-1).
-
-    A file of 10 columns is a narrowPeak where columns 7 to 9 of a line are numbers and its column
-    10 is an integer; columns 7 and 8 are a thick part where both are integers in a line. Then they
-    must be that in every line. Neither holds where the header names these columns otherwise: a
-    ``#`` line above the data that has as many columns and does not call column 10 a summit, peak,
-    source or offset, or columns 7 and 8 thick.
-
     Args:
         path: the file; ``#``, ``track``, ``browser`` and blank lines hold no site.
         sizes: the genome's contigs.
         summits: False: all sites are centred on their middles, and columns 7 to 10 may hold
-            anything.
+            anything; True: by the rule of :meth:`BedTable.centred_by`.
         instead: what else the user may do about a bad summit, for the message.
 
     Raises:
@@ -513,178 +577,27 @@ def read_site_table(
         BoundsError: a site ends past its contig.
         ContigError: contigs that the genome lacks.
     """
-    line = first_line(path)
-    if line is None:
-        raise InputError(f"{path} is empty: it holds no site; give a BED with at least one")
-    count = len(line.fields)
-    if count < 3:
-        raise _first_bad_line_site_table(path, count, sizes)
-    types = {
-        str(number): NAMES if number in (1, 6) else pa.string() for number in range(1, 1 + count)
-    }
-    try:
-        batches = pa.Table.from_batches(table_batches(path, types, list(types)))
-    except MalformedTable as error:
-        raise _first_bad_line_site_table(path, count, sizes) from error
-    table = batches.unify_dictionaries()
-    fields = {number: table.column(number - 1).combine_chunks() for number in range(1, 1 + count)}
-    contigs = tuple(fields[1].dictionary.to_pylist())
-    contig = fields[1].indices.to_numpy().astype(np.int64)
-    (start, is_start), (end, is_end) = _integers(fields[2]), _integers(fields[3])
-    limits = np.array([sizes.get(name, INT32_MAX) if name else 0 for name in contigs])
-    good = is_start & is_end & (start >= 0) & (end > start) & (end <= limits[contig])
-    strand = np.zeros(len(start), dtype=np.int64)
-    if count > 5:
-        words = fields[6].dictionary.to_pylist()
-        at = fields[6].indices.to_numpy()
-        strand = np.array([_STRANDS.get(word, 0) for word in words], dtype=np.int64)[at]
-        good &= np.array([word in _STRANDS for word in words])[at]
-    if not good.all():
-        raise _first_bad_line_site_table(path, count, sizes)
-    check_contigs(list(contigs), str(path), sizes)
-    named = _header(path, count)
-    parts = _Parts(start, end)
-    if summits:
-        parts = _summits(path, fields, named, parts, instead) or (
-            _thick_parts(path, fields, named, parts, instead) or parts
-        )
+    table = _read(path, sizes, "site")
+    strands = ["."] * len(table) if table.strands is None else table.strands
+    parts = table.centred_by(instead) if summits else SiteParts(table.start, table.end)
+    texts = enumerate((tuple(text.to_pylist()) for text in table.texts), 4)
     columns = [
-        Column(number, named.get(number) or _usual_name(number, values), values)
-        for number, values in ((n, tuple(fields[n].to_pylist())) for n in range(4, 1 + count))
+        Column(number, table.header.get(number) or _usual_name(number, values), values)
+        for number, values in texts
     ]
     return SiteTable(
-        contigs,
-        contig,
-        start,
-        end,
-        (parts.first + parts.last) // 2,
-        strand,
-        tuple("" if n == "." else n for n in columns[0].values) if columns else ("",) * len(start),
+        table.contigs,
+        table.contig,
+        table.start,
+        table.end,
+        parts.centres,
+        np.array([_STRANDS[strand] for strand in strands], dtype=np.int64),
+        tuple("" if name == "." else name for name in table.names or [""] * len(table)),
         tuple(column for column in columns if column.number not in parts.columns),
         tuple(column for column in columns if column.number in parts.columns),
         between=(parts.first + parts.last) % 2 == 0,
         narrow_peak=parts.narrow_peak,
     )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Parts:
-    """The part ``[first, last)`` of each site in whose middle it is centred; int64 (n,), bp.
-
-    ``columns`` are those that say nothing else.
-    """
-
-    first: NDArray[np.int64]
-    last: NDArray[np.int64]
-    columns: tuple[int, ...] = ()
-    narrow_peak: bool = False
-
-
-def _summits(
-    path: Path, fields: dict[int, pa.Array], named: dict[int, str], whole: _Parts, instead: str
-) -> _Parts | None:
-    """A narrowPeak's summits, one base each; None where the file is none."""
-    if len(fields) != _NARROW_PEAK_site_table or not _may_be(named, (10,), _SUMMIT_NAMES):
-        return None
-    offset, typed = _integers(fields[10])
-    numbers = {number: ~np.isnan(_numbers(fields[number])) for number in (7, 8, 9)}
-    for found in numbers.values():
-        typed = typed & found
-    if not typed.any():
-        return None
-    length = whole.last - whole.first
-    bad = ~typed | (offset < -1) | (offset >= length)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        wrong = next((number for number, found in numbers.items() if not found[row]), 10)
-        what = f"a summit inside the peak of {length[row]:,} bp" if wrong == 10 else "a number"
-        why = f"column {wrong} is {fields[wrong][row].as_py()!r}, not {what}"
-        raise _bad_summit(path, row, why, instead)
-    summit = whole.first + offset
-    return _Parts(
-        np.where(offset < 0, whole.first, summit),
-        np.where(offset < 0, whole.last, summit + 1),
-        narrow_peak=True,
-    )
-
-
-def _thick_parts(
-    path: Path, fields: dict[int, pa.Array], named: dict[int, str], whole: _Parts, instead: str
-) -> _Parts | None:
-    """The thick parts, the whole site where one is empty; None where the file has none."""
-    if len(fields) < 8 or not _may_be(named, (7, 8), _THICK_NAMES):
-        return None
-    (first, is_first), (last, is_last) = _integers(fields[7]), _integers(fields[8])
-    typed = is_first & is_last
-    if not typed.any():
-        return None
-    bad = ~typed | (first < whole.first) | (last < first) | (last > whole.last)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        shown = ", ".join(fields[number][row].as_py() for number in (7, 8))
-        why = f"columns 7 and 8 ({shown}) are no thick part inside the line's span"
-        raise _bad_summit(path, row, why, instead)
-    empty = first == last
-    return _Parts(
-        np.where(empty, whole.first, first), np.where(empty, whole.last, last), columns=(7, 8)
-    )
-
-
-def _may_be(named: dict[int, str], numbers: Sequence[int], words: Sequence[str]) -> bool:
-    """Whether the header, if there is one, calls columns so."""
-    names = [named[number].lower() for number in numbers if number in named]
-    return all(any(word in name for word in words) for name in names)
-
-
-def _bad_summit(path: Path, row: int, why: str, instead: str) -> FormatError:
-    line = next(islice(numbered_lines(path), row, None))
-    other = f"{instead}, or," if instead else "or,"
-    return FormatError(
-        f"{path} line {line.number}: {why}; mend it, {other} where such columns mean something "
-        "else, name all columns in a # line above the data"
-    )
-
-
-def _first_bad_line_site_table(path: Path, columns: int, sizes: ChromSizes) -> InputError:
-    """The error of the first malformed line."""
-    for line in numbered_lines(path):
-        error = _line_error_site_table(f"{path} line {line.number}", line, columns, sizes)
-        if error is not None:
-            return error
-    return FormatError(f"{path} cannot be read as a BED of {columns} tab-separated columns")
-
-
-def _line_error_site_table(
-    where: str, line: Line, columns: int, sizes: ChromSizes
-) -> InputError | None:
-    fields = line.fields
-    if len(fields) < 3:
-        hint = "; columns must be separated by tabs" if len(fields[0].split()) > 2 else ""
-        return FormatError(
-            f"{where} has {counted(len(fields), 'tab-separated column')}; a "
-            f"site needs 3: contig, start, end{hint}"
-        )
-    if len(fields) != columns:
-        return FormatError(f"{where} has {len(fields)} columns, but the first site has {columns}")
-    if any("\ufffd" in field for field in fields):
-        return FormatError(f"{where} is not UTF-8 text")
-    start, end = (parse_int32(field) for field in fields[1:3])
-    if start is None or end is None or start < 0 or end <= start:
-        header = "; a line of column names must begin with #" if start is end is None else ""
-        return FormatError(
-            f"{where}: columns 2 and 3 ({fields[1]}, {fields[2]}) are not a start of at least 0 "
-            f"and an end above it{header}"
-        )
-    if not fields[0]:
-        return FormatError(f"{where}: the contig is empty")
-    if columns > 5 and fields[5] not in _STRANDS:
-        return FormatError(f"{where}: column 6 is {fields[5]!r}, not a strand (+, - or .)")
-    if end > sizes.get(fields[0], end):
-        return BoundsError(
-            f"{where}: {fields[0]}:{start:,}-{end:,} ends past {fields[0]} "
-            f"({sizes[fields[0]]:,} bp in {sizes.source})"
-        )
-    return None
 
 
 def _usual_name(number: int, values: Sequence[str]) -> str:
@@ -769,47 +682,9 @@ def read_tss(path: Path, sizes: ChromSizes | None = None) -> TssTable:
         BoundsError: a line ends past its contig.
         ContigError: contigs that the genome lacks.
     """
-    codes: dict[str, int] = {}
-    rows: list[tuple[int, int, bool]] = []
-    for line in numbered_lines(path):
-        chrom, start, end, forward = _gene(path, line)
-        if sizes is not None and end > sizes.get(chrom, end):
-            raise BoundsError(
-                f"{path} line {line.number}: {chrom}:{start:,}-{end:,} ends past {chrom} "
-                f"({sizes[chrom]:,} bp in {sizes.source})"
-            )
-        rows.append((codes.setdefault(chrom, len(codes)), start if forward else end - 1, forward))
-    if not rows:
-        raise InputError(f"{path} is empty: it holds no gene")
-    if sizes is not None:
-        check_contigs(list(codes), str(path), sizes)
-    contig, position, strand = zip(*rows, strict=True)
-    return TssTable(
-        tuple(codes),
-        np.array(contig, dtype=np.int64),
-        np.array(position, dtype=np.int64),
-        np.array(strand, dtype=bool),
-    )
-
-
-def _gene(path: Path, line: Line) -> tuple[str, int, int, bool]:
-    """Contig, start, end and whether the strand is +."""
-    where, fields = f"{path} line {line.number}", line.fields
-    if len(fields) < 6:
-        raise FormatError(
-            f"{where} has {counted(len(fields), 'tab-separated column')}; "
-            f"start sites need 6: contig, start, end, name, score or class, strand"
-        )
-    start, end = (parse_int32(field) for field in fields[1:3])
-    if start is None or end is None or start < 0 or end <= start:
-        raise FormatError(
-            f"{where}: columns 2 and 3 ({fields[1]}, {fields[2]}) are not a start of at least 0 "
-            f"and an end above it"
-        )
-    if not fields[0] or fields[5] not in ("+", "-"):
-        raise FormatError(
-            f"{where}: column 6 is {fields[5]!r}; a start site needs the strand + or -"
-            if fields[0]
-            else f"{where}: the contig is empty"
-        )
-    return fields[0], start, end, fields[5] == "+"
+    table = _read(path, sizes, "gene", 6, ragged=True)
+    strands = np.array(table.strands)
+    table._refuse(strands == ".", (6,), "but a start site needs the strand + or -")
+    forward = strands == "+"
+    position = np.where(forward, table.start, table.end - 1)
+    return TssTable(table.contigs, table.contig, position, forward)

@@ -74,7 +74,7 @@ def read_auxiliary(config: TrainConfig, sizes: ChromSizes) -> dict[Path, Centres
             continue
         if path.stat().st_size == 0:  # a set without a peak, the least of all
             continue
-        centres = [(record.chrom, record.centre) for record in read_bed(path, sizes)]
+        centres = read_bed(path, sizes).places
         if sum(chrom in train for chrom, _ in centres) >= config.auxiliary.minimum:
             found[path] = centres
     if not found:
@@ -307,9 +307,10 @@ class _Reader:
         if not files:
             return None
         try:
-            replicates = [list(read_bed(path, self._sizes)) for path in files]
-            if len(replicates) == 1:
-                return [(record.chrom, record.centre) for record in replicates[0]]
+            tables = [read_bed(path, self._sizes) for path in files]
+            if len(tables) == 1:
+                return tables[0].places
+            replicates = [table.peaks(ranked=item.agreement == "rank") for table in tables]
             agreed = reproducible_peaks(replicates, item.agreement, item.within, item.idr)
             if not agreed:
                 raise InputError(

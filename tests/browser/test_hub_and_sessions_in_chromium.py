@@ -98,13 +98,15 @@ def test_igv_js_reads_the_hub(folder, demo, page):
     assert {"States", "Reb1 calls", "Reb1", "S5", "Reb1 sub", "Reb1 sites"} <= names
     assert any(" 206 " in line for line in lines)
     for found, path in ((states, "states.bed"), (calls, "binary/Reb1.bed")):
-        rows = [row for row in read_bed(demo.predicted / path) if row.chrom == REGION[0]]
+        table = read_bed(demo.predicted / path)
+        rows = [row for row in zip(table, table.scores, strict=True) if row[0].chrom == REGION[0]]
         assert [(item["start"], item["end"], item["name"], item["score"]) for item in found] == [
-            (row.start, row.end, row.name, row.score)
-            for row in rows
+            (row.start, row.end, row.name, score)
+            for row, score in rows
             if row.end > REGION[1] and row.start < REGION[2]
         ]
-    colors = {row.name: row.rgb for row in read_bed(demo.predicted / "states.bed")}
+    states_bed = read_bed(demo.predicted / "states.bed")
+    colors = dict(zip(states_bed.names, states_bed.colors, strict=True))
     for item in states:
         assert drawn.get(colors[item["name"]], 0) > 20, item["name"]
 

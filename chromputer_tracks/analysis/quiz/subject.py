@@ -142,7 +142,7 @@ def binary_subject(
             f"{', '.join(rows) or 'none'}"
         )
     row, label = rows[name]
-    centres = [(record.chrom, record.centre) for record in read_bed(peaks, sizes)]
+    centres = read_bed(peaks, sizes).places
     silent = [Interval(chrom, 0, sizes[chrom]) for chrom in set(sizes) - {c for c, _ in centres}]
     found = PeakLabels.from_peaks(centres, spec.label_bin, spec.label_bin)
     classes = (Label("other", f"no {name} peak", _GREY), label)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,27 +139,28 @@ def _keep(source: Path, path: Path, final: Path, *, link: bool) -> None:
 
 
 def _make_bigbed(item: FromBed, path: Path, sizes: ChromSizes) -> None:
-    table = read_bed(item.path, sizes)
-    contigs = np.array([name.encode() for name in table.chroms])[table.codes]
-    order = np.lexsort((table.ends, table.starts, contigs))
-    write_bigbed(
-        path, sizes, (_row(table, i) for i in order.tolist()), item.autosql, overlap=item.overlap
-    )
+    rows = _rows(read_bed(item.path, sizes))
+    rows.sort(key=lambda row: (row[0].encode(), row[1], row[2]))
+    write_bigbed(path, sizes, rows, item.autosql, overlap=item.overlap)
 
 
-def _row(table: BedTable, i: int) -> Row:
-    """A row with the columns that the BED file has."""
-    start, end = int(table.starts[i]), int(table.ends[i])
-    names, scores, strands = table.names, table.scores, table.strands
-    rest = [
-        names[i] if names is not None else ".",
-        str(round(scores[i])) if scores is not None else "0",
-        strands[i] if strands is not None else ".",
+def _rows(table: BedTable) -> list[Row]:
+    """The rows with the columns that the BED file has: BED6, or BED9 with thick parts."""
+    count, scores, thick, colors = len(table), table.scores, table.thick, table.colors
+    columns: list[Iterable[object]] = [
+        table.names or ["."] * count,
+        [0] * count if scores is None else map(round, scores.tolist()),
+        table.strands or ["."] * count,
     ]
-    if table.thick_starts is not None and table.thick_ends is not None and table.colors is not None:
-        rgb = table.colors[i] or (0, 0, 0)
-        rest += [str(table.thick_starts[i]), str(table.thick_ends[i]), ",".join(map(str, rgb))]
-    return table.chroms[table.codes[i]], start, end, "\t".join(rest)
+    if thick is not None and colors is not None:
+        columns += [
+            thick[0].tolist(),
+            thick[1].tolist(),
+            (",".join(map(str, rgb or (0, 0, 0))) for rgb in colors),
+        ]
+    rest = ("\t".join(map(str, row)) for row in zip(*columns, strict=True))
+    places = (table.chroms, table.start.tolist(), table.end.tolist())
+    return list(zip(*places, rest, strict=True))
 
 
 def _check_input(item: Coverage) -> None:

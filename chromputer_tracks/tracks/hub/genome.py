@@ -141,7 +141,7 @@ def first_position(plans: Sequence[Plan], sizes: ChromSizes) -> Interval:
         if path.stat().st_size:
             table = read_bed(path, sizes)
             row = 0 if table.scores is None else int(table.scores.argmax())
-            chrom, centre = table.chroms[table.codes[row]], int(table.centres[row])
+            chrom, centre = table.places[row]
             start = max(centre - _FLANK, 0)
             return Interval(chrom, start, min(start + 2 * _FLANK, sizes[chrom]))
     chrom = next(iter(sizes))
