@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.cli.console import Reporter
-from chromputer_tracks.evaluation.resamples import bootstrap
+from chromputer_tracks.evaluation.metrics import bootstrap
 from chromputer_tracks.inference.explain import Method, head_weights, open_explainer
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.inference.sample import SampleFiles, open_sample

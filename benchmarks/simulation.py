@@ -29,17 +29,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chromputer_tracks.evaluation.baselines import random_forest
-from chromputer_tracks.evaluation.resamples import bootstrap
-from chromputer_tracks.evaluation.site_features import fragment_features
-from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.evaluation.baselines import fragment_features, random_forest
+from chromputer_tracks.evaluation.metrics import bootstrap
+from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.sources import Sample, open_sources
 from chromputer_tracks.simulation.files import CONFIG, TRUTH, simulate
-from chromputer_tracks.simulation.genome import Plan, equal_contigs, first_cell, second_cell
+from chromputer_tracks.simulation.genome import GenomePlan, equal_contigs, first_cell, second_cell
 from chromputer_tracks.simulation.optimum import bin_posteriors
 
 DEPTHS = (2.0, 5.0, 10.0, 25.0, 100.0, 400.0)
@@ -73,16 +72,16 @@ class Results:
         print(f"{name}: {value['accuracy']['value']:.4f}", flush=True)
 
 
-def plan_at(size: int, depth: float) -> Plan:
-    return Plan(equal_contigs(size, CONTIGS), STATES, (first_cell(depth),), seed=SEED)
+def plan_at(size: int, depth: float) -> GenomePlan:
+    return GenomePlan(equal_contigs(size, CONTIGS), STATES, (first_cell(depth),), seed=SEED)
 
 
-def cross_plan(size: int) -> Plan:
+def cross_plan(size: int) -> GenomePlan:
     cells = (first_cell(CROSS_DEPTHS[0]), second_cell(CROSS_DEPTHS[1]))
-    return Plan(equal_contigs(size, CONTIGS), STATES, cells, seed=SEED)
+    return GenomePlan(equal_contigs(size, CONTIGS), STATES, cells, seed=SEED)
 
 
-def simulated(plan: Plan, folder: Path) -> TrainConfig:
+def simulated(plan: GenomePlan, folder: Path) -> TrainConfig:
     if not (folder / TRUTH).exists():
         simulate(plan, folder, lambda stage, done, total: None, optimum=False)
     return load_config(folder / CONFIG)
@@ -111,16 +110,20 @@ def fitted(config: TrainConfig, folder: Path) -> Iterator[tuple[Experiment, Any,
         yield experiment, network, time.perf_counter() - begin
 
 
-def network_right(experiment: Experiment, network: Any, sample: Sample) -> tuple[Sites, Right]:
+def network_right(
+    experiment: Experiment, network: Any, sample: Sample
+) -> tuple[LabelledSites, Right]:
     sites = experiment.sites(network, experiment.config.splits.test, [sample])
     return sites, called(sites) == sites.states
 
 
-def called(sites: Sites) -> NDArray[np.intp]:
+def called(sites: LabelledSites) -> NDArray[np.intp]:
     return sites.logits[: sites.number_of_states].argmax(axis=0)
 
 
-def forest_right(experiment: Experiment, network: Any, sample: Sample, test: Sites) -> Right:
+def forest_right(
+    experiment: Experiment, network: Any, sample: Sample, test: LabelledSites
+) -> Right:
     """A forest on the same sites; the network only lends its labels."""
     config = experiment.config
     contigs = config.splits.train + config.splits.validation
@@ -132,7 +135,7 @@ def forest_right(experiment: Experiment, network: Any, sample: Sample, test: Sit
     return np.asarray(called(found) == test.states)
 
 
-def best_right(plan: Plan, name: str, contigs: tuple[str, ...]) -> dict[str, Right]:
+def best_right(plan: GenomePlan, name: str, contigs: tuple[str, ...]) -> dict[str, Right]:
     """The exact posterior's calls on the contigs, in the order of the sites."""
     cell = next(item for item in plan.cells if item.name == name)
     found = [bin_posteriors(plan, cell, contig) for contig in contigs]
@@ -142,7 +145,7 @@ def best_right(plan: Plan, name: str, contigs: tuple[str, ...]) -> dict[str, Rig
     }
 
 
-def figures(sites: Sites, right: Right, best: Right) -> dict[str, Any]:
+def figures(sites: LabelledSites, right: Right, best: Right) -> dict[str, Any]:
     """Accuracy, and how far it is below the best possible, paired, with block bootstrap."""
     blocks = sites.blocks
     return {

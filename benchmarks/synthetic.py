@@ -12,17 +12,22 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.simulation.files import write_fragments as write_cell
 from chromputer_tracks.simulation.files import write_genome as write_plan
-from chromputer_tracks.simulation.genome import STEP, Plan, draw_sites, first_cell
-from chromputer_tracks.simulation.sampling import draw_fragments
+from chromputer_tracks.simulation.genome import (
+    STEP,
+    GenomePlan,
+    draw_fragments,
+    draw_sites,
+    first_cell,
+)
 
 STATES = 6
 
 
-def plan_of(sizes: dict[str, int], fragments: int = 0, seed: int = 1) -> Plan:
+def plan_of(sizes: dict[str, int], fragments: int = 0, seed: int = 1) -> GenomePlan:
     """Contigs of these sizes, cut to whole steps; ``fragments`` expected in all."""
     whole = {name: size // STEP * STEP for name, size in sizes.items()}
     depth = max(1.0, fragments / sum(whole.values()) * 1000)
-    return Plan(whole, STATES, (first_cell(depth),), seed=seed)
+    return GenomePlan(whole, STATES, (first_cell(depth),), seed=seed)
 
 
 def write_genome(path: Path, sizes: dict[str, int], seed: int = 1) -> None:

@@ -12,7 +12,6 @@ from chromputer_tracks.analysis.report.blocks import (
     Transfer,
 )
 from chromputer_tracks.analysis.vplots.aggregate import VplotPair, VplotSet
-from chromputer_tracks.evaluation.paired import Difference
 from chromputer_tracks.evaluation.scores import (
     BinaryScores,
     ContinuousScores,
@@ -22,7 +21,8 @@ from chromputer_tracks.evaluation.scores import (
     Scores,
     StatesScores,
 )
-from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.evaluation.scoring import Difference
+from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.figures.charts import Line
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec, Normalisation
 
@@ -81,7 +81,7 @@ def spec(**splits):
 
 def sites(*contigs):
     n = len(contigs)
-    return Sites(
+    return LabelledSites(
         (*contigs, "unused"), np.arange(n), np.full(n, 100), np.zeros((4, n), np.float32),
         np.zeros(n, np.int64), np.zeros((2, n), np.int64), np.zeros((0, n), np.float32), 2,
     )  # fmt: skip

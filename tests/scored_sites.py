@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.evaluation.sites import BLOCK, Sites
+from chromputer_tracks.evaluation.sites import BLOCK, LabelledSites
 from chromputer_tracks.spec import HeadSpec, Label
 
 
-def simulated(n: int = 3000, seed: int = 0, per_block: int = 50) -> Sites:
+def simulated(n: int = 3000, seed: int = 0, per_block: int = 50) -> LabelledSites:
     """``n`` sites on two contigs, ``per_block`` to a bootstrap block, with informative logits."""
     rng = np.random.default_rng(seed)
     states = rng.integers(-1, 3, n)
@@ -23,7 +26,7 @@ def simulated(n: int = 3000, seed: int = 0, per_block: int = 50) -> Sites:
     continuous[:, ::11] = np.nan
     contig = (np.arange(n) >= n // 2).astype(np.int64)
     within = np.arange(n) - contig * (n // 2)
-    return Sites(
+    return LabelledSites(
         ("chr1", "chr2"),
         contig,
         within * (BLOCK // per_block) + BLOCK // per_block // 2,
@@ -51,12 +54,12 @@ def heads() -> tuple[HeadSpec, ...]:
 
 def plain_sites(
     logits: ArrayLike, states: ArrayLike | None = None, binary: ArrayLike | None = None
-) -> Sites:
+) -> LabelledSites:
     """Sites one block each on one contig; as many states as logits beyond the binary labels."""
     rows = np.asarray(logits, dtype=np.float32)
     n = rows.shape[1]
     labels = np.zeros((0, n)) if binary is None else np.asarray(binary)
-    return Sites(
+    return LabelledSites(
         ("chr1",),
         np.zeros(n, dtype=np.int64),
         np.arange(n) * BLOCK,
@@ -66,3 +69,19 @@ def plain_sites(
         np.zeros((0, n), dtype=np.float32),
         len(rows) - len(labels),
     )
+
+
+def load_sites(path: Path) -> tuple[LabelledSites, tuple[HeadSpec, ...]]:
+    """What ``evaluation.sites.save_sites`` wrote: any reader of .npz can."""
+    with np.load(path, allow_pickle=False) as file:
+        about = json.loads(str(file["about"]))
+        arrays = {name: file[name] for name in file.files if name != "about"}
+    heads = tuple(
+        HeadSpec(
+            **head
+            | {"labels": tuple(Label(**x | {"color": (*x["color"],)}) for x in head["labels"])}
+        )
+        for head in about["heads"]
+    )
+    contigs, states = tuple(about["contigs"]), about["number_of_states"]
+    return LabelledSites(contigs=contigs, number_of_states=states, **arrays), heads

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scored_sites import load_sites
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 from toy_training import BIN, LENGTHS, Toy, make_toy, shorter
 
@@ -20,9 +21,9 @@ from chromputer_tracks.analysis.ablate.run import AblateOptions, Ablation, ablat
 from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import ChromputerError
 from chromputer_tracks.evaluation import baselines, sites
-from chromputer_tracks.evaluation.resamples import bootstrap
+from chromputer_tracks.evaluation.metrics import bootstrap
 from chromputer_tracks.evaluation.scores import to_json
-from chromputer_tracks.evaluation.sites import Sites, load_sites
+from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.io.atomic import PARTIAL
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.experiment import Experiment
@@ -111,7 +112,7 @@ def done(toy, config, tmp_path_factory) -> Done:
     return Done(options, found, lines, stopped, before, left)
 
 
-def run_sites(done: Done, subset: str, seed: int) -> tuple[Sites, np.ndarray]:
+def run_sites(done: Done, subset: str, seed: int) -> tuple[LabelledSites, np.ndarray]:
     """What a run left: its test sites and calibrated probabilities (outputs, sites)."""
     found, heads = load_sites(done.options.out / "runs" / subset / f"seed{seed}" / "test.npz")
     return found, probabilities(found.logits, heads)
@@ -172,12 +173,12 @@ def test_rows(done):
     assert done.found.notes == ()
 
 
-def accuracy(found: Sites, shares: np.ndarray, index: np.ndarray) -> float:
+def accuracy(found: LabelledSites, shares: np.ndarray, index: np.ndarray) -> float:
     index = index[found.states[index] >= 0]
     return accuracy_score(found.states[index], shares[:2, index].argmax(axis=0))
 
 
-def auprc(found: Sites, shares: np.ndarray, index: np.ndarray) -> float:
+def auprc(found: LabelledSites, shares: np.ndarray, index: np.ndarray) -> float:
     index = index[found.binary[0, index] >= 0]
     return average_precision_score(found.binary[0, index], shares[2, index])
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scored_sites import load_sites
 from toy_training import BIN, LENGTHS, Toy, make_samples, make_toy, shorter
 
 from chromputer_tracks.analysis.ablate import run as study
@@ -18,7 +19,6 @@ from chromputer_tracks.analysis.ablate.run import AblateOptions, ablate
 from chromputer_tracks.analysis.evaluate.models import ceiling_sites
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.evaluation import baselines
-from chromputer_tracks.evaluation.sites import load_sites
 from chromputer_tracks.model.config import SitesConfig, TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment

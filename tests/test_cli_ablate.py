@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from scored_sites import load_sites
 from toy_training import Toy, make_toy
 from typer.testing import CliRunner
 
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.evaluation import baselines
-from chromputer_tracks.evaluation.sites import load_sites
 from chromputer_tracks.model.experiment import Experiment
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 from evaluate_toy import CONFIG, make_toy, rows, run
+from scored_sites import load_sites
 from sklearn.metrics import accuracy_score, average_precision_score, confusion_matrix, f1_score
 from tiny_models import tiny_spec
 
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.evaluation import baselines
 from chromputer_tracks.evaluation.scores import from_json
-from chromputer_tracks.evaluation.sites import load_sites
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_batch import FragmentOptions

@@ -5,11 +5,11 @@ import re
 
 import pytest
 from evaluate_toy import CONFIG, SPLITS, make_toy, run
+from scored_sites import load_sites
 from tiny_models import tiny_spec, write_tiny_model
 
 from chromputer_tracks.analysis.evaluate.models import _check_bins
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.evaluation.sites import load_sites
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+from scored_sites import load_sites
 from toy_training import Toy, make_toy
 from typer.testing import CliRunner
 
 from chromputer_tracks.analysis.report import page as train_report
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import OutputError
-from chromputer_tracks.evaluation.sites import load_sites
 from chromputer_tracks.model import training
 from chromputer_tracks.spec import ModelSpec
 

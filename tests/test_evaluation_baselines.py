@@ -1,4 +1,4 @@
-"""Baselines: features against loops over fragments and genes, and predictors that learn them."""
+"""Baselines: features against loops, predictors that learn them, motif scans, all in one run."""
 
 import dataclasses
 
@@ -10,16 +10,24 @@ from scored_sites import heads, simulated
 
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.probabilities import probabilities
-from chromputer_tracks.evaluation import site_features
+from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.evaluation import baselines
 from chromputer_tracks.evaluation.baselines import (
+    SampleSites,
+    fragment_features,
+    gene_features,
     gene_proximity,
+    jaspar_matrix,
     majority,
     motif_odds,
+    motif_scan,
     motif_scans,
     random_forest,
+    run_baselines,
 )
+from chromputer_tracks.evaluation.calibration import calibrate, uncalibrated
 from chromputer_tracks.evaluation.metrics import average_precision
-from chromputer_tracks.evaluation.site_features import fragment_features, gene_features, motif_scan
+from chromputer_tracks.evaluation.sites import pool_sites
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import TssTable
 
@@ -206,7 +214,7 @@ def test_majority():
 
 
 class Text:
-    """Two contigs of letters."""
+    """Contigs of letters."""
 
     def __init__(self, rows):
         self.rows = rows
@@ -251,7 +259,225 @@ def test_motif_odds_keep_the_ranking_and_mean_what_they_say():
 
 
 def test_features_of_a_contig_without_sites():
-    found = site_features.fragment_features(
+    found = baselines.fragment_features(
         at([(1, 100)]), Fragments({"a": None, "b": (np.array([90]), np.array([50]))}, 1.0)
     )
     assert found.shape == (1, 125)
+
+
+# ---- The motif scan against string matching and a loop over words; JASPAR's matrices.
+
+
+COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
+
+
+def score(matrix, word):
+    return sum(matrix["ACGT".index(c), i] for i, c in enumerate(word) if c != "N")
+
+
+def oracle(bases, centre, matrix, width):
+    """Best of every word, on either strand, whose middle lies in the bin."""
+    motif = matrix.shape[1]
+    best = -np.inf
+    for middle in range(centre - width // 2, centre - width // 2 + width):
+        start = middle - motif // 2
+        word = "".join(
+            bases[i] if 0 <= i < len(bases) else "N" for i in range(start, start + motif)
+        )
+        backwards = word.translate(COMPLEMENT)[::-1]
+        best = max(best, score(matrix, word), score(matrix, backwards))
+    return best
+
+
+@given(
+    st.text(alphabet="ACGTN", min_size=30, max_size=120),
+    st.integers(1, 9),
+    st.sampled_from([4, 10, 20]),
+    st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=60)
+def test_scan_against_the_oracle(bases, motif, width, seed):
+    rng = np.random.default_rng(seed)
+    matrix = rng.normal(0, 2, (4, motif)).astype(np.float32)
+    # From the first base to the last: bins that leave the contig are there, too.
+    step = int(rng.integers(1, 12))
+    centres = np.arange(0, len(bases) + 1, step, dtype=np.int64)
+    found = motif_scan(Text({"chr1": bases}), "chr1", centres, matrix, width)
+    assert found.dtype == np.float32
+    expected = [oracle(bases, int(centre), matrix, width) for centre in centres]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+WORD = "TTACCCGT"
+
+
+def word_matrix() -> np.ndarray:
+    matrix = np.full((4, len(WORD)), -1, dtype=np.float32)
+    for column, letter in enumerate(WORD):
+        matrix["ACGT".index(letter), column] = 1
+    return matrix
+
+
+@pytest.mark.parametrize("at", [0, 37, 92])
+@pytest.mark.parametrize("word", [WORD, WORD.translate(COMPLEMENT)[::-1]])
+def test_a_planted_word_is_found_in_its_bin_only(at, word):
+    bases = "G" * at + word + "G" * (100 - at - len(word))
+    centres = np.arange(5, 100, 10, dtype=np.int64)
+    found = motif_scan(Text({"chr1": bases}), "chr1", centres, word_matrix(), 10)
+    assert np.flatnonzero(found == len(WORD)).tolist() == [(at + len(WORD) // 2) // 10]
+
+
+def consensus(matrix) -> str:
+    return "".join("ACGT"[row] for row in matrix.argmax(axis=0))
+
+
+def test_reb1_s_matrix_has_its_consensus():
+    matrix = jaspar_matrix("MA0363")
+    assert matrix.dtype == np.float32
+    assert matrix.shape[0] == 4
+    word = consensus(matrix)
+    assert any(core in word for core in ("TTACCCG", "CGGGTAA")), word
+
+
+def test_log_odds_are_those_of_the_counts():
+    from pyjaspar import jaspardb
+
+    matrix = jaspar_matrix("MA0265.3")
+    motif = jaspardb().fetch_motif_by_id("MA0265.3")
+    assert matrix.shape == (4, motif.length)
+    for column in range(motif.length):
+        counts = [motif.counts[base][column] for base in "ACGT"]
+        for row, count in enumerate(counts):
+            share = (count + 0.2) / (sum(counts) + 0.8)
+            assert matrix[row, column] == pytest.approx(np.log2(share / 0.25), rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("matrix_id", ["MA9999999", "Reb1", "MA0363.99"])
+def test_an_unknown_matrix_is_an_error(matrix_id):
+    with pytest.raises(ConfigError, match=f"no motif {matrix_id!r}"):
+        jaspar_matrix(matrix_id)
+
+
+# ---- Baselines in one run: each place gets its own predictions, calibration comes from validation.
+
+
+class Store:
+    """Fragments at random on any contig."""
+
+    def __init__(self, seed):
+        rng = np.random.default_rng(seed)
+        self.all = np.sort(rng.integers(0, 1_200_000, 40_000)).astype(np.int32)
+        self.lengths = rng.integers(30, 600, 40_000).astype(np.int32)
+        self.density = 40.0
+
+    def midpoints(self, interval):
+        inside = (self.all >= interval.start) & (self.all < interval.end)
+        return self.all[inside], self.lengths[inside]
+
+
+class Letters(Text):
+    """Random bases, the same on both contigs."""
+
+    def __init__(self):
+        letters = "".join(np.random.default_rng(0).choice(list("ACGT"), 1_300_000))
+        super().__init__({"chr1": letters, "chr2": letters})
+
+
+@pytest.fixture(scope="module")
+def found():
+    """What the run gave, what it was given, and what it said."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(baselines._FOREST, "n_estimators", 10)
+        rng = np.random.default_rng(0)
+        position = np.sort(rng.integers(0, 1_200_000, 600))
+        strand = rng.random(600) < 0.5
+        genes = TssTable(("chr1", "chr2"), rng.integers(0, 2, 600), position, strand)
+        place = {
+            name: SampleSites(simulated(n, seed), (Store(seed), Store(seed + 10)))
+            for seed, (name, n) in enumerate(
+                {"train": 900, "more": 600, "validation": 500, "here": 200, "there": 300}.items()
+            )
+        }
+        matrices = {1: rng.normal(size=(4, 7)).astype(np.float32)}
+        said = []
+        results = run_baselines(
+            [place["train"], place["more"]],
+            [place["validation"]],
+            [place["here"], place["there"]],
+            heads(),
+            200,
+            Letters(),
+            matrices,
+            genes,
+            seed=4,
+            report=said.append,
+        )
+        yield {item.name: item for item in results}, place, genes, matrices, said
+
+
+def expected(name, found, place):
+    """Predictions at one place by calling the baseline itself."""
+    _, places, genes, matrices, _ = found
+    train = [places["train"], places["more"]]
+    known = pool_sites([item.sites for item in train], ["0", "1"])
+
+    def features(make):
+        return np.concatenate([make(item) for item in train]), make(place)
+
+    def fragments(item):
+        return np.concatenate([fragment_features(item.sites, f) for f in item.fragments], axis=1)
+
+    if name == "majority class":
+        return majority(known, place.sites)
+    if name == "gene proximity":
+        seen, new = features(lambda item: gene_features(item.sites, genes))
+        return gene_proximity(known, seen, place.sites, new, seed=4)
+    if name == "random forest":
+        seen, new = features(fragments)
+        return random_forest(known, seen, place.sites, new, seed=4)
+    seen, new = features(lambda item: motif_scans(item.sites, Letters(), matrices, 200).T)
+    return motif_odds(known, seen.T, place.sites, new.T)
+
+
+NAMES = ["majority class", "gene proximity", "random forest", "motif scan"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_place_has_its_predictions(found, name):
+    results, places, *_ = found
+    assert list(results) == NAMES
+    assert len(results[name].sites) == 2
+    for sites, place in zip(results[name].sites, ("here", "there"), strict=True):
+        alone = expected(name, found, places[place])
+        np.testing.assert_allclose(sites.logits, alone.logits, rtol=1e-6)
+        np.testing.assert_array_equal(sites.binary, places[place].sites.binary)
+        assert sites.contigs == places[place].sites.contigs
+    # The places differ, so that a mix-up would be seen.
+    assert results[name].sites[0].logits.shape != results[name].sites[1].logits.shape
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_calibration_is_that_of_the_validation_sites(found, name):
+    results, places, *_ = found
+    plain = uncalibrated(heads())
+    if name != "majority class":
+        predicted = expected(name, found, places["validation"])
+        plain = calibrate(plain, predicted, (0.0, 0.0))
+    for one, other in zip(results[name].heads, plain, strict=True):
+        for label, same in zip(one.labels, other.labels, strict=True):
+            assert dataclasses.astuple(label)[3:] == pytest.approx(dataclasses.astuple(same)[3:])
+    assert results[name].heads[0] != heads()[0]
+
+
+def test_what_is_learnt_is_said(found):
+    assert found[-1] == [
+        "gene proximity: learning from 1,494 sites and 600 genes",
+        "random forest: learning from 1,494 sites",
+        "motif scan: 1 motif",
+    ]
+
+
+def test_baselines_without_their_files_are_left_out():
+    place = SampleSites(simulated(300))
+    results = run_baselines([place], [place], [place], heads(), 200, Letters(), {}, None)
+    assert [item.name for item in results] == ["majority class"]

@@ -1,6 +1,11 @@
-"""Figures on resampled sites: against scikit-learn and scipy on sites repeated by hand."""
+"""Scores of a model, means over seeds, their plain values, and paired tests of two models."""
+
+from __future__ import annotations
 
 import dataclasses
+import json
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,9 +27,13 @@ from sklearn.metrics import (
 
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.probabilities import probabilities
-from chromputer_tracks.evaluation import metrics, resamples
-from chromputer_tracks.evaluation.resamples import Resamples, bootstrap
+from chromputer_tracks.errors import FormatError, InputError
+from chromputer_tracks.evaluation import metrics
+from chromputer_tracks.evaluation.metrics import DRAWS, Resamples, bootstrap
+from chromputer_tracks.evaluation.scores import Estimate, Scores, from_json, mean_scores, to_json
+from chromputer_tracks.evaluation.scoring import paired as paired_runs
 from chromputer_tracks.evaluation.scoring import score
+from chromputer_tracks.evaluation.sites import BLOCK, LabelledSites
 from chromputer_tracks.spec import HeadSpec, Label
 
 
@@ -94,7 +103,7 @@ def test_a_long_curve_is_thinned_to_its_ends():
 def test_chunks_of_resamples_do_not_matter(monkeypatch):
     sites = simulated(500)
     whole = score(sites, heads(), draws=50)
-    monkeypatch.setattr(resamples, "_CHUNK", 1100)  # three rows
+    monkeypatch.setattr(metrics, "_CHUNK", 1100)  # three rows
     assert score(sites, heads(), draws=50) == whole
 
 
@@ -180,7 +189,7 @@ def test_a_log1p_head_is_scored_on_its_own_scale():
     sites = simulated(400)
     head = HeadSpec("continuous", "signal", (Label("C", "", (0, 0, 0)),), "log1p")
     logits = np.abs(sites.logits[5:])
-    only = dataclasses.replace(sites, logits=logits, binary=sites.binary[:0], number_of_states=0)
+    only = replace(sites, logits=logits, binary=sites.binary[:0], number_of_states=0)
     found = score(only, (head,), draws=5)
     known = ~np.isnan(sites.continuous[0])
     expected = r2_score(np.log1p(sites.continuous[0][known]), logits[0][known])
@@ -235,7 +244,7 @@ def test_what_cannot_be_scored_is_left_out():
     found = score(sites, head_specs, draws=10)
     assert [label.name for label in found.binary] == ["A"]  # B has no positive, C no prediction
     assert found.states.sites == 40
-    unknown = dataclasses.replace(sites, states=np.full(40, UNKNOWN))
+    unknown = replace(sites, states=np.full(40, UNKNOWN))
     assert score(unknown, head_specs, draws=10).states is None
 
 
@@ -262,3 +271,381 @@ def test_a_resample_without_a_known_site_has_no_correlation(name):
     assert 0 < (~drawn).sum() < 200
     assert np.isnan(values[~drawn]).all()
     assert np.isfinite(values[drawn]).all()
+
+
+# ---- Means of scores over seeds, against means of the single figures.
+
+
+@pytest.fixture(scope="module")
+def runs() -> list[Scores]:
+    """Three networks on the same sites."""
+    sites = simulated(900)
+    found = []
+    for seed in range(3):
+        noise = np.random.default_rng(seed).normal(0, 1, sites.logits.shape)
+        noisy = replace(sites, logits=(sites.logits + noise).astype(np.float32))
+        found.append(score(noisy, heads(), draws=20))
+    return found
+
+
+def figures(scores: Scores) -> dict[str, Estimate]:
+    """Every estimate of scores by where it stands."""
+    found: dict[str, Estimate] = {}
+
+    def visit(value: object, place: str) -> None:
+        if isinstance(value, Estimate):
+            found[place] = value
+        elif dataclasses.is_dataclass(value):
+            for item in dataclasses.fields(value):
+                visit(getattr(value, item.name), f"{place}.{item.name}")
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                visit(item, f"{place}.{key}")
+        elif isinstance(value, tuple):
+            for row, item in enumerate(value):
+                visit(item, f"{place}.{getattr(item, 'name', row)}")
+
+    visit(scores, "")
+    return found
+
+
+def test_every_estimate_and_bound_is_averaged(runs):
+    mean, single = figures(mean_scores(runs)), [figures(run) for run in runs]
+    assert mean.keys() == single[0].keys()
+    assert {".states.accuracy", ".binary.B.recall_at.0.9", ".continuous.C.explained"} < set(mean)
+    for place, found in mean.items():
+        for bound in ("value", "low", "high"):
+            values = [getattr(run[place], bound) for run in single]
+            assert getattr(found, bound) == pytest.approx(sum(values) / 3), place
+    assert len({run[".states.accuracy"].value for run in single}) == 3
+
+
+def test_counts_are_rounded_means_and_curves_those_of_the_first_run(runs):
+    mean = mean_scores(runs)
+    assert mean.states is not None
+    confusions = np.array([run.states.confusion for run in runs])
+    expected = np.floor(confusions.mean(axis=0) + 0.5)
+    assert np.abs(np.array(mean.states.confusion) - expected).max() <= 0.5
+    assert isinstance(mean.states.confusion[0][0], int)
+    assert mean.states.sites == runs[0].states.sites
+    assert [label.name for label in mean.binary] == ["A", "B"]
+    for found, first in zip(mean.binary, runs[0].binary, strict=True):
+        assert found.pr == first.pr
+        # Bins are averaged neither where they are the same number nor where they are not.
+        assert replace(found.reliability, error=first.reliability.error) == first.reliability
+
+
+def test_one_run_is_its_own_mean(runs):
+    assert mean_scores(runs[:1]) == runs[0]
+
+
+def test_what_is_not_a_number_in_one_run_has_no_mean(runs):
+    (label,) = runs[1].continuous
+    broken = replace(label, pearson=Estimate(0.5, math.nan, math.nan))
+    mean = mean_scores([runs[0], replace(runs[1], continuous=(broken,))]).continuous[0]
+    assert mean.pearson.value == pytest.approx((runs[0].continuous[0].pearson.value + 0.5) / 2)
+    assert math.isnan(mean.pearson.low)
+    assert math.isnan(mean.pearson.high)
+    assert mean.spearman.value == pytest.approx(
+        (runs[0].continuous[0].spearman.value + label.spearman.value) / 2
+    )
+
+
+def test_labels_are_matched_by_name(runs):
+    """A label that one run lacks is the mean over the others, and does not shift its neighbours."""
+    one, two, three = runs
+    lacking = replace(two, binary=two.binary[1:], states=None)
+    mean = mean_scores([lacking, one, three])
+    by_name = {label.name: label.auprc.value for label in mean.binary}
+    rows = [[run.binary[row].auprc.value for run in (one, two, three)] for row in range(2)]
+    assert by_name == pytest.approx({"A": (rows[0][0] + rows[0][2]) / 2, "B": np.mean(rows[1])})
+    assert mean.states is not None
+    accuracies = [run.states.accuracy.value for run in (one, three)]
+    assert mean.states.accuracy.value == pytest.approx(np.mean(accuracies))
+
+
+def test_nothing_scored_stays_nothing():
+    empty = Scores(None, (), ())
+    assert mean_scores([empty, empty]) == empty
+
+
+# ---- Scores in JSON: plain values, four digits, NaN as null, and back.
+
+
+def close(one, other):
+    """Equal but for the digits that are not written."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(close(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(close, one, other))
+    if isinstance(one, float):
+        return one == pytest.approx(other, rel=6e-4)
+    return one == other
+
+
+def test_scores_are_read_back():
+    scores = score(simulated(800), heads(), draws=30)
+    raw = to_json(scores)
+    text = json.dumps(raw, allow_nan=False)
+    found = from_json(json.loads(text), "scores.json")
+    assert to_json(found) == raw
+    assert type(found) is Scores
+    assert type(found.states.labels[0].reliability.error) is Estimate
+    assert type(found.binary[1].recall_at["0.9"]) is Estimate
+    assert found.states.confusion == scores.states.confusion
+    assert close(raw["binary"][0]["auprc"]["low"], scores.binary[0].auprc.low)
+    assert found.continuous[0].pearson.value == pytest.approx(
+        scores.continuous[0].pearson.value, rel=6e-4
+    )
+
+
+def test_four_digits_count():
+    raw = to_json(Estimate(0.123456, 0.0000123456, 98765.4))
+    assert raw == {"value": 0.1235, "low": 1.235e-05, "high": 98770.0}
+    assert to_json({"n": 123456, "x": (1, "a", None)}) == {"n": 123456, "x": [1, "a", None]}
+
+
+def test_nan_is_null_and_back():
+    assert to_json(Estimate(math.nan, math.inf, 0.5)) == {"value": None, "low": None, "high": 0.5}
+    scores = score(simulated(800), heads(), draws=5)
+    raw = to_json(scores)
+    raw["binary"][0]["auprc"]["value"] = None
+    assert math.isnan(from_json(raw, "x").binary[0].auprc.value)
+
+
+def test_no_heads():
+    assert from_json(to_json(Scores(None, (), ())), "x") == Scores(None, (), ())
+
+
+@pytest.mark.parametrize("spoil", [{}, {"states": 3, "binary": [], "continuous": []}])
+def test_other_json_is_an_error(spoil):
+    with pytest.raises(FormatError, match="scores.json does not hold scores"):
+        from_json(spoil, "scores.json")
+
+
+# ---- Paired tests: same resamples, right intervals, honest p-values.
+
+
+def worse(sites, seed=1):
+    noise = np.random.default_rng(seed).normal(0, 1, sites.logits.shape)
+    return replace(sites, logits=(sites.logits + noise).astype(np.float32))
+
+
+def by_name(differences):
+    return {(item.figure, item.label): item for item in differences}
+
+
+def paired(one, one_heads, other, other_heads, draws=DRAWS, seed=0):
+    """Of one run each."""
+    return paired_runs([(one, one_heads)], [(other, other_heads)], draws, seed)
+
+
+def test_a_model_equals_itself():
+    sites = simulated(600)
+    for item in paired(sites, heads(), sites, heads(), draws=50):
+        assert item.difference == replace(item.difference, value=0, low=0, high=0)
+        assert item.p == 1
+
+
+def test_differences_equal_the_slow_bootstrap():
+    one, draws, seed = simulated(1200), 60, 2
+    other = worse(one)
+    found = by_name(paired(one, heads(), other, heads(), draws, seed))
+    assert set(found) == {
+        ("accuracy", ""),
+        ("macro_f1", ""),
+        ("auprc", "A"),
+        ("auprc", "B"),
+        ("mean_auprc", ""),
+    }
+    first, second = (probabilities(sites.logits, heads()) for sites in (one, other))
+
+    def check(key, figure):
+        slow = bootstrap(one.blocks, figure, draws, seed)
+        fast = found[key].difference
+        values = fast.value, fast.low, fast.high
+        assert values == pytest.approx((slow.value, slow.low, slow.high), abs=1e-9)
+
+    def of_states(metric):
+        def figure(index):
+            index = index[one.states[index] != UNKNOWN]
+            truth = one.states[index]
+            scores = [metric(truth, rows[:3, index].argmax(axis=0)) for rows in (first, second)]
+            return scores[0] - scores[1]
+
+        return figure
+
+    def gain(index, row):
+        index = index[one.binary[row, index] != UNKNOWN]
+        truth = one.binary[row, index]
+        scores = [average_precision_score(truth, rows[3 + row, index]) for rows in (first, second)]
+        return scores[0] - scores[1]
+
+    check(("accuracy", ""), of_states(accuracy_score))
+    check(("macro_f1", ""), of_states(lambda t, c: f1_score(t, c, average="macro")))
+    check(("auprc", "A"), lambda index: gain(index, 0))
+    check(("auprc", "B"), lambda index: gain(index, 1))
+    check(("mean_auprc", ""), lambda index: (gain(index, 0) + gain(index, 1)) / 2)
+
+
+def test_the_other_way_round_the_sign_changes():
+    one = simulated(1200)
+    other = worse(one)
+    forth, back = (
+        by_name(paired(*pair, draws=200))
+        for pair in ((one, heads(), other, heads()), (other, heads(), one, heads()))
+    )
+    for key, item in forth.items():
+        assert back[key].difference.value == pytest.approx(-item.difference.value)
+        assert back[key].difference.low == pytest.approx(-item.difference.high)
+        assert back[key].p == item.p
+    assert forth["accuracy", ""].difference.low > 0
+    assert forth["accuracy", ""].p == pytest.approx(2 / 201)
+
+
+def test_calibration_of_the_states_does_not_change_the_calls():
+    sites = simulated(600)
+    states, *others = heads()
+    hot = replace(states, labels=tuple(replace(label, scale=3.0) for label in states.labels))
+    found = by_name(paired(sites, heads(), sites, (hot, *others), draws=20))
+    assert found["accuracy", ""].difference.value == 0
+
+
+def test_p_values_are_uniform_where_models_are_equally_good():
+    """Errors come in whole blocks: a test that takes sites as independent would reject often."""
+    rng = np.random.default_rng(0)
+    head = (HeadSpec("states", "states", tuple(Label(n, "", (0, 0, 0)) for n in "ST")),)
+    rejected = 0
+    for _ in range(200):
+        states = rng.integers(0, 2, 400)
+        pair = []
+        for _ in range(2):
+            right = np.repeat(rng.random(40) < 0.7, 10)
+            called = np.where(right, states, 1 - states)
+            sites = plain_sites(np.eye(2)[called].T, states=states)
+            pair.append(replace(sites, centre=np.arange(400) * (BLOCK // 10)))
+        found = by_name(paired(pair[0], head, pair[1], head, draws=200))
+        rejected += found["accuracy", ""].p <= 0.05
+    assert 2 <= rejected <= 24  # 10 expected
+
+
+def test_only_common_bins_and_labels_count():
+    sites = simulated(600)
+    keep = np.arange(600) % 3 != 0
+    other = worse(sites).select(keep)
+    other.logits[4] = np.nan
+    found = by_name(paired(sites, heads(), other, heads(), draws=20))
+    assert ("auprc", "B") not in found
+    expected = [
+        score(each, heads(), draws=1).states.accuracy.value for each in (sites.select(keep), other)
+    ]
+    assert found["accuracy", ""].difference.value == pytest.approx(expected[0] - expected[1])
+    assert found["mean_auprc", ""].difference == found["auprc", "A"].difference
+
+
+def test_other_labels_are_an_error():
+    sites = simulated(100)
+    other = replace(sites, binary=1 - sites.binary)
+    with pytest.raises(InputError, match="binary labels differ"):
+        paired(sites, heads(), other, heads())
+
+
+# ---- Paired tests over several seeds: means of the single pairs, resample by resample.
+
+
+TRUTH = simulated(900)
+
+
+def run(noise: float, seed: int) -> tuple[LabelledSites, tuple]:
+    drawn = np.random.default_rng(seed).normal(0, noise, TRUTH.logits.shape)
+    return replace(TRUTH, logits=(TRUTH.logits + drawn).astype(np.float32)), heads()
+
+
+ONES = [run(0.3, seed) for seed in range(3)]
+OTHERS = [run(1.5, seed) for seed in range(3, 6)]
+
+
+def test_differences_are_means_of_the_single_pairs():
+    found = by_name(paired_runs(ONES, OTHERS, draws=30))
+    single = [
+        by_name(paired(*one, *other, draws=30)) for one, other in zip(ONES, OTHERS, strict=True)
+    ]
+    assert (
+        found.keys()
+        == single[0].keys()
+        == {
+            *(("accuracy", ""), ("macro_f1", ""), ("mean_auprc", "")),
+            *(("auprc", "A"), ("auprc", "B")),
+        }
+    )
+    for key, item in found.items():
+        values = [pair[key].difference.value for pair in single]
+        assert item.difference.value == pytest.approx(np.mean(values))
+        assert len(set(values)) == 3
+
+
+def test_intervals_and_p_are_of_the_mean_over_the_pairs_in_each_resample():
+    draws, seed = 60, 4
+    found = by_name(paired_runs(ONES, OTHERS, draws, seed))
+    shares = [[probabilities(of.logits, h) for of, h in runs] for runs in (ONES, OTHERS)]
+
+    def accuracy(rows, index):
+        index = index[TRUTH.states[index] != UNKNOWN]
+        return accuracy_score(TRUTH.states[index], rows[:3, index].argmax(axis=0))
+
+    def auprc(rows, index):
+        index = index[TRUTH.binary[0, index] != UNKNOWN]
+        return average_precision_score(TRUTH.binary[0, index], rows[3, index])
+
+    for key, figure in ((("accuracy", ""), accuracy), (("auprc", "A"), auprc)):
+        drawn: list[float] = []
+
+        def difference(index, figure=figure, drawn=drawn):
+            one, other = ([figure(rows, index) for rows in runs] for runs in shares)
+            drawn.append(np.mean(one) - np.mean(other))
+            return drawn[-1]
+
+        slow = bootstrap(TRUTH.blocks, difference, draws, seed)
+        fast = found[key].difference
+        assert (fast.value, fast.low, fast.high) == pytest.approx((slow.value, slow.low, slow.high))
+        # The sites as they are come last.
+        side = min(sum(value <= 0 for value in drawn[:-1]), sum(v >= 0 for v in drawn[:-1]))
+        assert found[key].p == pytest.approx(min(1, 2 * (side + 1) / (draws + 1)))
+
+
+def test_one_pair_is_a_paired_test():
+    assert paired_runs(ONES[:1], OTHERS[:1], 20, 3) == paired(*ONES[0], *OTHERS[0], 20, 3)
+
+
+def test_the_noise_of_seeds_averages_out():
+    wide, narrow = (
+        by_name(paired_runs(ONES[:n], OTHERS[:n], draws=200))["auprc", "A"].difference
+        for n in (1, 3)
+    )
+    assert narrow.high - narrow.low < wide.high - wide.low
+
+
+def test_a_label_that_one_run_lacks_is_left_out():
+    sites, its_heads = OTHERS[1]
+    logits = sites.logits.copy()
+    logits[4] = np.nan
+    others = [OTHERS[0], (replace(sites, logits=logits), its_heads), OTHERS[2]]
+    found = by_name(paired_runs(ONES, others, draws=5))
+    assert ("auprc", "B") not in found
+    assert ("auprc", "A") in found
+
+
+def test_as_many_runs_of_each_kind():
+    with pytest.raises(ValueError, match="shorter"):
+        paired_runs(ONES, OTHERS[:2])
+
+
+def test_sites_of_one_block_prove_nothing():
+    few = np.arange(40)
+    one, other = (replace(runs[0][0].select(few)) for runs in (ONES, OTHERS))
+    assert not one.blocks.any()
+    for item in paired(one, heads(), other, heads(), draws=50):
+        assert item.p == 1
+        assert math.isnan(item.difference.low)
+        assert math.isnan(item.difference.high)
+        assert math.isfinite(item.difference.value)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chromputer_tracks.analysis.quiz.run import answer, chances, equal_odds, model_score
-from chromputer_tracks.evaluation.resamples import bootstrap
+from chromputer_tracks.evaluation.metrics import bootstrap
 
 
 def test_odds_are_bayes_rule_by_hand():

@@ -19,16 +19,16 @@ from chromputer_tracks.analysis.quiz.sites import Pool, draw_questions
 from chromputer_tracks.analysis.quiz.subject import Subject
 from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Mask
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.spec import Label
 
 SIZES = {"b": 30_000, "a": 8_000, "short": 900}
 WINDOW = 1000
 
 
-def sites_at(contigs: tuple[str, ...], contig: list[int], centre: list[int]) -> Sites:
+def sites_at(contigs: tuple[str, ...], contig: list[int], centre: list[int]) -> LabelledSites:
     n = len(centre)
-    return Sites(
+    return LabelledSites(
         contigs,
         np.array(contig, dtype=np.int64),
         np.array(centre, dtype=np.int64),
@@ -207,7 +207,7 @@ def test_a_pool_keeps_sites_of_known_class_that_show_enough(genome):
     labels = LabelSet(None, (), Mask({}, {}))
     subject = Subject("states", "which?", classes, labels, slice(0, 3))
     truth = np.array([0, 1, UNKNOWN, 2, 1])
-    labelled = Sites(
+    labelled = LabelledSites(
         sites.contigs, sites.contig, sites.centre, sites.logits, truth, sites.binary,
         sites.continuous, 3,
     )  # fmt: skip

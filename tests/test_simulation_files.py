@@ -19,7 +19,8 @@ from chromputer_tracks.model.sources import open_sources
 from chromputer_tracks.simulation import files
 from chromputer_tracks.simulation.files import CONFIG, TRUTH, simulate, splits
 from chromputer_tracks.simulation.genome import (
-    Plan,
+    GenomePlan,
+    draw_fragments,
     draw_sites,
     equal_contigs,
     first_cell,
@@ -28,9 +29,8 @@ from chromputer_tracks.simulation.genome import (
 )
 from chromputer_tracks.simulation.motifs import motifs_of
 from chromputer_tracks.simulation.optimum import LABEL_BIN, WINDOW, bin_posteriors
-from chromputer_tracks.simulation.sampling import draw_fragments
 
-PLAN = Plan(equal_contigs(360_000, 3), 5, (first_cell(20.0), second_cell(10.0)), seed=7)
+PLAN = GenomePlan(equal_contigs(360_000, 3), 5, (first_cell(20.0), second_cell(10.0)), seed=7)
 
 
 def quiet(stage: str, done: int, total: int) -> None:
@@ -149,7 +149,7 @@ def test_truth_tells_the_parameters(folder):
 
 def test_one_seed_gives_one_genome_and_an_earlier_one_is_replaced(folder, tmp_path):
     again = tmp_path / "again"
-    other = Plan(PLAN.sizes, 6, (first_cell(5.0),), seed=8)
+    other = GenomePlan(PLAN.sizes, 6, (first_cell(5.0),), seed=8)
     simulate(other, again, quiet, optimum=False)
     assert "A.peaks/Repr.bed" in content(again)
     assert content(again)["genome.fa.gz"] != content(folder)["genome.fa.gz"]
@@ -159,7 +159,7 @@ def test_one_seed_gives_one_genome_and_an_earlier_one_is_replaced(folder, tmp_pa
 
 def test_the_best_accuracy_by_depth(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "CURVE", (5.0, 100.0))
-    plan = Plan(equal_contigs(180_000, 3), 4, (first_cell(20.0),))
+    plan = GenomePlan(equal_contigs(180_000, 3), 4, (first_cell(20.0),))
     truth = simulate(plan, tmp_path / "sim", quiet)
     assert json.dumps(truth, indent=2) + "\n" == (tmp_path / "sim" / TRUTH).read_text()
     best = truth["best_accuracy"]
@@ -184,7 +184,7 @@ def test_splits():
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path):
-    plan = Plan(equal_contigs(30_000, 3), 4, (first_cell(5.0),))
+    plan = GenomePlan(equal_contigs(30_000, 3), 4, (first_cell(5.0),))
     mine = tmp_path / "notes.txt"
     mine.write_text("mine")
     with pytest.raises(OutputError, match=r"not of an earlier simulation .* pass --force"):
@@ -203,7 +203,7 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path):
 
 
 def test_a_run_that_fails_leaves_nothing(tmp_path):
-    plan = Plan(equal_contigs(30_000, 3), 4, (first_cell(5.0),))
+    plan = GenomePlan(equal_contigs(30_000, 3), 4, (first_cell(5.0),))
 
     def stop(stage: str, done: int, total: int) -> None:
         if stage.startswith("fragments"):
@@ -215,7 +215,9 @@ def test_a_run_that_fails_leaves_nothing(tmp_path):
     simulate(plan, tmp_path / "sim", quiet, optimum=False)
     before = content(tmp_path / "sim")
     with pytest.raises(KeyboardInterrupt):
-        simulate(Plan(plan.sizes, 4, plan.cells, seed=9), tmp_path / "sim", stop, optimum=False)
+        simulate(
+            GenomePlan(plan.sizes, 4, plan.cells, seed=9), tmp_path / "sim", stop, optimum=False
+        )
     assert content(tmp_path / "sim") == before
 
 

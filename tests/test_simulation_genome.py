@@ -15,7 +15,8 @@ from chromputer_tracks.simulation.genome import (
     STEP,
     CellType,
     Digestion,
-    Plan,
+    GenomePlan,
+    draw_fragments,
     draw_sites,
     element_intensity,
     equal_contigs,
@@ -33,7 +34,6 @@ from chromputer_tracks.simulation.motifs import (
     motifs_of,
     planted,
 )
-from chromputer_tracks.simulation.sampling import draw_fragments
 
 CONTIG = "chr1"
 CODES = {"A": 0, "C": 1, "G": 2, "T": 3}
@@ -70,7 +70,7 @@ def test_no_fragment_ends_in_a_footprint():
 
 def test_depth_is_what_is_asked_for():
     for cell in (first_cell(30.0), second_cell(12.0)):
-        plan = Plan({CONTIG: 4_000_000}, 6, (cell,), seed=9)
+        plan = GenomePlan({CONTIG: 4_000_000}, 6, (cell,), seed=9)
         drawn = draw_fragments(plan, CONTIG, draw_sites(plan, CONTIG), cell)
         bias = regional_bias(plan, CONTIG, cell).mean()
         assert len(drawn.starts) / 4_000 / bias == pytest.approx(cell.depth, rel=0.03)
@@ -78,7 +78,7 @@ def test_depth_is_what_is_asked_for():
 
 def test_fragments_of_sites_follow_the_intensity_on_their_strand():
     cell = CellType("A", 60.0, background=0.05, turnover=0.1)
-    plan = Plan({CONTIG: 3_000_000}, 4, (cell,), seed=2)
+    plan = GenomePlan({CONTIG: 3_000_000}, 4, (cell,), seed=2)
     sites = draw_sites(plan, CONTIG)
     drawn = draw_fragments(plan, CONTIG, sites, cell)
     length = drawn.ends - drawn.starts
@@ -108,7 +108,7 @@ def test_fragments_of_sites_follow_the_intensity_on_their_strand():
 
 def test_midpoints_and_lengths_are_uniform_within_their_step_and_class():
     cell = first_cell(50.0)
-    plan = Plan({CONTIG: 1_000_000}, 4, (cell,))
+    plan = GenomePlan({CONTIG: 1_000_000}, 4, (cell,))
     drawn = draw_fragments(plan, CONTIG, draw_sites(plan, CONTIG), cell)
     length = drawn.ends - drawn.starts
     assert SHORTEST <= length.min() and length.max() < LONGEST
@@ -123,7 +123,7 @@ def test_midpoints_and_lengths_are_uniform_within_their_step_and_class():
 def test_sites_follow_their_process():
     cell = CellType("A", 10.0, turnover=0.3)
     other = CellType("B", 10.0, turnover=0.3)
-    plan = Plan({CONTIG: 20_000_000}, 5, (cell, other), gap=100, seed=1)
+    plan = GenomePlan({CONTIG: 20_000_000}, 5, (cell, other), gap=100, seed=1)
     sites = draw_sites(plan, CONTIG)
     spacing = np.diff(sites.steps)
     assert spacing.min() >= SLOT // STEP
@@ -146,7 +146,7 @@ def test_sites_follow_their_process():
 
 def test_regional_bias_has_domains_and_mean_one():
     cell = CellType("A", 10.0, domains=0.5)
-    plan = Plan({CONTIG: 60_000_000}, 4, (cell,))
+    plan = GenomePlan({CONTIG: 60_000_000}, 4, (cell,))
     bias = regional_bias(plan, CONTIG, cell)
     assert len(bias) == 6_000_000
     edges = np.flatnonzero(np.diff(bias)) + 1
@@ -161,7 +161,7 @@ def test_regional_bias_has_domains_and_mean_one():
 @pytest.mark.parametrize("states", [4, 8])
 def test_motifs_stand_where_the_sites_say(states):
     cell = first_cell(10.0)
-    plan = Plan({CONTIG: 3_000_000}, states, (cell,), seed=6)
+    plan = GenomePlan({CONTIG: 3_000_000}, states, (cell,), seed=6)
     sites = draw_sites(plan, CONTIG)
     bases = draw_bases(plan, CONTIG, sites)
     assert [motif.kind for motif in motifs_of(plan)] == [m.kind for m in MOTIFS if m.kind < states]
@@ -205,8 +205,8 @@ def test_motifs_of_a_class_do_not_overlap_and_lie_in_the_slot():
 
 def test_contigs_do_not_depend_on_each_other():
     cell = first_cell(10.0)
-    one = Plan({"chr2": 200_000}, 6, (cell,))
-    two = Plan({"chr1": 300_000, "chr2": 200_000}, 6, (cell, second_cell(5.0)))
+    one = GenomePlan({"chr2": 200_000}, 6, (cell,))
+    two = GenomePlan({"chr1": 300_000, "chr2": 200_000}, 6, (cell, second_cell(5.0)))
     sites, again = draw_sites(one, "chr2"), draw_sites(two, "chr2")
     np.testing.assert_array_equal(sites.steps, again.steps)
     np.testing.assert_array_equal(sites.states[0], again.states[0])
@@ -219,11 +219,11 @@ def test_contigs_do_not_depend_on_each_other():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Plan({CONTIG: 5_000}, 9, (first_cell(1.0),)), "9 states: give 2 to 8"),
-        (lambda: Plan({CONTIG: 1_000}, 4, (first_cell(1.0),)), "contig chr1 of 1,000 bp"),
-        (lambda: Plan({CONTIG: 5_005}, 4, (first_cell(1.0),)), "a multiple of 10"),
-        (lambda: Plan({CONTIG: 5_000}, 4, (first_cell(1.0),) * 2), "must be distinct"),
-        (lambda: Plan({CONTIG: 5_000}, 4, (first_cell(1.0),), seed=-1), "seed -1"),
+        (lambda: GenomePlan({CONTIG: 5_000}, 9, (first_cell(1.0),)), "9 states: give 2 to 8"),
+        (lambda: GenomePlan({CONTIG: 1_000}, 4, (first_cell(1.0),)), "contig chr1 of 1,000 bp"),
+        (lambda: GenomePlan({CONTIG: 5_005}, 4, (first_cell(1.0),)), "a multiple of 10"),
+        (lambda: GenomePlan({CONTIG: 5_000}, 4, (first_cell(1.0),) * 2), "must be distinct"),
+        (lambda: GenomePlan({CONTIG: 5_000}, 4, (first_cell(1.0),), seed=-1), "seed -1"),
         (lambda: CellType("A", 0.0), "depth 0 must be between 0.5 and"),
         (lambda: CellType("A", 5.0, background=1.0), "background 1 must be between 0.01 and"),
         (lambda: CellType("A", float("nan")), "depth nan"),

@@ -14,7 +14,9 @@ from chromputer_tracks.simulation.genome import (
     SHORTEST,
     STEP,
     CellType,
-    Plan,
+    Drawn,
+    GenomePlan,
+    draw_fragments,
     draw_sites,
     element_intensity,
     quiescent,
@@ -28,15 +30,14 @@ from chromputer_tracks.simulation.motifs import (
     motifs_of,
 )
 from chromputer_tracks.simulation.optimum import LABEL_BIN, accuracy, best_accuracy, bin_posteriors
-from chromputer_tracks.simulation.sampling import Drawn, draw_fragments
 
 CONTIG = "chr1"
 SLOT_STEPS, MARGIN = 100, 40
 
 
-def tiny(seed: int) -> tuple[Plan, CellType]:
+def tiny(seed: int) -> tuple[GenomePlan, CellType]:
     cell = CellType("A", 9.0, background=0.15, tilt=0.1, turnover=0.4)
-    return Plan({CONTIG: 2_860}, 3, (cell,), gap=60, seed=seed), cell
+    return GenomePlan({CONTIG: 2_860}, 3, (cell,), gap=60, seed=seed), cell
 
 
 def count_slowly(drawn: Drawn, steps: int) -> np.ndarray:
@@ -71,7 +72,9 @@ def layout_prior(begins: tuple[int, ...], steps: int, begin: float) -> float:
     return total
 
 
-def site_sequence(plan: Plan, bases: np.ndarray, begin: int, kind: int, reverse: bool) -> float:
+def site_sequence(
+    plan: GenomePlan, bases: np.ndarray, begin: int, kind: int, reverse: bool
+) -> float:
     """Log likelihood ratio by summing over which motifs are there, base by base."""
     slot = bases[begin * STEP : begin * STEP + 1000]
     if reverse:
@@ -91,7 +94,7 @@ def site_sequence(plan: Plan, bases: np.ndarray, begin: int, kind: int, reverse:
 
 
 def enumerate_posterior(
-    plan: Plan, cell: CellType, counts: np.ndarray, bases: np.ndarray, use: str
+    plan: GenomePlan, cell: CellType, counts: np.ndarray, bases: np.ndarray, use: str
 ) -> np.ndarray:
     """Sum of the joint probability of data and layout over all layouts, by state of each step."""
     steps = len(counts)
@@ -165,7 +168,7 @@ def test_posterior_equals_enumeration(use):
 
 def test_evidence_of_long_contigs_has_no_seam(monkeypatch):
     cell = second_cell(20.0)
-    plan = Plan({CONTIG: 20_000}, 5, (cell,), seed=2)
+    plan = GenomePlan({CONTIG: 20_000}, 5, (cell,), seed=2)
     drawn = draw_fragments(plan, CONTIG, draw_sites(plan, CONTIG), cell)
     bias = regional_bias(plan, CONTIG, cell)
     whole = optimum.fragment_evidence(plan, cell, drawn, bias)
@@ -175,7 +178,7 @@ def test_evidence_of_long_contigs_has_no_seam(monkeypatch):
 
 def test_evidence_against_a_loop():
     cell = second_cell(30.0)
-    plan = Plan({CONTIG: 40_000}, 4, (cell,), seed=2)
+    plan = GenomePlan({CONTIG: 40_000}, 4, (cell,), seed=2)
     steps = 4_000
     drawn = draw_fragments(plan, CONTIG, draw_sites(plan, CONTIG), cell)
     bias = regional_bias(plan, CONTIG, cell)
@@ -195,7 +198,7 @@ def test_evidence_against_a_loop():
 
 def test_window_equals_a_long_contig_of_which_nothing_else_is_seen():
     cell = CellType("A", 12.0)
-    plan = Plan({CONTIG: 60_000}, 4, (cell,), gap=50, seed=5)
+    plan = GenomePlan({CONTIG: 60_000}, 4, (cell,), gap=50, seed=5)
     steps, window = 6_000, 160
     sites = draw_sites(plan, CONTIG)
     drawn = draw_fragments(plan, CONTIG, sites, cell)
@@ -230,7 +233,7 @@ def test_window_equals_a_long_contig_of_which_nothing_else_is_seen():
 
 def test_posterior_is_calibrated_and_rises_with_depth():
     cell = CellType("A", 8.0)
-    plan = Plan({CONTIG: 400_000}, 6, (cell,), seed=3)
+    plan = GenomePlan({CONTIG: 400_000}, 6, (cell,), seed=3)
     low = best_accuracy(plan, cell, [CONTIG], windows=False)
     high = best_accuracy(plan, replace(cell, depth=100.0), [CONTIG])
     for each in (low.fragments, low.sequence, low.both):
@@ -243,7 +246,7 @@ def test_posterior_is_calibrated_and_rises_with_depth():
 
 def test_bins_have_the_state_of_the_base_right_of_their_middle():
     cell = CellType("A", 400.0)
-    plan = Plan({CONTIG: 100_100}, 4, (cell,), seed=3)
+    plan = GenomePlan({CONTIG: 100_100}, 4, (cell,), seed=3)
     found = bin_posteriors(plan, cell, CONTIG, windows=20)
     assert found.centres[0] == LABEL_BIN // 2 and found.centres[-1] == 99_900
     assert len(found.windows) == 20
@@ -277,7 +280,7 @@ def test_interval_of_independent_bins_is_the_binomial_one():
 def test_prior_alone_is_the_share_of_sites():
     """Without data the posterior is the layout's prior: far from the ends, sites per step."""
     cell = CellType("A", 10.0, turnover=0.5)
-    plan = Plan({CONTIG: 80_000}, 4, (cell,), gap=40)
+    plan = GenomePlan({CONTIG: 80_000}, 4, (cell,), gap=40)
     found = optimum.contig_posterior(plan, cell, 8_000, None, None)[:, 4_000]
     share = plan.state_given_class(cell).mean(axis=0)[1:] * np.array([80, 60, 80])
     np.testing.assert_allclose(found[1:], plan.site_rate * share, atol=1e-6)
@@ -285,7 +288,7 @@ def test_prior_alone_is_the_share_of_sites():
 
 def test_a_window_without_data_has_the_prior_of_a_genome_without_ends():
     cell = CellType("A", 10.0)
-    plan = Plan({CONTIG: 20_000}, 4, (cell,), gap=30)
+    plan = GenomePlan({CONTIG: 20_000}, 4, (cell,), gap=30)
     data = np.zeros((LENGTHS + 1, 2_000))
     found = optimum.window_posterior(plan, cell, np.array([1_000]), 60, data, None)[:, 0]
     share = plan.state_given_class(cell).mean(axis=0)[1:] * np.array([80, 60, 80])

@@ -22,7 +22,7 @@ from chromputer_tracks.evaluation.scores import (
     Scores,
     StatesScores,
 )
-from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.evaluation.sites import LabelledSites
 
 WIDE = PlainTable(
     "sites",
@@ -77,7 +77,7 @@ def test_a_training_ends_with_its_figures():
 
 
 def test_sites_without_a_label_are_not_counted():
-    sites = Sites(
+    sites = LabelledSites(
         ("chr1",),
         np.zeros(4, dtype=np.int64),
         np.arange(4) * 200 + 100,

@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from scored_sites import load_sites
 from sklearn.metrics import average_precision_score
 from toy_training import BIN, LENGTHS, Run, Toy, make_toy, shorter, train
 
@@ -18,7 +19,6 @@ from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import ConfigError, OutputError
-from chromputer_tracks.evaluation.sites import load_sites
 from chromputer_tracks.inference.explain import head_weights, open_explainer
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.intervals import Interval

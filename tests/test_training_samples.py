@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 import torch
+from scored_sites import load_sites
 from sklearn.metrics import average_precision_score
 from toy_training import Run, Toy, make_samples, make_toy, shorter, train
 
 from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.evaluation.sites import load_sites
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config

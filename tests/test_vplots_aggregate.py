@@ -17,7 +17,7 @@ from chromputer_tracks.analysis.vplots.aggregate import (
 )
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import BoundsError, ContigError, InputError
-from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.spec import Label
@@ -166,7 +166,7 @@ def test_a_class_that_does_not_exist_is_refused():
 
 def test_states_true_and_predicted():
     labels = [Label("A", "first", (1, 2, 3)), Label("B", "second", (4, 5, 6))]
-    sites = Sites(
+    sites = LabelledSites(
         contigs=("chr1", "chr2"),
         contig=np.array([0, 0, 1, 1]),
         centre=np.array([500, 900, 700, 4000]),

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from chromputer_tracks.simulation.genome import Plan
+    from chromputer_tracks.simulation.genome import GenomePlan
 
 
 def simulate(
@@ -52,12 +52,17 @@ def simulate(
     from chromputer_tracks.cli.console import Reporter
     from chromputer_tracks.simulation.files import CONFIG, TRUTH
     from chromputer_tracks.simulation.files import simulate as write
-    from chromputer_tracks.simulation.genome import Plan, equal_contigs, first_cell, second_cell
+    from chromputer_tracks.simulation.genome import (
+        GenomePlan,
+        equal_contigs,
+        first_cell,
+        second_cell,
+    )
 
     cells = [first_cell(depth)]
     if second_cell_type or second_depth is not None:
         cells.append(second_cell(depth / 2 if second_depth is None else second_depth))
-    plan = Plan(equal_contigs(size, contigs), states, tuple(cells), seed=seed)
+    plan = GenomePlan(equal_contigs(size, contigs), states, tuple(cells), seed=seed)
     with Reporter() as reporter:
         truth = write(
             plan,
@@ -77,7 +82,7 @@ def simulate(
     )
 
 
-def _table(plan: Plan, truth: dict[str, Any]) -> Table:
+def _table(plan: GenomePlan, truth: dict[str, Any]) -> Table:
     from rich.table import Table
 
     table = Table(title="best possible accuracy of the states", title_justify="left")

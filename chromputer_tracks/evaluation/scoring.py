@@ -1,8 +1,15 @@
-"""Scores of a model at sites, with block-bootstrap intervals."""
+"""Scores of a model at sites, and paired tests of two models on the same sites.
+
+Two models are scored on the same resamples of blocks, so that what is hard in a block is hard for
+both and cancels in the difference: its interval is far narrower than the two models' own. McNemar's
+exact test of the accuracies is left out on purpose: it takes sites as independent, but neighbouring
+bins share windows, peaks and states, so that its p-values would be far too small.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,30 +17,36 @@ from numpy.typing import NDArray
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.evaluation.metrics import (
+    DRAWS,
+    Resamples,
     accuracy,
     confusion,
+    estimate,
     f1,
     macro_f1,
     pearson,
     poisson_explained,
     rank,
+    ratio,
     reliability,
     spearman,
     state_f1,
     variance_explained,
 )
-from chromputer_tracks.evaluation.resamples import DRAWS, Resamples, estimate
 from chromputer_tracks.evaluation.scores import (
     BinaryScores,
     ContinuousScores,
+    Estimate,
     Scores,
     StatesScores,
 )
-from chromputer_tracks.evaluation.sites import Sites, in_order
-from chromputer_tracks.spec import HeadSpec, Label
+from chromputer_tracks.evaluation.sites import LabelledSites, common, in_order
+from chromputer_tracks.spec import HeadKind, HeadSpec, Label
 
 
-def score(sites: Sites, heads: tuple[HeadSpec, ...], draws: int = DRAWS, seed: int = 0) -> Scores:
+def score(
+    sites: LabelledSites, heads: tuple[HeadSpec, ...], draws: int = DRAWS, seed: int = 0
+) -> Scores:
     """All scores of a model.
 
     Resamples depend on the sites' places, ``draws`` and ``seed`` alone: two models on the same
@@ -48,17 +61,17 @@ def score(sites: Sites, heads: tuple[HeadSpec, ...], draws: int = DRAWS, seed: i
     resamples = Resamples.draw(sites.blocks, draws, seed)
     values = probabilities(sites.logits, in_order(heads))
     first, last = sites.number_of_states, sites.number_of_states + len(sites.binary)
-    states = [label for _, label in labels(heads, "states")]
+    states = [label for _, label in _labels(heads, "states")]
     binary = [
         _score_binary(label, truth, predicted, resamples)
         for (_, label), truth, predicted in zip(
-            labels(heads, "binary"), sites.binary, values[first:last], strict=True
+            _labels(heads, "binary"), sites.binary, values[first:last], strict=True
         )
     ]
     continuous = [
         _score_continuous(head, label, truth, predicted, resamples)
         for (head, label), truth, predicted in zip(
-            labels(heads, "continuous"), sites.continuous, values[last:], strict=True
+            _labels(heads, "continuous"), sites.continuous, values[last:], strict=True
         )
     ]
     return Scores(
@@ -68,10 +81,8 @@ def score(sites: Sites, heads: tuple[HeadSpec, ...], draws: int = DRAWS, seed: i
     )
 
 
-def labels(
-    heads: tuple[HeadSpec, ...], kind: Literal["states", "binary", "continuous"]
-) -> list[tuple[HeadSpec, Label]]:
-    """Labels of a kind with their heads, in the order of the rows of :class:`Sites`."""
+def _labels(heads: tuple[HeadSpec, ...], kind: HeadKind) -> list[tuple[HeadSpec, Label]]:
+    """Labels of a kind with their heads, in the order of the rows of :class:`LabelledSites`."""
     return [(head, label) for head in heads if head.kind == kind for label in head.labels]
 
 
@@ -164,3 +175,121 @@ def _score_continuous(
         spearman=estimate(spearman(observed, value, resamples)),
         explained=estimate(explained),
     )
+
+
+# ---- Is one model better than another? The paired block bootstrap.
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A figure of the first model minus that of the second.
+
+    Attributes:
+        figure: ``accuracy``, ``macro_f1``, ``auprc``, or ``mean_auprc`` (over the binary labels).
+        label: of an ``auprc``, else empty.
+        difference: with its 95 % interval.
+        p: two-sided bootstrap p-value, not corrected for the number of figures; at least
+            ``2 / (draws + 1)``.
+    """
+
+    figure: str
+    label: str
+    difference: Estimate
+    p: float
+
+
+Predicted = tuple[LabelledSites, tuple[HeadSpec, ...]]
+"""Predictions of one model, and its heads with their calibration."""
+
+
+def paired(
+    ones: Sequence[Predicted], others: Sequence[Predicted], draws: int = DRAWS, seed: int = 0
+) -> tuple[Difference, ...]:
+    """Differences of all figures that both models have, on the bins that both were scored on.
+
+    A model may have several runs, such as trainings from several seeds: each is paired with one
+    run of the other on the same resamples, of which each then gives one mean over the pairs. Sites
+    of one block cannot be resampled: there is no interval then, and p is 1.
+
+    Args:
+        ones: predictions of each run of the first model.
+        others: as many of the second, of the same labels in the same order.
+        draws: resamples.
+        seed: of the resampling.
+
+    Raises:
+        InputError: no bin in common, or other labels.
+    """
+    gains = [_gains(*one, *other, draws, seed) for one, other in zip(ones, others, strict=True)]
+    return tuple(
+        _difference(figure, label, np.mean([gain[figure, label] for gain in gains], axis=0))
+        for figure, label in gains[0]
+        if all((figure, label) in gain for gain in gains)
+    )
+
+
+def _gains(
+    one: LabelledSites,
+    one_heads: tuple[HeadSpec, ...],
+    other: LabelledSites,
+    other_heads: tuple[HeadSpec, ...],
+    draws: int,
+    seed: int,
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """Figure and label to the differences, float64 (1 + draws,)."""
+    one, other = common(one, other)
+    blocks = one.blocks
+    resamples = Resamples.draw(blocks, draws if blocks.any() else 0, seed)
+    first = probabilities(one.logits, in_order(one_heads))
+    second = probabilities(other.logits, in_order(other_heads))
+    found: dict[tuple[str, str], NDArray[np.float64]] = {}
+    n = one.number_of_states
+    known = (one.states != UNKNOWN) & np.isfinite(first[:n]).all(axis=0)
+    known &= np.isfinite(second[:n]).all(axis=0)
+    if n and known.any():
+        truth, kept = one.states[known], resamples.select(known)
+        tables = [
+            confusion(truth, rows[:n, known].argmax(axis=0), n, kept) for rows in (first, second)
+        ]
+        for figure, of in (("accuracy", accuracy), ("macro_f1", macro_f1)):
+            found[figure, ""] = of(tables[0]) - of(tables[1])
+    gains = []
+    for row, (_, label) in enumerate(_labels(one_heads, "binary")):
+        gain = _auprc_gain(one.binary[row], first[n + row], second[n + row], resamples)
+        if gain is not None:
+            gains.append(gain)
+            found["auprc", label.name] = gain
+    if gains:
+        # A resample without a positive of a label leaves the label out.
+        there = ~np.isnan(gains)
+        mean = ratio(np.where(there, gains, 0).sum(axis=0), there.sum(axis=0).astype(np.float64))
+        found["mean_auprc", ""] = mean
+    return found
+
+
+def _auprc_gain(
+    truth: NDArray[np.int64],
+    one: NDArray[np.float32],
+    other: NDArray[np.float32],
+    resamples: Resamples,
+) -> NDArray[np.float64] | None:
+    """Difference of AUPRC, float64 (1 + draws,); None where a label cannot be scored."""
+    known = (truth != UNKNOWN) & np.isfinite(one) & np.isfinite(other)
+    positive, kept = truth[known] == 1, resamples.select(known)
+    if not positive.any():
+        return None
+    first, second = (rank(positive, scores[known], kept).auprc for scores in (one, other))
+    difference: NDArray[np.float64] = first - second
+    return difference
+
+
+def _difference(figure: str, label: str, values: NDArray[np.float64]) -> Difference:
+    """A difference from its values on the sites as they are and on the resamples.
+
+    The p-value inverts the percentile interval: twice the share of resamples on the rarer side of
+    0 (Efron and Tibshirani 1993, chapter 15). The sites as they are count as one more on that
+    side, so that p is never 0: some hundreds of resamples cannot show less than one in as many.
+    """
+    drawn = values[1:][~np.isnan(values[1:])]
+    side = min((drawn <= 0).sum(), (drawn >= 0).sum())
+    return Difference(figure, label, estimate(values), min(1.0, 2 * (side + 1) / (len(drawn) + 1)))

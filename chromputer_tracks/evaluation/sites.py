@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -14,11 +13,11 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import UNKNOWN, LabelSet
-from chromputer_tracks.data.segments import site_segments
-from chromputer_tracks.errors import ConfigError, FormatError, InputError, SpecError
+from chromputer_tracks.data.segments import Segment, site_segments
+from chromputer_tracks.errors import ConfigError, InputError
 from chromputer_tracks.intervals import ChromSizes, Grid, Interval
 from chromputer_tracks.io.atomic import atomic_path
-from chromputer_tracks.spec import HeadKind, HeadSpec, Label
+from chromputer_tracks.spec import HeadKind, HeadSpec
 from chromputer_tracks.wording import counted
 
 BLOCK = 20_000
@@ -26,7 +25,7 @@ BLOCK = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Sites:
+class LabelledSites:
     """Predictions and labels at label bins.
 
     Outputs and labels are in the order of the model's heads: the states head's labels, if any, then
@@ -68,7 +67,7 @@ class Sites:
         known: NDArray[np.bool_] = (self.states != UNKNOWN) | (self.binary != UNKNOWN).any(axis=0)
         return known | ~np.isnan(self.continuous).all(axis=0)
 
-    def select(self, keep: NDArray[np.bool_] | NDArray[np.intp]) -> Sites:
+    def select(self, keep: NDArray[np.bool_] | NDArray[np.intp]) -> LabelledSites:
         """The sites that a mask or an index array picks."""
         return replace(
             self,
@@ -80,19 +79,19 @@ class Sites:
             continuous=self.continuous[:, keep],
         )
 
-    def on(self, contigs: Iterable[str]) -> Sites:
+    def on(self, contigs: Iterable[str]) -> LabelledSites:
         """The sites on contigs."""
         chosen = [self.contigs.index(name) for name in set(contigs) & set(self.contigs)]
         return self.select(np.isin(self.contig, chosen))
 
 
 def in_order(heads: tuple[HeadSpec, ...]) -> tuple[HeadSpec, ...]:
-    """The heads in the order of the rows of :class:`Sites`."""
+    """The heads in the order of the rows of :class:`LabelledSites`."""
     kinds = get_args(HeadKind)
     return tuple(sorted(heads, key=lambda head: kinds.index(head.kind)))
 
 
-def common(one: Sites, other: Sites) -> tuple[Sites, Sites]:
+def common(one: LabelledSites, other: LabelledSites) -> tuple[LabelledSites, LabelledSites]:
     """The sites of two models that are the same bins, in the same order.
 
     Raises:
@@ -116,12 +115,12 @@ def common(one: Sites, other: Sites) -> tuple[Sites, Sites]:
     return both
 
 
-def _places(sites: Sites) -> NDArray[np.str_]:
+def _places(sites: LabelledSites) -> NDArray[np.str_]:
     names = np.array(sites.contigs)[sites.contig]
     return np.char.add(np.char.add(names, ":"), sites.centre.astype(str))
 
 
-def _described(sites: Sites) -> str:
+def _described(sites: LabelledSites) -> str:
     if not len(sites):
         return "no sites"
     at = Interval(sites.contigs[sites.contig[0]], int(sites.centre[0]), int(sites.centre[0]) + 1)
@@ -131,7 +130,7 @@ def _described(sites: Sites) -> str:
 _ARRAYS = ("contig", "centre", "logits", "states", "binary", "continuous")
 
 
-def save_sites(path: Path, sites: Sites, heads: tuple[HeadSpec, ...]) -> None:
+def save_sites(path: Path, sites: LabelledSites, heads: tuple[HeadSpec, ...]) -> None:
     """Write sites and the heads that they were predicted with, as a compressed .npz.
 
     Raises:
@@ -145,35 +144,6 @@ def save_sites(path: Path, sites: Sites, heads: tuple[HeadSpec, ...]) -> None:
     }
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
-
-
-def load_sites(path: Path) -> tuple[Sites, tuple[HeadSpec, ...]]:
-    """Read what :func:`save_sites` wrote.
-
-    Raises:
-        InputError: the file cannot be read.
-        FormatError: it is no file of sites.
-    """
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            arrays = {name: file[name] for name in _ARRAYS}
-        heads = tuple(
-            HeadSpec(**{**head, "labels": tuple(_label(label) for label in head["labels"])})
-            for head in about["heads"]
-        )
-        sites = Sites(
-            contigs=tuple(about["contigs"]), number_of_states=about["number_of_states"], **arrays
-        )
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, SpecError) as error:
-        raise FormatError(f"{path} is not a file of sites: {error}") from error
-    return sites, heads
-
-
-def _label(raw: dict[str, object]) -> Label:
-    return Label(**{**raw, "color": tuple(raw["color"])})  # type: ignore[arg-type]
 
 
 # ---- Predictions and labels at the label bins of contigs, for any network.
@@ -191,7 +161,7 @@ def predict_sites(
     grid: Grid,
     label_bin: int,
     states: int,
-) -> Sites:
+) -> LabelledSites:
     """Run a network over the whole label bins of contigs.
 
     Args:
@@ -207,23 +177,19 @@ def predict_sites(
     Raises:
         ConfigError: no contig holds a whole bin.
     """
-    segments = site_segments(sizes, contigs, label_bin, grid.stride)
-    if not segments:
+
+    def logits(segment: Segment) -> NDArray[np.float32]:
+        start = segment.first - grid.window // 2
+        length = grid.window + (segment.outputs - 1) * grid.stride
+        arrays = features.arrays(Interval(segment.chrom, start, start + length))
+        return predict({name: array[None] for name, array in arrays.items()})
+
+    parts = list(_bins(logits, labels, sizes, contigs, grid, label_bin, states))
+    if not parts:
         raise ConfigError(
             f"the contigs to score hold no whole bin of {label_bin} bp: choose longer ones in "
             f"splits.validation and splits.test"
         )
-    step = label_bin // grid.stride
-    parts = []
-    for segment in segments:
-        start = segment.first - grid.window // 2
-        length = grid.window + (segment.outputs - 1) * grid.stride
-        arrays = features.arrays(Interval(segment.chrom, start, start + length))
-        logits = predict({name: array[None] for name, array in arrays.items()})[:, ::step]
-        centres = segment.centres(grid.stride)[::step]
-        found = labels.at(segment.chrom, centres)
-        contig = np.zeros(len(centres), dtype=np.int64)
-        parts.append(Sites((segment.chrom,), contig, centres, logits, *found, states))
     return pool_sites(parts)
 
 
@@ -234,27 +200,42 @@ def label_sites(
     grid: Grid,
     label_bin: int,
     states: int,
-) -> Sites:
+) -> LabelledSites:
     """The labels at the sites of :func:`predict_sites`, with nothing predicted.
 
     Raises:
         ConfigError: no contig holds a whole bin.
     """
-    step = label_bin // grid.stride
-    parts = []
-    for segment in site_segments(sizes, contigs, label_bin, grid.stride):
-        centres = segment.centres(grid.stride)[::step]
-        found = labels.at(segment.chrom, centres)
-        outputs = states + len(found.binary) + len(found.continuous)
-        nothing = np.full((outputs, len(centres)), np.nan, dtype=np.float32)
-        contig = np.zeros(len(centres), dtype=np.int64)
-        parts.append(Sites((segment.chrom,), contig, centres, nothing, *found, states))
+    parts = list(_bins(None, labels, sizes, contigs, grid, label_bin, states))
     if not parts:
         raise ConfigError(f"no contig of {', '.join(contigs)} holds a whole bin of {label_bin} bp")
     return pool_sites(parts)
 
 
-def pool_sites(parts: Iterable[Sites], names: Sequence[str] | None = None) -> Sites:
+def _bins(
+    logits: Callable[[Segment], NDArray[np.float32]] | None,
+    labels: LabelSet,
+    sizes: ChromSizes,
+    contigs: Sequence[str],
+    grid: Grid,
+    label_bin: int,
+    states: int,
+) -> Iterator[LabelledSites]:
+    """The whole label bins of contigs, a segment at a time; nothing is predicted without logits."""
+    step = label_bin // grid.stride
+    for segment in site_segments(sizes, contigs, label_bin, grid.stride):
+        centres = segment.centres(grid.stride)[::step]
+        found = labels.at(segment.chrom, centres)
+        if logits is None:
+            shape = states + len(found.binary) + len(found.continuous), len(centres)
+            predicted = np.full(shape, np.nan, dtype=np.float32)
+        else:
+            predicted = logits(segment)[:, ::step]
+        contig = np.zeros(len(centres), dtype=np.int64)
+        yield LabelledSites((segment.chrom,), contig, centres, predicted, *found, states)
+
+
+def pool_sites(parts: Iterable[LabelledSites], names: Sequence[str] | None = None) -> LabelledSites:
     """Sites of several stretches or samples together.
 
     Args:
@@ -270,7 +251,7 @@ def pool_sites(parts: Iterable[Sites], names: Sequence[str] | None = None) -> Si
         ]
     contigs = tuple(dict.fromkeys(contig for part in renamed for contig in part.contigs))
     codes = {contig: code for code, contig in enumerate(contigs)}
-    return Sites(
+    return LabelledSites(
         contigs,
         np.concatenate(
             [np.array([codes[c] for c in part.contigs])[part.contig] for part in renamed]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chromputer_tracks.errors import ConfigError, InputError, SpecError
-from chromputer_tracks.evaluation.site_features import jaspar_matrix
+from chromputer_tracks.evaluation.baselines import jaspar_matrix
 from chromputer_tracks.intervals import Grid
 from chromputer_tracks.model.config import (
     FINE,

@@ -21,7 +21,7 @@ from chromputer_tracks.evaluation.metrics import (
     mean_average_precision,
     state_scores,
 )
-from chromputer_tracks.evaluation.sites import Sites, label_sites, pool_sites, predict_sites
+from chromputer_tracks.evaluation.sites import LabelledSites, label_sites, pool_sites, predict_sites
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.dataset import SegmentDataset, SegmentPlan
 from chromputer_tracks.model.fitting import Report, fit_network
@@ -239,7 +239,7 @@ class Experiment:
         network: Chromputer,
         contigs: Sequence[str],
         samples: Sequence[Sample] | None = None,
-    ) -> Sites:
+    ) -> LabelledSites:
         """Predictions and labels at every site of contigs; leaves the network evaluating.
 
         Args:
@@ -276,11 +276,13 @@ class Experiment:
         ]
         return pool_sites(parts, [item.name for item in chosen] if len(chosen) > 1 else None)
 
-    def calibrated(self, validation: Sites) -> tuple[HeadSpec, ...]:
+    def calibrated(self, validation: LabelledSites) -> tuple[HeadSpec, ...]:
         """The heads, calibrated on the validation contigs."""
         return calibrate(self.sources.heads, validation, self._prior_shifts())
 
-    def labels(self, contigs: Sequence[str], samples: Sequence[Sample] | None = None) -> Sites:
+    def labels(
+        self, contigs: Sequence[str], samples: Sequence[Sample] | None = None
+    ) -> LabelledSites:
         """The labels at the sites of :meth:`sites`, with nothing predicted."""
         chosen = self.sources.training_samples if samples is None else samples
         parts = [

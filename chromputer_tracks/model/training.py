@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 
 from chromputer_tracks import __version__
 from chromputer_tracks.errors import InputError, OutputError
-from chromputer_tracks.evaluation.baselines import Place, run_baselines
+from chromputer_tracks.evaluation.baselines import SampleSites, jaspar_matrix, run_baselines
 from chromputer_tracks.evaluation.scores import Scores, split_metrics
 from chromputer_tracks.evaluation.scoring import score
-from chromputer_tracks.evaluation.site_features import jaspar_matrix
-from chromputer_tracks.evaluation.sites import Sites, pool_sites, save_sites
+from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_sites
 from chromputer_tracks.io.atomic import atomic_path, check_folder, made_folder
 from chromputer_tracks.model.card import model_card
 from chromputer_tracks.model.checkpoints import check_stopped
@@ -53,7 +52,7 @@ class Trained:
     spec: ModelSpec
     folder: Path
     parity: float
-    sites: Sites
+    sites: LabelledSites
     scores: Scores
     baselines: dict[str, Scores]
 
@@ -183,8 +182,8 @@ def _baselines(experiment: Experiment, contigs: Sequence[str]) -> dict[str, Scor
     config, sources = experiment.config, experiment.sources
     samples = sources.training_samples
 
-    def places(contigs: Sequence[str]) -> list[Place]:
-        return [Place(experiment.labels(contigs, [sample])) for sample in samples]
+    def places(contigs: Sequence[str]) -> list[SampleSites]:
+        return [SampleSites(experiment.labels(contigs, [sample])) for sample in samples]
 
     found = run_baselines(
         places(config.splits.train),

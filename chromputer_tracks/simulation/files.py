@@ -28,8 +28,9 @@ from chromputer_tracks.simulation.genome import (
     QUIESCENT_TITLE,
     STEP,
     CellType,
-    Plan,
-    Sites,
+    GenomePlan,
+    SimulatedSites,
+    draw_fragments,
     draw_sites,
     state_steps,
 )
@@ -41,7 +42,6 @@ from chromputer_tracks.simulation.motifs import (
     planted,
 )
 from chromputer_tracks.simulation.optimum import best_accuracy
-from chromputer_tracks.simulation.sampling import draw_fragments
 
 # ---- A training configuration for a simulated genome, in TOML.
 
@@ -82,7 +82,7 @@ def splits(contigs: Iterable[str]) -> dict[str, list[str]]:
     return {"train": names[:-held], "validation": names[-held:-test], "test": names[-test:]}
 
 
-def config_text(plan: Plan) -> str:
+def config_text(plan: GenomePlan) -> str:
     """The configuration: one sample a cell type, a small network that trains in minutes."""
     binary = motifs_of(plan)
     lines = [
@@ -155,7 +155,9 @@ Progress = Callable[[str, int, int], None]
 """Told the stage, how many bp of it are done, and how many there are."""
 
 
-def write_genome(plan: Plan, sites: Mapping[str, Sites], path: Path, progress: Progress) -> None:
+def write_genome(
+    plan: GenomePlan, sites: Mapping[str, SimulatedSites], path: Path, progress: Progress
+) -> None:
     """Write the sequence, bgzipped, with its ``.fai`` and ``.gzi``."""
     done, total = 0, sum(plan.sizes.values())
     with pysam.BGZFile(str(path), "wb", None) as file:
@@ -176,7 +178,11 @@ def write_genome(plan: Plan, sites: Mapping[str, Sites], path: Path, progress: P
 
 
 def write_fragments(
-    plan: Plan, sites: Mapping[str, Sites], cell: CellType, path: Path, progress: Progress
+    plan: GenomePlan,
+    sites: Mapping[str, SimulatedSites],
+    cell: CellType,
+    path: Path,
+    progress: Progress,
 ) -> int:
     """Write a cell type's fragments with their index, by way of plain text beside them.
 
@@ -217,7 +223,7 @@ def write_fragments(
     return summary.kept
 
 
-def state_table(plan: Plan) -> str:
+def state_table(plan: GenomePlan) -> str:
     """Codes, names and colours of the states, as training wants them."""
     rows = [("S1", QUIESCENT_TITLE, QUIESCENT_COLOR)]
     for number, element in enumerate(ELEMENTS[: plan.states - 1], 2):
@@ -226,7 +232,9 @@ def state_table(plan: Plan) -> str:
     return "state\tname\tcolor\n" + text
 
 
-def write_labels(plan: Plan, sites: Mapping[str, Sites], number: int, folder: Path) -> None:
+def write_labels(
+    plan: GenomePlan, sites: Mapping[str, SimulatedSites], number: int, folder: Path
+) -> None:
     """Write the states and the bound factors of the cell type with this number."""
     cell = plan.cells[number].name
     with (folder / states_name(cell)).open("w") as file:
@@ -253,7 +261,7 @@ def write_labels(plan: Plan, sites: Mapping[str, Sites], number: int, folder: Pa
                 )
 
 
-def write_tss(plan: Plan, sites: Mapping[str, Sites], path: Path) -> None:
+def write_tss(plan: GenomePlan, sites: Mapping[str, SimulatedSites], path: Path) -> None:
     """Start sites: the middles of the promoters' sites, whatever their state in a cell type."""
     with path.open("w") as file:
         for name, item in sites.items():
@@ -273,7 +281,7 @@ _SAMPLE = 1_000_000
 
 
 def simulate(
-    plan: Plan, out: Path, progress: Progress, *, force: bool = False, optimum: bool = True
+    plan: GenomePlan, out: Path, progress: Progress, *, force: bool = False, optimum: bool = True
 ) -> dict[str, Any]:
     """Write a simulated genome.
 
@@ -325,7 +333,7 @@ def simulate(
     return truth
 
 
-def _optimum(plan: Plan, test: list[str], progress: Progress) -> dict[str, Any]:
+def _optimum(plan: GenomePlan, test: list[str], progress: Progress) -> dict[str, Any]:
     """Best possible accuracy by cell type and depth, on the test contigs.
 
     Where they are long, a contig of 1 Mb with the same parameters stands for them.

@@ -1,4 +1,4 @@
-"""What is simulated: parameters, sites of a genome and their states in each cell type.
+"""A simulated genome: parameters, sites, their states in each cell type, and its fragments.
 
 A contig is a row of steps of 10 bp. From its left margin on, each free step begins a site with
 probability ``1 / (1 + gap)``; a site takes a whole slot, then the next step is free again. A site
@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -265,6 +266,8 @@ def _tilt(digestion: Digestion) -> Array:
     return np.asarray(np.exp(-digestion.tilt * (length_centres() - 200.0) / 100.0))
 
 
+# ---- Parameters of a genome, and where its sites lie.
+
 Int64 = NDArray[np.int64]
 
 SLOT_STEPS = SLOT // STEP
@@ -318,8 +321,8 @@ class CellType:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Parameters of a simulated genome.
+class GenomePlan:
+    """Parameters of a simulated genome: what is drawn follows from them alone.
 
     Attributes:
         sizes: contig to its size in bp, each a multiple of :data:`STEP`.
@@ -394,7 +397,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Sites:
+class SimulatedSites:
     """The sites of one contig, left to right.
 
     Attributes:
@@ -419,7 +422,7 @@ class Sites:
         return self.steps * STEP + SLOT // 2
 
 
-def draw_sites(plan: Plan, contig: str) -> Sites:
+def draw_sites(plan: GenomePlan, contig: str) -> SimulatedSites:
     """The sites of a contig; see the module's docstring for the process."""
     steps = plan.sizes[contig] // STEP
     rng = plan.generator("sites", contig)
@@ -436,10 +439,12 @@ def draw_sites(plan: Plan, contig: str) -> Sites:
         draw = plan.generator("states", contig, cell.name)
         table = np.cumsum(plan.state_given_class(cell), axis=1)
         row[:] = (table[classes - 1] < draw.random(count)[:, None]).sum(axis=1)
-    return Sites(begins, classes, reverse, np.minimum(states, plan.states - 1))
+    return SimulatedSites(begins, classes, reverse, np.minimum(states, plan.states - 1))
 
 
-def state_steps(plan: Plan, contig: str, sites: Sites, cell: int) -> NDArray[np.int8]:
+def state_steps(
+    plan: GenomePlan, contig: str, sites: SimulatedSites, cell: int
+) -> NDArray[np.int8]:
     """State of each step in a cell type, int8 (steps,), 0 where quiescent."""
     out = np.zeros(plan.sizes[contig] // STEP, dtype=np.int8)
     for state in range(1, plan.states):
@@ -455,7 +460,7 @@ def element_span(state: int) -> tuple[int, int]:
     return (SLOT_STEPS - length) // 2, length
 
 
-def regional_bias(plan: Plan, contig: str, cell: CellType) -> Array:
+def regional_bias(plan: GenomePlan, contig: str, cell: CellType) -> Array:
     """Factor on the intensities of each step, float64 (steps,), mean 1 in expectation."""
     steps = plan.sizes[contig] // STEP
     if not cell.domains:
@@ -482,3 +487,95 @@ def equal_contigs(size: int, contigs: int) -> dict[str, int]:
     """Sizes of ``contigs`` contigs of about ``size`` bp in all: chr1, chr2 ..."""
     each = size // contigs // STEP * STEP
     return {f"chr{number + 1}": each for number in range(contigs)}
+
+
+# ---- Fragments of a cell type: a Poisson process with the intensity of the states.
+
+_BLOCK = 1 << 20
+"""Steps whose fragments are drawn at a time."""
+
+
+class Drawn(NamedTuple):
+    """``starts`` and ``ends``, int64 (n,), bp, 0-based, half-open; sorted by start, then end."""
+
+    starts: Int64
+    ends: Int64
+
+
+class _StepTable(NamedTuple):
+    """Intensities of everything that a step can be.
+
+    Attributes:
+        mass: float64 (rows,), expected fragments of a step by row.
+        cumulative: float64 (rows * LENGTHS,): of each row's distribution of length classes, plus
+            the row's number.
+        first: row of the first step of each state's element; strand 1 has the rows after.
+    """
+
+    mass: Array
+    cumulative: Array
+    first: dict[tuple[int, bool], int]
+
+
+def draw_fragments(plan: GenomePlan, contig: str, sites: SimulatedSites, cell: CellType) -> Drawn:
+    """The fragments of one contig.
+
+    The number with midpoint in a step and length in a class is Poisson with mean ``scale * bias *
+    intensity``; midpoints and lengths are uniform within the step and class. Fragments that would
+    leave the contig are dropped; none of an element does.
+    """
+    table = _step_table(plan, cell)
+    rows = _step_rows(plan, contig, sites, cell, table)
+    bias = regional_bias(plan, contig, cell)
+    rng = plan.generator("fragments", contig, cell.name, f"{cell.depth:g}")
+    starts, ends = [], []
+    for begin in range(0, len(rows), _BLOCK):
+        block = rows[begin : begin + _BLOCK].astype(np.int64)
+        counts = rng.poisson(table.mass[block] * bias[begin : begin + _BLOCK])
+        step = np.repeat(np.arange(begin, begin + len(block)), counts)
+        row = np.repeat(block, counts)
+        cells = np.searchsorted(table.cumulative, row + rng.random(len(row)), side="right")
+        classes = cells - row * (len(table.cumulative) // len(table.mass))
+        midpoint = step * STEP + rng.integers(0, STEP, len(step))
+        length = SHORTEST + classes * LENGTH_STEP + rng.integers(0, LENGTH_STEP, len(step))
+        start = midpoint - length // 2
+        starts.append(start)
+        ends.append(start + length)
+    start, end = np.concatenate(starts), np.concatenate(ends)
+    inside = (start >= 0) & (end <= plan.sizes[contig])
+    start, end = start[inside], end[inside]
+    order = np.argsort(start * 1024 + (end - start), kind="stable")
+    return Drawn(start[order], end[order])
+
+
+def _step_table(plan: GenomePlan, cell: CellType) -> _StepTable:
+    digestion = cell.digestion
+    images = [quiescent(digestion)[None]]
+    first: dict[tuple[int, bool], int] = {}
+    at = 1
+    for state in range(1, plan.states):
+        image = element_intensity(state, digestion)
+        for reverse in (False, True):
+            first[state, reverse] = at
+            images.append(image[::-1] if reverse else image)
+            at += len(image)
+    intensity = np.concatenate(images)
+    sums = intensity.sum(axis=1)
+    cumulative = np.cumsum(intensity, axis=1) / sums[:, None]
+    cumulative[:, -1] = 1.0
+    cumulative += np.arange(len(sums))[:, None]
+    return _StepTable(sums * plan.scale(cell), cumulative.ravel(), first)
+
+
+def _step_rows(
+    plan: GenomePlan, contig: str, sites: SimulatedSites, cell: CellType, table: _StepTable
+) -> NDArray[np.int16]:
+    """Row of the table for each step of the contig."""
+    rows = np.zeros(plan.sizes[contig] // STEP, dtype=np.int16)
+    states = sites.states[plan.number(cell)]
+    for (state, reverse), row in table.first.items():
+        offset, length = element_span(state)
+        begins = sites.steps[(states == state) & (sites.reverse == reverse)] + offset
+        inner = np.arange(length)
+        rows[begins[:, None] + inner] = row + inner
+    return rows

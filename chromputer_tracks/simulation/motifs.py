@@ -13,9 +13,9 @@ from chromputer_tracks.simulation.genome import (
     SLOT_STEPS,
     STEP,
     Array,
+    GenomePlan,
     Int64,
-    Plan,
-    Sites,
+    SimulatedSites,
 )
 
 Bases = NDArray[np.uint8]
@@ -77,20 +77,22 @@ MOTIFS: tuple[Motif, ...] = (
 """Motifs of one class do not overlap, so that the likelihood of a site is their product."""
 
 
-def planted(plan: Plan, contig: str, sites: Sites, motif: Motif) -> NDArray[np.bool_]:
+def planted(
+    plan: GenomePlan, contig: str, sites: SimulatedSites, motif: Motif
+) -> NDArray[np.bool_]:
     """Which sites of a contig have the motif, bool (n,)."""
     draw = plan.generator("motif", contig, motif.name).random(len(sites))
     chosen: NDArray[np.bool_] = (sites.classes == motif.kind) & (draw < motif.rate)
     return chosen
 
 
-def motif_starts(sites: Sites, motif: Motif) -> Int64:
+def motif_starts(sites: SimulatedSites, motif: Motif) -> Int64:
     """Where the motif's first base on the plus strand is, or would be, int64 (n,), bp, 0-based."""
     before = np.where(sites.reverse, -motif.offset - motif.width, motif.offset)
     return sites.centres + before
 
 
-def draw_bases(plan: Plan, contig: str, sites: Sites) -> Bases:
+def draw_bases(plan: GenomePlan, contig: str, sites: SimulatedSites) -> Bases:
     """The sequence of a contig, uint8 codes (size,): independent bases, then motifs in sites."""
     size = plan.sizes[contig]
     rng = plan.generator("bases", contig)
@@ -117,12 +119,12 @@ def draw_bases(plan: Plan, contig: str, sites: Sites) -> Bases:
     return bases
 
 
-def motifs_of(plan: Plan) -> tuple[Motif, ...]:
+def motifs_of(plan: GenomePlan) -> tuple[Motif, ...]:
     """The motifs of the plan's classes."""
     return tuple(motif for motif in MOTIFS if motif.kind < plan.states)
 
 
-def motif_evidence(plan: Plan, bases: Bases) -> Array:
+def motif_evidence(plan: GenomePlan, bases: Bases) -> Array:
     """Log likelihood ratio of the bases at each motif's place in a slot beginning at each step.
 
     Args:
@@ -152,7 +154,7 @@ def motif_evidence(plan: Plan, bases: Bases) -> Array:
     return out
 
 
-def by_class(plan: Plan, evidence: Array) -> Array:
+def by_class(plan: GenomePlan, evidence: Array) -> Array:
     """Sums over each class's motifs: independent, and without overlap in a site.
 
     Args:

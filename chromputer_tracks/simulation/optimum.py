@@ -31,8 +31,10 @@ from chromputer_tracks.simulation.genome import (
     STEP,
     Array,
     CellType,
+    Drawn,
+    GenomePlan,
     Int64,
-    Plan,
+    draw_fragments,
     draw_sites,
     element_intensity,
     element_span,
@@ -41,7 +43,6 @@ from chromputer_tracks.simulation.genome import (
     state_steps,
 )
 from chromputer_tracks.simulation.motifs import by_class, draw_bases, motif_evidence, motifs_of
-from chromputer_tracks.simulation.sampling import Drawn, draw_fragments
 
 _BLOCK_STEPS = (1 << 15) - 2 * SLOT_STEPS
 
@@ -76,7 +77,7 @@ class Templates:
         return np.fft.irfft(product, self.size)[..., :steps]
 
 
-def templates(plan: Plan, cell: CellType, size: int) -> Templates:
+def templates(plan: GenomePlan, cell: CellType, size: int) -> Templates:
     """Templates of a cell type: kinds are state 1 forward, state 1 reverse, state 2 forward ..."""
     digestion, scale = cell.digestion, plan.scale(cell)
     plain = quiescent(digestion)
@@ -100,7 +101,7 @@ def count(fragments: Drawn, steps: int) -> Array:
     return counts.astype(np.float64)
 
 
-def fragment_evidence(plan: Plan, cell: CellType, fragments: Drawn, bias: Array) -> Array:
+def fragment_evidence(plan: GenomePlan, cell: CellType, fragments: Drawn, bias: Array) -> Array:
     """Log likelihood ratio of each kind of element over a contig.
 
     Args:
@@ -124,7 +125,7 @@ def fragment_evidence(plan: Plan, cell: CellType, fragments: Drawn, bias: Array)
 
 
 def weights(
-    plan: Plan, cell: CellType, fragments: Array | None, sequence: Array | None, steps: int
+    plan: GenomePlan, cell: CellType, fragments: Array | None, sequence: Array | None, steps: int
 ) -> Array:
     """Log weight of a site of each state beginning at each step, the prior included.
 
@@ -154,7 +155,7 @@ def weights(
     return np.asarray(both + np.log(plan.begin / 2))
 
 
-def posterior(plan: Plan, weight: Array, log_stay: Array, begin: Array, end: Array) -> Array:
+def posterior(plan: GenomePlan, weight: Array, log_stay: Array, begin: Array, end: Array) -> Array:
     """Posterior of the state of each step.
 
     Args:
@@ -219,7 +220,7 @@ def _recursion(log_stay: Array, weight: Array, source: Array) -> Array:
 
 
 def contig_posterior(
-    plan: Plan,
+    plan: GenomePlan,
     cell: CellType,
     steps: int,
     fragments: Array | None,
@@ -237,7 +238,7 @@ def contig_posterior(
 
 
 def window_posterior(
-    plan: Plan,
+    plan: GenomePlan,
     cell: CellType,
     centres: Int64,
     window: int,
@@ -292,7 +293,7 @@ def window_posterior(
     return np.concatenate(out, axis=-1)
 
 
-def _visible_motifs(plan: Plan, steps: int, window: int) -> NDArray[np.bool_]:
+def _visible_motifs(plan: GenomePlan, steps: int, window: int) -> NDArray[np.bool_]:
     """Which motifs lie wholly in the window, bool (motifs, 2, steps) by begin of their slot."""
     middle = (np.arange(steps) - SLOT_STEPS) * STEP + SLOT // 2
     rows = []
@@ -382,7 +383,9 @@ class BinPosteriors:
     window_both: Array
 
 
-def bin_posteriors(plan: Plan, cell: CellType, contig: str, windows: int = 0) -> BinPosteriors:
+def bin_posteriors(
+    plan: GenomePlan, cell: CellType, contig: str, windows: int = 0
+) -> BinPosteriors:
     """Simulate one contig of one cell type again and judge its bins.
 
     Args:
@@ -426,7 +429,7 @@ def bin_posteriors(plan: Plan, cell: CellType, contig: str, windows: int = 0) ->
 
 
 def best_accuracy(
-    plan: Plan, cell: CellType, contigs: Sequence[str], *, windows: bool = False
+    plan: GenomePlan, cell: CellType, contigs: Sequence[str], *, windows: bool = False
 ) -> Best:
     """Accuracy of the best possible classifier over the bins of contigs.
 

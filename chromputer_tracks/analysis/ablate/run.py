@@ -16,11 +16,11 @@ from chromputer_tracks.analysis.evaluate.models import (
 )
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.errors import ChromputerError, InputError
-from chromputer_tracks.evaluation.paired import Difference, paired_runs
-from chromputer_tracks.evaluation.resamples import DRAWS, mean_scores
-from chromputer_tracks.evaluation.scores import Scores, uncalibrated
-from chromputer_tracks.evaluation.scoring import score
-from chromputer_tracks.evaluation.sites import Sites, pool_sites, save_sites
+from chromputer_tracks.evaluation.calibration import uncalibrated
+from chromputer_tracks.evaluation.metrics import DRAWS
+from chromputer_tracks.evaluation.scores import Scores, mean_scores
+from chromputer_tracks.evaluation.scoring import Difference, Predicted, paired, score
+from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_sites
 from chromputer_tracks.io.atomic import check_folder, made_folder
 from chromputer_tracks.io.bed import read_tss
 from chromputer_tracks.model.checkpoints import LAST
@@ -36,7 +36,7 @@ from chromputer_tracks.model.training import (
     run_provenance,
     silent,
 )
-from chromputer_tracks.spec import HeadSpec, InputSpec, ModelSpec
+from chromputer_tracks.spec import InputSpec, ModelSpec
 
 # ---- Subsets of a configuration's inputs, as ``vplot+sequence``, with the files that are open.
 
@@ -146,7 +146,6 @@ def with_subset(sources: Sources, inputs: InputsConfig) -> Sources:
 
 Report = Callable[[str], None]
 Role = Literal["baseline", "network", "ceiling"]
-Run = tuple[Sites, tuple[HeadSpec, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +211,7 @@ class Ablation:
     rows: tuple[AblationRow, ...]
     paired: tuple[tuple[str, tuple[Difference, ...]], ...]
     full: str
-    sites: Sites
+    sites: LabelledSites
     spec: ModelSpec
     seeds: tuple[int, ...]
     files: Mapping[str, Mapping[str, str]]
@@ -310,7 +309,7 @@ class _Study:
         inputs = run_provenance(options.config, sources, command)["inputs"]
         self.files = {**inputs, **{name: file_record(path) for name, path in beside.items()}}
 
-    def references(self) -> tuple[dict[str, list[Run]], Run | None]:
+    def references(self) -> tuple[dict[str, list[Predicted]], Predicted | None]:
         """Baselines and, where there are second label files, the ceiling, on the same sites."""
         options, config, sources = self._options, self._options.config, self._sources
         samples = sources.training_samples
@@ -326,7 +325,7 @@ class _Study:
             self.notes.append,
         )
         names = [sample.name for sample in samples] if len(samples) > 1 else None
-        baselines: dict[str, list[Run]] = {
+        baselines: dict[str, list[Predicted]] = {
             item.name: [(pool_sites(item.sites, names), item.heads)] for item in found
         }
         if options.replicate_states is None and not options.replicates:
@@ -339,9 +338,9 @@ class _Study:
         )
         return baselines, (sites, uncalibrated(sources.heads))
 
-    def train(self, subsets: Sequence[str]) -> dict[str, list[tuple[Run, ModelSpec]]]:
+    def train(self, subsets: Sequence[str]) -> dict[str, list[tuple[Predicted, ModelSpec]]]:
         """Runs of each subset, in the order of the seeds."""
-        trained: dict[str, list[tuple[Run, ModelSpec]]] = {subset: [] for subset in subsets}
+        trained: dict[str, list[tuple[Predicted, ModelSpec]]] = {subset: [] for subset in subsets}
         seeds = self._options.seeds
         number = 0
         # Seed by seed: a study that is stopped has all subsets of the seeds that it did.
@@ -360,7 +359,7 @@ class _Study:
                     raise
         return trained
 
-    def _run(self, subset: str, seed: int, folder: Path) -> tuple[Run, ModelSpec]:
+    def _run(self, subset: str, seed: int, folder: Path) -> tuple[Predicted, ModelSpec]:
         """Test predictions of a subset; a run that is there is taken up or read."""
         inputs = with_inputs(self._options.config.inputs, subset)
         config = replace(self._options.config, inputs=inputs, seed=seed)
@@ -394,12 +393,14 @@ class _Study:
         return "\n".join(lines)
 
 
-def _row(name: str, role: Role, runs: Sequence[Run], draws: int) -> AblationRow:
+def _row(name: str, role: Role, runs: Sequence[Predicted], draws: int) -> AblationRow:
     scores = tuple(score(sites, heads, draws) for sites, heads in runs)
     return AblationRow(name, role, mean_scores(scores), scores)
 
 
-def _gains(full: Sequence[Run], other: Sequence[Run], draws: int) -> tuple[Difference, ...]:
+def _gains(
+    full: Sequence[Predicted], other: Sequence[Predicted], draws: int
+) -> tuple[Difference, ...]:
     """A baseline has one run, which stands against that of every seed."""
     others = other if len(other) == len(full) else [other[0]] * len(full)
-    return paired_runs(full, others, draws)
+    return paired(full, others, draws)

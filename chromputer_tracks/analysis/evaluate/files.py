@@ -21,8 +21,8 @@ from chromputer_tracks.analysis.report.blocks import (
 )
 from chromputer_tracks.analysis.report.page import write_report
 from chromputer_tracks.evaluation.baselines import MAJORITY
-from chromputer_tracks.evaluation.paired import Difference
 from chromputer_tracks.evaluation.scores import BinaryScores, Estimate, to_json
+from chromputer_tracks.evaluation.scoring import Difference
 from chromputer_tracks.evaluation.sites import BLOCK, save_sites
 from chromputer_tracks.inference.run import Checksums, versions
 from chromputer_tracks.io.atomic import atomic_path, output_errors

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.evaluation.baselines import Baseline, Place, run_baselines
-from chromputer_tracks.evaluation.sites import Sites, label_sites, predict_sites
+from chromputer_tracks.evaluation.baselines import Baseline, SampleSites, run_baselines
+from chromputer_tracks.evaluation.sites import LabelledSites, label_sites, predict_sites
 from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.session import ProviderChoice, Session, open_session
 from chromputer_tracks.io.bed import TssTable
@@ -65,7 +65,7 @@ class Entrant:
 
     def predict(
         self, sources: Sources, sample: Sample, contigs: Sequence[str], label_bin: int
-    ) -> Sites:
+    ) -> LabelledSites:
         """Predictions and labels of a sample; NaN rows where the model lacks a label.
 
         Args:
@@ -284,10 +284,10 @@ def sample_baselines(
     """
     train, splits = sources.training_samples, config.splits
 
-    def place(sample: Sample, contigs: Sequence[str]) -> Place:
+    def place(sample: Sample, contigs: Sequence[str]) -> SampleSites:
         stores = [sample.assays[name] for name in config.inputs.assays]
         fragments = tuple(store for store in stores if isinstance(store, FragmentStore))
-        return Place(sample_labels(config, sources, sample, contigs), fragments)
+        return SampleSites(sample_labels(config, sources, sample, contigs), fragments)
 
     if tss is None:
         note("no gene proximity, which needs start sites: --tss, or data.tss")
@@ -339,7 +339,7 @@ def ceiling_sites(
     sample: Sample,
     states: Path | None,
     peaks: Mapping[str, Path],
-) -> Sites:
+) -> LabelledSites:
     """Second label files as a prediction of a sample's: what agreement can be had.
 
     Args:
@@ -373,7 +373,7 @@ def ceiling_sites(
 
 def sample_labels(
     config: TrainConfig, sources: Sources, sample: Sample, contigs: Sequence[str]
-) -> Sites:
+) -> LabelledSites:
     """A sample's labels at the sites of contigs, with nothing predicted."""
     return label_sites(
         sample.scored,
@@ -385,7 +385,7 @@ def sample_labels(
     )
 
 
-def as_prediction(second: Sites, first: Sites) -> Sites:
+def as_prediction(second: LabelledSites, first: LabelledSites) -> LabelledSites:
     """The labels of ``second`` as logits at the sites of ``first``, NaN where unknown.
 
     Continuous labels are not predicted. Both are of the same bins.

@@ -19,11 +19,11 @@ from chromputer_tracks.analysis.evaluate.models import (
 )
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet, state_vplots
 from chromputer_tracks.errors import ChromputerError, InputError
-from chromputer_tracks.evaluation.paired import Difference, paired
-from chromputer_tracks.evaluation.resamples import DRAWS
-from chromputer_tracks.evaluation.scores import Scores, uncalibrated
-from chromputer_tracks.evaluation.scoring import score
-from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.evaluation.calibration import uncalibrated
+from chromputer_tracks.evaluation.metrics import DRAWS
+from chromputer_tracks.evaluation.scores import Scores
+from chromputer_tracks.evaluation.scoring import Difference, paired, score
+from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.inference.session import ProviderChoice, available_cpus
 from chromputer_tracks.io.bed import TssTable, read_tss
 from chromputer_tracks.io.fragment_store import FragmentStore
@@ -91,7 +91,7 @@ class Scored:
     role: Role
     sample: str
     heads: tuple[HeadSpec, ...]
-    sites: Sites
+    sites: LabelledSites
     scores: Scores
 
 
@@ -291,10 +291,8 @@ class _Run:
         pairs = []
         for other in others:
             differences = paired(
-                first.sites,
-                first.heads,
-                other.sites,
-                other.heads,
+                [(first.sites, first.heads)],
+                [(other.sites, other.heads)],
                 self._options.draws,
                 self._options.seed,
             )
@@ -302,7 +300,7 @@ class _Run:
         return pairs
 
     def _score(
-        self, name: str, role: Role, sample: str, heads: tuple[HeadSpec, ...], sites: Sites
+        self, name: str, role: Role, sample: str, heads: tuple[HeadSpec, ...], sites: LabelledSites
     ) -> Scored:
         scores = score(sites, heads, self._options.draws, self._options.seed)
         return Scored(name, role, sample, heads, sites, scores)

@@ -23,7 +23,7 @@ from chromputer_tracks.analysis.vplots.aggregate import (
 )
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.vplot import DEFAULT_BIN, vplot
-from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.intervals import ChromSizes, Interval
 
 EDGES = FINE_LENGTH_EDGES
@@ -101,7 +101,7 @@ class Viewer:
     sizes: ChromSizes
     window: int
 
-    def fragments(self, sites: Sites) -> NDArray[np.int64]:
+    def fragments(self, sites: LabelledSites) -> NDArray[np.int64]:
         """Fragments that the picture of each site shows, int64 (n,); -1 where a contig cuts it."""
         counts = np.full(len(sites), -1, dtype=np.int64)
         for code, name in enumerate(sites.contigs):
@@ -133,7 +133,7 @@ class Viewer:
 
     def lessons(
         self,
-        sites: Sites,
+        sites: LabelledSites,
         truth: NDArray[np.int64],
         usable: NDArray[np.bool_],
         offered: Sequence[int],

@@ -24,7 +24,7 @@ from chromputer_tracks.analysis.quiz.subject import (
 )
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.vplot import DEFAULT_BIN
-from chromputer_tracks.evaluation.resamples import Resamples, estimate, ratio
+from chromputer_tracks.evaluation.metrics import Resamples, estimate, ratio
 from chromputer_tracks.evaluation.scores import Estimate
 from chromputer_tracks.evaluation.sites import label_sites, predict_sites
 from chromputer_tracks.inference.explain import Explainer, head_weights, open_explainer

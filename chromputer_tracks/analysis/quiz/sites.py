@@ -13,7 +13,7 @@ from chromputer_tracks.analysis.quiz.pictures import Viewer
 from chromputer_tracks.analysis.quiz.subject import Subject
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.evaluation.sites import LabelledSites
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class Pool:
         n_classes: number of classes.
     """
 
-    sites: Sites
+    sites: LabelledSites
     truth: NDArray[np.int64]
     usable: NDArray[np.bool_]
     n_classes: int
 
     @classmethod
-    def of(cls, sites: Sites, subject: Subject, viewer: Viewer, min_fragments: int) -> Pool:
+    def of(cls, sites: LabelledSites, subject: Subject, viewer: Viewer, min_fragments: int) -> Pool:
         """The sites of which a picture shows at least so many fragments."""
         truth = subject.truth(sites)
         usable = (truth != UNKNOWN) & (viewer.fragments(sites) >= min_fragments)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from chromputer_tracks.data.labels import MODEL_STATES, LabelSet, Mask, PeakLabels, read_states
 from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import ContigError, InputError
-from chromputer_tracks.evaluation.resamples import DRAWS
-from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.evaluation.metrics import DRAWS
+from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.inference.registry import Model
 from chromputer_tracks.inference.sample import Report, SampleFiles
 from chromputer_tracks.inference.session import ProviderChoice
@@ -58,7 +58,7 @@ class Subject:
         names = [f"{head.name}.{label.name}" for head in spec.heads for label in head.labels]
         return names[self.rows][0 if self.binary else code]
 
-    def truth(self, sites: Sites) -> NDArray[np.int64]:
+    def truth(self, sites: LabelledSites) -> NDArray[np.int64]:
         """Class of each site, ``UNKNOWN`` where it is not known; int64 (n,)."""
         return sites.binary[0] if self.binary else sites.states
 

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Literal
 
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.errors import FormatError
-from chromputer_tracks.evaluation.paired import Difference
 from chromputer_tracks.evaluation.scores import Estimate, Scores
-from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.evaluation.scoring import Difference
+from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.figures.charts import Line
 from chromputer_tracks.figures.style import RGB, css
 from chromputer_tracks.spec import Label, ModelSpec
@@ -292,7 +292,7 @@ class ModelReport:
     name: str
     scores: Scores
     spec: ModelSpec | None = None
-    sites: Sites | None = None
+    sites: LabelledSites | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from chromputer_tracks.analysis.report.summary import comparison, paragraphs, su
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.analysis.vplots.figures import color_bar, set_scale, vplot_panel
 from chromputer_tracks.analysis.vplots.scale import VplotScale
-from chromputer_tracks.evaluation.paired import Difference
+from chromputer_tracks.evaluation.scoring import Difference
 from chromputer_tracks.figures.charts import (
     accuracy_matrix,
     class_shares,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.vplot import DEFAULT_BIN
 from chromputer_tracks.errors import BoundsError, InputError
-from chromputer_tracks.evaluation.sites import Sites
+from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.spec import Label
 
@@ -188,7 +188,7 @@ def state_vplots(
     title: str,
     source: FragmentSource,
     sizes: ChromSizes,
-    sites: Sites,
+    sites: LabelledSites,
     labels: Sequence[Label],
     window: int = 2000,
     bin_size: int = DEFAULT_BIN,
