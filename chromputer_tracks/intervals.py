@@ -1,6 +1,7 @@
 """All coordinate arithmetic: intervals, contig sizes, regions and the grid of outputs.
 
-Everything is 0-based and half-open. Conversions to other conventions happen in the file adapters.
+Everything is 0-based and half-open. Conversions to other conventions happen in the file adapters;
+what is printed for people is 1-based and inclusive, by :func:`format_region`.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ class Interval:
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
-            raise InputError(f"{self.chrom}:{self.start:,}-{self.end:,} is empty or reversed")
+            raise InputError(
+                f"Interval({self.chrom!r}, {self.start}, {self.end}) is empty or reversed: its end "
+                "must be above its start"
+            )
 
     def __len__(self) -> int:
         return self.end - self.start
 
     def __str__(self) -> str:
-        return f"{self.chrom}:{self.start:,}-{self.end:,}"
+        return format_region(self)
 
     @property
     def centre(self) -> int:
@@ -106,7 +110,7 @@ class ChromSizes(Mapping[str, int]):
         """The interval itself when it lies inside its contig, else an error naming ``source``."""
         size = self.require(interval.chrom, source)
         if interval.start < 0:
-            raise BoundsError(f"{source}: {interval} starts before 0")
+            raise BoundsError(f"{source}: {interval} starts before base 1")
         if interval.end > size:
             raise BoundsError(f"{source}: {interval} ends past {interval.chrom} ({size:,} bp)")
         return interval
@@ -178,7 +182,12 @@ def parse_region(text: str, sizes: ChromSizes) -> Interval:
 
 def format_region(interval: Interval) -> str:
     """The browser's form, 1-based inclusive; the inverse of :func:`parse_region`."""
-    return f"{interval.chrom}:{interval.start + 1:,}-{interval.end:,}"
+    return format_span(interval.chrom, interval.start, interval.end)
+
+
+def format_span(chrom: str, start: int, end: int) -> str:
+    """The same of what may be no interval: ``start`` bp, 0-based, ``end`` exclusive."""
+    return f"{chrom}:{start + 1:,}-{end:,}"
 
 
 @dataclass(frozen=True, slots=True)

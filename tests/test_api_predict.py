@@ -152,7 +152,7 @@ def test_ways_to_say_where(run, tmp_path, monkeypatch):
         ("1", ct.InputError, "neither a file nor a region: .*calls it 'chr1'"),
         ("chr1:1-7,000", ct.BoundsError, "ends past chr1"),
         (["none.bed"], ct.ContigError, "'none.bed' is not in"),
-        (ct.Interval("chr1", -5, 10), ct.BoundsError, "regions: chr1:-5-10 starts before 0"),
+        (ct.Interval("chr1", -5, 10), ct.BoundsError, "regions: chr1:-4-10 starts before base 1"),
         (ct.Interval("chrX", 5, 10), ct.ContigError, "regions: contig 'chrX' is not in"),
         ([("chr1", 5, 10)], ct.InputError, r"regions: \('chr1', 5, 10\) is no region: write Inter"),
         (("chr1", 5, 10), ct.InputError, "regions: 5 is no region"),
@@ -261,7 +261,7 @@ def test_a_program_may_end_while_predictions_are_under_way(run):
     done = subprocess.run(
         [sys.executable, "-c", code, *files], capture_output=True, text=True, timeout=60
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "chr1:0-50\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "chr1:1-50\n", "")
 
 
 def test_each_label_has_memory_of_its_own(run):

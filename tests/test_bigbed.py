@@ -78,7 +78,7 @@ def test_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "kind", "message"),
     [
-        ([("chr1", 10, 20, "a\t1"), ("chr1", 0, 5, "a\t1")], FormatError, "row 2: chr1:0-5 over"),
+        ([("chr1", 10, 20, "a\t1"), ("chr1", 0, 5, "a\t1")], FormatError, "row 2: chr1:1-5 over"),
         ([("chr1", 0, 20, "a\t1"), ("chr1", 19, 30, "a\t1")], FormatError, "overlaps the row bef"),
         ([("chr2", 0, 5, "a\t1"), ("chr10", 0, 5, "a\t1")], FormatError, "chr10 comes after chr2"),
         (
@@ -87,10 +87,10 @@ def test_header(tmp_path: Path) -> None:
             "row 3: chr1 comes after chr2: sort by contig name",
         ),
         ([("2", 0, 5, "a\t1")], ContigError, r"row 1: contig '2' is not in g\.fa, which calls"),
-        ([("chr1", 990, 1001, "a\t1")], BoundsError, r"990-1,001 ends past chr1 \(1,000 bp\)"),
-        ([("chr1", 5, 5, "a\t1")], FormatError, "is empty, reversed or starts before 0"),
-        ([("chr1", 6, 5, "a\t1")], FormatError, "is empty, reversed or starts before 0"),
-        ([("chr1", -1, 5, "a\t1")], FormatError, "is empty, reversed or starts before 0"),
+        ([("chr1", 990, 1001, "a\t1")], BoundsError, r"991-1,001 ends past chr1 \(1,000 bp\)"),
+        ([("chr1", 5, 5, "a\t1")], FormatError, "is empty, reversed or starts before base 1"),
+        ([("chr1", 6, 5, "a\t1")], FormatError, "is empty, reversed or starts before base 1"),
+        ([("chr1", -1, 5, "a\t1")], FormatError, "is empty, reversed or starts before base 1"),
         ([("chr1", 0, 5, "a")], FormatError, "has 4 columns, but its autoSql has 5"),
         ([("chr1", 0, 5, "a\t1\tx")], FormatError, "has 6 columns, but its autoSql has 5"),
         ([("chr1", 0, 5, "a\t1\n")], FormatError, "has a line break"),
@@ -108,7 +108,7 @@ def test_refused(
 
 def test_unsorted_starts_where_overlap_is_allowed(tmp_path: Path) -> None:
     rows = [("chr1", 10, 20, "a\t1"), ("chr1", 9, 30, "a\t1")]
-    with pytest.raises(FormatError, match="chr1:9-30 is not sorted by start"):
+    with pytest.raises(FormatError, match="chr1:10-30 is not sorted by start"):
         write_bigbed(tmp_path / "x.bb", SIZES, rows, AUTOSQL, overlap=True)
 
 

@@ -256,10 +256,10 @@ def test_short_contig_and_cut_bin(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("calls", "message"),
     [
-        ([("chr1", 0, 100, 2, np.nan)], "chr1:0-100 has a value that is not finite"),
+        ([("chr1", 0, 100, 2, np.nan)], "chr1:1-100 has a value that is not finite"),
         ([("chr1", 0, 100, 2, np.inf)], "has a value that is not finite"),
         ([("chr1", 0, 100, 3, 0)], r"does not take values of \(3,\)"),
-        ([("chr1", 25, 75, 1, 0)], "must start at a multiple of 50 and end by 1,020"),
+        ([("chr1", 25, 75, 1, 0)], "must start after a multiple of 50 and end by 1,020"),
         ([("chr1", 1000, 1050, 1, 0)], "end by 1,020"),
         ([("chr1", 50, 50, 0, 0)], "must start"),
         ([("chr1", -50, 50, 2, 0)], "must start"),

@@ -162,7 +162,7 @@ def test_contigs_must_be_those_of_the_genome(tmp_path):
 def test_bad_values_are_named(tmp_path, value):
     rows = [("chrA", 0, 9, 1), ("chrB", 120, 150, value), ("chrB", 160, 260, 1e3)]
     path = write(tmp_path / "a.bw", SIZES, rows)
-    with pytest.raises(FormatError, match=rf"a\.bw: chrB:120-150 has the value {value:g};"):
+    with pytest.raises(FormatError, match=rf"a\.bw: chrB:121-150 has the value {value:g};"):
         BigWigSource.open(path, SIZES)
 
 
@@ -202,7 +202,7 @@ def test_damaged_block(tmp_path, rows, capfd):
     data = int.from_bytes(raw[16:24], "little")
     raw[data + 40 : data + 80] = bytes(40)
     path.write_bytes(raw)
-    with pytest.raises(FormatError, match=r"a\.bw is truncated or damaged: cannot read chrA:0-1,"):
+    with pytest.raises(FormatError, match=r"a\.bw is truncated or damaged: cannot read chrA:1-1,"):
         BigWigSource.open(path, SIZES)
     capfd.readouterr()  # what the reader prints
 

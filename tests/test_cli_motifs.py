@@ -104,9 +104,9 @@ def test_hits_are_the_planted_places_once(explained, done):
         item.name: item.matrix[:, 0].argmax() != 2 for item in read_meme(out / "patterns.meme")
     }
     strands = {(plant.start, plant.end): plant.strand for plant in plants}
-    for hit in hits:
+    for hit, strand in zip(hits, hits.strands, strict=True):
         if (hit.start, hit.end) in strands:
-            forward = (hit.strand == "+") != turned[hit.name]
+            forward = (strand == "+") != turned[hit.name]
             assert strands[hit.start, hit.end] == ("+" if forward else "-")
     assert (out / "few/hits.bed").read_text() == ""
 

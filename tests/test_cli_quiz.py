@@ -335,7 +335,7 @@ def test_states_that_do_not_fit(toy: Toy, tmp_path: Path):
     bed = tmp_path / "other.bed"
     bed.write_text("chr3\t0\t200\tE7\n")
     message = refused(toy, "--states", bed, states=False)
-    assert "state 'E7' at chr3:0-200 is not among the states (S0, S1" in message
+    assert "line 1: state 'E7' is not among the states (S0, S1" in message
     bed.write_text("chr3\t0\t200\tS0\nchr3\t100\t300\tS1\n")
     assert "overlap" in refused(toy, "--states", bed, states=False)
     table = tmp_path / "states.tsv"

@@ -198,13 +198,13 @@ def test_pictures_and_bed(mapped: Path, toy: ToyGenome) -> None:
     by_start = {(row["chrom"], int(row["start"])): row for row in rows}
     colors = {row["cluster"]: row["color"] for row in table(out / "clusters.tsv")}
     lines = [line.split("\t") for line in (out / "clusters.bed").read_text().splitlines()]
-    columns = zip(lines, found, found.strands, found.colors, strict=True)
-    for line, record, strand, rgb in columns:
+    columns = zip(lines, found, found.scores, found.strands, found.colors, strict=True)
+    for line, record, score, strand, rgb in columns:
         row = by_start[record.chrom, record.start]
         assert record.name == row["cluster"] and strand == row["strand"]
         assert "#" + "".join(f"{part:02x}" for part in rgb) == colors[row["cluster"]]
         assert int(line[6]) == int(row["centre"]) == int(line[7]) - 1
-        assert record.score == round(1000 * max(float(row[s]) for s in ("S0", "S1", "S2")))
+        assert score == round(1000 * max(float(row[s]) for s in ("S0", "S1", "S2")))
 
 
 def fragments(toy: ToyGenome, chrom: str) -> Iterator[tuple[int, int]]:

@@ -213,7 +213,7 @@ def test_baselines_must_fit(explainer: Explainer):
 def test_windows_of_another_length_are_refused(
     explainer: Explainer, sample: tuple[Features, ChromSizes], model: Model
 ):
-    with pytest.raises(InputError, match=r"chrI:0-1,990 is not 2,000 bp"):
+    with pytest.raises(InputError, match=r"chrI:1-1,990 is not 2,000 bp"):
         next(
             explainer.stream(sample[0], [Interval("chrI", 0, 1990)], head_weights(model.spec, "S1"))
         )

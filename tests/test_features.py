@@ -29,7 +29,7 @@ def toy_features(*inputs: InputSpec) -> Features:
 
 
 def test_an_interval_must_be_whole_bins():
-    with pytest.raises(InputError, match=r"chr1:0-55 is 55 bp.*'atac'.*10 bp"):
+    with pytest.raises(InputError, match=r"chr1:1-55 is 55 bp.*'atac'.*10 bp"):
         toy_features(VPLOT).arrays(Interval("chr1", 0, 55))
 
 

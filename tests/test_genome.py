@@ -240,7 +240,7 @@ def test_failing_features_reach_the_caller(session: Session, toy: ToyGenome) -> 
             lambda chrom, *rest: written.append(chrom),
         )
     # chr1: the fifth tile of 8 outputs, with 125 bp of flank on both sides.
-    assert caught.value.__notes__ == ["while making the input of chr1:1,475-2,125"]
+    assert caught.value.__notes__ == ["while making the input of chr1:1,476-2,125"]
     assert written == ["chr1"] * len(written)
     assert threads() == set()
 
@@ -268,7 +268,7 @@ def test_failing_writer_reaches_the_caller_and_stops_the_rest(
             predict_regions(counting, SPEC, toy.features(SPEC), bins, toy.sizes, tile=1),
             broken.write,
         )
-    assert caught.value.__notes__ == ["while writing chr1:200-250"]
+    assert caught.value.__notes__ == ["while writing chr1:201-250"]
     assert counting.calls - 100 < 20
     assert threads() == set()
 

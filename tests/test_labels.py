@@ -71,7 +71,7 @@ def test_no_state_where_the_contig_is_missing():
 
 def test_overlapping_states_are_refused():
     rows = [("chr2", 0, 50, 1), ("chr1", 100, 200, 0), ("chr1", 0, 101, 1)]
-    with pytest.raises(InputError, match=r"chr1:0-101 and chr1:100-200"):
+    with pytest.raises(InputError, match=r"chr1:1-101 and chr1:101-200"):
         StateLabels.from_segments(rows)
 
 

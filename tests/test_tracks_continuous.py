@@ -89,7 +89,7 @@ def test_any_cutting_gives_the_same_bytes(tmp_path_factory, cuts, threads):
 def test_values_that_are_no_signal_are_refused(tmp_path, value, row):
     rows = values(4)
     rows[row, 2] = value
-    with pytest.raises(OutputError, match=r"chr1:0-200: .* no signal from 0 to 2\.8e\+14 \("):
+    with pytest.raises(OutputError, match=r"chr1:1-200: .* no signal from 0 to 2\.8e\+14 \("):
         write(tmp_path / "out", [("chr1", 0, 200, rows)], MODEL)
     assert list(tmp_path.iterdir()) == []
 

@@ -149,7 +149,7 @@ def test_bins_and_true_states(toy: ToyGenome, tmp_path: Path) -> None:
     assert found.classes == ("S0", "S1", "S2")
     path.write_text("chr10\t0\t400\tS9\n")
     with pytest.raises(
-        InputError, match=r"state 'S9' at chr10:0-400 is not among the states \(S0, "
+        InputError, match=r"states.bed line 1: state 'S9' is not among the states \(S0, "
     ):
         read_states(path, HEAD.labels, toy.sizes, MODEL_STATES)
     path.write_text("chr10\t0\t400\tS0\nchr10\t300\t500\tS1\n")

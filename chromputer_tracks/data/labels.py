@@ -290,10 +290,11 @@ def read_states(
     """
     codes = {label.name: index for index, label in enumerate(labels)}
     segments = []
-    for record in read_bed(path, sizes):
+    table = read_bed(path, sizes)
+    for row, record in enumerate(table):
         if record.name not in codes:
             raise InputError(
-                f"{path}: state {record.name!r} at {record.interval} is not among the states "
+                f"{table.where(row)}: state {record.name!r} is not among the states "
                 f"({', '.join(codes)}): {remedy}"
             )
         segments.append((record.chrom, record.start, record.end, codes[record.name]))

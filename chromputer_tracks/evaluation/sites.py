@@ -123,8 +123,8 @@ def _places(sites: LabelledSites) -> NDArray[np.str_]:
 def _described(sites: LabelledSites) -> str:
     if not len(sites):
         return "no sites"
-    at = Interval(sites.contigs[sites.contig[0]], int(sites.centre[0]), int(sites.centre[0]) + 1)
-    return f"{counted(len(sites), 'site')} from {at} on"
+    first = f"{sites.contigs[sites.contig[0]]}:{sites.centre[0] + 1:,}"
+    return f"{counted(len(sites), 'site')} from {first} on"
 
 
 _ARRAYS = ("contig", "centre", "logits", "states", "binary", "continuous")

@@ -313,8 +313,12 @@ class BedTable:
                 f"; mend it, {other} where such columns mean something else, name all columns in a "
                 "# line above the data"
             )
+        raise FormatError(f"{self.where(row)}: {shown}")
+
+    def where(self, row: int) -> str:
+        """File and number of the line of a row, for a message."""
         line = next(islice(numbered_lines(self.path), row, None))
-        raise FormatError(f"{self.path} line {line.number}: {shown}")
+        return f"{self.path} line {line.number}"
 
     def check_sorted(self) -> None:
         """Check that each contig's lines stand together, by ascending start."""

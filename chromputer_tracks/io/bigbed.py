@@ -16,7 +16,7 @@ from pathlib import Path
 import pybigtools
 
 from chromputer_tracks.errors import BoundsError, FormatError, OutputError
-from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.intervals import ChromSizes, format_span
 from chromputer_tracks.io.atomic import atomic_path
 
 Row = tuple[str, int, int, str]
@@ -124,11 +124,11 @@ class _CheckedRows:
 
     def _error(self, row: Row, number: int, size: int, least: int) -> FormatError | BoundsError:
         chrom, start, end, rest = row
-        where = f"{self._path} row {number}: {chrom}:{start:,}-{end:,}"
+        where = f"{self._path} row {number}: {format_span(chrom, start, end)}"
         if end > size:
             return BoundsError(f"{where} ends past {chrom} ({size:,} bp)")
         if start < 0 or start >= end:
-            return FormatError(f"{where} is empty, reversed or starts before 0")
+            return FormatError(f"{where} is empty, reversed or starts before base 1")
         if start < least:
             what = "is not sorted by start" if self._overlap else "overlaps the row before"
             return FormatError(f"{where} {what} (which leads up to {least:,})")

@@ -20,7 +20,7 @@ import pyBigWig
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import OutputError
-from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.intervals import ChromSizes, format_span
 from chromputer_tracks.io import bbi
 from chromputer_tracks.io.atomic import atomic_path, output_errors
 
@@ -322,9 +322,9 @@ class BigWigWriter:
         """
         size = self._sizes.require(chrom, str(self.path))
         step = self._step
-        where = f"{self.path}: {chrom}:{start:,}-{end:,}"
+        where = f"{self.path}: {format_span(chrom, start, end)}"
         if start < 0 or start % step or not start < end <= size:
-            raise OutputError(f"{where} must start at a multiple of {step} and end by {size:,}")
+            raise OutputError(f"{where} must start after a multiple of {step} and end by {size:,}")
         if values.shape != (-(-(end - start) // step),):
             raise OutputError(f"{where} at {step} bp does not take values of {values.shape}")
         if not np.isfinite(values).all():

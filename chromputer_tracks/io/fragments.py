@@ -259,17 +259,21 @@ class _TextReader(FragmentReader):
             )
         return value
 
-    def _check_span(self, line: Line, contig: str, start: int, end: int) -> None:
-        where = f"{self.path} line {line.number}: {contig}:{start:,}-{end:,}"
+    def _check_span(self, line: Line, first: int) -> None:
+        """Check contig, start and end from column ``first`` (from 0) on."""
+        contig = line.fields[first]
+        start, end = (self._integer(line, first + column) for column in (1, 2))
+        columns = f"columns {first + 2} and {first + 3} ({start}, {end})"
+        where = f"{self.path} line {line.number}: {columns}"
         if start < 0:
-            raise BoundsError(f"{where} starts before 0")
+            raise BoundsError(f"{where} start before 0")
         if end <= start:
-            raise FormatError(f"{where} is empty or reversed: its end must be above its start")
+            raise FormatError(f"{where} are empty or reversed: the end must be above the start")
         if self._sizes is not None and contig not in self.options.exclude:
             size = self._sizes.get(contig, INT32_MAX)
             if end > size:
                 raise BoundsError(
-                    f"{where} ends past {contig} ({size:,} bp in {self._sizes.source}); is it the "
+                    f"{where} end past {contig} ({size:,} bp in {self._sizes.source}); is it the "
                     "same assembly?"
                 )
 
@@ -318,10 +322,11 @@ class FragmentFileReader(_TextReader):
         return FragmentBatch(contigs, starts, ends, barcodes, counts)
 
     def _check_line(self, line: Line) -> None:
-        contig, start, end = line.fields[0], self._integer(line, 1), self._integer(line, 2)
-        if contig in ("", _UNPLACED):
-            raise FormatError(f"{self.path} line {line.number}: the contig is {contig!r}")
-        self._check_span(line, contig, start, end)
+        for column in (1, 2):
+            self._integer(line, column)
+        if line.fields[0] in ("", _UNPLACED):
+            raise FormatError(f"{self.path} line {line.number}: the contig is {line.fields[0]!r}")
+        self._check_span(line, 0)
         if len(line.fields) == 5 and self._integer(line, 4) < 1:
             raise FormatError(
                 f"{self.path} line {line.number}: column 5 is {line.fields[4]}; it counts read "
@@ -373,11 +378,11 @@ class BedpeReader(_TextReader):
         return FragmentBatch(contigs, starts, ends)
 
     def _check_line(self, line: Line) -> None:
-        numbers = [self._integer(line, column) for column in (1, 2, 4, 5)]
-        first, second = line.fields[0], line.fields[3]
-        if first == second != _UNPLACED:
-            self._check_span(line, first, numbers[0], numbers[1])
-            self._check_span(line, second, numbers[2], numbers[3])
+        for column in (1, 2, 4, 5):
+            self._integer(line, column)
+        if line.fields[0] == line.fields[3] != _UNPLACED:
+            self._check_span(line, 0)
+            self._check_span(line, 3)
 
 
 def _global_codes(

@@ -17,7 +17,7 @@ import pysam
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import InputError, OutputError
-from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.intervals import ChromSizes, format_span
 from chromputer_tracks.io.atomic import atomic_path, output_errors
 from chromputer_tracks.io.fasta import Fasta
 
@@ -112,15 +112,13 @@ def _chunks(
     """The bases of a contig as ASCII codes, in pieces of a multiple of four but the last."""
     for start in range(0, size, _CHUNK):
         end = min(start + _CHUNK, size)
+        where = f"{format_span(name, start, end)} of {path}"
         try:
             text = source.fetch(name, start, end).encode("ascii")
         except (OSError, ValueError, UnicodeError) as error:
-            raise InputError(f"cannot read {name}:{start:,}-{end:,} of {path}: {error}") from error
+            raise InputError(f"cannot read {where}: {error}") from error
         if len(text) != end - start:
-            raise InputError(
-                f"cannot read {name}:{start:,}-{end:,} of {path}: got {len(text):,} bases; is the "
-                "file whole?"
-            )
+            raise InputError(f"cannot read {where}: got {len(text):,} bases; is the file whole?")
         yield np.frombuffer(text, np.uint8)
 
 

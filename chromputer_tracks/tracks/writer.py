@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import OutputError
-from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.intervals import ChromSizes, format_span
 from chromputer_tracks.io.atomic import Staging, output_errors
 from chromputer_tracks.io.bigbed import read_rows
 from chromputer_tracks.io.bigwig import BigWigWriter
@@ -183,7 +183,7 @@ class TrackWriter:
                 full.
             ContigError: the contig is unknown.
         """
-        where = f"{chrom}:{start:,}-{end:,}"
+        where = format_span(chrom, start, end)
         stride, outputs = self._spec.stride, self._spec.outputs
         if values.shape != (outputs, -(-(end - start) // stride)):
             raise OutputError(f"{where}: {values.shape} values for {outputs} tracks")

@@ -224,7 +224,8 @@ class WindowMerge:
         """
         if self._open and chrom == self._chrom and start < self._start:
             raise InputError(
-                f"window {chrom}:{start:,} comes after {self._start:,}: windows are not sorted"
+                f"window {chrom}:{start + 1:,} comes after {self._start + 1:,}: windows are not "
+                "sorted"
             )
         touching = self._open and chrom == self._chrom and start <= self._start + self._window
         if self._open:
