@@ -4,11 +4,9 @@ import numpy as np
 
 from chromputer_tracks.analysis.report.blocks import (
     DatasetReport,
-    Depth,
-    ModelReport,
-    PairedTest,
     PlainTable,
     ReportData,
+    ScoredModel,
     Transfer,
 )
 from chromputer_tracks.analysis.vplots.aggregate import VplotPair, VplotSet
@@ -21,9 +19,8 @@ from chromputer_tracks.evaluation.scores import (
     Scores,
     StatesScores,
 )
-from chromputer_tracks.evaluation.scoring import Difference
+from chromputer_tracks.evaluation.scoring import Difference, PairedTest
 from chromputer_tracks.evaluation.sites import LabelledSites
-from chromputer_tracks.figures.charts import Line
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec, Normalisation
 
 NAN = float("nan")
@@ -112,11 +109,12 @@ def full():
         kind="training",
         subtitle="of a test",
         summary="First part.\n\nSecond\npart.",
-        models=(ModelReport("net", MODEL, spec(), sites("chrVII")), ModelReport("other", FOREST)),
-        baselines=(("forest", FOREST), ("majority", MAJORITY)),
-        ceiling=("replicates", Scores(states(0.95), (), ())),
+        models=(ScoredModel("net", MODEL, spec(), sites("chrVII")), ScoredModel("other", FOREST)),
+        baselines=(ScoredModel("forest", FOREST), ScoredModel("majority", MAJORITY)),
+        ceiling=ScoredModel("replicates", Scores(states(0.95), (), ())),
         paired=(
             PairedTest(
+                "",
                 "net",
                 "other",
                 (
@@ -132,7 +130,6 @@ def full():
         best_epoch=2,
         vplots=(vplot_set(),),
         transfer=Transfer("accuracy", ("A", "B"), ("A",), ((around(0.8),), (NONE,))),
-        depth=Depth("per kb", "accuracy", (Line("net", (1, 10), (around(0.5), around(0.8))),), 0.9),
         dataset=DatasetReport(
             (("chrI", "train"), ("chrVII", "test")), (100, 40), STATES, ((70, 30), (20, 20)),
             TFS, ((5, 3), (2, 1)), ("Reb1", "Abf1"), ((1.0, 0.25), (0.25, 1.0)),

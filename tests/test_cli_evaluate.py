@@ -13,11 +13,12 @@ from tiny_models import tiny_spec
 
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.evaluation import baselines
-from chromputer_tracks.evaluation.scores import from_json
+from chromputer_tracks.evaluation.scores import Scores
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_batch import FragmentOptions
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.records import from_plain
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def read(path, contig):
 def test_scores_are_those_of_scikit_learn(toy, scored):
     out, _ = scored
     record = json.loads((out / "scores.json").read_text())
-    found = {item["name"]: from_json(item["scores"], "scores.json") for item in record["scored"]}
+    found = {item["name"]: from_plain(Scores, item["scores"]) for item in record["scored"]}
     sites, _ = load_sites(out / "sites-tiny.npz")
     calibrated = sites.logits / 64 + np.array([0, 0.1, 0.2, 0, 0, 0])[:, None]
     shares = softmax(calibrated[:3])

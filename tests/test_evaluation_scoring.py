@@ -30,10 +30,11 @@ from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.evaluation import metrics
 from chromputer_tracks.evaluation.metrics import DRAWS, Resamples, bootstrap
-from chromputer_tracks.evaluation.scores import Estimate, Scores, from_json, mean_scores, to_json
+from chromputer_tracks.evaluation.scores import Estimate, Scores, mean_scores, to_json
 from chromputer_tracks.evaluation.scoring import paired as paired_runs
 from chromputer_tracks.evaluation.scoring import score
 from chromputer_tracks.evaluation.sites import BLOCK, LabelledSites
+from chromputer_tracks.records import from_plain
 from chromputer_tracks.spec import HeadSpec, Label
 
 
@@ -387,7 +388,7 @@ def test_scores_are_read_back():
     scores = score(simulated(800), heads(), draws=30)
     raw = to_json(scores)
     text = json.dumps(raw, allow_nan=False)
-    found = from_json(json.loads(text), "scores.json")
+    found = from_plain(Scores, json.loads(text))
     assert to_json(found) == raw
     assert type(found) is Scores
     assert type(found.states.labels[0].reliability.error) is Estimate
@@ -410,17 +411,23 @@ def test_nan_is_null_and_back():
     scores = score(simulated(800), heads(), draws=5)
     raw = to_json(scores)
     raw["binary"][0]["auprc"]["value"] = None
-    assert math.isnan(from_json(raw, "x").binary[0].auprc.value)
+    assert math.isnan(from_plain(Scores, raw).binary[0].auprc.value)
 
 
 def test_no_heads():
-    assert from_json(to_json(Scores(None, (), ())), "x") == Scores(None, (), ())
+    assert from_plain(Scores, to_json(Scores(None, (), ()))) == Scores(None, (), ())
 
 
-@pytest.mark.parametrize("spoil", [{}, {"states": 3, "binary": [], "continuous": []}])
-def test_other_json_is_an_error(spoil):
-    with pytest.raises(FormatError, match="scores.json does not hold scores"):
-        from_json(spoil, "scores.json")
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        ({}, "key 'states' is missing"),
+        ({"states": 3, "binary": [], "continuous": []}, "states.* must be a table, got 3"),
+    ],
+)
+def test_other_json_is_an_error(spoil, message):
+    with pytest.raises(FormatError, match=message):
+        from_plain(Scores, spoil)
 
 
 # ---- Paired tests: same resamples, right intervals, honest p-values.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chromputer_tracks.errors import FormatError
+from chromputer_tracks.records import to_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,15 @@ class BinaryScores:
     """One label against all other sites; a state of a softmax has them, too.
 
     Attributes:
-        name: of the label.
-        sites: known sites.
-        positives: among them.
+        name: the label's name.
+        sites: number of known sites.
+        positives: how many of them have the label.
         auprc: average precision; ``positives / sites`` is what a random ranking reaches.
         auroc: area under the ROC curve.
-        f1: at the label's threshold (for a state: of the most likely state).
-        recall_at: precision to the recall at it, for the precisions 0.5 and 0.9.
-        pr: recall (x) and precision (y).
-        reliability: of the calibrated probability.
+        f1: F1 of the calls at the label's threshold (for a state: of the most likely state).
+        recall_at: a precision (0.5, 0.9) to the recall that is reached at it.
+        pr: precision-recall curve: recall is x, precision y.
+        reliability: how far the calibrated probability can be believed.
     """
 
     name: str
@@ -78,12 +78,13 @@ class StatesScores:
     """The states head.
 
     Attributes:
-        sites: known sites.
-        accuracy: of the most likely state.
+        sites: number of known sites.
+        accuracy: share of sites whose most likely state is the true one.
         macro_f1: mean F1 over the states that occur.
-        confusion: rows: true state, columns: predicted; number of sites.
-        reliability: of the most likely state's probability (top-label calibration).
-        labels: each state against the rest.
+        confusion: number of sites by true state (row) and predicted state (column).
+        reliability: how far the most likely state's probability can be believed (top-label
+            calibration).
+        labels: scores of each state against the rest.
     """
 
     sites: int
@@ -99,8 +100,8 @@ class ContinuousScores:
     """One label of a continuous head: predicted against observed value of each bin.
 
     Attributes:
-        name: of the label.
-        sites: known sites.
+        name: the label's name.
+        sites: number of known sites.
         pearson: correlation of log1p values.
         spearman: rank correlation.
         explained: share of the Poisson deviance (log heads) or of the variance (log1p heads) of a
@@ -123,16 +124,16 @@ class Scores:
     continuous: tuple[ContinuousScores, ...]
 
 
-# ---- Scores as plain values for JSON, and back.
+# ---- Scores as plain values; ``records.from_plain(Scores, ...)`` reads them back.
 
 DIGITS = 4
 """Significant digits that are written: the intervals are wider."""
 
 
 def to_json(value: Any) -> Any:
-    """Dataclasses to dicts, tuples to lists, floats to :data:`DIGITS` digits, NaN to None."""
+    """As :func:`~chromputer_tracks.records.to_plain`, with floats cut to :data:`DIGITS` digits."""
     if is_dataclass(value):
-        return {item.name: to_json(getattr(value, item.name)) for item in fields(value)}
+        return to_json(to_plain(value))
     if isinstance(value, dict):
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -142,94 +143,16 @@ def to_json(value: Any) -> Any:
     return value
 
 
-def from_json(raw: dict[str, Any], source: str) -> Scores:
-    """Scores from what :func:`to_json` made of them; None is NaN.
-
-    Args:
-        raw: the dict.
-        source: the file's name, for messages.
-
-    Raises:
-        FormatError: a key is missing, unknown or ill-typed.
-    """
-    try:
-        return Scores(
-            None if raw["states"] is None else _states(raw["states"]),
-            tuple(_binary(item) for item in raw["binary"]),
-            tuple(_continuous(item) for item in raw["continuous"]),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FormatError(f"{source} does not hold scores of this release: {error!r}") from error
-
-
-def _number(raw: float | None) -> float:
-    return math.nan if raw is None else float(raw)
-
-
-def _numbers(raw: list[float | None]) -> tuple[float, ...]:
-    return tuple(_number(item) for item in raw)
-
-
-def _estimate(raw: dict[str, Any]) -> Estimate:
-    return Estimate(**{key: _number(value) for key, value in raw.items()})
-
-
-def _reliability(raw: dict[str, Any]) -> Reliability:
-    return Reliability(
-        _numbers(raw["predicted"]),
-        _numbers(raw["observed"]),
-        tuple(raw["sites"]),
-        _estimate(raw["error"]),
-    )
-
-
-def _estimates(raw: dict[str, Any]) -> dict[str, Any]:
-    """The entries of ``raw``, with those that look like estimates as such."""
-    return {
-        key: _estimate(value) if isinstance(value, dict) and "low" in value else value
-        for key, value in raw.items()
-    }
-
-
-def _binary(raw: dict[str, Any]) -> BinaryScores:
-    return BinaryScores(
-        **_estimates(raw)
-        | {
-            "recall_at": _estimates(raw["recall_at"]),
-            "pr": Curve(_numbers(raw["pr"]["x"]), _numbers(raw["pr"]["y"])),
-            "reliability": _reliability(raw["reliability"]),
-        }
-    )
-
-
-def _states(raw: dict[str, Any]) -> StatesScores:
-    return StatesScores(
-        **_estimates(raw)
-        | {
-            "confusion": tuple(tuple(row) for row in raw["confusion"]),
-            "reliability": _reliability(raw["reliability"]),
-            "labels": tuple(_binary(item) for item in raw["labels"]),
-        }
-    )
-
-
-def _continuous(raw: dict[str, Any]) -> ContinuousScores:
-    return ContinuousScores(**_estimates(raw))
-
-
-# ---- The figures that a model carries in its spec: scores without their curves.
-
-
 def split_metrics(scores: Scores, baselines: Mapping[str, Scores]) -> dict[str, Any]:
-    """What a spec says of one split.
+    """What a model's spec says of one split: scores without their curves.
 
     Args:
-        scores: of the model.
+        scores: scores of the model.
         baselines: name to scores at the same sites.
 
     Returns:
         ``model`` and ``baselines`` (by name): scores as plain values, estimates as ``value``,
-        ``low`` and ``high``, without curves.
+        ``low`` and ``high``.
     """
     return {
         "model": _without_curves(to_json(scores)),
@@ -245,9 +168,7 @@ def _without_curves(value: Any) -> Any:
             for key, item in value.items()
             if key != "pr"
         }
-    if isinstance(value, list):
-        return [_without_curves(item) for item in value]
-    return value
+    return [_without_curves(item) for item in value] if isinstance(value, list) else value
 
 
 # ---- Scores of several runs that differ in their seed alone.

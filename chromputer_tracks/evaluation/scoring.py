@@ -198,6 +198,23 @@ class Difference:
     p: float
 
 
+@dataclass(frozen=True, slots=True)
+class PairedTest:
+    """Differences between two models on the same sites of one sample.
+
+    Attributes:
+        sample: name of the sample; empty where there is but one.
+        first: name of the model that is better where a difference is above 0.
+        second: name of the other.
+        differences: from :func:`paired`.
+    """
+
+    sample: str
+    first: str
+    second: str
+    differences: tuple[Difference, ...]
+
+
 Predicted = tuple[LabelledSites, tuple[HeadSpec, ...]]
 """Predictions of one model, and its heads with their calibration."""
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from chromputer_tracks.analysis.ablate.run import Ablation, AblationRow, Role
 from chromputer_tracks.analysis.evaluate.files import NONE, interval
-from chromputer_tracks.analysis.report.blocks import ModelReport, PairedTest, PlainTable, ReportData
+from chromputer_tracks.analysis.report.blocks import PlainTable, ReportData, ScoredModel
 from chromputer_tracks.analysis.report.page import write_report
 from chromputer_tracks.evaluation.scores import Estimate, Scores, to_json
+from chromputer_tracks.evaluation.scoring import PairedTest
 from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.wording import counted
 
@@ -239,15 +240,19 @@ def _report(found: Ablation, title: str, config: str, provenance: dict[str, Any]
         kind="ablation",
         subtitle=f"What each input is worth: means over {seeds}",
         models=tuple(
-            ModelReport(row.name, row.scores, found.spec, found.sites)
+            ScoredModel(row.name, row.scores, found.spec, found.sites)
             if row.name == found.full
-            else ModelReport(row.name, row.scores)
+            else ScoredModel(row.name, row.scores)
             for row in networks
         ),
-        baselines=tuple((row.name, row.scores) for row in found.rows if row.role == "baseline"),
+        baselines=tuple(
+            ScoredModel(row.name, row.scores) for row in found.rows if row.role == "baseline"
+        ),
         # Its peaks have no ranking, so that no AUPRC is shown of them.
-        ceiling=next(((row.name, replace(row.scores, binary=())) for row in ceilings), None),
-        paired=tuple(PairedTest(found.full, name, gains) for name, gains in found.paired),
+        ceiling=next(
+            (ScoredModel(row.name, replace(row.scores, binary=())) for row in ceilings), None
+        ),
+        paired=tuple(PairedTest("", found.full, name, gains) for name, gains in found.paired),
         config=config,
         provenance=provenance,
         notes="\n\n".join(

@@ -11,18 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from chromputer_tracks.analysis.evaluate.run import Compared, EvaluateOptions, Evaluation, Scored
+from chromputer_tracks.analysis.evaluate.run import EvaluateOptions, Evaluation, Scored
 from chromputer_tracks.analysis.report.blocks import (
-    ModelReport,
-    PairedTest,
     PlainTable,
     ReportData,
+    ScoredModel,
     Transfer,
 )
 from chromputer_tracks.analysis.report.page import write_report
 from chromputer_tracks.evaluation.baselines import MAJORITY
 from chromputer_tracks.evaluation.scores import BinaryScores, Estimate, to_json
-from chromputer_tracks.evaluation.scoring import Difference
+from chromputer_tracks.evaluation.scoring import Difference, PairedTest
 from chromputer_tracks.evaluation.sites import BLOCK, save_sites
 from chromputer_tracks.inference.run import Checksums, versions
 from chromputer_tracks.io.atomic import atomic_path, output_errors
@@ -285,7 +284,7 @@ def _continuous(scored: list[Scored], of: str) -> Iterator[PlainTable]:
         )
 
 
-def _paired(tests: list[Compared], of: str) -> Iterator[PlainTable]:
+def _paired(tests: list[PairedTest], of: str) -> Iterator[PlainTable]:
     rows = tuple(
         (test.second, _NAMES[item.figure], interval(item.difference, signed=True), _p(item))
         for test in tests
@@ -458,16 +457,14 @@ def _report(
         subtitle=f"Scored on {', '.join(evaluation.contigs)}",
         summary=summary(evaluation, options),
         models=tuple(
-            ModelReport(item.name, item.scores, specs[item.name], item.sites)
+            ScoredModel(item.name, item.scores, specs[item.name], item.sites)
             for item in evaluation.on(sample, "model")
         ),
-        baselines=tuple((item.name, item.scores) for item in evaluation.on(sample, "baseline")),
-        ceiling=(ceilings[0].name, ceilings[0].scores) if ceilings else None,
-        paired=tuple(
-            PairedTest(item.first, item.second, item.differences)
-            for item in evaluation.compared
-            if item.sample == sample
+        baselines=tuple(
+            ScoredModel(item.name, item.scores) for item in evaluation.on(sample, "baseline")
         ),
+        ceiling=ScoredModel(ceilings[0].name, ceilings[0].scores) if ceilings else None,
+        paired=tuple(item for item in evaluation.compared if item.sample == sample),
         vplots=evaluation.vplots,
         transfer=transfer(evaluation),
         config=options.config.read_text(encoding="utf-8"),

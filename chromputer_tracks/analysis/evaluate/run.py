@@ -17,16 +17,16 @@ from chromputer_tracks.analysis.evaluate.models import (
     open_entrant,
     sample_baselines,
 )
-from chromputer_tracks.analysis.vplots.aggregate import VplotSet, state_vplots
+from chromputer_tracks.analysis.report.page import assay_vplots
+from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.errors import ChromputerError, InputError
 from chromputer_tracks.evaluation.calibration import uncalibrated
 from chromputer_tracks.evaluation.metrics import DRAWS
 from chromputer_tracks.evaluation.scores import Scores
-from chromputer_tracks.evaluation.scoring import Difference, paired, score
+from chromputer_tracks.evaluation.scoring import PairedTest, paired, score
 from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.inference.session import ProviderChoice, available_cpus
 from chromputer_tracks.io.bed import TssTable, read_tss
-from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.sources import Sample, Sources, open_sources
@@ -96,16 +96,6 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """The first model against another on one sample."""
-
-    sample: str
-    first: str
-    second: str
-    differences: tuple[Difference, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Evaluation:
     """All that was found.
 
@@ -125,7 +115,7 @@ class Evaluation:
     contigs: tuple[str, ...]
     samples: tuple[str, ...]
     scored: tuple[Scored, ...]
-    compared: tuple[Compared, ...]
+    compared: tuple[PairedTest, ...]
     vplots: tuple[VplotSet, ...]
     notes: tuple[str, ...]
 
@@ -284,7 +274,7 @@ class _Run:
         heads = uncalibrated(self._sources.heads)
         return self._score(CEILING, "ceiling", sample.name, heads, sites)
 
-    def compare(self, scored: Sequence[Scored], sample: str) -> list[Compared]:
+    def compare(self, scored: Sequence[Scored], sample: str) -> list[PairedTest]:
         """The first model against all other models and baselines."""
         here = [item for item in scored if item.sample == sample and item.role != "ceiling"]
         first, *others = here
@@ -296,7 +286,7 @@ class _Run:
                 self._options.draws,
                 self._options.seed,
             )
-            pairs.append(Compared(sample, first.name, other.name, differences))
+            pairs.append(PairedTest(sample, first.name, other.name, differences))
         return pairs
 
     def _score(
@@ -311,16 +301,5 @@ def _vplots(sources: Sources, sample: Sample, scored: Sequence[Scored]) -> list[
     item = next(item for item in scored if item.sample == sample.name)
     if item.scores.states is None:
         return []
-    labels = item.heads[0].labels
-    several = len(sources.samples) > 1
-    return [
-        state_vplots(
-            f"{assay}, {sample.name}" if several else assay,
-            store,
-            sources.sizes,
-            item.sites,
-            labels,
-        )
-        for assay, store in sample.assays.items()
-        if isinstance(store, FragmentStore)
-    ]
+    of = f", {sample.name}" if len(sources.samples) > 1 else ""
+    return list(assay_vplots(sources.sizes, sample, item.sites, item.heads[0].labels, of))

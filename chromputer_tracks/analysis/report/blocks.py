@@ -12,9 +12,8 @@ from typing import Any, ClassVar, Literal
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.errors import FormatError
 from chromputer_tracks.evaluation.scores import Estimate, Scores
-from chromputer_tracks.evaluation.scoring import Difference
+from chromputer_tracks.evaluation.scoring import PairedTest
 from chromputer_tracks.evaluation.sites import LabelledSites
-from chromputer_tracks.figures.charts import Line
 from chromputer_tracks.figures.style import RGB, css
 from chromputer_tracks.spec import Label, ModelSpec
 
@@ -278,8 +277,8 @@ Kind = Literal["training", "evaluation", "ablation", "dataset"]
 
 
 @dataclass(frozen=True, slots=True)
-class ModelReport:
-    """A model and what it scored.
+class ScoredModel:
+    """A model, a baseline or the ceiling, and what it scored.
 
     Attributes:
         name: short, as tables and figures show it.
@@ -293,21 +292,6 @@ class ModelReport:
     scores: Scores
     spec: ModelSpec | None = None
     sites: LabelledSites | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PairedTest:
-    """Differences between two models on the same sites.
-
-    Attributes:
-        first: name of the model that is better where a difference is above 0.
-        second: name of the other.
-        differences: from ``evaluation.paired.paired``.
-    """
-
-    first: str
-    second: str
-    differences: tuple[Difference, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,23 +309,6 @@ class Transfer:
     models: tuple[str, ...]
     samples: tuple[str, ...]
     values: tuple[tuple[Estimate, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """A figure against sequencing depth.
-
-    Attributes:
-        x: the depth and its unit (``fragments per kb``).
-        y: the figure (``accuracy``).
-        lines: one a model.
-        ceiling: the best possible value, where it is known.
-    """
-
-    x: str
-    y: str
-    lines: tuple[Line, ...]
-    ceiling: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,14 +362,13 @@ class ReportData:
         summary: what was done, one paragraph for a reader who knows nothing of it.
         models: the first is the one that the report is about, with all its figures; the others
             stand beside it in the comparisons.
-        baselines: name and scores of what the models are compared with, on the same sites.
-        ceiling: name and scores of the best that can be expected (agreement of replicates).
+        baselines: what the models are compared with, on the same sites.
+        ceiling: the best that can be expected (agreement of replicates).
         paired: tests between models.
         history: a row an epoch, from :func:`read_history`.
         best_epoch: the epoch that was chosen, as ``epoch`` in ``history`` counts.
         vplots: by true (and predicted) state or class, one set a sample.
         transfer: figures of models on samples.
-        depth: a figure against depth.
         dataset: labels by contig and split.
         tables: further tables, shown with the dataset.
         config: the configuration, TOML.
@@ -414,15 +380,14 @@ class ReportData:
     kind: Kind
     subtitle: str = ""
     summary: str = ""
-    models: tuple[ModelReport, ...] = ()
-    baselines: tuple[tuple[str, Scores], ...] = ()
-    ceiling: tuple[str, Scores] | None = None
+    models: tuple[ScoredModel, ...] = ()
+    baselines: tuple[ScoredModel, ...] = ()
+    ceiling: ScoredModel | None = None
     paired: tuple[PairedTest, ...] = ()
     history: tuple[Mapping[str, float], ...] = ()
     best_epoch: int | None = None
     vplots: tuple[VplotSet, ...] = ()
     transfer: Transfer | None = None
-    depth: Depth | None = None
     dataset: DatasetReport | None = None
     tables: tuple[PlainTable, ...] = ()
     config: str = ""
