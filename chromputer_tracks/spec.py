@@ -6,14 +6,14 @@ ONNX file under :data:`METADATA_KEY`, so that one ``.onnx`` file is usable alone
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from chromputer_tracks.errors import InputError, SpecError
+from chromputer_tracks.errors import FormatError, InputError, SpecError
 from chromputer_tracks.intervals import Grid
+from chromputer_tracks.records import from_plain, to_plain
 
 SPEC_VERSION = 2
 METADATA_KEY = "chromputer_model_spec"
@@ -30,7 +30,8 @@ WEIGHTS = "explain.weights"
 InputKind = Literal["sequence", "vplot", "signal"]
 HeadKind = Literal["states", "binary", "continuous"]
 Transform = Literal["log1p", "asinh", "sqrt", "none"]
-Measure = Literal["", "cuts", "coverage", "midpoints", "values"]
+SignalMeasure = Literal["cuts", "coverage", "midpoints", "values"]
+Measure = Literal["", SignalMeasure]
 
 SHAPES = ("MGW", "ProT", "Roll", "HelT")
 """DNA shape features that a ``sequence`` input may carry, computed in the graph."""
@@ -67,15 +68,21 @@ class Normalisation:
 
     def __post_init__(self) -> None:
         if not self.reference or not all(0 < value < math.inf for value in self.reference):
-            raise SpecError(f"normalisation reference {self.reference} must be above 0")
+            raise SpecError(
+                f"normalisation reference {self.reference} must be above 0", key="reference"
+            )
         if self.transform not in get_args(Transform):
-            raise SpecError(f"unknown transform {self.transform!r}")
+            raise SpecError(f"unknown transform {self.transform!r}", key="transform")
         for key in ("background", "prior"):
             value = getattr(self, key)
             if not isinstance(value, int) or value < 0:
-                raise SpecError(f"normalisation {key} {value!r} must be whole bp, at least 0")
+                raise SpecError(
+                    f"normalisation {key} {value!r} must be whole bp, at least 0", key=key
+                )
         if self.background and not self.prior:
-            raise SpecError("normalisation prior must be above 0 where there is a background")
+            raise SpecError(
+                "normalisation prior must be above 0 where there is a background", key="prior"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,52 +121,63 @@ class InputSpec:
     def __post_init__(self) -> None:
         what = f"input {self.name!r}"
         if not self.name or not all(c.isalnum() or c in "._-" for c in self.name):
-            raise SpecError(f"{what}: use letters, digits, '.', '_' and '-' for its name")
+            raise SpecError(
+                f"{what}: use letters, digits, '.', '_' and '-' for its name", key="name"
+            )
         if self.kind not in get_args(InputKind):
-            raise SpecError(f"{what}: unknown kind {self.kind!r}")
+            raise SpecError(f"{what}: unknown kind {self.kind!r}", key="kind")
         if not isinstance(self.bin, int) or self.bin < 1:
-            raise SpecError(f"{what}: bin {self.bin!r} must be whole, at least 1 bp")
+            raise SpecError(f"{what}: bin {self.bin!r} must be whole, at least 1 bp", key="bin")
         edges = self.length_edges
         if any(not isinstance(edge, int) for edge in edges) or any(
             b <= a for a, b in zip(edges, edges[1:], strict=False)
         ):
-            raise SpecError(f"{what}: length_edges must be whole and ascend, got {edges}")
+            raise SpecError(
+                f"{what}: length_edges must be whole and ascend, got {edges}", key="length_edges"
+            )
         if self.kind == "sequence":
             self._check_sequence(what)
             return
         if not self.assay:
-            raise SpecError(f"{what}: a {self.kind} needs an assay to read")
+            raise SpecError(f"{what}: a {self.kind} needs an assay to read", key="assay")
         if self.normalisation is None:
-            raise SpecError(f"{what}: a {self.kind} needs a normalisation")
+            raise SpecError(f"{what}: a {self.kind} needs a normalisation", key="normalisation")
         references = len(self.normalisation.reference)
         if references not in (1, self.channels):
             raise SpecError(
-                f"{what}: {references} reference densities for {self.channels} length classes"
+                f"{what}: {references} reference densities for {self.channels} length classes",
+                key="normalisation.reference",
             )
         if self.kind == "vplot" and len(edges) < 2:
-            raise SpecError(f"{what}: a vplot needs at least two length_edges, got {edges}")
+            raise SpecError(
+                f"{what}: a vplot needs at least two length_edges, got {edges}", key="length_edges"
+            )
         if self.kind == "signal":
             self._check_signal(what)
 
     def _check_sequence(self, what: str) -> None:
         if self.bin != 1:
-            raise SpecError(f"{what}: bin {self.bin} of a sequence must be 1 bp")
+            raise SpecError(f"{what}: bin {self.bin} of a sequence must be 1 bp", key="bin")
         unknown = [name for name in self.shape if name not in SHAPES]
         if unknown:
-            raise SpecError(f"{what}: unknown shape {unknown[0]!r}; known: {', '.join(SHAPES)}")
+            known = ", ".join(SHAPES)
+            raise SpecError(f"{what}: unknown shape {unknown[0]!r}; known: {known}", key="shape")
         if not (self.bases or self.shape):
-            raise SpecError(f"{what}: neither bases nor shape are read")
+            raise SpecError(f"{what}: neither bases nor shape are read", key="bases")
 
     def _check_signal(self, what: str) -> None:
         if self.measure not in get_args(Measure)[1:]:
-            raise SpecError(f"{what}: unknown measure {self.measure!r}")
+            raise SpecError(f"{what}: unknown measure {self.measure!r}", key="measure")
         if len(self.length_edges) not in (0, 2) or (self.length_edges and self.measure == "values"):
-            raise SpecError(f"{what}: a signal of fragments has two length_edges or none")
+            raise SpecError(
+                f"{what}: a signal of fragments has two length_edges or none", key="length_edges"
+            )
         if self.smooth and (
             self.smooth < 0 or self.smooth % self.bin or self.smooth // self.bin % 2 == 0
         ):
             raise SpecError(
-                f"{what}: smooth {self.smooth} must be an odd number of bins of {self.bin} bp"
+                f"{what}: smooth {self.smooth} must be an odd number of bins of {self.bin} bp",
+                key="smooth",
             )
 
     @property
@@ -173,7 +191,7 @@ class InputSpec:
 def _check_file_name(what: str, name: str) -> None:
     """Names of labels and heads are names of files and folders, too."""
     if name in ("", ".", "..") or not all(c.isalnum() or c in "._-" for c in name):
-        raise SpecError(f"{what} name {name!r}: use letters, digits, '.', '_' and '-'")
+        raise SpecError(f"{what} name {name!r}: use letters, digits, '.', '_' and '-'", key="name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +218,18 @@ class Label:
         _check_file_name("label", self.name)
         rgb = self.color
         if len(rgb) != 3 or not all(isinstance(c, int) and 0 <= c <= 255 for c in rgb):
-            raise SpecError(f"label {self.name!r}: colour {rgb} is not RGB 0-255, whole numbers")
+            raise SpecError(
+                f"label {self.name!r}: colour {rgb} is not RGB 0-255, whole numbers", key="color"
+            )
         if not (math.isfinite(self.scale) and math.isfinite(self.bias)):
             raise SpecError(
-                f"label {self.name!r}: scale {self.scale} and bias {self.bias} must be finite"
+                f"label {self.name!r}: scale {self.scale} and bias {self.bias} must be finite",
+                key="scale",
             )
         if not 0 <= self.threshold <= 1:
-            raise SpecError(f"label {self.name!r}: threshold {self.threshold} is not in 0 to 1")
+            raise SpecError(
+                f"label {self.name!r}: threshold {self.threshold} is not in 0 to 1", key="threshold"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,13 +253,18 @@ class HeadSpec:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(HeadKind):
-            raise SpecError(f"head {self.name!r}: unknown kind {self.kind!r}")
+            raise SpecError(f"head {self.name!r}: unknown kind {self.kind!r}", key="kind")
         if (self.kind == "continuous") != (self.transform in ("log", "log1p")):
-            raise SpecError(f"head {self.name!r}: transform {self.transform!r} of a {self.kind}")
+            raise SpecError(
+                f"head {self.name!r}: transform {self.transform!r} of a {self.kind}",
+                key="transform",
+            )
         _check_file_name("head", self.name)
         names = [label.name for label in self.labels]
         if not names or len(set(names)) != len(names):
-            raise SpecError(f"head {self.name!r}: labels must be distinct and at least one")
+            raise SpecError(
+                f"head {self.name!r}: labels must be distinct and at least one", key="labels"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +342,7 @@ class ModelSpec:
 
     def to_json(self) -> str:
         """The spec as JSON, two-space indented, keys in declaration order."""
-        return json.dumps(dataclasses.asdict(self), indent=2)
+        return json.dumps(to_plain(self), indent=2)
 
     @classmethod
     def from_json(cls, text: str, source: str) -> ModelSpec:
@@ -339,15 +367,17 @@ class ModelSpec:
                 f"version {SPEC_VERSION}: "
                 + ("upgrade chromputer-tracks" if later else "train the model again")
             )
+        # The classes' own checks say more than their types do, so they alone judge the values.
         try:
-            raw["inputs"] = tuple(_input(item) for item in raw["inputs"])
-            raw["heads"] = tuple(_head(item) for item in raw["heads"])
-            raw["splits"] = {key: tuple(value) for key, value in raw["splits"].items()}
-            return cls(**raw)
+            return from_plain(cls, raw, lenient=True)
+        except FormatError as error:
+            raise SpecError(
+                f"{source}: a key is missing, unknown or ill-typed: {error}", key=error.key
+            ) from error
         except SpecError as error:
-            raise SpecError(f"{source}: {error}") from error
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise SpecError(f"{source}: a key is missing, unknown or ill-typed: {error}") from error
+            raise SpecError(f"{source}: {error}", key=error.key) from error
+        except TypeError as error:  # a check that met another type than it compares
+            raise SpecError(f"{source}: a key is ill-typed: {error}") from error
 
 
 def reference_name(name: str) -> str:
@@ -376,19 +406,3 @@ def explain_outputs(inputs: tuple[InputSpec, ...]) -> list[str]:
         names += [f"shape.{item.name}"] * bool(item.shape)
         names.append(f"filters.{item.name}")
     return names
-
-
-def _input(raw: dict[str, Any]) -> InputSpec:
-    values = dict(raw)
-    for key in ("length_edges", "shape"):
-        if key in raw:
-            values[key] = tuple(raw[key])
-    how = raw.get("normalisation")
-    if how is not None:
-        values["normalisation"] = Normalisation(**{**how, "reference": tuple(how["reference"])})
-    return InputSpec(**values)
-
-
-def _head(raw: dict[str, Any]) -> HeadSpec:
-    labels = tuple(Label(**{**item, "color": tuple(item["color"])}) for item in raw["labels"])
-    return HeadSpec(**{**raw, "labels": labels})

@@ -76,7 +76,7 @@ def test_lines(done):
     patterns = [
         r"training on 1 contig: 180 sites, 65 segments an epoch; 2 states, 2 binary labels, "
         r"1 continuous label",
-        r"\d+ of 16 motif filters start from words",
+        r"\d+ of 16 motif filters start from k-mers",
         r"training on the CPU, 1 thread, precision 32-true",
         r"epoch 1 of 2: loss \d\.\d{3}, validation score 0\.\d{3} \(.*\), \d+ s, [\d,]+ windows/s",
         r"epoch 2 of 2: loss .*",

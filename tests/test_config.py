@@ -1,5 +1,7 @@
 """Training configurations: what is read, and what is made of it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -288,6 +290,37 @@ def test_a_file_that_is_not_toml(tmp_path):
 
 def test_the_default_bin_is_what_the_network_reads():
     assert DEFAULT_BIN == FINE
+
+
+def test_a_key_s_name_of_earlier_releases_is_still_read(tmp_path, capsys):
+    old = write(tmp_path, rest="[fit]\nwords_per_label = 3")
+    assert load_config(old).fit.kmers_per_label == 3
+    said = capsys.readouterr().err
+    assert said == f"note: {old}: fit.words_per_label is now called fit.kmers_per_label\n"
+    for text, line, message in (
+        ("[fit]\nbatch = 2\nwords_per_label = -1", 19, "fit.kmers_per_label is -1"),
+        ("[fit]\nwords_per_label = 1\nkmers_per_label = 1", 18, "is now called fit.kmers_per"),
+    ):
+        with pytest.raises(ConfigError, match=rf"toy.toml line {line}: .*{message}"):
+            load_config(write(tmp_path, rest=text))
+    assert capsys.readouterr().err == ""
+
+
+def test_an_error_carries_its_key(tmp_path):
+    for rest, key in {
+        "[fit]\nepochs = 0": "fit.epochs",
+        "[network]\nmotif_width = 20": "network.motif_width",
+        "[[binary]]\nname = 'a b'\npeaks = 'peaks/Reb1.bed'": "binary[1].name",
+    }.items():
+        with pytest.raises(ConfigError) as caught:
+            load_config(write(tmp_path, rest=rest))
+        assert caught.value.key == key
+
+
+def test_a_configuration_s_classes_load_no_torch():
+    code = "import sys, chromputer_tracks.model.config; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_the_shipped_configuration_loads(shared_yeast):

@@ -18,7 +18,8 @@ from chromputer_tracks.data.labels import (
 )
 from chromputer_tracks.data.segments import Segment
 from chromputer_tracks.intervals import ChromSizes, Grid, Interval
-from chromputer_tracks.model.dataset import SegmentConfig, SegmentDataset, SegmentPlan
+from chromputer_tracks.model.config import SegmentConfig
+from chromputer_tracks.model.dataset import SegmentDataset, SegmentPlan
 from chromputer_tracks.spec import InputSpec, Normalisation
 
 SIZES = ChromSizes({"chr1": 6150, "chr2": 4321, "chr3": 2000, "chr4": 333})

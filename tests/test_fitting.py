@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.errors import ConfigError, InputError
 from chromputer_tracks.model.config import FitConfig
 from chromputer_tracks.model.fitting import learning_rates
 from chromputer_tracks.model.losses import Losses, continuous_loss, masked_loss, state_weights
+from chromputer_tracks.records import check_limits
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -238,9 +239,9 @@ def test_a_loss_that_is_no_number_ends_training(tmp_path):
     ],
 )
 def test_wrong_settings(key, value, limit):
-    FitConfig().check()
-    with pytest.raises(ConfigError, match=rf"^fit\.{key} is {value}; it {limit}$"):
-        replace(FitConfig(), **{key: value}).check()
+    check_limits(FitConfig())
+    with pytest.raises(InputError, match=rf"^fit\.{key} is {value}; it {limit}$"):
+        check_limits(replace(FitConfig(), **{key: value}), "fit")
 
 
 def test_mixed_precision_on_the_cpu(tmp_path):

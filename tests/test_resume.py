@@ -20,7 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from chromputer_tracks.errors import ConfigError, InputError
 from chromputer_tracks.io.atomic import PARTIAL
 from chromputer_tracks.model import fitting
-from chromputer_tracks.model.checkpoints import AtomicCheckpoints
+from chromputer_tracks.model.checkpoints import LAST, AtomicCheckpoints, Progress, open_run
 
 # A checkpoint must bring back averages, moments, a schedule, the best epoch and the patience.
 SETTINGS = replace(FIT, epochs=4, patience=3, focal=1.0, schedule="cosine")
@@ -278,3 +278,11 @@ def test_a_checkpoint_is_written_beside_its_name(tmp_path, monkeypatch):
     assert len(seen[0]) == 2
     assert torch.load(path) == {"a": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_setting_that_was_called_otherwise_is_the_same(tmp_path):
+    then = Progress("fit.words_per_label = 6")
+    torch.save({"callbacks": {"progress": then.state()}}, tmp_path / LAST)
+    assert open_run(tmp_path, "fit.kmers_per_label = 6", resume=True) is not None
+    with pytest.raises(ConfigError, match=r"fit\.kmers_per_label was 6, now 5"):
+        open_run(tmp_path, "fit.kmers_per_label = 5", resume=True)

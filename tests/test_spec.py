@@ -146,8 +146,8 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("version", 1, "version 1 is unknown; this release reads version 2: train"),
         ("version", 3, "version 3 is unknown; this release reads version 2: upgrade"),
         ("version", None, "version None is unknown"),
-        ("colour", 1, "unexpected keyword argument 'colour'"),
-        ("window", None, "missing 1 required positional argument: 'window'"),
+        ("colour", 1, "ill-typed: unknown key 'colour'; known: name, window"),
+        ("window", None, "a key is missing, .*: key 'window' is missing"),
         ("inputs", None, "'inputs'"),
         ("inputs/0/kind", "shape", "input 'dna': unknown kind 'shape'"),
         ("inputs/0/bin", 2, "bin 2 of a sequence must be 1 bp"),
@@ -213,6 +213,14 @@ def test_refused(path: str, value: Any, message: str) -> None:
     with pytest.raises(SpecError, match=message) as caught:
         ModelSpec.from_json(json.dumps(raw), "models/x/model.json")
     assert str(caught.value).startswith("models/x/model.json: ")
+
+
+def test_an_error_carries_its_key() -> None:
+    raw = json.loads(example().to_json())
+    change("heads/1/labels/0/threshold", 2)(raw)
+    with pytest.raises(SpecError) as caught:
+        ModelSpec.from_json(json.dumps(raw), "model.json")
+    assert caught.value.key == "heads[1].labels[0].threshold"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3"])

@@ -289,7 +289,7 @@ def test_a_stopped_run_is_not_removed_unasked(tmp_path):
 def test_what_cannot_be_trained_leaves_no_folder(tmp_path, monkeypatch, text):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     path = write_lab(tmp_path)
-    path.write_text(f"{path.read_text()}[fit]\n{text}\nwords_per_label = 0\n")
+    path.write_text(f"{path.read_text()}[fit]\n{text}\nkmers_per_label = 0\n")
     with pytest.raises(ConfigError, match="fit.accelerator is 'gpu'|do not fill one batch of 4000"):
         train_model(load_config(path), tmp_path / "model", lambda line: None)
     assert not (tmp_path / "model").exists()

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from chromputer_tracks.data.features import SequenceSource
 from chromputer_tracks.data.labels import Mask
 from chromputer_tracks.errors import ConfigError, InputError
 from chromputer_tracks.intervals import Interval
+from chromputer_tracks.records import Limits, check_limits
 
 CLASSES = ("positive", "accessible", "flank", "matched")
 """Classes of bins, see :class:`ContigSites`."""
@@ -59,12 +60,12 @@ class MatchedConfig:
     """
 
     peaks: Path | None = None
-    quantile: float = 0.0
-    flank_from: int = 400
+    quantile: Annotated[float, Limits(least=0, below=1)] = 0.0
+    flank_from: Annotated[int, Limits(least=0, unit="bp")] = 400
     flank_to: int = 1000
-    per_positive: float = 1.0
-    around: int = 500
-    max_n: float = 0.1
+    per_positive: Annotated[float, Limits(least=0)] = 1.0
+    around: Annotated[int, Limits(least=0, unit="bp")] = 500
+    max_n: Annotated[float, Limits(least=0, below=1)] = 0.1
 
     def check(self, table: str = "sites") -> None:
         """Check the values.
@@ -75,20 +76,17 @@ class MatchedConfig:
         Raises:
             ConfigError: names the key, the value and its limits.
         """
-        wrong = (
-            (self.flank_from < 0, "flank_from", "at least 0 bp"),
-            (self.flank_to < self.flank_from, "flank_to", f"at least flank_from {self.flank_from}"),
-            (not 0 <= self.per_positive < math.inf, "per_positive", "at least 0"),
-            (self.around < 0, "around", "at least 0 bp"),
-            (not 0 <= self.quantile < 1, "quantile", "in 0 to 1, 1 excluded"),
-            (not 0 <= self.max_n < 1, "max_n", "in 0 to 1, 1 excluded"),
-        )
-        for bad, key, limit in wrong:
-            if bad:
-                raise ConfigError(f"{table}.{key} is {getattr(self, key)}; it must be {limit}")
+        check_limits(self, table, error=ConfigError)
+        if self.flank_to < self.flank_from:
+            key = f"{table}.flank_to"
+            raise ConfigError(
+                f"{key} is {self.flank_to}; it must be at least flank_from {self.flank_from}",
+                key=key,
+            )
         if self.peaks is not None and self.quantile:
             raise ConfigError(
-                f"{table}.peaks and {table}.quantile both say which bins are accessible; give one"
+                f"{table}.peaks and {table}.quantile both say which bins are accessible; give one",
+                key=f"{table}.peaks",
             )
 
 

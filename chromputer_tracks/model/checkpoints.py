@@ -23,7 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from chromputer_tracks.errors import ConfigError, InputError
 from chromputer_tracks.io.atomic import PARTIAL, atomic_path
-from chromputer_tracks.model.config import FitConfig
+from chromputer_tracks.model.config import RENAMED, FitConfig
 
 LAST, BEST, METRICS = "last.ckpt", "best.ckpt", "metrics.csv"
 _EVENTS = "events.out.tfevents.*"
@@ -230,7 +230,8 @@ def _score(row: Row) -> float:
 
 def _differences(then: str, now: str) -> list[str]:
     before, after = (
-        dict(line.partition(" = ")[::2] for line in text.splitlines()) for text in (then, now)
+        {RENAMED.get(name, name): value for name, _, value in lines}
+        for lines in ((line.partition(" = ") for line in text.splitlines()) for text in (then, now))
     )
     return [
         f"{name} was {before.get(name, 'not there')}, now {after.get(name, 'not there')}"

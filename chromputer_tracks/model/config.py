@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from chromputer_tracks.data.negatives import MatchedConfig
 from chromputer_tracks.data.vplot import DEFAULT_BIN, DEFAULT_LENGTH_EDGES
-from chromputer_tracks.errors import ConfigError
 from chromputer_tracks.intervals import Grid
-from chromputer_tracks.model.dataset import SegmentConfig
-from chromputer_tracks.spec import InputSpec, Measure, Normalisation, Transform
+from chromputer_tracks.records import Limits
+from chromputer_tracks.spec import InputSpec, Normalisation, SignalMeasure, Transform
+
+RENAMED = {"fit.words_per_label": "fit.kmers_per_label"}
+"""Keys of earlier releases, which are still read, and what they are called now."""
+
+Positive = Annotated[int, Limits(least=1)]
+Count = Annotated[int, Limits(least=0)]
+Weight = Annotated[float, Limits(least=0)]
+Share = Annotated[float, Limits(least=0, below=1)]
 
 # ---- Sizes of the network: the ``[network]`` table of a training configuration.
 
@@ -46,24 +52,24 @@ class NetworkConfig:
         local_dropout: dropout of the binary labels' own sequence features.
     """
 
-    window: int = 2000
-    stride: int = 50
-    motif_filters: int = 96
-    motif_width: int = 21
-    motif_context: int = 11
-    sequence_channels: int = 64
+    window: Positive = 2000
+    stride: Positive = 50
+    motif_filters: Positive = 96
+    motif_width: Positive = 21
+    motif_context: Positive = 11
+    sequence_channels: Positive = 64
     local_extent: int = 250
-    local_hidden: int = 64
-    vplot_channels: tuple[int, int] = (16, 48)
-    signal_channels: tuple[int, int] = (16, 32)
-    context_channels: int = 96
-    dilations: tuple[int, ...] = (1, 2, 4)
-    hidden: int = 128
-    base_dropout: float = 0.1
-    pixel_dropout: float = 0.3
-    dropout: float = 0.4
-    cell_dropout: float = 0.3
-    local_dropout: float = 0.1
+    local_hidden: Positive = 64
+    vplot_channels: Annotated[tuple[int, int], Limits(least=1)] = (16, 48)
+    signal_channels: Annotated[tuple[int, int], Limits(least=1)] = (16, 32)
+    context_channels: Positive = 96
+    dilations: Annotated[tuple[int, ...], Limits(least=1)] = (1, 2, 4)
+    hidden: Positive = 128
+    base_dropout: Share = 0.1
+    pixel_dropout: Share = 0.3
+    dropout: Share = 0.4
+    cell_dropout: Share = 0.3
+    local_dropout: Share = 0.1
 
     @property
     def grid(self) -> Grid:
@@ -94,7 +100,7 @@ class FitConfig:
             arXiv 1708.02002), which takes weight off sites that are predicted well; 0 is
             cross-entropy.
         flank: bp on each side of a positive bin that are masked in training.
-        words_per_label: motif filters that start from words enriched around a label's training
+        kmers_per_label: motif filters that start from k-mers enriched around a label's training
             peaks, at most, see :mod:`chromputer_tracks.model.seeding`; 0 starts all at random.
         average: decay per step of the exponential moving average of the weights that is kept in
             place of the last ones; 0 keeps the last.
@@ -120,59 +126,33 @@ class FitConfig:
         threads: CPU threads of the network; 0 leaves PyTorch's choice.
     """
 
-    epochs: int = 12
-    batch: int = 16
-    learning_rate: float = 3e-3
+    epochs: Positive = 12
+    batch: Positive = 16
+    learning_rate: Annotated[float, Limits(above=0)] = 3e-3
     schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
-    warmup: float = 0.2
-    weight_decay: float = 1e-2
-    binary_weight: float = 1.0
-    continuous_weight: float = 1.0
+    warmup: Share = 0.2
+    weight_decay: Weight = 1e-2
+    binary_weight: Weight = 1.0
+    continuous_weight: Weight = 1.0
     class_weights: Literal["none", "balanced", "sqrt"] = "none"
-    focal: float = 0.0
-    flank: int = 100
-    words_per_label: int = 6
-    average: float = 0.0
-    patience: int = 0
-    gradient_clip: float = 5.0
+    focal: Weight = 0.0
+    flank: Count = 100
+    kmers_per_label: Count = 6
+    average: Share = 0.0
+    patience: Count = 0
+    gradient_clip: Weight = 5.0
     precision: Literal["bf16-mixed", "16-mixed", "32-true"] = "bf16-mixed"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    devices: int = 1
-    nodes: int = 1
+    devices: Positive = 1
+    nodes: Positive = 1
     strategy: Literal["auto", "ddp"] = "auto"
-    workers: int = 0
-    threads: int = 0
+    workers: Count = 0
+    threads: Count = 0
 
     @property
     def processes(self) -> int:
         """Training processes on all nodes."""
         return self.devices * self.nodes
-
-    def check(self) -> None:
-        """Check the numbers, which the types alone do not.
-
-        Raises:
-            ConfigError: names the key, its value and the limit.
-        """
-        for least, keys in ((1, _AT_LEAST_1), (0, _NOT_NEGATIVE)):
-            for key in keys:
-                value = getattr(self, key)
-                if not least <= value < math.inf:
-                    raise ConfigError(f"fit.{key} is {value}; it must be at least {least}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ConfigError(f"fit.learning_rate is {self.learning_rate}; it must be above 0")
-        for key in _SHARES:
-            value = getattr(self, key)
-            if not 0 <= value < 1:
-                raise ConfigError(f"fit.{key} is {value}; it must be in 0 to 1, 1 excluded")
-
-
-_AT_LEAST_1 = ("epochs", "batch", "devices", "nodes")
-_NOT_NEGATIVE = (
-    *("weight_decay", "binary_weight", "continuous_weight", "focal", "flank"),
-    *("words_per_label", "patience", "gradient_clip", "workers", "threads"),
-)
-_SHARES = ("warmup", "average")
 
 
 ONLY_SAMPLE = "sample"
@@ -202,7 +182,7 @@ class DataConfig:
     assays: Mapping[str, Path] = field(default_factory=dict)
     blacklist: Path | None = None
     tss: Path | None = None
-    min_mapq: int = 30
+    min_mapq: Count = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +245,7 @@ class SignalConfig:
 
     name: str
     assay: str
-    measure: Measure = "cuts"
+    measure: SignalMeasure = "cuts"
     lengths: tuple[int, ...] = ()
     smooth: int = 0
 
@@ -300,8 +280,8 @@ class InputsConfig:
     reference: float = 25.0
     per_length: bool = False
     transform: Transform = "log1p"
-    background: int = 0
-    prior: int = 1000
+    background: Count = 0
+    prior: Count = 1000
 
     @property
     def assays(self) -> tuple[str, ...]:
@@ -422,8 +402,25 @@ class AuxiliaryConfig:
     """
 
     folder: Path
-    minimum: int = 300
-    weight: float = 0.03
+    minimum: Count = 300
+    weight: Weight = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentConfig:
+    """How training segments are drawn.
+
+    Attributes:
+        outputs: outputs per segment.
+        balanced: segments around positives of a binary label, as a share of the uniform ones;
+            the label is drawn first, each equally often (but not auxiliary ones), then one of its
+            peaks in any training sample.
+        jitter: bp by which a balanced segment's middle may miss the peak, each side.
+    """
+
+    outputs: Positive = 48
+    balanced: Weight = 0.75
+    jitter: Count = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -466,8 +463,8 @@ class TrainConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     segments: SegmentConfig = field(default_factory=SegmentConfig)
     fit: FitConfig = field(default_factory=FitConfig)
-    label_bin: int = 200
-    seed: int = 1
+    label_bin: Positive = 200
+    seed: Count = 1
     description: str = ""
     notes: Path | None = None
 

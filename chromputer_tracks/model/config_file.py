@@ -2,18 +2,385 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
+import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING
-from difflib import get_close_matches
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
-from chromputer_tracks.errors import ConfigError
-from chromputer_tracks.model.config import TrainConfig
-from chromputer_tracks.model.config_checks import check_config
+import numpy as np
+
+from chromputer_tracks.errors import ConfigError, InputError, SpecError
+from chromputer_tracks.evaluation.baselines import jaspar_matrix
+from chromputer_tracks.intervals import Grid
+from chromputer_tracks.model.config import FINE, RENAMED, SignalConfig, TrainConfig
+from chromputer_tracks.model.network import Chromputer
+from chromputer_tracks.records import dotted, from_plain
+from chromputer_tracks.spec import HeadSpec, Label
+
+
+def load_config(path: Path, root: Path | None = None) -> TrainConfig:
+    """Read and check a training configuration.
+
+    Args:
+        path: the TOML file.
+        root: folder that relative paths start from; the configuration's own is looked into, too.
+
+    Raises:
+        ConfigError: names the file, the line, the key, the value and what would be right.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # Windows' editors write the mark
+        raw = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    if root is not None and not root.is_dir():
+        raise ConfigError(f"--data {root} is not a folder; {path}'s relative paths start from it")
+    folders = (root or path.parent, path.parent)
+    old_names: dict[str, str] = {}
+    try:
+        old_names = _rename_keys(raw)
+        config = from_plain(
+            TrainConfig,
+            raw,
+            error=ConfigError,
+            path=lambda name, place: _existing(name, place, folders),
+        )
+        check_config(config)
+    except ConfigError as error:
+        line = KeyLines(text).find(old_names.get(error.key, error.key))
+        where = f"{path}{'' if line is None else f' line {line}'}"
+        raise ConfigError(f"{where}: {error}", key=error.key) from error
+    for now, then in old_names.items():
+        sys.stderr.write(f"note: {path}: {then} is now called {now}\n")
+    return config
+
+
+def _rename_keys(raw: dict[str, Any]) -> dict[str, str]:
+    """Give the keys of earlier releases their present names; those to the names that stood there.
+
+    Raises:
+        ConfigError: a key is given by both names.
+    """
+    found = {}
+    for then, now in RENAMED.items():
+        table, old = then.split(".")
+        new = now.split(".")[1]
+        values = raw.get(table)
+        if isinstance(values, dict) and old in values:
+            if new in values:
+                raise ConfigError(f"{then} is now called {now}; give it once", key=then)
+            values[new] = values.pop(old)
+            found[now] = then
+    return found
+
+
+def _existing(name: str, place: str, folders: tuple[Path, Path]) -> Path:
+    """The file or folder that a configuration names, in the first of two folders that has it."""
+    for folder in folders:
+        path = folder / name
+        if path.is_dir() and place != "auxiliary.folder":
+            raise ConfigError(f"{place}: {path} is a folder; name a file", key=place)
+        if path.exists():
+            return path
+    raise ConfigError(
+        f"{place}: no such file: {folders[0] / name}; relative paths start from --data, or from "
+        f"the configuration's folder",
+        key=place,
+    )
+
+
+# ---- What must hold between the keys.
+
+_RESERVED = ("states", "binary", "continuous", "logits", "embedding")
+"""Names that no input may have: those of labels in a batch and of the graph's outputs."""
+
+
+def check_config(config: TrainConfig) -> None:
+    """Check a configuration whose keys all have the right type.
+
+    Raises:
+        ConfigError: the first thing that is not right, with its key.
+    """
+    _splits(config)
+    _labels(config)
+    _sites(config)
+    _samples(config)
+    _replicates(config)
+    _inputs(config)
+    _network(config)
+
+
+def _splits(config: TrainConfig) -> None:
+    uses: dict[str, str] = {}
+    for use in ("train", "validation", "test"):
+        contigs = getattr(config.splits, use)
+        place = f"splits.{use}"
+        if not contigs:
+            raise ConfigError(f"{place} names no contig", key=place)
+        for contig in contigs:
+            if contig in uses:
+                both = f"in splits.{uses[contig]} and in {place}; a contig has one use"
+                twice = f"twice in {place}"
+                raise ConfigError(
+                    f"{contig} is {twice if uses[contig] == use else both}", key=place
+                )
+            uses[contig] = use
+
+
+def _labels(config: TrainConfig) -> None:
+    if config.states is None and not (config.binary or config.continuous):
+        raise ConfigError(
+            "give [states], [[binary]] or [[continuous]]: there is nothing to learn", key=""
+        )
+    for table in ("binary", "continuous", "samples"):
+        names: set[str] = set()
+        for row, item in enumerate(getattr(config, table)):
+            if item.name in names:
+                raise ConfigError(
+                    f"two [[{table}]] tables are named {item.name!r}", key=f"{table}[{row}].name"
+                )
+            names.add(item.name)
+    heads = {*config.binary_heads()}
+    for row, item in enumerate(config.binary):
+        if item.head == "states" or item.head in config.continuous_heads():
+            raise ConfigError(
+                f"head {item.head!r} is taken; choose another name", key=f"binary[{row}].head"
+            )
+        with _about(f"binary[{row}]", item):
+            label = Label(item.name, item.title, item.color)
+        with _about(f"binary[{row}].head"):
+            HeadSpec("binary", item.head, (label,))
+        if not 0 < item.idr < 1:
+            raise ConfigError(f"idr {item.idr} must be in 0 to 1", key=f"binary[{row}].idr")
+        if item.within < 0:
+            raise ConfigError(f"within {item.within} must be >= 0 bp", key=f"binary[{row}].within")
+        if item.motif:
+            with _about(f"binary[{row}].motif"):
+                jaspar_matrix(item.motif)
+    for row, item in enumerate(config.continuous):
+        place = f"continuous[{row}]"
+        with _about(place, item):
+            Label(item.name, item.title, item.color)
+        if item.bin < 0 or item.bin % FINE:
+            raise ConfigError(
+                f"{place}.bin {item.bin} must be a multiple of {FINE} bp, or 0", key=f"{place}.bin"
+            )
+    if config.auxiliary is not None and not heads:
+        raise ConfigError(
+            "[auxiliary] goes with [[binary]] labels; there are none", key="auxiliary"
+        )
+    if config.auxiliary is not None and not config.auxiliary.folder.is_dir():
+        raise ConfigError(
+            f"auxiliary.folder {config.auxiliary.folder} is not a folder", key="auxiliary.folder"
+        )
+
+
+def _sites(config: TrainConfig) -> None:
+    if config.sites.kind == "matched" and config.sites.peaks is not None:
+        raise ConfigError(
+            "sites.peaks goes with sites.kind 'peaks'; accessible regions of the kind "
+            "'matched' are sites.matched.peaks",
+            key="sites.peaks",
+        )
+    if (config.sites.kind == "peaks") != (config.sites.peaks is not None):
+        raise ConfigError(
+            f"sites.kind is {config.sites.kind!r}: give sites.peaks with the kind 'peaks', and "
+            f"only then",
+            key="sites",
+        )
+    if config.sites.matched is not None:
+        if config.sites.kind != "matched":
+            raise ConfigError(
+                f"[sites.matched] goes with sites.kind 'matched'; it is {config.sites.kind!r}",
+                key="sites.matched",
+            )
+        config.sites.matched.check("sites.matched")
+    if config.sites.kind == "matched" and not config.binary:
+        raise ConfigError("sites.kind 'matched' needs [[binary]] labels", key="sites.kind")
+
+
+def _samples(config: TrainConfig) -> None:
+    binary = {item.name for item in config.binary}
+    continuous = {item.name for item in config.continuous}
+    if config.samples:
+        _no_files_beside_samples(config)
+        for row, sample in enumerate(config.samples):
+            place = f"samples[{row}]"
+            for key, names in (("peaks", binary), ("signals", continuous)):
+                for name in getattr(sample, key):
+                    if name not in names:
+                        raise ConfigError(
+                            f"{place}.{key} names {name!r}, which no label is called; known: "
+                            f"{', '.join(sorted(names)) or 'none'}",
+                            key=f"{place}.{key}.{name}",
+                        )
+            if sample.states is not None and config.states is None:
+                raise ConfigError(
+                    f"{place}.states needs [states] with its table", key=f"{place}.states"
+                )
+        _known_in_training(config)
+        return
+    if config.states is not None and config.states.bed is None:
+        raise ConfigError("key 'states.bed' is missing", key="states")
+    for row, item in enumerate(config.binary):
+        if not item.peaks:
+            raise ConfigError(f"label {item.name!r} has no peaks", key=f"binary[{row}]")
+    for row, signal in enumerate(config.continuous):
+        if signal.bigwig is None:
+            raise ConfigError(f"label {signal.name!r} has no bigwig", key=f"continuous[{row}]")
+    if config.data.fragments is not None and "atac" in config.data.assays:
+        raise ConfigError(
+            "data.fragments and data.assays.atac: give one of them", key="data.assays"
+        )
+
+
+def _known_in_training(config: TrainConfig) -> None:
+    """Every label needs a training sample that has a file of it."""
+    train = [sample for sample in config.samples if sample.use == "train"]
+    if not train:
+        raise ConfigError("no [[samples]] table has use = 'train'", key="samples")
+    if config.states is not None and all(sample.states is None for sample in train):
+        raise ConfigError(
+            "[states] is given, but no [[samples]] table to train on has states", key="states"
+        )
+    for table, key in (("binary", "peaks"), ("continuous", "signals")):
+        for row, item in enumerate(getattr(config, table)):
+            if not any(getattr(sample, key).get(item.name) for sample in train):
+                raise ConfigError(
+                    f"label {item.name!r} has no {key} in any [[samples]] table to train on: "
+                    f"give {key}.{item.name} there",
+                    key=f"{table}[{row}]",
+                )
+
+
+def _replicates(config: TrainConfig) -> None:
+    """What replicates are to agree on needs two files of one sample that differ."""
+    of = {
+        item.name: [sample.peaks.get(item.name, ()) for sample in config.all_samples()]
+        for item in config.binary
+    }
+    for row, item in enumerate(config.binary):
+        if item.agreement != "union" and all(len(files) < 2 for files in of[item.name]):
+            raise ConfigError(
+                f"agreement {item.agreement!r} of label {item.name!r} needs the peaks of two "
+                f"replicates, but no sample has more than one file: give another, or leave "
+                f"agreement out",
+                key=f"binary[{row}].agreement",
+            )
+        for number, files in enumerate(of[item.name]):
+            twice = [path for path in files if files.count(path) > 1]
+            if twice:
+                sample = f"samples[{number}].peaks.{item.name}"
+                raise ConfigError(
+                    f"label {item.name!r} has the file {twice[0]} twice; replicates are "
+                    f"different files",
+                    key=sample if config.samples else f"binary[{row}].peaks",
+                )
+
+
+def _no_files_beside_samples(config: TrainConfig) -> None:
+    given = {
+        "data.fragments": config.data.fragments,
+        "data.assays": config.data.assays,
+        "states.bed": None if config.states is None else config.states.bed,
+        **{f"binary[{row}].peaks": item.peaks for row, item in enumerate(config.binary)},
+        **{f"continuous[{n}].bigwig": item.bigwig for n, item in enumerate(config.continuous)},
+    }
+    for place, value in given.items():
+        if value:
+            raise ConfigError(f"{place} is given beside [[samples]]: move it there", key=place)
+
+
+def _inputs(config: TrainConfig) -> None:
+    inputs = config.inputs
+    if not (inputs.sequence or inputs.shape or inputs.vplots or inputs.signals):
+        raise ConfigError("[inputs] turns every input off", key="inputs")
+    if (inputs.vplots or inputs.signals) and inputs.bin != FINE:
+        raise ConfigError(
+            f"inputs.bin is {inputs.bin}; the network reads V-plots in bins of {FINE} bp",
+            key="inputs.bin",
+        )
+    if inputs.shape and inputs.shape_table is None:
+        raise ConfigError("inputs.shape needs inputs.shape_table", key="inputs.shape")
+    for row, signal in enumerate(inputs.signals):
+        _signal(config, f"inputs.signals[{row}]", signal)
+    with _about("inputs", inputs):
+        names = [item.name for item in inputs.specs()]
+    for row, name in enumerate(names):
+        if name in names[:row]:
+            signals = [item.name for item in inputs.signals]
+            place = "inputs.vplots"
+            if name in signals:  # the last of those that are named so
+                place = f"inputs.signals[{len(signals) - 1 - signals[::-1].index(name)}].name"
+            raise ConfigError(f"two inputs are named {name!r}", key=place)
+    for row, sample in enumerate(config.all_samples()):
+        for assay in inputs.assays:
+            if assay not in sample.assays:
+                raise ConfigError(
+                    f"sample {sample.name!r} has no file of the assay {assay!r}, which "
+                    f"[inputs] reads; it has: {', '.join(sample.assays) or 'none'}",
+                    key=f"samples[{row}]" if config.samples else "data",
+                )
+
+
+def _signal(config: TrainConfig, place: str, signal: SignalConfig) -> None:
+    if signal.name in _RESERVED:
+        raise ConfigError(
+            f"{place}.name {signal.name!r} is taken; choose another name", key=f"{place}.name"
+        )
+    if len(signal.lengths) not in (0, 2) or (signal.lengths and signal.measure == "values"):
+        raise ConfigError(
+            f"{place}.lengths {list(signal.lengths)} must be two fragment lengths in bp, from "
+            f"and to; a bigWig's values have none",
+            key=f"{place}.lengths",
+        )
+    with _about(place, signal):
+        replace(config.inputs, shape=(), vplots=(), signals=(signal,)).specs()
+
+
+def _network(config: TrainConfig) -> None:
+    network = config.network
+    if config.label_bin % network.stride:
+        raise ConfigError(
+            f"label_bin {config.label_bin} must be a multiple of the stride ({network.stride})",
+            key="label_bin",
+        )
+    with _about("network.window"):
+        Grid(network.window, network.stride)
+    with _about("network", network):
+        Chromputer(
+            config.inputs.specs(),
+            0 if config.states is None else 2,
+            len(config.binary),
+            len(config.continuous),
+            network,
+            # Any values that differ, as those of a real table do.
+            np.eye(1024, 6) if config.inputs.shape else None,
+        )
+    reach = config.segments.outputs * network.stride // 2
+    if config.segments.jitter > reach:
+        raise ConfigError(
+            f"segments.jitter {config.segments.jitter} would move a peak out of its segment, "
+            f"which reaches {reach} bp to each side",
+            key="segments.jitter",
+        )
+
+
+@contextmanager
+def _about(place: str, table: Any = None) -> Iterator[None]:
+    """Point errors of the parts of a model that are made of a table to the table's key."""
+    try:
+        yield
+    except (ConfigError, InputError, SpecError) as error:
+        key = error.key if error.key and hasattr(table, error.key) else ""
+        raise ConfigError(str(error), key=dotted(place, key)) from error
+
 
 # ---- Where in a TOML file a key stands, so that a message can name the line to mend.
 
@@ -55,7 +422,7 @@ class KeyLines:
             if key is not None:
                 place = table
                 for part in _parts(key[1]):
-                    place = f"{place}.{part}" if place else part
+                    place = dotted(place, part)
                 self._note(place, number)
 
     def find(self, place: str) -> int | None:
@@ -113,152 +480,9 @@ def _placed(parts: list[str], counts: dict[str, int], *, new: bool) -> str:
     """
     place = ""
     for index, part in enumerate(parts):
-        place = f"{place}.{part}" if place else part
+        place = dotted(place, part)
         if new and index == len(parts) - 1:
             counts[place] = counts.get(place, -1) + 1
         if place in counts:
             place += f"[{counts[place]}]"
     return place
-
-
-def load_config(path: Path, root: Path | None = None) -> TrainConfig:
-    """Read and check a training configuration.
-
-    Args:
-        path: the TOML file.
-        root: folder that relative paths start from; the configuration's own is looked into, too.
-
-    Raises:
-        ConfigError: names the file, the line, the key, the value and what would be right.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # Windows' editors write the mark
-        raw = tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
-    if root is not None and not root.is_dir():
-        raise ConfigError(f"--data {root} is not a folder; {path}'s relative paths start from it")
-    source = _Source(path, KeyLines(text))
-    config: TrainConfig = _Builder(source, root or path.parent).table(TrainConfig, raw, "")
-    check_config(config, source.error)
-    return config
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Source:
-    """A file and where its keys stand."""
-
-    path: Path
-    lines: KeyLines
-
-    def error(self, place: str, message: str) -> ConfigError:
-        """The error to raise: file, line of the place where it has one, message."""
-        line = self.lines.find(place)
-        return ConfigError(f"{self.path}{'' if line is None else f' line {line}'}: {message}")
-
-
-_TYPES = {int: "a whole number", float: "a number", str: "text in quotes", bool: "true or false"}
-
-
-class _Builder:
-    """TOML tables to dataclasses, by their type hints."""
-
-    def __init__(self, source: _Source, root: Path) -> None:
-        self._error, self._path, self._root = source.error, source.path, root
-
-    def table(self, kind: Any, raw: object, place: str) -> Any:
-        """One table; every unknown, missing or ill-typed key is an error."""
-        if not isinstance(raw, Mapping):
-            raise self._error(place, f"[{place}] must be a table, got {raw!r}")
-        fields = {item.name: item for item in dataclasses.fields(kind)}
-        for key in raw:
-            if key not in fields:
-                where = _dotted(place, key)
-                raise self._error(where, f"unknown key {where!r}; {_meant(key, list(fields))}")
-        hints = get_type_hints(kind)
-        values = {}
-        for name, item in fields.items():
-            where = _dotted(place, name)
-            if name in raw:
-                values[name] = self.value(hints[name], raw[name], where)
-            elif item.default is MISSING and item.default_factory is MISSING:
-                raise self._error(where, f"key {where!r} is missing")
-        return kind(**values)
-
-    def value(self, hint: Any, raw: Any, place: str) -> Any:
-        """One value of the hinted type."""
-        origin, options = get_origin(hint), get_args(hint)
-        if dataclasses.is_dataclass(hint):
-            return self.table(hint, raw, place)
-        if origin is Literal:
-            choices = [option for option in options if option]
-            if raw not in choices:
-                raise self._error(
-                    place, f"{place} is {raw!r}; choose one of {', '.join(map(str, choices))}"
-                )
-            return raw
-        if type(None) in options:
-            return self.value(options[0], raw, place)
-        if origin is tuple:
-            return self._tuple(options, raw, place)
-        if origin is Mapping:
-            if not isinstance(raw, Mapping):
-                raise self._error(place, f"{place} must be a table, got {raw!r}")
-            return {key: self.value(options[1], raw[key], _dotted(place, key)) for key in raw}
-        if hint is Path:
-            return self._existing(raw, place)
-        if hint is float and isinstance(raw, int) and not isinstance(raw, bool):
-            return float(raw)
-        if not isinstance(raw, hint) or (isinstance(raw, bool) and hint is not bool):
-            raise self._error(place, f"{place} must be {_TYPES[hint]}, got {raw!r}")
-        return raw
-
-    def _tuple(self, options: tuple[Any, ...], raw: Any, place: str) -> tuple[Any, ...]:
-        if options == (Path, Ellipsis) and isinstance(raw, str):
-            raw = [raw]
-        if not isinstance(raw, list):
-            raise self._error(place, f"{place} must be a list, got {raw!r}")
-        if options[-1] is Ellipsis:
-            options = options[:1] * len(raw)
-        if len(options) != len(raw):
-            raise self._error(place, f"{place} must have {len(options)} values, got {raw!r}")
-        return tuple(
-            self.value(kind, item, f"{place}[{index}]")
-            for index, (kind, item) in enumerate(zip(options, raw, strict=True))
-        )
-
-    def _existing(self, raw: Any, place: str) -> Path:
-        if not isinstance(raw, str):
-            raise self._error(place, f"{place} must be a path, got {raw!r}")
-        for folder in (self._root, self._path.parent):
-            if (folder / raw).is_dir() and not place.endswith("folder"):
-                raise self._error(place, f"{place}: {folder / raw} is a folder; name a file")
-            if (folder / raw).exists():
-                return folder / raw
-        raise self._error(
-            place,
-            f"{place}: no such file: {self._root / raw}; relative paths start from --data, or from "
-            f"the configuration's folder",
-        )
-
-
-def _meant(key: str, known: Sequence[str]) -> str:
-    """What a wrong key may stand for: one spelt alike, else any of these, or of another table."""
-    close = get_close_matches(key, known, 1)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    homes = [
-        name
-        for name, hint in get_type_hints(TrainConfig).items()
-        for kind in (hint, *get_args(hint))
-        if dataclasses.is_dataclass(kind)
-        and key in {item.name for item in dataclasses.fields(kind)}
-    ]
-    elsewhere = f"; a key of this name belongs into [{'] or ['.join(homes)}]" if homes else ""
-    return f"known: {', '.join(known)}{elsewhere}"
-
-
-def _dotted(place: str, key: str) -> str:
-    return f"{place}.{key}" if place else key

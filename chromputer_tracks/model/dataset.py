@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import cycle, islice
 
 import numpy as np
@@ -16,23 +15,7 @@ from chromputer_tracks.data.features import Features, reverse_strand
 from chromputer_tracks.data.labels import UNKNOWN, LabelSet
 from chromputer_tracks.data.segments import Segment
 from chromputer_tracks.intervals import ChromSizes, Grid, Interval
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentConfig:
-    """How training segments are drawn.
-
-    Attributes:
-        outputs: outputs per segment.
-        balanced: segments around positives of a binary label, as a share of the uniform ones;
-            the label is drawn first, each equally often (but not auxiliary ones), then one of its
-            peaks in any training sample.
-        jitter: bp by which a balanced segment's middle may miss the peak, each side.
-    """
-
-    outputs: int = 48
-    balanced: float = 0.75
-    jitter: int = 900
+from chromputer_tracks.model.config import SegmentConfig
 
 
 class SegmentPlan(Sampler[Segment]):

@@ -170,16 +170,16 @@ class Experiment:
         """
         config = self.config
         network = self.network()
-        if network.motifs is not None and network.motifs.bases and config.fit.words_per_label:
+        if network.motifs is not None and network.motifs.bases and config.fit.kmers_per_label:
             seeded = seed_motifs(
                 network.motifs,
                 self.sources.fasta,
                 self.sources.sizes,
                 config.splits.train,
                 self._pooled_peaks(),
-                config.fit.words_per_label,
+                config.fit.kmers_per_label,
             )
-            report(f"{seeded} of {config.network.motif_filters} motif filters start from words")
+            report(f"{seeded} of {config.network.motif_filters} motif filters start from k-mers")
         best = fit_network(
             network,
             self.loader(),

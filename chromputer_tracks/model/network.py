@@ -100,7 +100,7 @@ class Crop(nn.Module):
     def __init__(self, positions: int) -> None:
         super().__init__()
         if positions < 0:
-            raise ConfigError("the window is too short for the layers; lengthen it")
+            raise ConfigError("the window is too short for the layers; lengthen it", key="window")
         self.positions = positions
 
     def forward(self, x: Tensor) -> Tensor:
@@ -183,11 +183,13 @@ class SequenceTrunk(nn.Module):
         spread = config.motif_context - 1
         if (config.stride - config.motif_width + 1) % 2 or config.motif_width > config.stride:
             raise ConfigError(
-                f"motif_width {config.motif_width} must be odd and at most {config.stride}"
+                f"motif_width {config.motif_width} must be odd and at most {config.stride}",
+                key="motif_width",
             )
         if spread % (2 * per_cell):
             raise ConfigError(
-                f"motif_context {config.motif_context} must be 1 plus a multiple of {2 * per_cell}"
+                f"motif_context {config.motif_context} must be 1 plus a multiple of {2 * per_cell}",
+                key="motif_context",
             )
         self.cells_lost = 1 + spread // per_cell
         margin = (config.stride - config.motif_width + 1) // 2
@@ -199,7 +201,8 @@ class SequenceTrunk(nn.Module):
             if margin < DnaShape.MARGIN:
                 raise ConfigError(
                     f"motif_width {config.motif_width} leaves no room for the DNA shape: it must "
-                    f"be at most {config.stride + 1 - 2 * DnaShape.MARGIN}"
+                    f"be at most {config.stride + 1 - 2 * DnaShape.MARGIN}",
+                    key="motif_width",
                 )
             self.shape = nn.Sequential(DnaShape(table, item.shape), Crop(margin - DnaShape.MARGIN))
         self.motifs = StrandMotifs(
@@ -285,7 +288,9 @@ def _cells(positions: int, config: NetworkConfig, what: str) -> int:
     """Whole cells of the positions that a trunk's layers lose, so that its cells stay aligned."""
     per_cell = config.stride // FINE
     if positions % per_cell or positions // per_cell % 2 == 0:
-        raise ConfigError(f"stride {config.stride} does not fit the {what} trunk; 50 and 30 do")
+        raise ConfigError(
+            f"stride {config.stride} does not fit the {what} trunk; 50 and 30 do", key="stride"
+        )
     return positions // per_cell
 
 
@@ -335,7 +340,8 @@ class Chromputer(nn.Module):
         if config.stride % FINE or config.window % (2 * config.stride):
             raise ConfigError(
                 f"stride {config.stride} must be a multiple of {FINE}, and window "
-                f"{config.window} an even number of strides"
+                f"{config.window} an even number of strides",
+                key="stride",
             )
         if not inputs:
             raise ConfigError("the network needs at least one input")
@@ -364,7 +370,8 @@ class Chromputer(nn.Module):
         left = cells - lost - 2 * sum(config.dilations)
         if left < 1:
             raise ConfigError(
-                f"window {config.window} is too short for dilations {config.dilations}"
+                f"window {config.window} is too short for dilations {config.dilations}",
+                key="window",
             )
         self.embed = nn.Sequential(
             nn.Conv1d(channels, config.hidden, left), nn.BatchNorm1d(config.hidden), nn.ReLU()
@@ -458,7 +465,8 @@ def _local(config: NetworkConfig) -> nn.Module:
     if extent < 1 or config.local_extent % FINE or (fine - extent) % 2:
         raise ConfigError(
             f"local_extent {config.local_extent} must be an {'odd' if fine % 2 else 'even'} number "
-            f"of {FINE} bp when the stride is {config.stride}"
+            f"of {FINE} bp when the stride is {config.stride}",
+            key="local_extent",
         )
     return nn.Sequential(
         Crop((fine - extent) // 2),
