@@ -10,7 +10,7 @@ from chromputer_tracks.analysis.dataset.counts import (
     AssayDepth,
     ClassCounts,
     ContigCounts,
-    Dataset,
+    DatasetCounts,
     DatasetLabel,
     LabelCounts,
     PeakCounts,
@@ -32,7 +32,7 @@ def made(train, validation=None, test=None, **more):
         )
     )  # fmt: skip
     sizes = np.array([p for p, _ in train])
-    data = Dataset(
+    data = DatasetCounts(
         200,
         (SampleSummary("s", True, (AssayDepth("atac", 10, 1.0),)),),
         tuple(DatasetLabel("binary", "binary", Label(n, n, (0, 0, 0))) for n in names),

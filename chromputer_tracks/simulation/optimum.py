@@ -1,16 +1,30 @@
 """The best possible classifier: the posterior of the states given fragments, sequence or both.
 
-The generative process is known, and so is the posterior. Given where sites are, fragments are
-independent Poisson counts, so that the log likelihood ratio of an element against quiescent
-chromatin is a sum over its fragments minus a difference of expected numbers: a correlation of the
-counts with a template. Sites follow each other as a renewal process with a dead time of one slot,
-so that sums over all layouts are one recursion from the left and one from the right::
+What is exact, and why. The genome is drawn from a known process, so that Bayes' rule gives the
+posterior of each step's state, and no classifier that sees the same data can be right more often
+than one that calls the state of highest posterior. Nothing is sampled or cut short on the way to
+it:
+
+- Evidence. Given where sites are, fragments are independent Poisson counts by step and length
+  class. The log likelihood ratio of an element against quiescent chromatin at the same place is
+  then a sum over the fragments of log ratios of intensities, minus the difference of the expected
+  numbers: a correlation of the counts with a template, which is done by Fourier transform. Bases
+  are independent but for planted motifs, which do not overlap, so that a site's ratio is the
+  product of its motifs' ratios, each with and without the motif.
+- Layouts. Sites follow each other as a renewal process with a dead time of one slot. The sum over
+  all layouts, exponentially many, is one recursion from the left and one from the right, the
+  forward-backward algorithm of a semi-Markov chain::
 
     A(i) = (1 - begin) A(i - 1) + w(i - SLOT) A(i - SLOT)      weight of all layouts of [0, i)
     P(a site of kind k begins at i) = A(i) w_k(i) B(i + SLOT) / A(end)
 
-with ``w_k(i)`` the probability that a free step begins a site of kind k, times its likelihood
-ratio; ``B`` is ``A`` from the other end.
+  with ``w_k(i)`` the probability that a free step begins a site of kind k, times its likelihood
+  ratio; ``B`` is ``A`` from the other end. All is kept in logarithms.
+
+The classifier knows the parameters and the regional bias; a network must learn the former and
+cannot know the latter, so that the optimum is an upper bound for it. What has an error is the
+accuracy, a share of a finite number of bins; its interval is given. A window's optimum is exact for
+a genome without ends.
 """
 
 from __future__ import annotations
@@ -117,6 +131,8 @@ def fragment_evidence(plan: GenomePlan, cell: CellType, fragments: Drawn, bias: 
     block = min(steps, _BLOCK_STEPS)
     tables = templates(plan, cell, 1 << (block + 2 * SLOT_STEPS - 1).bit_length())
     data = np.concatenate([count(fragments, steps), bias[None]])
+    # Overlap-save: a transform is cyclic, so that of each block only what no slot wraps around for
+    # is kept.
     out = np.empty((2 * (plan.states - 1), steps))
     for begin in range(0, steps, _BLOCK_STEPS):
         end = min(begin + _BLOCK_STEPS, steps)
@@ -142,10 +158,12 @@ def weights(
     active = plan.states - 1
     if fragments is None:
         fragments = np.zeros((active, 2, steps))
+    # A silent site looks like quiescent chromatin: its fragments say nothing, its motifs do.
     silent = np.zeros((*fragments.shape[:-3], 1, 2, steps))
     by_state = np.concatenate([silent, fragments], axis=-3)
     with np.errstate(divide="ignore"):  # a state that its class rules out
         table = np.log(plan.state_given_class(cell) / active)
+    # The class is not observed: summed over, with the sequence's ratio where it is seen.
     if sequence is None:
         prior: Array = np.logaddexp.reduce(table, axis=0)[:, None, None]
     else:
@@ -176,6 +194,8 @@ def posterior(plan: GenomePlan, weight: Array, log_stay: Array, begin: Array, en
     left = _recursion(log_stay, room, begin)
     right = _recursion(log_stay[::-1], room[..., ::-1], end[::-1])[..., ::-1]
     whole = np.logaddexp.reduce(left + end, axis=-1)
+    # All layouts left of a slot, times all right of it, over all: what the slot's own weight is
+    # multiplied with to give the probability that a site begins there.
     around = left[..., : steps - SLOT_STEPS + 1] + right[..., SLOT_STEPS:] - whole[..., None]
     out = np.zeros(weight.shape)
     for state in range(1, plan.states):
@@ -183,6 +203,8 @@ def posterior(plan: GenomePlan, weight: Array, log_stay: Array, begin: Array, en
         first, length = element_span(state)
         padded = np.zeros((*site.shape[:-1], steps + length + 1))
         padded[..., length + 1 + first : length + 1 + first + site.shape[-1]] = site
+        # A step is in the state if a site began at any of the steps whose element covers it; these
+        # exclude each other, so that their probabilities add up: a moving sum.
         summed = np.cumsum(padded, axis=-1)
         out[..., state, :] = summed[..., length + 1 :] - summed[..., 1:-length]
     out[..., 0, :] = 1 - out[..., 1:, :].sum(axis=-2)
@@ -203,7 +225,10 @@ def _recursion(log_stay: Array, weight: Array, source: Array) -> Array:
     steps = len(log_stay)
     stayed = np.concatenate([[0.0], np.cumsum(log_stay)])
     out = np.empty((*weight.shape[:-1], steps + 1))
-    # Within a slot's length, what a site brings in is known: the rest is a cumulative sum.
+    # A site that ends within the next slot's length began before it, so that what it brings in is
+    # known already: there the recursion A(i) = stay(i - 1) A(i - 1) + coming(i) has no feedback but
+    # its own last value. Divided by the product of all stay, it is a running sum: a whole slot's
+    # length at a time in place of a loop over steps.
     last = np.full(weight.shape[:-1], -np.inf)
     for first in range(0, steps + 1, SLOT_STEPS):
         stop = min(first + SLOT_STEPS, steps + 1)
@@ -264,7 +289,8 @@ def window_posterior(
     around = window // 2 + SLOT_STEPS
     steps = 2 * around
     log_stay = np.full(steps, np.log1p(-plan.begin))
-    # Free at the left end, or in a site that ends at one of the next steps.
+    # The stationary process, cut: free at the left end, or in a site that ends at one of the next
+    # steps, each as often as in a genome without ends.
     begin = np.full(steps + 1, -np.inf)
     begin[0] = np.log(plan.gap * plan.site_rate + plan.site_rate)
     begin[1:SLOT_STEPS] = np.log(plan.site_rate)

@@ -155,7 +155,7 @@ class SampleSummary:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Dataset:
+class DatasetCounts:
     """All that :func:`count_dataset` counted.
 
     Attributes:
@@ -211,7 +211,7 @@ class Dataset:
         )
 
 
-def count_dataset(config: TrainConfig, sources: Sources) -> Dataset:
+def count_dataset(config: TrainConfig, sources: Sources) -> DatasetCounts:
     """Count the bins that a configuration trains and scores.
 
     Args:
@@ -241,7 +241,7 @@ def count_dataset(config: TrainConfig, sources: Sources) -> Dataset:
             f"no contig of the splits holds a whole bin of {config.label_bin} bp (label_bin)"
         )
     used = {chrom for split in SPLITS for chrom in getattr(config.splits, split)}
-    return Dataset(
+    return DatasetCounts(
         config.label_bin,
         tuple(_summary(sample) for sample in sources.samples),
         labels,

@@ -14,7 +14,7 @@ import numpy as np
 from chromputer_tracks import __version__
 from chromputer_tracks.analysis.dataset.counts import (
     SPLITS,
-    Dataset,
+    DatasetCounts,
     DatasetLabel,
     LabelCounts,
     bin_centres,
@@ -57,7 +57,7 @@ _LEAST_EXPECTED = 10.0
 """Positives expected at the overall prevalence, below which chance alone makes numbers differ."""
 
 
-def dataset_warnings(data: Dataset) -> tuple[str, ...]:
+def dataset_warnings(data: DatasetCounts) -> tuple[str, ...]:
     """One sentence for each thing that may spoil the training or its evaluation."""
     checks = (
         *(_shallow, _few, _absent, _bare_contigs, _uneven, _alike),
@@ -66,7 +66,7 @@ def dataset_warnings(data: Dataset) -> tuple[str, ...]:
     return tuple(warning for check in checks for warning in check(data))
 
 
-def _shallow(data: Dataset) -> Iterator[str]:
+def _shallow(data: DatasetCounts) -> Iterator[str]:
     for sample in data.samples:
         for assay in sample.assays:
             if assay.fragments is not None and assay.density < SHALLOW:
@@ -77,7 +77,7 @@ def _shallow(data: Dataset) -> Iterator[str]:
                 )
 
 
-def _few(data: Dataset) -> Iterator[str]:
+def _few(data: DatasetCounts) -> Iterator[str]:
     for item, count in zip(data.labels, data.counts("train"), strict=True):
         if not count.positives:
             yield f"{_name(item)} has no positive bin in train: it cannot be learnt"
@@ -88,14 +88,14 @@ def _few(data: Dataset) -> Iterator[str]:
             )
 
 
-def _absent(data: Dataset) -> Iterator[str]:
+def _absent(data: DatasetCounts) -> Iterator[str]:
     for split, use in (("validation", "calibrated"), ("test", "scored")):
         for item, count in zip(data.labels, data.counts(split), strict=True):
             if not count.positives:
                 yield f"{_name(item)} has no positive bin in {split}: it cannot be {use}"
 
 
-def _bare_contigs(data: Dataset) -> Iterator[str]:
+def _bare_contigs(data: DatasetCounts) -> Iterator[str]:
     shares = [_prevalence(column) for column in zip(*map(data.counts, SPLITS), strict=True)]
     for row in data.contigs:
         where = row.contig if len(data.samples) == 1 else f"{row.contig} of {row.sample}"
@@ -112,7 +112,7 @@ def _bare_contigs(data: Dataset) -> Iterator[str]:
                 )
 
 
-def _uneven(data: Dataset) -> Iterator[str]:
+def _uneven(data: DatasetCounts) -> Iterator[str]:
     for item, *column in zip(data.labels, *map(data.counts, SPLITS), strict=True):
         overall = _prevalence(column)
         shares = {
@@ -131,7 +131,7 @@ def _uneven(data: Dataset) -> Iterator[str]:
             )
 
 
-def _alike(data: Dataset) -> Iterator[str]:
+def _alike(data: DatasetCounts) -> Iterator[str]:
     jaccard = data.jaccard
     for (i, one), (j, other) in combinations(enumerate(data.labels), 2):
         if jaccard[i, j] > SAME_LABEL:
@@ -141,7 +141,7 @@ def _alike(data: Dataset) -> Iterator[str]:
             )
 
 
-def _lost_peaks(data: Dataset) -> Iterator[str]:
+def _lost_peaks(data: DatasetCounts) -> Iterator[str]:
     inside = sum(row.total - row.outside for row in data.peaks)
     masked = sum(row.masked for row in data.peaks)
     if not masked:
@@ -163,7 +163,7 @@ def _lost_peaks(data: Dataset) -> Iterator[str]:
     )
 
 
-def _badly_matched(data: Dataset) -> Iterator[str]:
+def _badly_matched(data: DatasetCounts) -> Iterator[str]:
     for row in data.classes:
         if row.missing:
             where = row.split if len(data.samples) == 1 else f"{row.split} of {row.sample}"
@@ -181,7 +181,7 @@ def _badly_matched(data: Dataset) -> Iterator[str]:
             )
 
 
-def _unused(data: Dataset) -> Iterator[str]:
+def _unused(data: DatasetCounts) -> Iterator[str]:
     if not data.unused:
         return
     names = list(data.unused)
@@ -276,6 +276,7 @@ NONE = "–"
 _OVERLAPS = 10
 _LEAST_OVERLAP = 0.1
 _BINS = ("bins", "blacklisted", "no site", "labelled", "any peak")
+_PARTS = ("masked", "left_out", "sites", "positive")
 _OVERLAP_HEADER = ("label", "and", "shared bins", "Jaccard")
 
 _Row = tuple[str | float | int, ...]
@@ -344,13 +345,13 @@ def write_dataset(config: Path, data: Path | None, out: Path, command: str) -> S
     return ShownDataset(tables, warnings, page, tsv)
 
 
-def dataset_tables(data: Dataset) -> tuple[PlainTable, ...]:
+def dataset_tables(data: DatasetCounts) -> tuple[PlainTable, ...]:
     """Samples, splits, sites by class, labels, peaks, overlaps, signals, contigs; if any.
 
-    Numbers are text already, with thousands separated. Columns of nothing but zeros are left out.
+    Numbers are text already, with thousands separated. Columns of nothing but zeros are left out,
+    and of a single sample its name.
     """
     tables = (
-        _samples(data),
         _splits(data),
         _classes(data),
         _balance(data),
@@ -360,16 +361,20 @@ def dataset_tables(data: Dataset) -> tuple[PlainTable, ...]:
         _signals(data),
         _contigs(data),
     )
-    return tuple(_without_zeros(table) for table in tables if table.rows)
+    alone = len(data.samples) == 1
+    shown = (_samples(data), *(_without(table, "sample") if alone else table for table in tables))
+    return tuple(_without_zeros(table) for table in shown if table.rows)
 
 
 def _without_zeros(table: PlainTable) -> PlainTable:
-    zeros = {"0", NONE}
-    kept = [
-        place
-        for place, column in enumerate(zip(*table.rows, strict=True))
-        if not zeros.issuperset(column)
-    ]
+    empty = {"0", NONE}
+    columns = zip(table.header, zip(*table.rows, strict=True), strict=True)
+    return _without(table, *(name for name, column in columns if empty.issuperset(column)))
+
+
+def _without(table: PlainTable, *names: str) -> PlainTable:
+    """The table without the columns of these titles."""
+    kept = [place for place, name in enumerate(table.header) if name not in names]
     return PlainTable(
         table.caption,
         tuple(table.header[place] for place in kept),
@@ -377,7 +382,7 @@ def _without_zeros(table: PlainTable) -> PlainTable:
     )
 
 
-def _samples(data: Dataset) -> PlainTable:
+def _samples(data: DatasetCounts) -> PlainTable:
     rows: list[_Row] = []
     for sample in data.samples:
         use = "train and test" if sample.train else "test"
@@ -389,43 +394,36 @@ def _samples(data: Dataset) -> PlainTable:
     return PlainTable("The samples and how deep their files are", header, tuple(rows))
 
 
-def _splits(data: Dataset) -> PlainTable:
+def _splits(data: DatasetCounts) -> PlainTable:
     rows: list[_Row] = []
     for split in SPLITS:
         here = data.of_split(split)
         bins = sum(row.bins for row in here)
         row: list[str] = [split, f"{len({c.contig for c in here}):,}"]
         row += [f"{sum(c.size for c in here) / 1e6:,.2f}", f"{bins:,}"]
-        for key in ("masked", "left_out", "sites", "positive"):
-            row.append(_share(sum(getattr(c, key) for c in here), bins))
+        row += [_share(sum(getattr(c, key) for c in here), bins) for key in _PARTS]
         rows.append(tuple(row))
     header = ("split", "contigs", "Mb", *_BINS)
     return PlainTable(f"Bins of {data.label_bin} bp by split", header, tuple(rows))
 
 
-def _classes(data: Dataset) -> PlainTable:
-    several = len(data.samples) > 1
+def _classes(data: DatasetCounts) -> PlainTable:
     rows = tuple(
-        (
-            *([row.sample] if several else []),
-            row.split,
-            *(f"{number:,}" for number in (*row.bins, row.borrowed, row.missing)),
-        )
+        (row.sample, row.split, *(f"{n:,}" for n in (*row.bins, row.borrowed, row.missing)))
         for row in data.classes
     )
-    header = ("split", "positive", "accessible", "flank", "random", "borrowed", "missing")
-    caption = (
+    return PlainTable(
         "Sites by class: positives of any label, other accessible bins, flanks of positives, and "
-        "random bins like the positives (borrowed: from the nearest stratum)"
+        "random bins like the positives (borrowed: from the nearest stratum)",
+        ("sample", "split", "positive", "accessible", "flank", "random", "borrowed", "missing"),
+        rows,
     )
-    return PlainTable(caption, (*(["sample"] if several else []), *header), rows)
 
 
-def _balance(data: Dataset) -> PlainTable:
-    several = len(data.samples) > 1
+def _balance(data: DatasetCounts) -> PlainTable:
     rows = tuple(
         (
-            *([sample] if several else []),
+            sample,
             row.name,
             f"{row.positive:,.3g}",
             f"{row.matched:,.3g}",
@@ -434,12 +432,11 @@ def _balance(data: Dataset) -> PlainTable:
         )
         for sample, row in data.balance
     )
-    header = ("property", "positives", "random bins", "difference (SD)", "KS distance")
-    caption = "How well the random bins match the positives (means)"
-    return PlainTable(caption, (*(["sample"] if several else []), *header), rows)
+    header = ("sample", "property", "positives", "random bins", "difference (SD)", "KS distance")
+    return PlainTable("How well the random bins match the positives (means)", header, rows)
 
 
-def _labels(data: Dataset) -> PlainTable:
+def _labels(data: DatasetCounts) -> PlainTable:
     counts = [data.counts(split) for split in SPLITS]
     # The head is told where its name says more than the kind of label.
     heads = {item.head for item in data.labels} != {item.kind for item in data.labels}
@@ -461,11 +458,10 @@ def _labels(data: Dataset) -> PlainTable:
     return PlainTable(caption, header, rows)
 
 
-def _peaks(data: Dataset) -> PlainTable:
-    several = len(data.samples) > 1
+def _peaks(data: DatasetCounts) -> PlainTable:
     rows = tuple(
         (
-            *([row.sample] if several else []),
+            row.sample,
             row.label,
             f"{row.total:,}",
             f"{row.outside:,}",
@@ -473,25 +469,20 @@ def _peaks(data: Dataset) -> PlainTable:
         )
         for row in data.peaks
     )
-    header = ("label", "peaks", "in no split", "blacklisted")
     caption = "Peaks of each label; those on contigs of no split or in the blacklist are not used"
-    return PlainTable(caption, (*(["sample"] if several else []), *header), rows)
+    return PlainTable(caption, ("sample", "label", "peaks", "in no split", "blacklisted"), rows)
 
 
-def _overlaps(data: Dataset) -> PlainTable:
+def _overlaps(data: DatasetCounts) -> PlainTable:
     jaccard = np.nan_to_num(data.jaccard)
     pairs = [
         (float(jaccard[i, j]), i, j)
         for i, j in combinations(range(len(data.labels)), 2)
         if jaccard[i, j] >= _LEAST_OVERLAP
     ]
+    names = [item.label.name for item in data.labels]
     rows = tuple(
-        (
-            data.labels[i].label.name,
-            data.labels[j].label.name,
-            f"{data.shared[i, j]:,}",
-            f"{value:.2f}",
-        )
+        (names[i], names[j], f"{data.shared[i, j]:,}", f"{value:.2f}")
         for value, i, j in sorted(pairs, key=lambda pair: -pair[0])[:_OVERLAPS]
     )
     caption = (
@@ -501,7 +492,7 @@ def _overlaps(data: Dataset) -> PlainTable:
     return PlainTable(caption, _OVERLAP_HEADER, rows)
 
 
-def _signals(data: Dataset) -> PlainTable:
+def _signals(data: DatasetCounts) -> PlainTable:
     rows: list[_Row] = []
     for index, item in enumerate(data.signals):
         row: list[str] = [item.label.name, item.label.title, item.head]
@@ -515,23 +506,20 @@ def _signals(data: Dataset) -> PlainTable:
     return PlainTable("Mean of each continuous label, and the share of zeros", header, tuple(rows))
 
 
-def _contigs(data: Dataset) -> PlainTable:
-    several = len(data.samples) > 1
+def _contigs(data: DatasetCounts) -> PlainTable:
     rows = tuple(
         (
-            *([row.sample] if several else []),
+            row.sample,
             row.contig,
             row.split,
             f"{row.size / 1e6:,.2f}",
             f"{row.bins:,}",
-            *(_share(getattr(row, k), row.bins) for k in ("masked", "left_out", "sites")),
-            _share(row.positive, row.bins),
+            *(_share(getattr(row, key), row.bins) for key in _PARTS),
         )
         for row in data.contigs
     )
-    header = ("contig", "split", "Mb", *_BINS)
-    caption = f"Bins of {data.label_bin} bp by contig"
-    return PlainTable(caption, (*(["sample"] if several else []), *header), rows)
+    header = ("sample", "contig", "split", "Mb", *_BINS)
+    return PlainTable(f"Bins of {data.label_bin} bp by contig", header, rows)
 
 
 def _share(part: int, whole: int) -> str:
@@ -549,7 +537,7 @@ TSV_HEADER = (
 )  # fmt: skip
 
 
-def write_dataset_tsv(path: Path, data: Dataset) -> None:
+def write_dataset_tsv(path: Path, data: DatasetCounts) -> None:
     """A row for each sample, contig and label, bins by class; with a header.
 
     Raises:
@@ -566,7 +554,7 @@ def write_dataset_tsv(path: Path, data: Dataset) -> None:
                 )
 
 
-def _summary(data: Dataset, warnings: Sequence[str]) -> str:
+def _summary(data: DatasetCounts, warnings: Sequence[str]) -> str:
     samples = "" if len(data.samples) == 1 else f" of each of {len(data.samples)} samples"
     text = f"A bin of {data.label_bin} bp{samples} can have {' and '.join(_kinds(data))}."
     if data.auxiliary:
@@ -577,7 +565,7 @@ def _summary(data: Dataset, warnings: Sequence[str]) -> str:
     return text
 
 
-def _kinds(data: Dataset) -> Iterator[str]:
+def _kinds(data: DatasetCounts) -> Iterator[str]:
     states = sum(item.kind == "states" for item in data.labels)
     binary = len(data.labels) - states
     if states:
@@ -589,24 +577,27 @@ def _kinds(data: Dataset) -> Iterator[str]:
         yield f"values of {many} signals" if many > 1 else "the value of a signal"
 
 
-def _dataset(data: Dataset) -> DatasetReport:
+def _dataset(data: DatasetCounts) -> DatasetReport:
     several = len(data.samples) > 1
     states = [i for i, item in enumerate(data.labels) if item.kind == "states"]
     binary = [i for i, item in enumerate(data.labels) if item.kind == "binary"]
 
-    def positives(labels: Sequence[LabelCounts], index: Sequence[int]) -> tuple[int, ...]:
-        return tuple(labels[i].positives for i in index)
+    def labels(index: Sequence[int]) -> tuple[Label, ...]:
+        return tuple(data.labels[i].label for i in index)
+
+    def positives(index: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(row.labels[i].positives for i in index) for row in data.contigs)
 
     return DatasetReport(
-        tuple(
+        contigs=tuple(
             (f"{row.contig} ({row.sample})" if several else row.contig, row.split)
             for row in data.contigs
         ),
-        tuple(row.sites for row in data.contigs),
-        tuple(data.labels[i].label for i in states),
-        tuple(positives(row.labels, states) for row in data.contigs),
-        tuple(data.labels[i].label for i in binary),
-        tuple(positives(row.labels, binary) for row in data.contigs),
-        tuple(item.label.name for item in data.labels),
-        tuple(map(tuple, data.jaccard.tolist())),
+        sites=tuple(row.sites for row in data.contigs),
+        states=labels(states),
+        state_counts=positives(states),
+        labels=labels(binary),
+        label_counts=positives(binary),
+        overlap_names=tuple(item.label.name for item in data.labels),
+        overlap=tuple(map(tuple, data.jaccard.tolist())),
     )

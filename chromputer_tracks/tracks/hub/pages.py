@@ -252,7 +252,7 @@ def _predicted(plan: Plan) -> dict[str, Any]:
 
 
 def _accuracy(spec: ModelSpec) -> dict[str, Any]:
-    """Figures on the test chromosomes, as the spec has them (``evaluation.scores.split_metrics``)."""
+    """Figures on the test chromosomes; see ``evaluation.scores.split_metrics``."""
     metrics = spec.metrics.get("test", {})
     found = metrics.get("model", {})
     states = found.get("states")
