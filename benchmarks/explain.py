@@ -32,10 +32,11 @@ from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.sequence import shuffle_windows, window_rng
 from chromputer_tracks.inference.explain import Explainer, head_weights, open_explainer
 from chromputer_tracks.inference.registry import Model, load_model
-from chromputer_tracks.inference.sample import SampleFiles, open_sample
+from chromputer_tracks.inference.sample import open_sample
 from chromputer_tracks.inference.session import Session, open_session
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.options.fields import SampleFiles
 
 # The twin of plain modules that the libraries can hook lies with the tests that hold it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))

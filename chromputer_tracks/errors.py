@@ -7,7 +7,8 @@
     │   ├── FormatError       malformed content: names the file and the line or record
     │   ├── ContigError       contigs of two files do not match, or a contig is unknown
     │   ├── BoundsError       an interval or fragment ends past its contig
-    │   └── FileIndexError    an index (.fai, .gzi, .tbi, .bai) is missing or stale
+    │   ├── FileIndexError    an index (.fai, .gzi, .tbi, .bai) is missing or stale
+    │   └── OptionError       options that are out of bounds or do not go together
     ├── SpecError             a model folder, model file or ``model.json`` cannot be used
     ├── ConfigError           a training configuration cannot be used
     ├── ProviderError         the asked-for execution provider (CUDA ...) is not usable
@@ -50,6 +51,13 @@ class BoundsError(InputError):
 
 class FileIndexError(InputError):
     """An index file is missing, unreadable or older than its data."""
+
+
+class OptionError(InputError):
+    """Options out of bounds or that do not go together; at the command line a usage error (2).
+
+    Its ``key`` is the flag that it is about, such as ``--regions``.
+    """
 
 
 class SpecError(ChromputerError):

@@ -16,16 +16,18 @@ import pysam
 import torch
 
 from chromputer_tracks.data.sequence import one_hot
-from chromputer_tracks.inference.sample import SampleFiles
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.model.config import NetworkConfig
 from chromputer_tracks.model.export import export_explain, export_network
 from chromputer_tracks.model.network import Chromputer
+from chromputer_tracks.options.explain import ExplainOptions
+from chromputer_tracks.options.fields import SampleFiles
+from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.spec import PREDICT, HeadSpec, InputSpec, Label, ModelSpec, Normalisation
-from chromputer_tracks.tracks.explain.run import ExplainOptions, explain_tracks
-from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
+from chromputer_tracks.tracks.explain.run import explain_tracks
+from chromputer_tracks.tracks.predict import predict_tracks
 
 EXAMPLES = Path(__file__).parents[1] / "examples/yeast"
 FOLDER = Path(__file__).parent / "test-data"

@@ -16,10 +16,11 @@ from tiny_models import BIN, tiny_spec, write_linear_model
 from toy_genome import ToyGenome
 
 from chromputer_tracks.inference.explain import Contributions
-from chromputer_tracks.inference.sample import SampleFiles
 from chromputer_tracks.intervals import Interval
+from chromputer_tracks.options.explain import ExplainOptions
+from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.spec import EXPLAIN, HeadSpec, InputSpec, Label, ModelSpec, Normalisation
-from chromputer_tracks.tracks.explain.run import ExplainOptions, ExplainResult, explain_tracks
+from chromputer_tracks.tracks.explain.run import ExplainResult, explain_tracks
 
 HOW = Normalisation((1.0,), "none")
 EDGES = (20, 80, 140, 200, 300, 500)

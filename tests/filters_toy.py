@@ -20,8 +20,8 @@ from chromputer_tracks.analysis.filters import run as filters
 from chromputer_tracks.analysis.filters.run import FiltersOptions, FiltersRun, look_at_filters
 from chromputer_tracks.data.sequence import one_hot
 from chromputer_tracks.inference.explain import Contributions, FirstLayer
-from chromputer_tracks.inference.sample import SampleFiles
 from chromputer_tracks.intervals import Interval
+from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.spec import EXPLAIN, HeadSpec, InputSpec, Label, ModelSpec, Normalisation
 
 HOW = Normalisation((1.0,), "none")

@@ -11,10 +11,11 @@ from explain_run import Bench, Notes
 from tiny_models import write_linear_model
 from toy_genome import ToyGenome, toy_genome
 
-from chromputer_tracks.inference.sample import SampleFiles
+from chromputer_tracks.options.fields import SampleFiles
+from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.tracks.hub.options import HubOptions
 from chromputer_tracks.tracks.hub.run import HubResult, make_hub
-from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
+from chromputer_tracks.tracks.predict import predict_tracks
 
 EMAIL = "me@example.org"
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from chromputer_tracks.cli import explain as command
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import DependencyError
-from chromputer_tracks.tracks.explain.run import ExplainOptions
+from chromputer_tracks.options.explain import ExplainOptions
 
 
 @pytest.fixture(scope="module")

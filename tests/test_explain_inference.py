@@ -22,9 +22,10 @@ from chromputer_tracks.inference.explain import (
     open_explainer,
 )
 from chromputer_tracks.inference.registry import Model, load_model, model_labels
-from chromputer_tracks.inference.sample import SampleFiles, open_sample
+from chromputer_tracks.inference.sample import open_sample
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.options.fields import SampleFiles
 
 WINDOW = 2000
 

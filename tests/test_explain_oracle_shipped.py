@@ -24,10 +24,11 @@ from chromputer_tracks.inference.explain import (
     open_explainer,
 )
 from chromputer_tracks.inference.registry import Model, load_model
-from chromputer_tracks.inference.sample import SampleFiles, open_sample
+from chromputer_tracks.inference.sample import open_sample
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.model.network import Chromputer
+from chromputer_tracks.options.fields import SampleFiles
 
 LABELS = ("Reb1", "S5", "Sua7")
 # A promoter, a Reb1 site, and one whose window begins before its contig.

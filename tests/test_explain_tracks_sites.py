@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from toy_genome import LENGTHS, ToyGenome, toy_genome
 
 from chromputer_tracks.errors import BoundsError, ContigError, InputError
-from chromputer_tracks.inference.sample import SampleFiles
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.contributions import Site, read_contributions
+from chromputer_tracks.options.fields import SampleFiles
+from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.tracks.explain.sites import Candidates, region_sites
-from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
+from chromputer_tracks.tracks.predict import predict_tracks
 
 SIZES = ChromSizes({"chr1": 10_000, "chr2": 5_000}, "g.fa")
 

@@ -16,8 +16,9 @@ from twobit_reader import read as read_twobit
 
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.inference.registry import read_spec
-from chromputer_tracks.inference.sample import SampleFiles
-from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
+from chromputer_tracks.options.fields import SampleFiles
+from chromputer_tracks.options.predict import PredictOptions
+from chromputer_tracks.tracks.predict import predict_tracks
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,13 @@ from hub_toy import ToyRuns, copied, edit, hub, make_runs
 from tiny_models import write_linear_model
 
 from chromputer_tracks.inference.registry import read_spec, shipped_models
-from chromputer_tracks.inference.sample import SampleFiles
+from chromputer_tracks.options.fields import SampleFiles
+from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
 from chromputer_tracks.tracks.hub.layout import Plan
 from chromputer_tracks.tracks.hub.pages import render, track_page
 from chromputer_tracks.tracks.hub.text import Names
-from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
+from chromputer_tracks.tracks.predict import predict_tracks
 from chromputer_tracks.tracks.runs import ModelRuns, Run, Sample, read_runs
 
 VOID = {"meta", "link", "br"}

@@ -15,9 +15,10 @@ from hub_toy import ToyRuns, copied, make_runs
 
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.inference.registry import load_model
-from chromputer_tracks.inference.sample import SampleFiles
+from chromputer_tracks.options.fields import SampleFiles
+from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.tracks.igv.sessions import browser_genome
-from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
+from chromputer_tracks.tracks.predict import predict_tracks
 from chromputer_tracks.tracks.runs import ModelRuns, read_runs, recorded_path
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.inference.sample import Report
 from chromputer_tracks.io.meme import MemeMotif, read_meme
+from chromputer_tracks.io.run import Report
 
 JASPAR_TAXA = ("fungi", "vertebrates", "plants", "insects", "nematodes", "urochordates")
 """Taxa of JASPAR CORE with enough motifs for a background."""

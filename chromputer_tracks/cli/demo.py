@@ -22,8 +22,8 @@ def demo(
 
     from chromputer_tracks.cli.console import stderr_console
     from chromputer_tracks.cli.predict import run_predict
-    from chromputer_tracks.inference.sample import SampleFiles
-    from chromputer_tracks.tracks.predict import PredictOptions
+    from chromputer_tracks.options.fields import SampleFiles
+    from chromputer_tracks.options.predict import PredictOptions
 
     example = example_folder()
     run_predict(

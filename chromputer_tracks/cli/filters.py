@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chromputer_tracks.cli.explain import MethodName
 from chromputer_tracks.cli.motifs import Taxon
 from chromputer_tracks.cli.sample_flags import (
     AssayFiles,
@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 
 _SHOWN = 3
 """Filters of each class in the table on the terminal."""
+
+
+class MethodName(StrEnum):
+    """Values of ``--method``."""
+
+    DEEPLIFT = "deeplift"
+    GRADIENT = "gradient*input"
 
 
 def filters(

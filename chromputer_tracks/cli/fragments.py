@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from chromputer_tracks.cli.sample_flags import (
-    DropDuplicates,
-    ExcludeContig,
-    MinMapq,
-    Scratch,
-    Tn5Shift,
-)
+from chromputer_tracks.cli.flags import command
+from chromputer_tracks.options.predict import ConvertOptions
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,52 +13,37 @@ if TYPE_CHECKING:
     from chromputer_tracks.io.fragments import FragmentSummary
 
 
-def fragments(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="IN", help="Paired-end BAM in any order, fragments.tsv[.gz], or BEDPE."
-        ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", help="The new file, OUT.fragments.tsv.gz; its .tbi is written beside it."
-        ),
-    ],
-    min_mapq: MinMapq = 30,
-    drop_duplicates: DropDuplicates = True,
-    exclude_contig: ExcludeContig = None,
-    tn5_shift: Tn5Shift = None,
-    fasta: Annotated[
-        Path | None,
-        typer.Option(help="Genome FASTA with its .fai: order of contigs, and bounds to check."),
-    ] = None,
-    scratch: Scratch = None,
-) -> None:
-    """Convert fragments to a sorted, bgzipped, tabix-indexed fragment file."""
+def run_fragments(options: ConvertOptions) -> None:
+    """Convert with progress on stderr, then show what was kept."""
     from chromputer_tracks.cli.console import Reporter
     from chromputer_tracks.io.fasta import Fasta
     from chromputer_tracks.io.fragment_convert import convert_fragments
-    from chromputer_tracks.io.fragments import FragmentOptions
 
-    options = FragmentOptions(min_mapq, drop_duplicates, tuple(exclude_contig or ()), tn5_shift)
     sizes = None
-    if fasta is not None:
-        with Fasta(fasta) as genome:
+    if options.fasta is not None:
+        with Fasta(options.fasta) as genome:
             sizes = genome.sizes
     with Reporter() as reporter:
         summary = convert_fragments(
-            source,
-            out,
+            options.source,
+            options.out,
             sizes,
-            options,
+            options.fragment_options,
             progress=lambda kept: reporter.progress("Reading", kept, None, "fragments"),
-            scratch=scratch,
+            scratch=options.scratch,
         )
     reporter.console.print(_table(summary))
-    shift = "ends shifted by +4/-5" if options.shifts(summary.kind) else "ends as they are"
-    reporter.note(f"Wrote {out} ({shift}) and its index")
+    shifted = options.fragment_options.shifts(summary.kind)
+    shift = "ends shifted by +4/-5" if shifted else "ends as they are"
+    reporter.note(f"Wrote {options.out} ({shift}) and its index")
+
+
+fragments = command(
+    ConvertOptions,
+    run_fragments,
+    "fragments",
+    "Convert fragments to a sorted, bgzipped, tabix-indexed fragment file.",
+)
 
 
 def _table(summary: FragmentSummary) -> Table:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from chromputer_tracks.inference.sample import SampleFiles
+    from chromputer_tracks.options.fields import SampleFiles
 
 
 class ProviderName(StrEnum):
@@ -62,8 +62,8 @@ def sample_files(
 ) -> SampleFiles:
     """The sample of a command line; the last four are those of :mod:`.fragment_flags`."""
     from chromputer_tracks.cli.requirements import named_files
-    from chromputer_tracks.inference.sample import SampleFiles
     from chromputer_tracks.io.fragments import FragmentOptions
+    from chromputer_tracks.options.fields import SampleFiles
 
     return SampleFiles(
         fasta=fasta,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from chromputer_tracks.cli.explain import MethodName
 from chromputer_tracks.cli.sample_flags import (
     AssayFiles,
     DropDuplicates,
@@ -57,6 +56,13 @@ class CompareName(StrEnum):
 
     LOG2 = "log2"
     DIFFERENCE = "difference"
+
+
+class MethodName(StrEnum):
+    """Values of ``--method``."""
+
+    DEEPLIFT = "deeplift"
+    GRADIENT = "gradient*input"
 
 
 def vplot(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from chromputer_tracks.errors import ChromputerError, InputError, SpecError
 from chromputer_tracks.inference.registry import Model, find_label
 from chromputer_tracks.inference.session import Provider, ProviderChoice, Session, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.options.fields import Method as Method
 from chromputer_tracks.spec import (
     DEEPLIFT,
     EXPLAIN,
@@ -28,8 +29,6 @@ from chromputer_tracks.spec import (
     reference_name,
 )
 
-Method = Literal["deeplift", "gradient*input"]
-"""DeepLIFT's rescale rule against references, or the gradient times the input."""
 Arrays = dict[str, NDArray[np.float32]]
 
 DEFAULT_REFERENCES = 20

@@ -28,6 +28,7 @@ from chromputer_tracks.inference.session import Session, installed_wheels
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.atomic import PARTIAL, atomic_path, check_folder, output_errors
+from chromputer_tracks.records import to_plain
 from chromputer_tracks.spec import ModelSpec
 
 # ---- Where a result came from: versions, checksums and what is written to ``run.json``.
@@ -167,7 +168,10 @@ def run_record(
             "model_assembly": model.spec.assembly,
             "same_as_model": sizes.digest() == model.spec.sizes_digest,
         },
-        "assays": {name: assay_record(source) for name, source in sample.assays.items()},
+        "assays": {
+            name: {k: v for k, v in to_plain(assay_record(source)).items() if v is not None}
+            for name, source in sample.assays.items()
+        },
         "peak_mb": round(stages.peak_mb(), 1),
         "stages": stages.report(),
     }

@@ -2,53 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from chromputer_tracks.data.features import Assay, Features, check_kind
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.registry import Model
 from chromputer_tracks.inference.session import Session
-from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.assays import is_bigwig, open_assay
+from chromputer_tracks.io.bigwig_source import BigWigSource
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.fragments import FragmentOptions
+from chromputer_tracks.io.run import (
+    AssayRecord,
+    GenomeRecord,
+    ModelRecord,
+    ProviderRecord,
+    Report,
+    Silent,
+    Stages,
+)
+from chromputer_tracks.options.fields import FragmentOptions, SampleFiles
 from chromputer_tracks.wording import counted
 
-
-class Report(Protocol):
-    """Is told what happens; :class:`chromputer_tracks.cli.console.Reporter` is one."""
-
-    def note(self, text: str) -> None:
-        """One line."""
-
-    def progress(self, stage: str, done: int, total: int | None, unit: str) -> None:
-        """How far a stage is."""
-
-
-@dataclass(frozen=True, slots=True)
-class SampleFiles:
-    """The files of a sample, as a command is given them.
-
-    Attributes:
-        fasta: the genome, with its ``.fai``; the authority on contigs.
-        fragments: BAM, fragment file or BEDPE of a model that reads one assay; None for a model
-            that reads DNA only, or where ``assays`` names the files.
-        assays: files by assay, fragments or bigWig, as the model names them.
-        fragment_options: which fragments count.
-        scratch: folder for temporary files; None: the system's.
-    """
-
-    fasta: Path
-    fragments: Path | None = None
-    assays: Mapping[str, Path] = field(default_factory=dict)
-    fragment_options: FragmentOptions = FragmentOptions()
-    scratch: Path | None = None
+Source = Assay | Path
+"""A file of an assay, or what was opened of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +47,109 @@ class Sample:
     assays: dict[str, Assay]
 
 
+def assay_sources(
+    model: Model, fragments: Source | None, assays: Mapping[str, Source]
+) -> dict[str, Source]:
+    """What holds each assay that a model reads; nothing when it reads DNA only.
+
+    Args:
+        model: says which.
+        fragments: of the one assay of fragments that ``assays`` does not name.
+        assays: by name.
+
+    Raises:
+        InputError: one is missing, unreadable, of another kind, or of an assay that the model does
+            not read.
+    """
+    inputs = [item for item in model.spec.inputs if item.assay]
+    needed = tuple(dict.fromkeys(item.assay for item in inputs))
+    given = dict(assays)
+    for name in given:
+        if name not in needed:
+            raise InputError(
+                f"assay {name!r}: model {model.name} reads no such assay; it reads "
+                f"{', '.join(needed) or 'DNA only'}"
+            )
+    of_fragments = list(dict.fromkeys(i.assay for i in inputs if i.measure != "values"))
+    if fragments is not None and needed:
+        free = [name for name in of_fragments if name not in given]
+        if len(free) != 1:
+            raise InputError(
+                f"model {model.name} reads fragments of {', '.join(of_fragments) or 'no assay'}: "
+                "give each file by its name (--assay NAME=FILE, or assays in Python) instead of "
+                "fragments"
+            )
+        given[free[0]] = fragments
+    for name in needed:
+        if name in given:
+            continue
+        if name not in of_fragments:
+            raise InputError(
+                f"model {model.name} reads a signal of {name}: give its bigWig with "
+                f"--assay {name}=FILE (assays={{{name!r}: file}} in Python)"
+            )
+        how = "--fragments" if of_fragments == [name] else f"--assay {name}=FILE"
+        raise InputError(
+            f"model {model.name} reads {name} fragments: give a BAM, fragment file or BEDPE with "
+            f"{how} (fragments, or assays={{{name!r}: file}}, in Python)"
+        )
+    for item in inputs:
+        source = given[item.assay]
+        bigwig = is_bigwig(source) if isinstance(source, Path) else isinstance(source, BigWigSource)
+        where = source if isinstance(source, Path) else f"assay {item.assay!r}"
+        check_kind(item, str(where), bigwig=bigwig)
+    return {name: given[name] for name in needed}
+
+
+def open_sources(
+    stack: ExitStack,
+    model: Model,
+    fasta: Fasta,
+    sources: Mapping[str, Source],
+    options: FragmentOptions = FragmentOptions(),  # noqa: B008 - frozen
+    scratch: Path | None = None,
+    report: Report | None = None,
+    stages: Stages | None = None,
+) -> Sample:
+    """Open what a model reads.
+
+    Args:
+        stack: closes what is opened here; what was open stays so.
+        model: says which.
+        fasta: the open genome.
+        sources: from :func:`assay_sources`.
+        options: which fragments count.
+        scratch: folder for temporary files; None: the system's.
+        report: told what was read.
+        stages: collects the time of reading.
+
+    Raises:
+        InputError: a file cannot be used, or does not fit the genome.
+    """
+    timer, told = stages or Stages(), report or Silent()
+    assays: dict[str, Assay] = {}
+    for name, source in sources.items():
+        if isinstance(source, Path):
+            with timer.phase(f"reading {name}"):
+                assays[name] = open_assay(
+                    stack,
+                    source,
+                    fasta.sizes,
+                    options,
+                    lambda kept: told.progress("reading", kept, None, "fragments"),
+                    scratch,
+                )
+            told.note(f"{source.name}: " * (len(sources) > 1) + _about(source, assays[name]))
+        else:
+            if dict(source.sizes) != dict(fasta.sizes):
+                raise InputError(
+                    f"fragments were opened with the contigs of {source.sizes.source}, which are "
+                    f"not those of {fasta.sizes.source}: open them with this genome"
+                )
+            assays[name] = source
+    return Sample(Features(model.spec.inputs, fasta, assays), assays)
+
+
 def open_sample(
     stack: ExitStack,
     model: Model,
@@ -72,69 +158,20 @@ def open_sample(
     report: Report,
     stages: Stages | None = None,
 ) -> Sample:
-    """Open the files that a model reads.
-
-    Args:
-        stack: closes them.
-        model: says which.
-        fasta: the open genome.
-        files: of the sample.
-        report: told what was read.
-        stages: collects the time of reading.
-
-    Raises:
-        InputError: a file is missing, of another kind, or does not fit the genome.
-    """
-    timer = stages or Stages()
-    paths = assay_files(model, files)
-    assays = {}
-    for name, path in paths.items():
-        with timer.phase(f"reading {name}"):
-            assays[name] = _open(stack, path, fasta.sizes, files, report, named=len(paths) > 1)
-    return Sample(Features(model.spec.inputs, fasta, assays), assays)
+    """Open the sample that a command is given; see :func:`open_sources`."""
+    sources = assay_sources(model, files.fragments, files.assays)
+    return open_sources(
+        stack, model, fasta, sources, files.fragment_options, files.scratch, report, stages
+    )
 
 
-def assay_files(model: Model, files: SampleFiles) -> dict[str, Path]:
-    """The file of each assay that the model reads; none when it reads DNA only.
-
-    Raises:
-        InputError: one is missing, of another kind, or of an assay that the model does not read.
-    """
-    inputs = [item for item in model.spec.inputs if item.assay]
-    needed = tuple(dict.fromkeys(item.assay for item in inputs))
-    given = dict(files.assays)
-    unknown = [name for name in given if name not in needed]
-    if unknown:
-        raise InputError(
-            f"--assay {unknown[0]}: model {model.name} reads no such assay; it reads "
-            f"{', '.join(needed) or 'DNA only'}"
-        )
-    of_fragments = list(dict.fromkeys(i.assay for i in inputs if i.measure != "values"))
-    if files.fragments is not None and needed:
-        open_ones = [name for name in of_fragments if name not in given]
-        if len(open_ones) != 1:
-            raise InputError(
-                f"model {model.name} reads fragments of {', '.join(of_fragments) or 'no assay'}: "
-                f"give each file with --assay NAME=FILE instead of --fragments"
-            )
-        given[open_ones[0]] = files.fragments
-    for name in needed:
-        if name in given:
-            continue
-        if name not in of_fragments:
-            raise InputError(
-                f"model {model.name} reads a signal of {name}: give its bigWig with "
-                f"--assay {name}=FILE"
-            )
-        how = "--fragments" if of_fragments == [name] else f"--assay {name}=FILE"
-        raise InputError(
-            f"model {model.name} reads {name} fragments: give a BAM, fragment file or BEDPE with "
-            f"{how}"
-        )
-    for item in inputs:
-        path = given[item.assay]
-        check_kind(item, str(path), bigwig=is_bigwig(path))
-    return {name: given[name] for name in needed}
+def _about(path: Path, source: Assay) -> str:
+    if not isinstance(source, FragmentStore):
+        return f"{path.name}: mean {source.density:.3g} per bp"
+    removed = [f"{count:,} {reason}" for reason, count in source.summary.removed.items() if count]
+    what = "rows" if source.summary.kind == "fragments" else "read pairs"
+    of = f" of {source.summary.read:,} {what} (not: {'; '.join(removed)})" if removed else ""
+    return f"{source.total:,} fragments{of}, {source.density:.3g} per kb"
 
 
 def input_roles(model: Model, files: SampleFiles, **others: Path | None) -> dict[str, Path]:
@@ -146,54 +183,59 @@ def input_roles(model: Model, files: SampleFiles, **others: Path | None) -> dict
         **others: further files by role; None: not given.
 
     Raises:
-        InputError: see :func:`assay_files`.
+        InputError: see :func:`assay_sources`.
     """
-    found = {"model": model.path, "fasta": files.fasta}
-    found |= {role: path for role, path in others.items() if path is not None}
-    return found | {f"assay {name}": path for name, path in assay_files(model, files).items()}
+    sources = assay_sources(model, files.fragments, files.assays)
+    found: dict[str, Source | None] = {"model": model.path, "fasta": files.fasta, **others}
+    found |= {f"assay {name}": source for name, source in sources.items()}
+    return {role: path for role, path in found.items() if isinstance(path, Path)}
 
 
-def _open(
-    stack: ExitStack,
-    path: Path,
-    sizes: ChromSizes,
-    files: SampleFiles,
-    report: Report,
-    *,
-    named: bool,
-) -> Assay:
-    source = open_assay(
-        stack,
-        path,
-        sizes,
-        files.fragment_options,
-        lambda kept: report.progress("reading", kept, None, "fragments"),
-        files.scratch,
-    )
-    if isinstance(source, FragmentStore):
-        report.note(f"{path.name}: " * named + _fragment_note(source))
-    else:
-        report.note(f"{path.name}: mean {source.density:.3g} per bp")
-    return source
-
-
-def _fragment_note(store: FragmentStore) -> str:
-    removed = [f"{count:,} {reason}" for reason, count in store.summary.removed.items() if count]
-    what = "rows" if store.summary.kind == "fragments" else "read pairs"
-    of = f" of {store.summary.read:,} {what} (not: {'; '.join(removed)})" if removed else ""
-    return f"{store.total:,} fragments{of}, {store.density:.3g} per kb"
-
-
-def assay_record(source: Assay) -> dict[str, Any]:
-    """What ``run.json`` says of an open file."""
-    if not isinstance(source, FragmentStore):
-        return {"format": "bigwig", "mean": source.density}
+def model_records(
+    model: Model, session: Session, sizes: ChromSizes, sample: Sample
+) -> dict[str, Any]:
+    """What the record of a run says of its model, where it ran, the genome and the sample."""
+    # Without its figures and its own provenance, which would fill the record.
+    spec = json.loads(replace(model.spec, metrics={}, provenance={}).to_json())
     return {
-        "format": source.summary.kind,
-        "kept": source.total,
-        "removed": source.summary.removed,
-        "per_kb": source.density,
+        "provider": ProviderRecord(session.provider, session.reason, session.threads),
+        "model": ModelRecord(model.name, str(model.path), 0, "", spec),
+        "genome": GenomeRecord(
+            len(sizes),
+            sizes.total,
+            sizes.digest(),
+            model.spec.assembly,
+            sizes.digest() == model.spec.sizes_digest,
+        ),
+        "assays": {name: assay_record(source) for name, source in sample.assays.items()},
     }
+
+
+def assay_record(source: Assay) -> AssayRecord:
+    """What the record of a run says of an open file of a sample."""
+    if not isinstance(source, FragmentStore):
+        return AssayRecord("bigwig", mean=source.density)
+    summary = source.summary
+    return AssayRecord(summary.kind, source.total, dict(summary.removed), source.density)
+
+
+def unusual(model: Model, sizes: ChromSizes, fragments: object) -> list[str]:
+    """What about a sample is unusual for a model, but may be meant; a sentence each."""
+    found = []
+    if sizes.digest() != model.spec.sizes_digest:
+        found.append(
+            f"{sizes.source} is not the assembly that the model {model.name} was trained on "
+            f"({model.spec.assembly}); its figures on other genomes are not known"
+        )
+    if fragments is not None and not any(item.assay for item in model.spec.inputs):
+        found.append(f"model {model.name} reads DNA only; the fragments are not read")
+    return found
+
+
+def assay_files(model: Model, files: SampleFiles) -> dict[str, Path]:
+    """The file of each assay that a model reads, as a command is given them."""
+    found = assay_sources(model, files.fragments, files.assays)
+    return {name: path for name, path in found.items() if isinstance(path, Path)}
 
 
 def announce(
@@ -202,10 +244,5 @@ def announce(
     """Tell what runs where, and what about the sample is unusual for the model."""
     threads = counted(session.threads, "thread")
     report.note(f"model {model.name} on {session.provider} ({session.reason}), {threads}")
-    if sizes.digest() != model.spec.sizes_digest:
-        report.note(
-            f"note: {files.fasta} is not the assembly that the model was trained on "
-            f"({model.spec.assembly}); its figures on other genomes are not known"
-        )
-    if files.fragments is not None and not any(item.assay for item in model.spec.inputs):
-        report.note(f"note: model {model.name} reads DNA only; {files.fragments} is not read")
+    for sentence in unusual(model, sizes, files.fragments):
+        report.note(f"note: {sentence}")

@@ -7,15 +7,16 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.intervals import ChromSizes, check_contigs
+from chromputer_tracks.options.fields import FragmentKind as FragmentKind
+from chromputer_tracks.options.fields import FragmentOptions as FragmentOptions
 
-FragmentKind = Literal["bam", "fragments", "bedpe"]
 Int32 = NDArray[np.int32]
 
 BULK_BARCODE = "bulk"
@@ -29,36 +30,6 @@ LOW_MAPQ = "low mapping quality"
 PAST_END = "past the contig's end"
 TOO_SHORT = "too short for the Tn5 shift"
 IDENTICAL = "identical to another fragment"
-
-
-@dataclass(frozen=True, slots=True)
-class FragmentOptions:
-    """Which fragments to keep and where their ends lie.
-
-    Attributes:
-        min_mapq: BAM only: both mates need at least this mapping quality. The mate's is known
-            from the ``MQ`` tag (``samtools fixmate -m`` writes it); without the tag the quality of
-            the record at the fragment's start decides. A BAM whose first 16,384 records carry no
-            such tag is read as one without. Quality 255 means not available, and passes.
-        drop_duplicates: drop pairs that a BAM flags as duplicates, and collapse fragments of
-            equal contig, start, end and barcode into one, whose count is the number of pairs.
-        exclude: contigs to leave out.
-        tn5_shift: move starts by +4 and ends by -5, to the centre of the 9 bp that Tn5 duplicates;
-            None: on for BAM, off for fragment files (shifted by their maker) and BEDPE.
-    """
-
-    min_mapq: int = 30
-    drop_duplicates: bool = True
-    exclude: tuple[str, ...] = ()
-    tn5_shift: bool | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.min_mapq <= 255:
-            raise InputError(f"minimum mapping quality {self.min_mapq} must be between 0 and 255")
-
-    def shifts(self, kind: FragmentKind) -> bool:
-        """Whether fragments of this format get the Tn5 shift."""
-        return kind == "bam" if self.tn5_shift is None else self.tn5_shift
 
 
 @dataclass(frozen=True, slots=True)

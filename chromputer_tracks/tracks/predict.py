@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.genome import (
-    DEFAULT_BATCH,
-    DEFAULT_TILE,
     covered_bases,
     drain,
     predict_regions,
     region_bins,
 )
 from chromputer_tracks.inference.registry import Model, load_model
-from chromputer_tracks.inference.run import (
-    Checksums,
-    output_folder,
-    remove_stale,
-    run_record,
-    write_run_json,
-)
 from chromputer_tracks.inference.sample import (
-    Report,
-    SampleFiles,
     announce,
     input_roles,
+    model_records,
     open_sample,
 )
-from chromputer_tracks.inference.session import ProviderChoice, open_session
-from chromputer_tracks.inference.stages import Stages
+from chromputer_tracks.inference.session import open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.run import Report, RunRecord, Silent, run
+from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.tracks.writer import TrackSummary, TrackWriter
 
 KIND = "predict"
@@ -44,60 +32,32 @@ KIND = "predict"
 
 
 @dataclass(frozen=True, slots=True)
-class PredictOptions:
-    """What to predict, from what, and how.
+class Prediction:
+    """What ``run.json`` says of a prediction beside what every record does.
 
     Attributes:
-        model: a model folder, an ``.onnx`` file or a shipped model's name.
-        sample: the genome and the sample's files.
-        out: folder of the tracks; made when only its parent exists.
-        regions: BED; bins that touch its regions are predicted. None: see ``chroms``.
-        chroms: contigs, or regions such as ``chrI:1,001-2,000``, to predict; empty: all.
-        provider: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
-        threads: CPU threads; None: those that the process may use.
-        average_strands: take the mean of both strands' probabilities.
-        tile: outputs per tile.
-        batch: tiles per run of the network.
-        force: write into a folder that holds other things than an earlier run.
-        command: the command line, for ``run.json``.
+        predicted_bases: bp that have values.
+        summary: shares of states and calls by label.
     """
 
-    model: str | Path
-    sample: SampleFiles
-    out: Path
-    regions: Path | None = None
-    chroms: tuple[str, ...] = ()
-    provider: ProviderChoice = "auto"
-    threads: int | None = None
-    average_strands: bool = False
-    tile: int = DEFAULT_TILE
-    batch: int = DEFAULT_BATCH
-    force: bool = False
-    command: tuple[str, ...] = ()
+    predicted_bases: int
+    summary: TrackSummary
 
 
 @dataclass(frozen=True, slots=True)
 class PredictResult:
-    """What a run gave.
+    """What a run gave: the model used, what is in the tracks, and the record."""
 
-    Attributes:
-        out: folder of the tracks.
-        model: the model used.
-        summary: shares of states and calls by label.
-        record: what ``run.json`` holds.
-    """
-
-    out: Path
     model: Model
     summary: TrackSummary
-    record: dict[str, Any]
+    record: RunRecord
 
 
-def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
+def predict_tracks(options: PredictOptions, report: Report | None = None) -> PredictResult:
     """Predict tracks and write them with ``run.json`` into ``options.out``.
 
     Everything that can be checked is checked before the fragments are read. A run that fails
-    leaves nothing under a final name, and removes the folder if it made it.
+    leaves what was there.
 
     Raises:
         SpecError: the model cannot be used.
@@ -105,24 +65,22 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
         ProviderError: the provider does not work here.
         OutputError: the tracks cannot be written.
     """
-    started = datetime.now(UTC)
-    stages = Stages()
-    with ExitStack() as stack:
+    report, files = report or Silent(), options.sample
+    with run(KIND, options, report) as work, ExitStack() as stack:
+        stages = work.stages
         with stages.phase("checking"):
             model = load_model(options.model)
-            fasta = stack.enter_context(Fasta(options.sample.fasta))
+            fasta = stack.enter_context(Fasta(files.fasta))
             sizes = fasta.sizes
             bins = region_bins(_regions(options, sizes), sizes, model.spec.grid)
-            roles = input_roles(model, options.sample, regions=options.regions)
-            earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
+            work.read(input_roles(model, files, regions=options.regions))
             session = open_session(model.path, options.provider, options.threads)
-        announce(model, session, sizes, options.sample, report)
-        checksums = stack.enter_context(Checksums(roles))
-        sample = open_sample(stack, model, fasta, options.sample, report, stages)
+        announce(model, session, sizes, files, report)
+        sample = open_sample(stack, model, fasta, files, report, stages)
         total = covered_bases(bins, sizes, model.spec.grid)
         writing = stack.enter_context(ExitStack())
         writer = writing.enter_context(
-            TrackWriter(options.out, model.spec, sizes, threads=max(1, session.threads // 2))
+            TrackWriter(work.folder, model.spec, sizes, threads=max(1, session.threads // 2))
         )
         with stages.phase("predicting"):
             drain(
@@ -141,28 +99,12 @@ def predict_tracks(options: PredictOptions, report: Report) -> PredictResult:
                 stages,
                 lambda bases: report.progress("predicting", bases, total, "bp"),
             )
-        inputs = checksums.result()
         with stages.phase("finishing tracks"):
             writing.close()
-        outputs = sorted(str(path.relative_to(options.out)) for path in writer.outputs)
-        record = run_record(
-            KIND, options.command, started, model, session, sizes, sample, inputs, stages
-        ) | {
-            "options": _option_record(options),
-            "predicted_bases": total,
-            "summary": asdict(writer.summary),
-            "outputs": outputs,
-        }
-        write_run_json(options.out, record)
-    remove_stale(options.out, earlier - set(outputs))
-    return PredictResult(options.out, model, writer.summary, record)
-
-
-def _option_record(options: PredictOptions) -> dict[str, Any]:
-    names = ("chroms", "average_strands", "tile", "batch")
-    return {name: getattr(options, name) for name in names} | asdict(
-        options.sample.fragment_options
-    )
+        work.describe(
+            Prediction(total, writer.summary), **model_records(model, session, sizes, sample)
+        )
+    return PredictResult(model, writer.summary, work.record)
 
 
 def _regions(options: PredictOptions, sizes: ChromSizes) -> list[Interval] | None:

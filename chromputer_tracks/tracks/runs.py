@@ -255,7 +255,8 @@ def _check_record(record: Mapping[str, Any]) -> None:
     if record["kind"] == PREDICT_RUN:
         needed.append((record["summary"], ("states", "calls")))
     else:
-        needed.append((record, ("sites", "method", "references", "baseline", "merge")))
+        needed.append((record, ("sites", "labels")))
+        needed.append((record["options"], ("method", "references", "baseline", "merge")))
         figures = ("sites", "candidates", "bases", "mean_logit", "shares")
         needed += [(about, figures) for about in record["labels"].values()]
     for about, keys in needed:
@@ -265,8 +266,7 @@ def _check_record(record: Mapping[str, Any]) -> None:
 
 
 def _inputs(record: Mapping[str, Any]) -> Iterable[AssayInput]:
-    # Both commands write the same four options of fragments.
-    given = record["options"] if record["kind"] == PREDICT_RUN else record["fragment_options"]
+    given = record["options"]
     options = FragmentOptions(
         given["min_mapq"], given["drop_duplicates"], tuple(given["exclude"]), given["tn5_shift"]
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import ChromSizes, format_span
-from chromputer_tracks.io.atomic import Staging, output_errors
+from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.bigbed import read_rows
 from chromputer_tracks.io.bigwig import BigWigWriter
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
@@ -85,12 +85,11 @@ class TrackWriter:
     """Writes a folder of tracks; use it as a context manager.
 
     Written are ``states.bed``, ``states.bb``, ``states/STATE.bw``, and for each binary or
-    continuous head ``HEAD/NAME.bw``, for binary ones ``HEAD/NAME.bed``, too. All appear at the
-    clean end of the block, after every file has passed its check; those of an earlier run are
-    replaced then. A block that fails leaves the folder as it was.
+    continuous head ``HEAD/NAME.bw``, for binary ones ``HEAD/NAME.bed``, too. At the clean end of
+    the block every file has passed its check.
 
     Args:
-        out: the folder; made when only its parent exists.
+        out: an empty folder.
         spec: the model's spec.
         sizes: the genome's contigs.
         threads: threads that compress bigWig data.
@@ -100,9 +99,8 @@ class TrackWriter:
         outputs: the files (after the block).
 
     Raises:
-        OutputError: ``out`` is a file, its parent is missing, it is not writable, the disk is
-            full, a file does not pass its check, two labels would share a file, or a head's name
-            would lead out of the folder.
+        OutputError: ``out`` is not writable, the disk is full, a file does not pass its check, two
+            labels would share a file, or a head's name would lead out of the folder.
     """
 
     summary: TrackSummary
@@ -124,7 +122,6 @@ class TrackWriter:
 
     def __enter__(self) -> TrackWriter:
         with ExitStack() as stack:
-            self._staging = stack.enter_context(Staging(self._out))
             self._map = (
                 stack.enter_context(ThreadPoolExecutor(self._threads)).map
                 if self._threads > 1
@@ -156,7 +153,7 @@ class TrackWriter:
         if name.casefold() in (other.casefold() for other in self._names):
             raise OutputError(f"cannot write {self._out / name}: two labels have this name")
         self._names.append(name)
-        path = self._staging.folder / name
+        path = self._out / name
         with output_errors(self._out / name):
             path.parent.mkdir(exist_ok=True)
         return path
@@ -226,7 +223,6 @@ class TrackWriter:
             if not self._bases:
                 raise OutputError(f"cannot write tracks to {self._out}: nothing was predicted")
             self._finish_beds()
-            self._staging.publish_when_done(self._names)
         self.outputs = tuple(self._out / name for name in self._names)
         self.summary = self._summarise()
 
@@ -238,12 +234,12 @@ class TrackWriter:
             for file in self._beds:
                 file.close()
         for _, name, calls in self._calls:
-            rows = sum(1 for _ in read_rows(self._staging.folder / name))
+            rows = sum(1 for _ in read_rows(self._out / name))
             self._check_rows(name, rows, calls.count)
         for head in self._spec.heads:
             if head.kind == "states" and self._states is not None:
                 rows = write_states_bigbed(
-                    self._staging.folder / STATES_BED,
+                    self._out / STATES_BED,
                     self._path(STATES_BIGBED),
                     self._sizes,
                     head.labels,

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from explain_run import Notes
 
-from chromputer_tracks.inference.sample import SampleFiles
-from chromputer_tracks.tracks.explain.run import ExplainOptions, explain_tracks
-from chromputer_tracks.tracks.predict import PredictOptions, predict_tracks
+from chromputer_tracks.options.explain import ExplainOptions
+from chromputer_tracks.options.fields import SampleFiles
+from chromputer_tracks.options.predict import PredictOptions
+from chromputer_tracks.tracks.explain.run import explain_tracks
+from chromputer_tracks.tracks.predict import predict_tracks
 
 MODEL = "yeast-atac"
 EXPLAINED = "chrII:330,001-345,000"

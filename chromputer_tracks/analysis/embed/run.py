@@ -53,20 +53,15 @@ from chromputer_tracks.inference.run import (
     run_record,
     write_run_json,
 )
-from chromputer_tracks.inference.sample import (
-    Report,
-    Sample,
-    SampleFiles,
-    announce,
-    input_roles,
-    open_sample,
-)
+from chromputer_tracks.inference.sample import Sample, announce, input_roles, open_sample
 from chromputer_tracks.inference.session import ProviderChoice, Session, open_session
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, parse_region
 from chromputer_tracks.io.bed import SiteTable, read_site_table
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.run import Report
+from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.spec import Label, ModelSpec
 from chromputer_tracks.wording import counted
 

@@ -46,19 +46,15 @@ from chromputer_tracks.inference.run import (
     run_record,
     write_run_json,
 )
-from chromputer_tracks.inference.sample import (
-    Report,
-    SampleFiles,
-    announce,
-    input_roles,
-    open_sample,
-)
+from chromputer_tracks.inference.sample import announce, input_roles, open_sample
 from chromputer_tracks.inference.session import ProviderChoice, open_session
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.atomic import Staging, output_errors
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.run import Report
+from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.spec import EXPLAIN, ModelSpec
 from chromputer_tracks.tracks.explain.label import COMPLETENESS
 from chromputer_tracks.tracks.explain.sites import region_sites

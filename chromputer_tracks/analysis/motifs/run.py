@@ -35,7 +35,6 @@ from chromputer_tracks.inference.run import (
     versions,
     write_run_json,
 )
-from chromputer_tracks.inference.sample import Report
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.io.atomic import Staging
 from chromputer_tracks.io.bed import BedTable
@@ -45,6 +44,7 @@ from chromputer_tracks.io.contributions import (
     explained_labels,
     read_contributions,
 )
+from chromputer_tracks.io.run import Report
 from chromputer_tracks.wording import counted
 
 # ---- What ``chromputer motifs`` is asked.

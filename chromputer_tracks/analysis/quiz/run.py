@@ -29,11 +29,12 @@ from chromputer_tracks.evaluation.scores import Estimate
 from chromputer_tracks.evaluation.sites import label_sites, predict_sites
 from chromputer_tracks.inference.explain import Explainer, head_weights, open_explainer
 from chromputer_tracks.inference.registry import Model, load_model
-from chromputer_tracks.inference.sample import Report, announce, assay_files, open_sample
+from chromputer_tracks.inference.sample import announce, assay_files, open_sample
 from chromputer_tracks.inference.session import open_session
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.run import Report
 from chromputer_tracks.spec import EXPLAIN, ModelSpec
 
 # ---- What the model looked at: contributions of the V-plot to its answers.

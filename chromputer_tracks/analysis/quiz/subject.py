@@ -15,11 +15,12 @@ from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.evaluation.metrics import DRAWS
 from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.inference.registry import Model
-from chromputer_tracks.inference.sample import Report, SampleFiles
 from chromputer_tracks.inference.session import ProviderChoice
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
+from chromputer_tracks.io.run import Report
 from chromputer_tracks.io.text_table import read_state_table
+from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.spec import InputSpec, Label, ModelSpec
 
 _GREY = (150, 150, 150)

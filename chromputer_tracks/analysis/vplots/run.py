@@ -37,12 +37,13 @@ from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.run import RUN_JSON, Checksums, versions
-from chromputer_tracks.inference.sample import Report, assay_files, open_sample
+from chromputer_tracks.inference.sample import assay_files, open_sample
 from chromputer_tracks.intervals import ChromSizes, format_region
 from chromputer_tracks.io.assays import open_assay
 from chromputer_tracks.io.atomic import atomic_path, check_parent
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.run import Report
 
 _RECORDED = tuple(
     field.name

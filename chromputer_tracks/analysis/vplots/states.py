@@ -46,10 +46,11 @@ from chromputer_tracks.errors import InputError
 from chromputer_tracks.evaluation.sites import predict_sites
 from chromputer_tracks.inference.explain import Contributions, head_weights, open_explainer
 from chromputer_tracks.inference.registry import Model
-from chromputer_tracks.inference.sample import Report, announce, assay_files, open_sample
+from chromputer_tracks.inference.sample import announce, assay_files, open_sample
 from chromputer_tracks.inference.session import Session, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.run import Report
 from chromputer_tracks.spec import HeadSpec, InputSpec, ModelSpec
 from chromputer_tracks.wording import counted
 

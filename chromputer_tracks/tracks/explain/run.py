@@ -2,58 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.inference.explain import (
-    DEFAULT_REFERENCES,
     Explainer,
-    Method,
     head_weights,
     mean_baselines,
     open_explainer,
 )
 from chromputer_tracks.inference.genome import covered_bases, region_bins
 from chromputer_tracks.inference.registry import Model, find_label, load_model, model_labels
-from chromputer_tracks.inference.run import (
-    RUN_JSON,
-    Checksums,
-    output_folder,
-    remove_stale,
-    run_record,
-    write_run_json,
-)
 from chromputer_tracks.inference.sample import (
-    Report,
     Sample,
-    SampleFiles,
     announce,
     input_roles,
+    model_records,
     open_sample,
 )
-from chromputer_tracks.inference.session import ProviderChoice, open_session
-from chromputer_tracks.inference.stages import Stages
+from chromputer_tracks.inference.session import open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
-from chromputer_tracks.io.atomic import Staging, output_errors
+from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.contributions import Site
 from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.run import RUN_JSON, Report, RunRecord, Silent, Stages, run
+from chromputer_tracks.options.explain import ExplainOptions
 from chromputer_tracks.spec import EXPLAIN, ModelSpec
 from chromputer_tracks.tracks.explain.label import (
     COMPLETE,
     COMPLETENESS,
-    LabelResult,
     LabelSummary,
     explain_label,
 )
-from chromputer_tracks.tracks.explain.layout import MergeRule, fragment_classes, importance_tracks
+from chromputer_tracks.tracks.explain.layout import fragment_classes, importance_tracks
 from chromputer_tracks.tracks.explain.sites import (
     Candidates,
     called_sites,
@@ -73,114 +60,35 @@ COMPLETENESS_KEY = "completeness_error"
 
 
 @dataclass(frozen=True, slots=True)
-class ExplainOptions:
-    """What to explain, where, and how.
+class LabelRecord(LabelSummary):
+    """What ``run.json`` says of a label beside its figures.
 
     Attributes:
-        model: a model folder or a shipped model's name.
-        sample: the genome and the sample's files.
-        out: folder of the results; made when only its parent exists.
-        heads: names of labels, or :data:`ALL`.
-        regions: BED or narrowPeak of the sites; None: the calls of each label.
-        chroms: contigs, or regions such as ``chrI:1,001-2,000``: only sites there; empty: all.
-        method: of explaining.
-        references: dinucleotide shuffles a window.
-        seed: of the shuffles, and of which of equally strong sites are taken.
-        baseline: reference of V-plots and signals: nothing, or the genome's mean.
-        merge: what a base of several windows gets.
-        step: bp; windows every so many bases along each region; None: one window a site.
-        max_sites: explain the strongest so many of each label; None: all.
-        images: pictures of so many sites of each label.
-        provider: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
-        threads: CPU threads; None: those that the process may use.
-        force: write into a folder that holds other things than an earlier run.
-        command: the command line, for ``run.json``.
-    """
-
-    model: str | Path
-    sample: SampleFiles
-    out: Path
-    heads: tuple[str, ...]
-    regions: Path | None = None
-    chroms: tuple[str, ...] = ()
-    method: Method = "deeplift"
-    references: int = DEFAULT_REFERENCES
-    seed: int = 0
-    baseline: Literal["zero", "mean"] = "zero"
-    merge: MergeRule = "centre"
-    step: int | None = None
-    max_sites: int | None = None
-    images: int = 0
-    provider: ProviderChoice = "auto"
-    threads: int | None = None
-    force: bool = False
-    command: tuple[str, ...] = ()
-
-
-def label_record(
-    summary: LabelSummary, candidates: int, spec: ModelSpec, weights: NDArray[np.float32]
-) -> dict[str, Any]:
-    """What ``run.json`` says of a label.
-
-    Args:
-        summary: figures.
         candidates: sites of which the strongest were taken.
-        spec: of the model.
-        weights: float32 (outputs,), of the logits in what is explained; those that are not 0 are
-            listed by ``HEAD.LABEL``.
+        weights: of the logits in what is explained, by ``HEAD.LABEL``; those that are not 0.
     """
-    names = [f"{head.name}.{label.name}" for head in spec.heads for label in head.labels]
-    listed = {name: float(w) for name, w in zip(names, weights, strict=True) if w != 0}
-    return asdict(summary) | {"candidates": candidates, "weights": listed}
+
+    candidates: int = 0
+    weights: dict[str, float] = field(default_factory=dict)
 
 
-def explain_record(
-    options: ExplainOptions,
-    model: Model,
-    explainer: Explainer,
-    sizes: ChromSizes,
-    sample: Sample,
-    checksums: Mapping[str, Mapping[str, str | int]],
-    labels: Mapping[str, Mapping[str, Any]],
-    outputs: Iterable[str],
-    started: datetime,
-    stages: Stages,
-) -> dict[str, Any]:
-    """What ``run.json`` holds.
+@dataclass(frozen=True, slots=True)
+class ExplainRecord:
+    """What ``run.json`` says of contributions beside what every record does.
 
-    Args:
-        options: of the run.
-        model: the model.
-        explainer: what ran.
-        sizes: the genome's contigs.
-        sample: the open sample.
-        checksums: path, size and SHA-256 of the files by role.
-        labels: :func:`label_record` by label.
-        outputs: the files, relative to the folder.
-        started: when.
-        stages: times.
+    Attributes:
+        sites: whether the sites are ``calls`` or those of ``regions``.
+        window: bp of the model's window.
+        completeness_error: how the error is defined.
+        fragment_classes: fragment lengths (bp, first and last) by class of each V-plot.
+        labels: figures by label.
     """
-    spec = model.spec
-    named = ("method", "references", "seed", "baseline", "merge", "step", "max_sites", "chroms")
-    return run_record(
-        KIND, options.command, started, model, explainer.session, sizes, sample, checksums, stages
-    ) | {
-        "sites": "calls" if options.regions is None else "regions",
-        **{name: getattr(options, name) for name in named},
-        "fragment_options": asdict(options.sample.fragment_options),
-        "window": spec.window,
-        COMPLETENESS_KEY: COMPLETENESS,
-        "fragment_classes": {
-            item.name: {
-                part.name or "all": [part.shortest, part.longest]
-                for part in fragment_classes(item.length_edges)
-            }
-            for item in spec.inputs
-            if item.kind == "vplot"
-        },
-        "labels": dict(labels),
-        "outputs": sorted(outputs),
-    }
+
+    sites: Literal["calls", "regions"]
+    window: int
+    completeness_error: str
+    fragment_classes: dict[str, dict[str, tuple[int, int]]]
+    labels: dict[str, LabelRecord]
 
 
 IMAGES = "images"
@@ -188,26 +96,18 @@ IMAGES = "images"
 
 @dataclass(frozen=True, slots=True)
 class ExplainResult:
-    """What a run gave.
+    """What a run gave: the model used, the figures of each label, and the record."""
 
-    Attributes:
-        out: folder of the results.
-        model: the model used.
-        labels: figures of each label.
-        record: what ``run.json`` holds.
-    """
-
-    out: Path
     model: Model
     labels: tuple[LabelSummary, ...]
-    record: dict[str, Any]
+    record: RunRecord
 
 
-def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
+def explain_tracks(options: ExplainOptions, report: Report | None = None) -> ExplainResult:
     """Explain labels at their sites, and write what :mod:`chromputer_tracks.io.contributions` says.
 
     Everything that can be checked is checked before the fragments are read. A run that fails
-    leaves nothing under a final name, and removes the folder if it made it.
+    leaves what was there.
 
     Raises:
         SpecError: the model cannot be used or explained.
@@ -216,22 +116,21 @@ def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
         ProviderError: the provider does not work here.
         OutputError: the results cannot be written.
     """
-    started = datetime.now(UTC)
-    stages = Stages()
-    with ExitStack() as stack:
+    report, files = report or Silent(), options.sample
+    with run(KIND, options, report) as work, ExitStack() as stack:
+        stages = work.stages
         with stages.phase("checking"):
             model = load_model(options.model)
             weights = _label_weights(model.spec, options)
             importance_tracks(model.spec)
-            fasta = stack.enter_context(Fasta(options.sample.fasta))
+            fasta = stack.enter_context(Fasta(files.fasta))
             sizes = fasta.sizes
             within = [parse_region(text, sizes) for text in dict.fromkeys(options.chroms)]
             given = None
             if options.regions is not None:
                 given = region_sites(options.regions, sizes, within, options.step)
             graph = model.path.with_name(EXPLAIN)
-            roles = input_roles(model, options.sample, explain=graph, regions=options.regions)
-            earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
+            work.read(input_roles(model, files, explain=graph, regions=options.regions))
             explainer = open_explainer(
                 model,
                 options.method,
@@ -240,9 +139,8 @@ def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
                 provider=options.provider,
                 threads=options.threads,
             )
-        announce(model, explainer.session, sizes, options.sample, report)
-        checksums = stack.enter_context(Checksums(roles))
-        sample = open_sample(stack, model, fasta, options.sample, report, stages)
+        announce(model, explainer.session, sizes, files, report)
+        sample = open_sample(stack, model, fasta, files, report, stages)
         if options.baseline == "mean":
             with stages.phase("baseline"):
                 mean = mean_baselines(model.spec, sample.features, sizes)
@@ -251,30 +149,48 @@ def explain_tracks(options: ExplainOptions, report: Report) -> ExplainResult:
             found = _calls(options, model, sample, sizes, within, list(weights), stages, report)
         else:
             found = dict.fromkeys(weights, given)
-        outputs: list[str] = []
         labels: dict[str, LabelSummary] = {}
-        with Staging(options.out) as staging:
-            for name, row in weights.items():
-                sites = found[name].strongest(options.max_sites, options.seed)
-                report.note(_sites_note(name, sites, found[name], options))
-                with stages.phase(f"explaining {name}"):
-                    result = _explain(
-                        options, explainer, sample, sites, name, row, sizes, staging.folder, report
-                    )
-                labels[name] = result.summary
-                outputs += [f"{name}/{file}" for file in result.names]
-            staging.publish_when_done(outputs)
-        records = {
-            name: label_record(summary, len(found[name].sites), model.spec, weights[name])
-            for name, summary in labels.items()
+        for name, row in weights.items():
+            sites = found[name].strongest(options.max_sites, options.seed)
+            report.note(_sites_note(name, sites, found[name], options))
+            with stages.phase(f"explaining {name}"):
+                labels[name] = _explain(
+                    options, explainer, sample, sites, name, row, sizes, work.folder, report
+                )
+        work.describe(
+            ExplainRecord(
+                "regions" if options.calls is False else "calls",
+                model.spec.window,
+                COMPLETENESS,
+                _length_classes(model.spec),
+                {
+                    name: _label_record(summary, len(found[name].sites), model.spec, weights[name])
+                    for name, summary in labels.items()
+                },
+            ),
+            **model_records(model, explainer.session, sizes, sample),
+        )
+    return ExplainResult(model, tuple(labels.values()), work.record)
+
+
+def _length_classes(spec: ModelSpec) -> dict[str, dict[str, tuple[int, int]]]:
+    return {
+        item.name: {
+            part.name or "all": (part.shortest, part.longest)
+            for part in fragment_classes(item.length_edges)
         }
-        record = explain_record(
-            options, model, explainer, sizes, sample, checksums.result(), records, outputs,
-            started, stages,
-        )  # fmt: skip
-        write_run_json(options.out, record)
-    remove_stale(options.out, earlier - set(outputs))
-    return ExplainResult(options.out, model, tuple(labels.values()), record)
+        for item in spec.inputs
+        if item.kind == "vplot"
+    }
+
+
+def _label_record(
+    summary: LabelSummary, candidates: int, spec: ModelSpec, weights: NDArray[np.float32]
+) -> LabelRecord:
+    names = [f"{head.name}.{label.name}" for head in spec.heads for label in head.labels]
+    listed = {name: float(w) for name, w in zip(names, weights, strict=True) if w != 0}
+    figures = {item.name: getattr(summary, item.name) for item in fields(summary)}
+    return LabelRecord(**figures, candidates=candidates, weights=listed)
 
 
 def _label_weights(spec: ModelSpec, options: ExplainOptions) -> dict[str, NDArray[np.float32]]:
@@ -347,12 +263,12 @@ def _explain(
     name: str,
     weights: NDArray[np.float32],
     sizes: ChromSizes,
-    staging: Path,
+    results: Path,
     report: Report,
-) -> LabelResult:
+) -> LabelSummary:
     """One label's folder, with its pictures."""
-    folder = staging / name
-    with output_errors(options.out / name):
+    folder = results / name
+    with output_errors(folder):
         folder.mkdir()
     label = find_label(explainer.spec, name).label
     result = explain_label(
@@ -364,7 +280,7 @@ def _explain(
         sizes,
         rule=options.merge,
         label=(name, label.title),
-        views=options.images,
+        views=options.images or 0,
         progress=lambda done: report.progress(f"explaining {name}", done, len(sites), "sites"),
     )
     complete = result.summary.completeness
@@ -375,11 +291,11 @@ def _explain(
             f"{COMPLETE:g} (worst {complete.maximum:.2g}); see {COMPLETENESS_KEY} in {RUN_JSON}"
         )
     if not result.views:
-        return result
+        return result.summary
     from chromputer_tracks.tracks.explain.pictures import write_pictures
 
     report.note(f"{name}: drawing {counted(len(result.views), 'site')}")
-    with output_errors(options.out / name / IMAGES):
+    with output_errors(folder / IMAGES):
         (folder / IMAGES).mkdir()
-        made = write_pictures(result.views, explainer.spec, label, folder / IMAGES)
-    return replace(result, names=(*result.names, *(f"{IMAGES}/{file}" for file in made)))
+        write_pictures(result.views, explainer.spec, label, folder / IMAGES)
+    return result.summary

@@ -13,7 +13,6 @@ import numpy as np
 
 from chromputer_tracks.data.signal import fragment_signal
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.inference.sample import Report
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.assays import is_bigwig
 from chromputer_tracks.io.atomic import output_errors
@@ -21,6 +20,7 @@ from chromputer_tracks.io.bed import BedTable, read_bed
 from chromputer_tracks.io.bigbed import Row, write_bigbed
 from chromputer_tracks.io.bigwig import BigWigWriter
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.run import Report
 from chromputer_tracks.spec import InputSpec, Label, Normalisation
 from chromputer_tracks.tracks.hub.text import plain
 from chromputer_tracks.tracks.runs import AssayInput, file_digest

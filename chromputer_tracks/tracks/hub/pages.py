@@ -329,9 +329,9 @@ def _explained(plan: Plan) -> dict[str, Any]:
         how[run.folder] = {
             "sample": sample.name,
             "labels": ", ".join(run.labels()),
-            "method": _method(run.record),
-            "complete": run.record["method"] == "deeplift",
-            "merge": _MERGE.get(run.record["merge"], run.record["merge"]),
+            "method": _method(run.record["options"]),
+            "complete": run.record["options"]["method"] == "deeplift",
+            "merge": _MERGE.get(run.record["options"]["merge"], run.record["options"]["merge"]),
         }
     for row in rows:
         row["shares"] = [f"{row['shares'].get(part, 0):.1%}" for part in parts]

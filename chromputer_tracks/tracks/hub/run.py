@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.run import output_folder, remove_stale, versions, write_run_json
-from chromputer_tracks.inference.sample import Report
 from chromputer_tracks.intervals import ChromSizes, Interval, check_contigs, parse_region
 from chromputer_tracks.io.atomic import Staging, output_errors
 from chromputer_tracks.io.bbi import check_bbi, check_known, check_names
 from chromputer_tracks.io.bed import Rgb
 from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.run import Report
 from chromputer_tracks.io.twobit import write_twobit
 from chromputer_tracks.tracks.browser_tracks import BrowserTrack, Kind
 from chromputer_tracks.tracks.hub.files import Kept, is_kept, make_file

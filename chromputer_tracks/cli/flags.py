@@ -1,0 +1,206 @@
+"""The command line of a command, made from the dataclass of its options."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+import typer
+
+from chromputer_tracks.errors import OptionError
+from chromputer_tracks.options.fields import Flag, flag_of, name_and_path
+from chromputer_tracks.records import Limits
+
+Options = TypeVar("Options")
+
+
+def command(
+    kind: type[Options], run: Callable[[Options], None], name: str, text: str
+) -> Callable[..., None]:
+    """A function that Typer takes for a command.
+
+    Args:
+        kind: dataclass of the options; fields without a :class:`~.options.fields.Flag` are groups
+            of options (dataclasses), or are not on the command line.
+        run: is called with the options.
+        name: of the command.
+        text: its help.
+    """
+
+    def invoke(**given: Any) -> None:
+        run(_build(kind, given))
+
+    flags = _flags(kind)
+    ordered = [item for last in (False, True) for item in flags if item.flag.last is last]
+    invoke.__name__, invoke.__doc__ = name, text
+    parameters = [item.parameter() for item in ordered]
+    invoke.__annotations__ = {item.name: item.annotation for item in parameters}
+    # Typer reads the parameters from here.
+    vars(invoke)["__signature__"] = inspect.Signature(parameters)
+    return invoke
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A field as the command line has it."""
+
+    name: str
+    flag: Flag
+    hint: Any
+    limits: Limits | None
+    default: Any
+    """MISSING where it must be given."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return self.flag.names or (f"--{self.name.replace('_', '-')}",)
+
+    def parameter(self) -> inspect.Parameter:
+        """As Typer is told of it."""
+        shown: dict[str, Any] = {"help": self.flag.help}
+        if self.flag.panel:
+            shown["rich_help_panel"] = self.flag.panel
+        kind, default = _shown_type(self.hint), self.default
+        metavar = self.flag.metavar
+        if self.flag.parse is not None:
+            kind, default = str | None, self.flag.shown
+        elif _item(self.hint) is not None:
+            default = MISSING if default is MISSING else None
+            kind = kind if default is MISSING else kind | None
+        if is_pairs(self.hint):
+            metavar = metavar or f"NAME={_pair_word(self.hint)}"
+        if metavar:
+            shown["metavar"] = metavar
+        if self.limits is not None:
+            shown |= {"min": self.limits.least, "max": self.limits.most}
+        if self.flag.argument:
+            info = typer.Argument(**shown)
+        else:
+            info = typer.Option(*self.words, **shown)
+        return inspect.Parameter(
+            self.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if default is MISSING else default,
+            annotation=Annotated[kind, info],
+        )
+
+    def value(self, given: Any) -> Any:
+        """The field's value of what Typer found."""
+        if self.flag.parse is not None:
+            if given is None:
+                return self.default
+            try:
+                return self.flag.parse(given)
+            except ValueError as error:
+                raise typer.BadParameter(str(error), param_hint=self.words[0]) from error
+        if is_pairs(self.hint):
+            return self._pairs(given or ())
+        if _item(self.hint) is not None:
+            return tuple(given or ())
+        return given
+
+    def _pairs(self, given: Sequence[str]) -> Any:
+        try:
+            pairs = [name_and_path(text, _pair_word(self.hint)) for text in given]
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint=self.words[0]) from error
+        if get_origin(self.hint) is not Mapping:
+            return tuple(pairs)
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise typer.BadParameter(f"{name} is given twice", param_hint=self.words[0])
+        return dict(pairs)
+
+
+def is_pairs(hint: Any) -> bool:
+    """Whether an option is given as ``NAME=FILE``."""
+    return get_origin(hint) is Mapping or get_origin(_item(hint)) is tuple
+
+
+def _pair_word(hint: Any) -> str:
+    return "FILE" if get_origin(hint) is Mapping else "DIR"
+
+
+def _item(hint: Any) -> Any:
+    """Type of the items of an option that may be repeated; None of others."""
+    if get_origin(hint) is Mapping:
+        return str
+    parts = get_args(hint)
+    return parts[0] if get_origin(hint) is tuple and parts[-1] is Ellipsis else None
+
+
+def _shown_type(hint: Any) -> Any:
+    """The type that Typer reads a value as."""
+    item = _item(hint)
+    if is_pairs(hint):
+        return list[str]
+    if item is not None:
+        return list[_shown_type(item)]  # type: ignore[misc]
+    # A model is a path or a name.
+    return str if set(get_args(hint)) - {NoneType} == {str, Path} else hint
+
+
+def _flags(kind: Any, optional: bool = False) -> list[_Given]:
+    """The options of a dataclass and of its groups, in order.
+
+    Args:
+        kind: the dataclass.
+        optional: whether nothing of it must be given.
+    """
+    found = []
+    hints = get_type_hints(kind, include_extras=True)
+    for item in fields(kind):
+        hint = hints[item.name]
+        flag = flag_of(hint)
+        group = _group(hint)
+        if flag is not None:
+            plain, *extras = get_args(hint)
+            limits = next((extra for extra in extras if isinstance(extra, Limits)), None)
+            default = _default(item)
+            if default is MISSING and optional:
+                plain, default = plain | None, None
+            found.append(_Given(item.name, flag, plain, limits, default))
+        elif group is not None:
+            found += _flags(group, optional or group is not hint)
+    return found
+
+
+def _default(item: Field[Any]) -> Any:
+    return item.default if item.default_factory is MISSING else item.default_factory()
+
+
+def _group(hint: Any) -> Any:
+    """The dataclass of a group of options, which may be optional; None of other types."""
+    return next((part for part in (hint, *get_args(hint)) if is_dataclass(part)), None)
+
+
+def _build(kind: type[Options], given: Mapping[str, Any]) -> Options:
+    """Options of a command line.
+
+    Raises:
+        typer.BadParameter: they do not go together.
+    """
+    values: dict[str, Any] = {}
+    hints = get_type_hints(kind, include_extras=True)
+    flags = {item.name: item for item in _flags(kind)}
+    for item in fields(kind):  # type: ignore[arg-type]
+        group = _group(hints[item.name])
+        if item.name == "command":
+            # The words of this command, as records of results hold them.
+            values[item.name] = ("chromputer", *sys.argv[1:])
+        elif flag_of(hints[item.name]) is not None:
+            values[item.name] = flags[item.name].value(given[item.name])
+        elif group is not None:
+            needed = [part.name for part in fields(group) if _default(part) is MISSING]
+            if group is hints[item.name] or all(given[name] is not None for name in needed):
+                values[item.name] = _build(group, given)
+    try:
+        return kind(**values)
+    except OptionError as error:
+        raise typer.BadParameter(str(error), param_hint=error.key) from error

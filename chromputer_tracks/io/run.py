@@ -1,0 +1,842 @@
+"""A command's run: its folder, its record, its time and memory, and the publication of its results.
+
+::
+
+    with run("predict", options, report) as work:
+        work.read({"fasta": options.sample.fasta})   # checksums, in a thread
+        with work.stages.phase("predicting"):
+            ...                                      # write files into work.folder
+        work.describe(results)                       # what the record says of them
+    work.record                                      # as run.json holds it
+
+The files are made in a hidden folder beside ``out`` and appear under their names, together with
+``run.json`` and without anything of an earlier run, in one step: the hidden folder changes places
+with ``out``. Where that cannot be done (``out`` is the current folder or a mount point, holds other
+files, or keeps a run's working state) they are moved one by one, the record last; a run that was
+killed meanwhile is rolled back by the next one. Whatever fails, the earlier results stay.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from glob import escape
+from pathlib import Path
+from secrets import token_hex
+from threading import Event, Lock
+from typing import Any, Protocol, TypeVar
+
+from chromputer_tracks import __version__
+from chromputer_tracks.errors import FormatError, InputError, OutputError
+from chromputer_tracks.io.atomic import PARTIAL, check_folder, check_parent, output_errors
+from chromputer_tracks.options.fields import RunOptions, recorded
+from chromputer_tracks.records import from_plain, to_plain
+
+RUN_JSON = "run.json"
+_JOURNAL = "publishing.json"
+_EARLIER = ".earlier"
+_BLOCK = 1 << 20
+_LIBRARIES = ("numpy", "oxbow", "pyBigWig", "pybigtools", "pysam")
+_RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
+Results = TypeVar("Results")
+
+
+class Report(Protocol):
+    """Is told what happens; :class:`chromputer_tracks.cli.console.Reporter` is one."""
+
+    def note(self, text: str) -> None:
+        """One line."""
+
+    def progress(self, stage: str, done: int, total: int | None, unit: str) -> None:
+        """How far a stage is."""
+
+
+class Silent:
+    """A report that nobody reads."""
+
+    def note(self, text: str) -> None:
+        """One line."""
+
+    def progress(self, stage: str, done: int, total: int | None, unit: str) -> None:
+        """How far a stage is."""
+
+
+# Time and memory.
+
+
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_RESET_PEAK = "5"
+
+
+@dataclass(slots=True)
+class Stage:
+    """What a stage took.
+
+    Attributes:
+        seconds: elapsed, s; of a part that several threads do at once: the sum.
+        cpu_seconds: of a phase: CPU time of the whole process; of a part: of the threads that did
+            it (not of the threads that ONNX Runtime starts itself).
+        peak_mb: of a phase: greatest resident memory, MiB; None for a part.
+    """
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_mb: float | None = None
+
+
+class Stages:
+    """Collects phases, which follow each other, and parts, which run side by side in threads."""
+
+    def __init__(self) -> None:
+        self.phases: dict[str, Stage] = {}
+        self.parts: dict[str, Stage] = {}
+        self._lock = Lock()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Measure a phase: elapsed and process CPU time, peak memory."""
+        reset_peak()
+        start, cpu = time.perf_counter(), time.process_time()
+        try:
+            yield
+        finally:
+            stage = self.phases.setdefault(name, Stage())
+            stage.seconds += time.perf_counter() - start
+            stage.cpu_seconds += time.process_time() - cpu
+            stage.peak_mb = max(stage.peak_mb or 0.0, peak_mb())
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Measure a part: elapsed and this thread's CPU time, added to what others took."""
+        start, cpu = time.perf_counter(), time.thread_time()
+        try:
+            yield
+        finally:
+            seconds, cpu_seconds = time.perf_counter() - start, time.thread_time() - cpu
+            with self._lock:
+                stage = self.parts.setdefault(name, Stage())
+                stage.seconds += seconds
+                stage.cpu_seconds += cpu_seconds
+
+    def peak_mb(self) -> float:
+        """Greatest peak over the phases so far, MiB."""
+        return max((stage.peak_mb or 0.0 for stage in self.phases.values()), default=0.0)
+
+    def report(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Phases and parts with rounded figures, for ``run.json``."""
+        return {
+            "phases": {name: _figures(stage) for name, stage in self.phases.items()},
+            "parts_of_predicting": {name: _figures(stage) for name, stage in self.parts.items()},
+        }
+
+
+def _figures(stage: Stage) -> dict[str, float]:
+    figures = {
+        "seconds": round(stage.seconds, 3),
+        "cpu_seconds": round(stage.cpu_seconds, 3),
+    }
+    if stage.peak_mb is not None:
+        figures["peak_mb"] = round(stage.peak_mb, 1)
+    return figures
+
+
+def reset_peak() -> None:
+    """Let :func:`peak_mb` start anew, where the kernel allows it; else it goes on from before."""
+    try:
+        _CLEAR_REFS.write_text(_RESET_PEAK)
+    except OSError:
+        return
+
+
+def peak_mb() -> float:
+    """Greatest resident memory since :func:`reset_peak`, or since the start, MiB."""
+    try:
+        status = _STATUS.read_text()
+    except OSError:
+        status = ""
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in KiB, macOS in bytes.
+    return peak / 2**20 if sys.platform == "darwin" else peak / 1024
+
+
+# The record.
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A file that a run read.
+
+    Attributes:
+        path: as the command named it.
+        bytes: its size.
+        sha256: of its content.
+    """
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRecord:
+    """Where a model ran, why there, and on how many threads."""
+
+    name: str
+    reason: str
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """The model that ran.
+
+    Attributes:
+        name: the model's.
+        path: of its graph.
+        bytes: its size.
+        sha256: of its content.
+        spec: what the model reads and predicts, so that results can be read without it; see
+            :class:`~chromputer_tracks.spec.ModelSpec`.
+        explain: the graph that explains, where it was used.
+    """
+
+    name: str
+    path: str
+    bytes: int
+    sha256: str
+    spec: dict[str, Any]
+    explain: FileRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenomeRecord:
+    """The genome that was read.
+
+    Attributes:
+        contigs: how many.
+        bases: bp of all.
+        digest: of the contigs' names and sizes.
+        model_assembly: that the model was trained on.
+        same_as_model: whether its contigs are the same.
+    """
+
+    contigs: int
+    bases: int
+    digest: str
+    model_assembly: str
+    same_as_model: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AssayRecord:
+    """A file of a sample as it was read.
+
+    Attributes:
+        format: of the fragments, or ``bigwig``.
+        kept: fragments; None for a bigWig.
+        removed: fragments left out, by reason; None for a bigWig.
+        per_kb: fragments per kb; None for a bigWig.
+        mean: of a bigWig's values per bp.
+    """
+
+    format: str
+    kept: int | None = None
+    removed: dict[str, int] | None = None
+    per_kb: float | None = None
+    mean: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What ``run.json`` says: how results were made.
+
+    Attributes:
+        kind: the command.
+        command: its command line.
+        directory: folder in which it ran.
+        started: ISO 8601.
+        seconds: elapsed, s.
+        versions: of the package, Python and the libraries.
+        options: by name, without those that only say where results lie.
+        inputs: files that were read, by what they are.
+        outputs: the results, relative to the folder, sorted.
+        peak_mb: greatest resident memory, MiB.
+        stages: time and memory by stage.
+        provider: where the model ran; None without a model.
+        model: that ran.
+        genome: that was read.
+        assays: files of the sample by the model's name for them.
+        results: what the command says of its results, further keys of the JSON.
+    """
+
+    kind: str
+    command: str
+    directory: str
+    started: str
+    seconds: float
+    versions: dict[str, str]
+    options: dict[str, Any]
+    inputs: dict[str, FileRecord]
+    outputs: tuple[str, ...]
+    peak_mb: float
+    stages: dict[str, Any]
+    provider: ProviderRecord | None = None
+    model: ModelRecord | None = None
+    genome: GenomeRecord | None = None
+    assays: dict[str, AssayRecord] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The text of ``run.json``."""
+        values: dict[str, Any] = to_plain(self)
+        results = values.pop("results")
+        for name in ("provider", "model", "genome", "assays"):
+            if not values[name]:
+                del values[name]
+        if values.get("model", {}).get("explain", 0) is None:
+            del values["model"]["explain"]
+        for name, assay in values.get("assays", {}).items():
+            values["assays"][name] = {key: v for key, v in assay.items() if v is not None}
+        return json.dumps(values | results, indent=2) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> RunRecord:
+        """Read a record.
+
+        Args:
+            path: of a folder of results, or of a record.
+
+        Raises:
+            InputError: there is none, or it is no record of this release.
+        """
+        path = path / RUN_JSON if path.is_dir() else path
+        known = {item.name for item in fields(cls)} - {"results"}
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(values, dict):
+                raise ValueError(f"it holds no table but {values!r}")
+            own = {key: value for key, value in values.items() if key in known}
+            record = from_plain(cls, own)
+        except (OSError, ValueError, RecursionError, FormatError) as error:
+            raise InputError(
+                f"{path} is not the record of a run of this release ({error}): run the command "
+                "again"
+            ) from error
+        object.__setattr__(
+            record, "results", {key: value for key, value in values.items() if key not in known}
+        )
+        return record
+
+    def results_as(self, kind: type[Results], path: Path) -> Results:
+        """The command's own part of the record, typed.
+
+        Args:
+            kind: dataclass of it.
+            path: the record's, for messages.
+
+        Raises:
+            InputError: it is of another form.
+        """
+        try:
+            return from_plain(kind, self.results)
+        except FormatError as error:
+            raise InputError(
+                f"{path} is not the record of a run of this release ({error}): run the command "
+                "again"
+            ) from error
+
+
+def versions() -> dict[str, str]:
+    """Package, Python and library versions that a result depends on."""
+    runtime = {name: found for name in _RUNTIMES if (found := _installed(name))}
+    return {
+        "chromputer-tracks": __version__,
+        "python": platform.python_version(),
+        **dict(list(runtime.items())[:1]),
+        "platform": platform.platform(),
+        **{name: _installed(name) or "missing" for name in _LIBRARIES},
+    }
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def file_record(path: Path, stop: Event | None = None) -> FileRecord:
+    """Size and SHA-256 of a file; ``stop`` ends the reading early.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    digest, size = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as file:
+            while not (stop and stop.is_set()) and (block := file.read(_BLOCK)):
+                digest.update(block)
+                size += len(block)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    return FileRecord(str(path), size, digest.hexdigest())
+
+
+class Checksums:
+    """SHA-256 of files, computed in a thread while other work goes on; a context manager."""
+
+    def __init__(self) -> None:
+        self._stop = Event()
+        self._pool = ThreadPoolExecutor(1, "chromputer-checksums")
+        self._done: dict[str, Future[FileRecord]] = {}
+
+    def __enter__(self) -> Checksums:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._pool.shutdown()
+
+    def add(self, files: Mapping[str, Path]) -> None:
+        """Begin with further files, by what they are."""
+        for role, path in files.items():
+            self._done[role] = self._pool.submit(file_record, path, self._stop)
+
+    def result(self) -> dict[str, FileRecord]:
+        """The files by role; waits for the thread.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+        return {role: future.result() for role, future in self._done.items()}
+
+
+# The run.
+
+
+class Run:
+    """A run while it goes on; see the module's docstring.
+
+    Attributes:
+        out: where the results will lie.
+        folder: where they are made.
+        earlier: record of the results that are to be replaced; None where there are none.
+        stages: time and memory.
+        checksums: of what is read.
+        record: of this run, when its block has ended.
+    """
+
+    record: RunRecord
+
+    def __init__(
+        self, kind: str, options: RunOptions, folder: Path, earlier: RunRecord | None
+    ) -> None:
+        self.kind, self.options, self.out = kind, options, options.out
+        self.folder, self.earlier = folder, earlier
+        self.stages = Stages()
+        self.checksums = Checksums()
+        self._started = datetime.now(UTC)
+        self._described: dict[str, Any] = {}
+        self._results: dict[str, Any] = {}
+
+    def read(self, files: Mapping[str, Path | None]) -> None:
+        """Files that the results depend on, by what they are; None: not given."""
+        self.checksums.add({role: path for role, path in files.items() if path is not None})
+
+    def describe(self, results: Any = None, **parts: Any) -> None:
+        """Say what the record holds beside what every record does.
+
+        Args:
+            results: dataclass or mapping of the command's own keys.
+            **parts: ``provider``, ``model``, ``genome``, ``assays``.
+        """
+        self._described |= parts
+        if results is not None:
+            self._results |= to_plain(results)
+
+    def finish(self, outputs: Iterable[str]) -> RunRecord:
+        """The record, now that all is made."""
+        inputs = self.checksums.result()
+        model = self._described.get("model")
+        if model is not None and "model" in inputs:
+            # The model's own files are told with the model.
+            graph = inputs.pop("model")
+            model = ModelRecord(
+                model.name, graph.path, graph.bytes, graph.sha256, model.spec,
+                inputs.pop("explain", None),
+            )  # fmt: skip
+        self.record = RunRecord(
+            self.kind,
+            shlex.join(self.options.command),
+            str(Path.cwd()),
+            self._started.isoformat(timespec="seconds"),
+            round((datetime.now(UTC) - self._started).total_seconds(), 3),
+            versions(),
+            recorded(self.options),
+            inputs,
+            tuple(sorted(outputs)),
+            round(self.stages.peak_mb() or peak_mb(), 1),
+            self.stages.report(),
+            **(self._described | ({} if model is None else {"model": model})),
+            results=self._results,
+        )
+        return self.record
+
+
+@contextmanager
+def run(
+    kind: str, options: RunOptions, report: Report, *, keep: tuple[str, ...] = ()
+) -> Iterator[Run]:
+    """Run a command whose results are a folder.
+
+    Args:
+        kind: the command, as ``run.json`` says; results of another are never written over.
+        options: of the command.
+        report: told when earlier results are replaced.
+        keep: folders of ``out`` that are the run's working state and stay as they are.
+
+    Raises:
+        OutputError: the folder cannot be made or written into, is being written into, or holds
+            other things (and no ``force``).
+    """
+    out = options.out
+    check_folder(out)
+    with _lock(out):
+        _recover(out)
+        earlier = _earlier(out, kind, keep, force=options.force)
+        if earlier is not None:
+            report.note(
+                f"note: {out} holds the results of an earlier `chromputer {kind}` "
+                f"({earlier.started}), which this run replaces"
+            )
+        made = bool(keep) and not out.exists()
+        folder = _staged(out, keep)
+        work = Run(kind, options, folder, earlier)
+        try:
+            with work.checksums, _final_names(folder, out):
+                yield work
+                record = work.finish(_files(folder))
+                _write(folder / RUN_JSON, record.to_json())
+                _publish(work, keep)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            if made:
+                # It stays when something was put there.
+                with suppress(OSError):
+                    out.rmdir()
+
+
+@contextmanager
+def run_files(
+    kind: str, options: RunOptions, report: Report, *, record: bool = True
+) -> Iterator[Run]:
+    """Run a command whose results are a file and others beside it with the same stem.
+
+    Args:
+        kind: the command.
+        options: of the command; ``out`` is the file.
+        report: told when the results of an earlier run are replaced.
+        record: write the record, with the file's stem and ``.json``.
+
+    Raises:
+        OutputError: the files cannot be written, or are being written.
+    """
+    out = options.out
+    check_parent(out)
+    name = out.with_suffix(".json").name
+    with _lock(out):
+        _recover(out)
+        earlier = None
+        with suppress(InputError):
+            found = RunRecord.read(out.with_name(name))
+            earlier = found if found.kind == kind and out.name in found.outputs else None
+        folder = _new_folder(out.parent, out.name)
+        work = Run(kind, options, folder, earlier)
+        try:
+            with work.checksums, _final_names(folder, out.parent):
+                yield work
+                made = work.finish(_files(folder))
+                if record:
+                    _write(folder / name, made.to_json())
+                stale = {} if earlier is None else {*earlier.outputs, name}
+                _move_in_place(kind, folder, out.parent, stale, name)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _final_names(folder: Path, target: Path) -> Iterator[None]:
+    """Errors name files where they are to be, not where they are made."""
+    try:
+        yield
+    except OutputError as error:
+        error.args = tuple(str(part).replace(str(folder), str(target)) for part in error.args)
+        raise
+
+
+def _write(path: Path, text: str) -> None:
+    with output_errors(path):
+        path.write_text(text, encoding="utf-8")
+
+
+def _files(folder: Path) -> list[str]:
+    """The files below a folder, relative to it, without hidden ones of runs."""
+    return [
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if (path.is_file() or path.is_symlink())
+        and not path.relative_to(folder).parts[0].startswith(PARTIAL)
+    ]
+
+
+# The folder of results before the run.
+
+
+@contextmanager
+def _lock(out: Path) -> Iterator[None]:
+    """Keep other runs out of ``out``; the system lets go when the process ends, however it ends."""
+    folder = out.parent if os.access(out.parent, os.W_OK | os.X_OK) else out
+    path = folder / f"{PARTIAL}{out.name}.lock"
+    while True:
+        with output_errors(out):
+            number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(number, 1000).decode(errors="replace")
+            os.close(number)
+            raise OutputError(
+                f"{out} is being written by another run ({holder or 'just started'}): wait for "
+                "it, or name another folder"
+            ) from None
+        except OSError:
+            break  # a file system without locks
+        # Its holder may have removed the file since it was opened: then nobody else sees this one.
+        with suppress(OSError):
+            if path.stat().st_ino == os.fstat(number).st_ino:
+                break
+        os.close(number)
+    try:
+        os.ftruncate(number, 0)
+        os.write(number, f"process {os.getpid()} on {platform.node()}".encode())
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(number)
+
+
+def _earlier(out: Path, kind: str, keep: tuple[str, ...], *, force: bool) -> RunRecord | None:
+    """Record of the earlier results in a folder; refuses what is not to be replaced."""
+    if (out / RUN_JSON).is_file():
+        try:
+            record = RunRecord.read(out)
+        except InputError as error:
+            raise OutputError(
+                f"{out / RUN_JSON} is not the record of an earlier run ({error}): name another "
+                "folder, or remove that file and pass --force"
+            ) from error
+        if record.kind != kind:
+            raise OutputError(
+                f"{out} holds the results of `chromputer {record.kind}`, which `chromputer {kind}` "
+                "would replace: name another folder"
+            )
+        return record
+    if not force and out.exists():
+        with output_errors(out):
+            others = [
+                item.name
+                for item in out.iterdir()
+                if item.name not in keep and not item.name.startswith(PARTIAL)
+            ]
+        if others:
+            raise OutputError(
+                f"{out} holds files that are not of an earlier run (it has no {RUN_JSON}): name "
+                "another folder, or pass --force"
+            )
+    return None
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """An empty hidden folder for results of this name."""
+    folder = parent / f"{PARTIAL}{token_hex(4)}-{name}"
+    with output_errors(parent / name):
+        folder.mkdir()
+    return folder
+
+
+def _staged(out: Path, keep: tuple[str, ...]) -> Path:
+    """Where the results are made: beside ``out`` if that can change places with it, else in it."""
+    if not keep and os.access(out.parent, os.W_OK | os.X_OK) and not _is_fixed(out):
+        return _new_folder(out.parent, out.name)
+    with output_errors(out):
+        out.mkdir(exist_ok=True)
+    return _new_folder(out, out.name)
+
+
+def _is_fixed(out: Path) -> bool:
+    """Whether a folder must stay the one that it is: a mount point, a link, or one that is used."""
+    if not out.exists():
+        return False
+    here = Path.cwd().resolve()
+    return out.is_mount() or out.is_symlink() or out.resolve() in (here, *here.parents)
+
+
+def _left_by_killed(out: Path) -> list[Path]:
+    """Hidden folders of runs into ``out`` that were killed; none is in use while the lock holds."""
+    pattern = f"{PARTIAL}{'[0-9a-f]' * 8}-{escape(out.name)}"
+    places = [out.parent, *([out] if out.is_dir() else [])]
+    return [path for place in places for path in place.glob(pattern) if path.is_dir()]
+
+
+def _recover(out: Path) -> None:
+    """Undo what a killed run left: the earlier results come back, unfinished ones go."""
+    for folder in _left_by_killed(out):
+        journal = folder / _JOURNAL
+        with output_errors(out):
+            if journal.is_file():
+                about = json.loads(journal.read_text(encoding="utf-8"))
+                target = Path(folder.parent, about["target"])
+                for name in about["names"]:
+                    kept = folder / _EARLIER / name
+                    if kept.exists() or kept.is_symlink():
+                        kept.replace(target / name)
+                    elif name not in about["earlier"] and not (folder / name).exists():
+                        (target / name).unlink(missing_ok=True)
+            elif not out.exists() and (folder / RUN_JSON).is_file():
+                # Killed between the two steps of an exchange that the file system lacks.
+                folder.replace(out)
+                continue
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# Publication.
+
+
+def _publish(work: Run, keep: tuple[str, ...]) -> None:
+    """Put the results and their record where they belong, without anything of an earlier run."""
+    out, folder, earlier = work.out, work.folder, work.earlier
+    own = set() if earlier is None else {*earlier.outputs, RUN_JSON}
+    if folder.parent == out or (out.exists() and not set(_files(out)) <= own):
+        _move_in_place(work.kind, folder, out, own, RUN_JSON)
+        return
+    with output_errors(out):
+        _sync(folder)
+        if not out.exists():
+            folder.rename(out)
+        else:
+            shutil.copymode(out, folder)
+            _exchange(folder, out)
+        _sync_one(out.parent)
+
+
+def _exchange(folder: Path, out: Path) -> None:
+    """Let two folders change places, in one step where the system can."""
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        failed = libc.renameat2(-100, os.fsencode(folder), -100, os.fsencode(out), 2)
+        if not failed:
+            return
+        number = ctypes.get_errno()
+        if number not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise OSError(number, os.strerror(number))
+    except AttributeError:
+        pass  # not Linux
+    aside = _new_folder(out.parent, out.name)
+    out.replace(aside)
+    try:
+        folder.rename(out)
+    except BaseException:
+        aside.replace(out)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _move_in_place(
+    kind: str, folder: Path, target: Path, earlier: Iterable[str], record: str
+) -> None:
+    """Move files one by one, the record last; on an error put back what was there.
+
+    Args:
+        kind: the command.
+        folder: holds the files.
+        target: where they go.
+        earlier: names of an earlier run's files in ``target``; those that do not come again go.
+        record: name of the record.
+    """
+    made = sorted(_files(folder), key=lambda name: name == record)
+    # An edited record must not lead outside of the folder.
+    inside = [name for name in earlier if _is_inside(target, name)]
+    there = [name for name in {*made, *inside} if os.path.lexists(target / name)]
+    # The old record first and the new one last: in between there is none, and no false one.
+    order = sorted(there, key=lambda name: name != record)
+    journal = {
+        "kind": kind,
+        "target": os.path.relpath(target, folder.parent),
+        "names": [*made, *order],
+        "earlier": there,
+    }
+    with ExitStack() as undo, output_errors(target):
+        _sync(folder)
+        _write(folder / _JOURNAL, json.dumps(journal))
+        _sync_one(folder / _JOURNAL)
+        for name in order:
+            kept = folder / _EARLIER / name
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            (target / name).replace(kept)
+            undo.callback(kept.replace, target / name)
+        for name in made:
+            final = target / name
+            if not final.parent.is_dir():
+                final.parent.mkdir(parents=True)
+                undo.callback(final.parent.rmdir)
+            (folder / name).replace(final)
+            undo.callback(final.unlink)
+        _sync_one(target)
+        (folder / _JOURNAL).unlink()
+        undo.pop_all()
+    for parent in sorted({(target / name).parent for name in inside}, reverse=True):
+        if parent != target:
+            # It stays when anything else is in it.
+            with suppress(OSError):
+                parent.rmdir()
+
+
+def _is_inside(folder: Path, name: str) -> bool:
+    return (folder / name).resolve().parent.is_relative_to(folder.resolve()) and ".." not in Path(
+        name
+    ).parts
+
+
+def _sync(folder: Path) -> None:
+    """Have a folder and all that is in it on the disk."""
+    for path in (*folder.rglob("*"), folder):
+        if not path.is_symlink():
+            _sync_one(path)
+
+
+def _sync_one(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

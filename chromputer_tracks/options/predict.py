@@ -1,0 +1,294 @@
+"""Options of the commands that predict and show: predict, fragments, hub, view."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from chromputer_tracks.errors import InputError
+from chromputer_tracks.options.fields import (
+    Flag,
+    FragmentOptions,
+    RunOptions,
+    SampleOptions,
+    check_options,
+)
+from chromputer_tracks.records import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictOptions(SampleOptions):
+    """What to predict, from what, and how.
+
+    Attributes:
+        regions: BED; bins that touch its regions are predicted. None: see ``chroms``.
+        chroms: contigs, or regions such as ``chrI:1,001-2,000``, to predict; empty: all.
+        average_strands: take the mean of both strands' probabilities.
+        tile: outputs per tile.
+        batch: tiles per run of the network.
+    """
+
+    out: Annotated[
+        Path,
+        Flag(
+            "Folder for the tracks; its parent must exist.", names=("--out", "-o"), recorded=False
+        ),
+    ]
+    regions: Annotated[
+        Path | None,
+        Flag("Predict only the bins that touch the regions of this BED.", recorded=False),
+    ] = None
+    chroms: Annotated[
+        tuple[str, ...],
+        Flag(
+            "Predict only this chromosome or region (chrI:1,001-2,000); may be repeated.",
+            names=("--chrom",),
+        ),
+    ] = ()
+    average_strands: Annotated[
+        bool,
+        Flag("Average over both strands; twice the time.", names=("--average-strands",)),
+    ] = False
+    tile: Annotated[int, Flag("Outputs per tile.", last=True), Limits(least=1)] = 1024
+    batch: Annotated[int, Flag("Tiles per run of the network.", last=True), Limits(least=1)] = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertOptions:
+    """Fragments of any format to one sorted, indexed file.
+
+    Attributes:
+        source: BAM in any order, fragment file or BEDPE.
+        out: the new file, bgzip; its ``.tbi`` is written beside it.
+        fragment_options: which fragments count.
+        fasta: genome, whose contigs give the order and the bounds; None: those of the source.
+        scratch: folder for temporary files; None: the system's.
+    """
+
+    source: Annotated[
+        Path,
+        Flag(
+            "Paired-end BAM in any order, fragments.tsv[.gz], or BEDPE.",
+            argument=True,
+            metavar="IN",
+        ),
+    ]
+    out: Annotated[
+        Path,
+        Flag(
+            "The new file, OUT.fragments.tsv.gz; its .tbi is written beside it.",
+            names=("--out", "-o"),
+        ),
+    ]
+    fragment_options: FragmentOptions = FragmentOptions()
+    fasta: Annotated[
+        Path | None,
+        Flag("Genome FASTA with its .fai: order of contigs, and bounds to check."),
+    ] = None
+    scratch: Annotated[
+        Path | None, Flag("Folder for temporary files; default: the system's.", last=True)
+    ] = None
+
+
+_GENOME = "A genome that UCSC lacks"
+_EMAIL = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+")
+_ASSEMBLY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+HUB_SHORT, HUB_LONG = 19, 69
+"""Most characters of a hub's labels: UCSC wants under 20 and 70."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubOptions(RunOptions):
+    """What a hub is made of, and how.
+
+    Attributes:
+        folders: runs whose samples are told from the files that they read.
+        assembly: name at UCSC, or with ``fasta`` any name.
+        email: of whom to ask.
+        samples: name and folder of further runs.
+        url: where the folder is to be served, for links; None: not known yet.
+        name: of the hub, one word; None: made of the assembly.
+        short: label of the hub; None: made of the samples.
+        long: label of the hub; None: made of the models.
+        one_file: write all settings into ``hub.txt``.
+        link: link to the runs' files where they are kept as they are.
+        fasta: genome that the hub brings along; None: UCSC has it.
+        organism: of ``fasta``; None: the assembly's name.
+        scientific_name: of ``fasta``; None: none.
+        description: of ``fasta``'s assembly; None: made of the names.
+        sizes: ``chrom.sizes`` or ``.fai`` of the assembly, to check contigs; None: not checked.
+        position: region shown at first; None: the strongest site or call.
+        coverage: show the samples' inputs, too.
+        inputs: the samples' inputs where they are not where the runs found them.
+        models: models that are not where the runs found them.
+        scratch: folder for temporary files; None: the system's.
+    """
+
+    out: Annotated[
+        Path,
+        Flag("Folder for the hub; its parent must exist.", names=("--out", "-o"), recorded=False),
+    ]
+    assembly: Annotated[
+        str, Flag("UCSC's name of the assembly (sacCer3, hg38), or with --fasta any.")
+    ]
+    email: Annotated[str, Flag("Whom to ask about the hub; browsers show it.")]
+    folders: Annotated[
+        tuple[Path, ...],
+        Flag("Folders that predict or explain wrote.", argument=True, metavar="DIR"),
+    ] = ()
+    samples: Annotated[
+        tuple[tuple[str, Path], ...],
+        Flag("A folder and its sample's name in the hub; may be repeated.", names=("--sample",)),
+    ] = ()
+    url: Annotated[str | None, Flag("Where the folder will be served: prints links to see it.")] = (
+        None
+    )
+    one_file: Annotated[
+        bool, Flag("All settings in hub.txt (useOneFile on).", names=("--one-file",))
+    ] = False
+    link: Annotated[
+        bool, Flag("Link to bigWig and bigBed files instead of copying.", names=("--link",))
+    ] = False
+    coverage: Annotated[
+        bool, Flag("Show the samples' inputs, too.", names=("--coverage/--no-coverage",))
+    ] = True
+    inputs: Annotated[
+        tuple[Path, ...],
+        Flag("A sample's input that has moved since; may be repeated.", names=("--input",)),
+    ] = ()
+    models: Annotated[
+        tuple[str | Path, ...],
+        Flag("A model that has moved since; may be repeated.", names=("--model",)),
+    ] = ()
+    sizes: Annotated[
+        Path | None, Flag("chrom.sizes or .fai of the assembly, to compare contigs with.")
+    ] = None
+    position: Annotated[
+        str | None, Flag("Region shown at first; default: the strongest site or call.")
+    ] = None
+    name: Annotated[str | None, Flag("The hub's name, one word.")] = None
+    short: Annotated[str | None, Flag("Its label, under 20 characters.", names=("--label",))] = None
+    long: Annotated[
+        str | None, Flag("Its long label, under 70 characters.", names=("--long-label",))
+    ] = None
+    fasta: Annotated[
+        Path | None, Flag("FASTA that the hub brings along as 2bit.", panel=_GENOME)
+    ] = None
+    organism: Annotated[str | None, Flag("Its organism.", panel=_GENOME)] = None
+    scientific_name: Annotated[
+        str | None, Flag("The organism's scientific name.", panel=_GENOME)
+    ] = None
+    description: Annotated[str | None, Flag("A line about the assembly.", panel=_GENOME)] = None
+    scratch: Annotated[
+        Path | None,
+        Flag("Folder for temporary files; default: the system's.", last=True, recorded=False),
+    ] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if not (self.folders or self.samples):
+            raise InputError(
+                "no results to show: name a folder that `chromputer predict` or `explain` wrote"
+            )
+        if not _EMAIL.fullmatch(self.email):
+            raise InputError(f"--email {self.email!r} is not an address such as me@example.org")
+        if not _ASSEMBLY.fullmatch(self.assembly):
+            raise InputError(
+                f"--assembly {self.assembly!r}: use letters, digits, '.', '_' and '-', as UCSC's "
+                "sacCer3"
+            )
+        if self.name is not None and not _NAME.fullmatch(self.name):
+            raise InputError(
+                f"--name {self.name!r}: use letters, digits, '_' and '-', begun with a letter"
+            )
+        for option, text, most in (
+            ("--label", self.short, HUB_SHORT),
+            ("--long-label", self.long, HUB_LONG),
+        ):
+            if text is not None and not 0 < len(text.strip()) <= most:
+                raise InputError(f"{option} {text!r} must have 1 to {most} characters")
+        for option, value in (
+            ("--organism", self.organism),
+            ("--scientific-name", self.scientific_name),
+            ("--description", self.description),
+        ):
+            if value is not None and self.fasta is None:
+                raise InputError(f"{option} tells of a genome that the hub brings: add --fasta")
+        if self.url is not None:
+            _check_address(self.url)
+
+
+def _check_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        whole = False
+    # A path is put behind it, so that it has neither query nor fragment, not even empty ones.
+    if not whole or not url.isprintable() or {"?", "#"} & set(url):
+        raise InputError(
+            f"--url {url!r} is not the address of a folder, such as https://example.org/hub"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewOptions:
+    """What to show, and where.
+
+    Attributes:
+        folders: of runs.
+        samples: names of samples and their folders.
+        fasta: the genome; None: the one that the runs read.
+        tracks: other files to show: BED, GFF, GTF, bigBed, bigWig.
+        models: where models lie that are not where the runs found them.
+        locus: shown first, such as ``chrI:1,001-2,000``; None: a strong site.
+        port: of the server, on this machine alone; 0: any free one.
+        browser: open the page.
+        write_session: folder for session files; nothing is served then.
+        log_requests: show each request of the browser.
+    """
+
+    folders: Annotated[
+        tuple[Path, ...],
+        Flag("Folders that `chromputer predict` and `chromputer explain` wrote.", argument=True),
+    ] = ()
+    samples: Annotated[
+        tuple[tuple[str, Path], ...],
+        Flag("A folder with its sample's name; may be repeated.", names=("--sample",)),
+    ] = ()
+    fasta: Annotated[
+        Path | None, Flag("The genome, with its .fai; default: the one of the runs.")
+    ] = None
+    tracks: Annotated[
+        tuple[Path, ...],
+        Flag(
+            "Another file to show: BED, GFF, GTF, bigBed or bigWig; may be repeated.",
+            names=("--track",),
+        ),
+    ] = ()
+    models: Annotated[
+        tuple[str | Path, ...],
+        Flag("A model that is not where the run found it; may be repeated.", names=("--model",)),
+    ] = ()
+    locus: Annotated[str | None, Flag("Where to start, such as chrI:1,001-2,000.")] = None
+    port: Annotated[int, Flag("0: any free port."), Limits(least=0, most=65535)] = 0
+    browser: Annotated[
+        bool, Flag("Open the page in a browser.", names=("--browser/--no-browser",))
+    ] = True
+    write_session: Annotated[
+        Path | None,
+        Flag(
+            "Write session.json (igv.js) and session.xml (IGV) there, and serve nothing.",
+            metavar="FOLDER",
+        ),
+    ] = None
+    log_requests: Annotated[
+        bool, Flag("Show each request of the browser.", names=("--log-requests",))
+    ] = False
+
+    def __post_init__(self) -> None:
+        check_options(self)
