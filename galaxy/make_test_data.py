@@ -192,7 +192,7 @@ def write_sites(sample: SampleFiles, path: Path) -> None:
     """The strongest calls of Reb1 by the shipped model."""
     with tempfile.TemporaryDirectory() as made:
         out = Path(made) / "tracks"
-        predict_tracks(PredictOptions("yeast-atac", sample, out, provider="cpu"), _Silent())
+        predict_tracks(PredictOptions(model="yeast-atac", sample=sample, out=out, provider="cpu"), _Silent())
         calls = read_bed(out / "binary/Reb1.bed")
     strongest = sorted(calls, key=lambda row: -(row.score or 0))[:SITES]
     strongest.sort(key=lambda row: row.start)
@@ -206,7 +206,7 @@ def write_prediction(model: Path, sample: SampleFiles, name: str, file: str) -> 
     with tempfile.TemporaryDirectory() as made:
         out = Path(made) / name
         predict_tracks(
-            PredictOptions(model, sample, out, chroms=(REGION,), provider="cpu"), _Silent()
+            PredictOptions(model=model, sample=sample, out=out, chroms=(REGION,), provider="cpu"), _Silent()
         )
         _pack_run(out, FOLDER / file)
 
@@ -217,9 +217,9 @@ def write_runs(model: Path, sample: SampleFiles) -> None:
     with tempfile.TemporaryDirectory() as made:
         out = Path(made) / CONTIG
         options = ExplainOptions(
-            model,
-            sample,
-            out,
+            model=model,
+            sample=sample,
+            out=out,
             heads=("TF1",),
             regions=FOLDER / "reb1_sites.bed",
             chroms=(REGION,),

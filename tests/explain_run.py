@@ -164,6 +164,7 @@ class Bench:
         where = self.folder / "input"
         files = SampleFiles(where / "toy.fa", where / "toy.fragments.tsv.gz")
         given: dict[str, Any] = {"heads": ("TF1",), "provider": "cpu", "threads": 1}
+        given["calls"] = more.get("regions") is None
         return ExplainOptions(
             model=where / "tiny", sample=files, out=self.folder / out, **(given | more)
         )

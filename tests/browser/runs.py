@@ -39,11 +39,15 @@ def demo_runs(folder: Path, example: Path) -> DemoRuns:
     files = SampleFiles(example / "sacCer3.fa.gz", example / "atac.fragments.tsv.gz")
     made = DemoRuns(folder, files.fasta)
     predict_tracks(
-        PredictOptions(MODEL, files, made.predicted, chroms=("chrII",), threads=1), Notes()
+        PredictOptions(model=MODEL, sample=files, out=made.predicted, chroms=("chrII",), threads=1), Notes()
     )
     explain_tracks(
         ExplainOptions(
-            *(MODEL, files, made.explained, ("Reb1",)),
+            model=MODEL,
+            sample=files,
+            out=made.explained,
+            heads=("Reb1",),
+            calls=True,
             chroms=(EXPLAINED,),
             references=5,
             threads=1,
