@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from synthetic import make_fragments
 
-from chromputer_tracks.data.vplot import DEFAULT_BIN, vplot
+from chromputer_tracks.data.features import DEFAULT_BIN, vplot
 from chromputer_tracks.intervals import Grid, Interval
 
 

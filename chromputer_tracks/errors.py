@@ -20,6 +20,8 @@ Each message is one sentence or two: file, place, value, remedy. The command lin
 exits with 1; anything that is not a ``ChromputerError`` is a bug and keeps its traceback.
 """
 
+from __future__ import annotations
+
 
 class ChromputerError(Exception):
     """Base of all errors that name something the user can mend.
@@ -82,3 +84,8 @@ class DependencyError(ChromputerError):
 
 class OutputError(ChromputerError):
     """A result cannot be written or did not pass its check after writing."""
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 site``, ``12,345 sites``: a number and what it counts, in the plural but for one."""
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"

@@ -192,9 +192,12 @@ def write_sites(sample: SampleFiles, path: Path) -> None:
     """The strongest calls of Reb1 by the shipped model."""
     with tempfile.TemporaryDirectory() as made:
         out = Path(made) / "tracks"
-        predict_tracks(PredictOptions(model="yeast-atac", sample=sample, out=out, provider="cpu"), _Silent())
+        predict_tracks(
+            PredictOptions(model="yeast-atac", sample=sample, out=out, provider="cpu"), _Silent()
+        )
         calls = read_bed(out / "binary/Reb1.bed")
-    strongest = sorted(calls, key=lambda row: -(row.score or 0))[:SITES]
+    order = sorted(range(len(calls)), key=lambda row: -calls.scores[row])[:SITES]
+    strongest = [list(calls)[row] for row in order]
     strongest.sort(key=lambda row: row.start)
     path.write_text(
         "".join(f"{row.chrom}\t{row.start}\t{row.end}\t{row.name}\n" for row in strongest)
@@ -206,7 +209,8 @@ def write_prediction(model: Path, sample: SampleFiles, name: str, file: str) -> 
     with tempfile.TemporaryDirectory() as made:
         out = Path(made) / name
         predict_tracks(
-            PredictOptions(model=model, sample=sample, out=out, chroms=(REGION,), provider="cpu"), _Silent()
+            PredictOptions(model=model, sample=sample, out=out, chroms=(REGION,), provider="cpu"),
+            _Silent(),
         )
         _pack_run(out, FOLDER / file)
 

@@ -69,7 +69,9 @@ def make_runs(folder: Path) -> ToyRuns:
             ("other_model", "other", where),
         ):
             files = SampleFiles(where / "toy.fa", fragments / "toy.fragments.tsv.gz")
-            options = PredictOptions(model=where / model, sample=files, out=folder / name, provider="cpu", threads=1)
+            options = PredictOptions(
+                model=where / model, sample=files, out=folder / name, provider="cpu", threads=1
+            )
             predict_tracks(options, Notes())
         sites = bench.bed("chr1 2000 2200 a 700 +", "chr1 1900 2900 b 900 -", "chr2 900 1000 c 0 .")
         bench.run("explained", heads=("TF1", "S1"), regions=sites)

@@ -18,7 +18,7 @@ from toy_training import BIN, LENGTHS, Toy, make_toy, shorter
 
 from chromputer_tracks.analysis.ablate.files import table, terminal_tables, write_ablation
 from chromputer_tracks.analysis.ablate.run import AblateOptions, Ablation, ablate
-from chromputer_tracks.data.probabilities import probabilities
+from chromputer_tracks.data.features import probabilities
 from chromputer_tracks.errors import ChromputerError
 from chromputer_tracks.evaluation import baselines, sites
 from chromputer_tracks.evaluation.metrics import bootstrap

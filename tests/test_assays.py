@@ -13,10 +13,9 @@ from toy_genome import ToyGenome, toy_genome
 
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import Interval
-from chromputer_tracks.io.assays import is_bigwig, open_assay
-from chromputer_tracks.io.bigwig_source import BigWigSource
-from chromputer_tracks.io.fragment_batch import FragmentOptions
+from chromputer_tracks.io.assays import BigWigSource, is_bigwig, open_assay
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.fragments import FragmentOptions
 
 OPTIONS = FragmentOptions()
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from chromputer_tracks.data.features import local_ratio
 from chromputer_tracks.errors import ContigError, FormatError, InputError, OutputError
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io import bigwig_source
-from chromputer_tracks.io.bigwig_source import BigWigSource
+from chromputer_tracks.io import assays
+from chromputer_tracks.io.assays import BigWigSource
 from chromputer_tracks.spec import Normalisation
 
 SIZES = ChromSizes({"chrA": 1_234, "chrB": 700, "chrC": 100}, "g.fa")
@@ -101,7 +101,7 @@ def test_cumulative_against_one_value_a_base(source, rows, chrom, positions):
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.floats(0, 1e6, width=32), min_size=1, max_size=25), st.integers(1, 3))
 def test_sums_over_many_chunks(tmp_path_factory, monkeypatch, values, hundreds):
-    monkeypatch.setattr(bigwig_source, "_CHUNK", 100 * hundreds)
+    monkeypatch.setattr(assays, "_CHUNK", 100 * hundreds)
     rows = [("chrA", 49 * i, 49 * i + 30, value) for i, value in enumerate(values)]
     rows.append(("chrB", 0, 700, 1.0))
     path = write(tmp_path_factory.mktemp("bw") / "a.bw", SIZES, rows)
@@ -251,18 +251,16 @@ def test_the_file_is_opened_anew(tmp_path, rows, monkeypatch, fork):
     """After much reading, and in a forked process, which would share the place in the file."""
     path, interval = write(tmp_path / "a.dat", SIZES, rows), Interval("chrA", 0, 1_230)
     opened = []
-    real = bigwig_source.pybigtools.open
-    monkeypatch.setattr(
-        bigwig_source.pybigtools, "open", lambda path: opened.append(path) or real(path)
-    )
+    real = assays.pybigtools.open
+    monkeypatch.setattr(assays.pybigtools, "open", lambda path: opened.append(path) or real(path))
     with BigWigSource.open(path, SIZES) as source:
         expected = source.means(interval, 10).tolist()
         assert source.means(interval, 10).tolist() == expected
         assert len(opened) == 1
         if fork:
-            monkeypatch.setattr(bigwig_source.os, "getpid", lambda: -1)
+            monkeypatch.setattr(assays.os, "getpid", lambda: -1)
         else:
-            monkeypatch.setattr(bigwig_source, "_READ_BEFORE_NEW_FILE", 2_000)
+            monkeypatch.setattr(assays, "_READ_BEFORE_NEW_FILE", 2_000)
         assert source.means(interval, 10).tolist() == expected
         assert len(opened) == 2
         assert source.means(interval, 10).tolist() == expected

@@ -16,8 +16,8 @@ from chromputer_tracks.evaluation import baselines
 from chromputer_tracks.evaluation.scores import Scores
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.fragment_batch import FragmentOptions
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.fragments import FragmentOptions
 from chromputer_tracks.records import from_plain
 
 

@@ -16,7 +16,7 @@ from toy_genome import LENGTHS, ToyGenome, toy_genome
 
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.intervals import Interval
-from chromputer_tracks.io.bigwig_source import BigWigSource
+from chromputer_tracks.io.assays import BigWigSource
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec, Normalisation

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chromputer_tracks.data.vplot import DEFAULT_BIN
+from chromputer_tracks.data.features import DEFAULT_BIN
 from chromputer_tracks.errors import ConfigError
 from chromputer_tracks.model.config import FINE, SampleConfig, TrainConfig
 from chromputer_tracks.model.config_file import load_config

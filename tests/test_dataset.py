@@ -13,10 +13,10 @@ from chromputer_tracks.data.labels import (
     LabelSet,
     Mask,
     PeakLabels,
+    Segment,
     SignalLabels,
     StateLabels,
 )
-from chromputer_tracks.data.segments import Segment
 from chromputer_tracks.intervals import ChromSizes, Grid, Interval
 from chromputer_tracks.model.config import SegmentConfig
 from chromputer_tracks.model.dataset import SegmentDataset, SegmentPlan

@@ -16,7 +16,7 @@ from chromputer_tracks.data.labels import read_states
 from chromputer_tracks.errors import ConfigError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.bed import read_tss
-from chromputer_tracks.io.text_table import read_state_table
+from chromputer_tracks.io.text import read_state_table
 from chromputer_tracks.model.config_file import load_config
 
 LINES = ("gm12878", "k562")

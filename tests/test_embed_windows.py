@@ -14,8 +14,7 @@ from tiny_models import WINDOW, tiny_spec, write_tiny_model
 from toy_genome import ToyGenome, toy_genome
 
 from chromputer_tracks.analysis.embed.windows import chosen_strands, read_windows
-from chromputer_tracks.data.features import Features
-from chromputer_tracks.data.probabilities import probabilities
+from chromputer_tracks.data.features import Features, probabilities
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.inference.session import Session, open_session
 from chromputer_tracks.intervals import Interval

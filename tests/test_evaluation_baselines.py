@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scored_sites import heads, simulated
 
+from chromputer_tracks.data.features import probabilities
 from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import ConfigError
 from chromputer_tracks.evaluation import baselines
 from chromputer_tracks.evaluation.baselines import (

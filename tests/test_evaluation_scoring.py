@@ -25,8 +25,8 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from chromputer_tracks.data.features import probabilities
 from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.evaluation import metrics
 from chromputer_tracks.evaluation.metrics import DRAWS, Resamples, bootstrap

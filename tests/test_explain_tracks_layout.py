@@ -8,7 +8,7 @@ from explain_run import HOW, explained_spec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromputer_tracks.data.vplot import DEFAULT_LENGTH_EDGES
+from chromputer_tracks.data.features import DEFAULT_LENGTH_EDGES
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.inference.explain import Contributions
 from chromputer_tracks.spec import InputSpec

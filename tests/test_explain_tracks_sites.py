@@ -176,7 +176,9 @@ def predicted(bench: Bench, chroms: tuple[str, ...]) -> Path:
     out = bench.folder / "predicted"
     where = bench.folder / "input"
     files = SampleFiles(where / "toy.fa", where / "toy.fragments.tsv.gz")
-    options = PredictOptions(model=where / "tiny", sample=files, out=out, chroms=chroms, provider="cpu", threads=1)
+    options = PredictOptions(
+        model=where / "tiny", sample=files, out=out, chroms=chroms, provider="cpu", threads=1
+    )
     predict_tracks(options, Notes())
     return out
 

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from chromputer_tracks.errors import ContigError, FileIndexError, FormatError, InputError
 from chromputer_tracks.intervals import Interval
-from chromputer_tracks.io.bgzf import BgzfReader
-from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.fasta import BgzfReader, Fasta
 
 SEQUENCES = {
     "chrB": "ACGTacgtNNRY" * 11 + "ACG",

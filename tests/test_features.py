@@ -10,8 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_genome import toy_genome
 
-from chromputer_tracks.data.features import Features, reverse_strand
-from chromputer_tracks.data.vplot import DEFAULT_BIN, DEFAULT_LENGTH_EDGES
+from chromputer_tracks.data.features import (
+    DEFAULT_BIN,
+    DEFAULT_LENGTH_EDGES,
+    Features,
+    reverse_strand,
+)
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta

@@ -10,11 +10,10 @@ import pyBigWig
 import pytest
 from toy_genome import LENGTHS, ToyGenome, toy_genome
 
-from chromputer_tracks.data.features import Assay, Features, reverse_strand
-from chromputer_tracks.data.vplot import DEFAULT_LENGTH_EDGES
+from chromputer_tracks.data.features import DEFAULT_LENGTH_EDGES, Assay, Features, reverse_strand
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.bigwig_source import BigWigSource
+from chromputer_tracks.io.assays import BigWigSource
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.spec import InputSpec, Normalisation

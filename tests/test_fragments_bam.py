@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from chromputer_tracks.errors import ContigError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io import fragment_batch as reasons
+from chromputer_tracks.io import fragments as reasons
 from chromputer_tracks.io.fragments import FragmentOptions, open_fragments
 
 PLAIN = FragmentOptions(min_mapq=0, tn5_shift=False)

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from chromputer_tracks.cli.fragments import fragments
 from chromputer_tracks.errors import ContigError, FormatError, InputError, OutputError
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io import fragment_batch as reasons
 from chromputer_tracks.io import fragment_convert
+from chromputer_tracks.io import fragments as reasons
 from chromputer_tracks.io.fragment_convert import convert_fragments
 from chromputer_tracks.io.fragments import FragmentOptions
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from chromputer_tracks.errors import ContigError, FormatError, OutputError
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io import fragment_batch as reasons
 from chromputer_tracks.io import fragment_store
+from chromputer_tracks.io import fragments as reasons
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.fragments import FragmentOptions

@@ -128,7 +128,9 @@ def test_models_of_one_name_are_told_apart(runs, tmp_path):
     spec = read_spec(runs.model)
     write_linear_model(tmp_path / "again", replace(spec, heads=spec.heads[1:2]))
     files = SampleFiles(runs.fasta, runs.fragments)
-    predict_tracks(PredictOptions(model=tmp_path / "again", sample=files, out=tmp_path / "third"), Notes())
+    predict_tracks(
+        PredictOptions(model=tmp_path / "again", sample=files, out=tmp_path / "third"), Notes()
+    )
     _, folder = hub(runs, tmp_path / "hub", folders=(runs.first, tmp_path / "third"))
     for name, run in (("tiny", runs.first), ("tiny_2", tmp_path / "third")):
         made = folder / f"first/{name}.factors.TF1.bw"

@@ -134,7 +134,9 @@ def test_heads_may_have_labels_of_the_same_name(runs, tmp_path):
     spec = replace(spec, heads=(states, binary, replace(binary, name="more")))
     write_linear_model(tmp_path / "m", spec)
     files = SampleFiles(runs.fasta, runs.fragments)
-    predict_tracks(PredictOptions(model=tmp_path / "m", sample=files, out=tmp_path / "run"), Notes())
+    predict_tracks(
+        PredictOptions(model=tmp_path / "m", sample=files, out=tmp_path / "run"), Notes()
+    )
     _, folder = hub(runs, tmp_path / "hub", folders=(tmp_path / "run",))
     page = Reader((folder / "calls.html").read_text())
     counts = {row[1]: int(row[4]) for row in rows(page, 6) if not row[0]}

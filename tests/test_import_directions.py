@@ -14,7 +14,7 @@ NAME = PACKAGE.name
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "intervals", "records", "options", "spec", "wording", "__init__"},
+    {"errors", "intervals", "records", "options", "spec", "__init__"},
     {"io"},
     {"data"},
     {"evaluation", "simulation"},

@@ -16,7 +16,7 @@ from chromputer_tracks.data.labels import (
 )
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.bigwig_source import BigWigSource
+from chromputer_tracks.io.assays import BigWigSource
 
 CONTIGS = ("chr1", "chr2")
 POSITIONS = np.arange(-30, 260, dtype=np.int64)

@@ -34,7 +34,7 @@ from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.bigbed import read_rows, write_bigbed
 from chromputer_tracks.io.contributions import read_contributions
 from chromputer_tracks.io.meme import MemeMotif, read_meme
-from chromputer_tracks.io.text_table import read_columns
+from chromputer_tracks.io.text import read_columns
 
 SIZES = {"chrI": 3000, "chrII": 900}
 PLANTS = [

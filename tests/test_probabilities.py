@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chromputer_tracks.data.probabilities import probabilities
+from chromputer_tracks.data.features import probabilities
 from chromputer_tracks.spec import HeadSpec, Label
 
 RED = (255, 0, 0)

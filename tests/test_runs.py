@@ -63,7 +63,9 @@ def test_samples_by_their_inputs(runs):
 def test_inputs_are_found_from_another_folder(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(runs.fragments.parent)
     files = SampleFiles(Path("toy.fa"), Path("toy.fragments.tsv.gz"))
-    options = PredictOptions(model=runs.model, sample=files, out=tmp_path / "out", provider="cpu", threads=1)
+    options = PredictOptions(
+        model=runs.model, sample=files, out=tmp_path / "out", provider="cpu", threads=1
+    )
     predict_tracks(options, Notes())
     monkeypatch.chdir(tmp_path)
     (run,) = read_runs((Path("out"),), ())[0].samples[0].runs

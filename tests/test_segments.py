@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromputer_tracks.data.segments import Segment, site_segments
+from chromputer_tracks.data.labels import Segment, site_segments
 from chromputer_tracks.intervals import ChromSizes, Grid, Interval
 
 

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from tiny_models import EDGES, WINDOW, tiny_spec, write_tiny_model
 
-from chromputer_tracks.data.probabilities import probabilities
+from chromputer_tracks.data.features import probabilities
 from chromputer_tracks.errors import InputError, ProviderError
 from chromputer_tracks.inference import session as module
 from chromputer_tracks.inference.session import available_cpus, open_session, probe

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from chromputer_tracks.data.sequence import one_hot
 from chromputer_tracks.errors import FormatError, InputError
-from chromputer_tracks.io.text_table import COLUMNS, read_shape_table
+from chromputer_tracks.io.text import COLUMNS, read_shape_table
 from chromputer_tracks.model.network import DnaShape
 from chromputer_tracks.spec import SHAPES
 

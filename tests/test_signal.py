@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromputer_tracks.data.signal import bigwig_signal, fragment_signal
+from chromputer_tracks.data.features import bigwig_signal, fragment_signal
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chromputer_tracks.errors import FormatError, InputError
-from chromputer_tracks.io.text_table import read_state_table
+from chromputer_tracks.io.text import read_state_table
 from chromputer_tracks.spec import Label
 
 HEADER = "state\tname\tcolor\n"

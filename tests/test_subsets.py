@@ -19,7 +19,7 @@ from chromputer_tracks.analysis.ablate.run import (
 )
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import Interval
-from chromputer_tracks.io.text_table import COLUMNS
+from chromputer_tracks.io.text import COLUMNS
 from chromputer_tracks.model.config import InputsConfig, SignalConfig, TrainConfig
 from chromputer_tracks.model.sources import open_sources
 

@@ -15,9 +15,8 @@ from scored_sites import load_sites
 from sklearn.metrics import average_precision_score
 from toy_training import BIN, LENGTHS, Run, Toy, make_toy, shorter, train
 
-from chromputer_tracks.data.features import Features
+from chromputer_tracks.data.features import Features, probabilities
 from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import ConfigError, OutputError
 from chromputer_tracks.inference.explain import head_weights, open_explainer
 from chromputer_tracks.inference.registry import load_model

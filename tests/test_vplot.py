@@ -4,11 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromputer_tracks.data.vplot import (
-    DEFAULT_BIN,
-    DEFAULT_LENGTH_EDGES,
-    vplot,
-)
+from chromputer_tracks.data.features import DEFAULT_BIN, DEFAULT_LENGTH_EDGES, vplot
 from chromputer_tracks.intervals import Interval
 
 EDGES = (20, 50, 51, 100, 180)

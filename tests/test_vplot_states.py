@@ -26,8 +26,8 @@ from chromputer_tracks.analysis.vplots.states import (
     with_predicted_states,
     with_states,
 )
+from chromputer_tracks.data.features import probabilities
 from chromputer_tracks.data.labels import MODEL_STATES, UNKNOWN, StateLabels, read_states
-from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.inference.explain import Contributions
 from chromputer_tracks.inference.session import open_session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chromputer_tracks.wording import counted
+from chromputer_tracks.errors import counted
 
 
 @pytest.mark.parametrize(

@@ -52,5 +52,7 @@ def toy_runs(folder: Path) -> ToyRuns:
         bench.run("explained", heads=("TF1", "S1", "H3"), regions=sites)
         given = bench.options()
         out = folder / "predicted"
-        predict_tracks(PredictOptions(model=given.model, sample=given.sample, out=out, threads=1), Notes())
+        predict_tracks(
+            PredictOptions(model=given.model, sample=given.sample, out=out, threads=1), Notes()
+        )
     return ToyRuns(folder, bench.toy)

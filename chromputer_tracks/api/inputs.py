@@ -13,9 +13,8 @@ from chromputer_tracks.data.features import Assay, Features, check_kind
 from chromputer_tracks.errors import ContigError, FormatError, InputError
 from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
-from chromputer_tracks.io.assays import is_bigwig, open_assay
+from chromputer_tracks.io.assays import BigWigSource, is_bigwig, open_assay
 from chromputer_tracks.io.bed import read_bed
-from chromputer_tracks.io.bigwig_source import BigWigSource
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.fragments import FragmentOptions

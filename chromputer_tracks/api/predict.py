@@ -27,10 +27,9 @@ from chromputer_tracks.api.inputs import (
     place,
     warn_of,
 )
-from chromputer_tracks.data.features import Assay, Features
-from chromputer_tracks.data.vplot import DEFAULT_BIN, DEFAULT_LENGTH_EDGES
-from chromputer_tracks.data.vplot import vplot as count_vplot
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.data.features import DEFAULT_BIN, DEFAULT_LENGTH_EDGES, Assay, Features
+from chromputer_tracks.data.features import vplot as count_vplot
+from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.inference.explain import (
     DEFAULT_REFERENCES,
     Contributions,
@@ -46,7 +45,6 @@ from chromputer_tracks.inference.session import ProviderChoice, Session, open_se
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.spec import ModelSpec
-from chromputer_tracks.wording import counted
 
 
 def predict(

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from chromputer_tracks.cli.flags import command
 from chromputer_tracks.cli.requirements import require
-from chromputer_tracks.errors import DependencyError
+from chromputer_tracks.errors import DependencyError, counted
 from chromputer_tracks.options.explain import ExplainOptions
-from chromputer_tracks.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console

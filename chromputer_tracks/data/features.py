@@ -1,4 +1,4 @@
-"""From an interval and a model's inputs to the arrays that its network takes.
+"""From an interval and a model's inputs to a network's arrays, and from its logits to values.
 
 Training and inference both come through here, so that there is one feature path.
 """
@@ -12,13 +12,176 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.sequence import one_hot, reverse_complement
-from chromputer_tracks.data.signal import bigwig_signal, fragment_signal
-from chromputer_tracks.data.vplot import vplot
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.bigwig_source import BigWigSource
+from chromputer_tracks.io.assays import BigWigSource
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.spec import InputSpec, Normalisation
+from chromputer_tracks.spec import HeadSpec, InputSpec, Normalisation
+
+# ---- V-plots.
+
+DEFAULT_BIN = 10
+"""bp per position bin."""
+
+# Sub-nucleosomal lengths in steps of 20, mono-nucleosomal (147 bp of DNA and its linkers) in steps
+# of 20, then the troughs and the di-nucleosome in wider steps, as counts fall.
+DEFAULT_LENGTH_EDGES = (
+    20, 40, 60, 80, 100, 120, 140, 160, 180, 200, 220, 250, 300, 350, 420, 500, 700,
+)  # fmt: skip
+"""Fragment-length class edges in bp."""
+
+
+def vplot(
+    midpoints: NDArray[np.integer],
+    lengths: NDArray[np.integer],
+    interval: Interval,
+    bin_size: int = DEFAULT_BIN,
+    length_edges: tuple[int, ...] = DEFAULT_LENGTH_EDGES,
+) -> NDArray[np.float32]:
+    """Count fragments by length class and midpoint bin.
+
+    Args:
+        midpoints: int (n,), bp, 0-based: ``(start + end) // 2`` of each fragment.
+        lengths: int (n,), bp: ``end - start`` of each fragment.
+        interval: the image's extent; its length is a multiple of ``bin_size``. Fragments whose
+            midpoint lies outside, or whose length lies outside the edges, are not counted.
+        bin_size: bp per position bin; bins are counted from ``interval.start``.
+        length_edges: ascending; class i holds ``edges[i] <= length < edges[i + 1]``.
+
+    Returns:
+        float32 (len(length_edges) - 1, len(interval) / bin_size): counts.
+    """
+    width = len(interval) // bin_size
+    height = len(length_edges) - 1
+    rows = np.searchsorted(np.asarray(length_edges), lengths, side="right") - 1
+    columns = (midpoints - interval.start) // bin_size
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    flat = rows[inside] * width + columns[inside]
+    counts = np.bincount(flat, minlength=height * width)
+    return counts.reshape(height, width).astype(np.float32)
+
+
+# ---- 1D signals.
+
+Pair = tuple[NDArray[np.int32], NDArray[np.int32]]
+
+
+class FragmentSignalSource(Protocol):
+    """Where fragments come from; ``io.fragment_store.FragmentStore`` is one."""
+
+    def fetch(self, interval: Interval) -> Pair:
+        """Starts and ends (bp, 0-based, half-open) of the fragments that overlap the interval."""
+
+    def midpoints(self, interval: Interval) -> Pair:
+        """Midpoints (bp, 0-based) and lengths of the fragments whose midpoint is inside."""
+
+
+class ValueSource(Protocol):
+    """Where values come from; ``io.assays.BigWigSource`` is one."""
+
+    def means(self, interval: Interval, bin_size: int) -> NDArray[np.float64]:
+        """Mean per bp of each bin, 0 beyond the contig's ends."""
+
+
+def fragment_signal(
+    source: FragmentSignalSource, interval: Interval, item: InputSpec
+) -> NDArray[np.float32]:
+    """A signal computed from fragments.
+
+    A bin's value is the same in every interval: a smoothed one takes in what lies beyond the ends.
+
+    Args:
+        source: fragments.
+        interval: may leave its contig, beyond whose ends there is nothing; its length is a
+            multiple of ``item.bin``, and bins are counted from its start.
+        item: a ``signal`` whose measure is ``cuts``: the first and last base of each fragment,
+            ``coverage``: all bases of each fragment, or ``midpoints``. Only fragments with
+            ``length_edges[0] <= length < length_edges[1]`` count where it has edges.
+
+    Returns:
+        float32 (len(interval) / item.bin,): mean per bp of each bin, over ``item.smooth`` bp
+        around its centre where that is not 0.
+    """
+    wide = _widened(interval, item)
+    match item.measure:
+        case "midpoints":
+            points, lengths = source.midpoints(wide)
+            counts = _points(points[_of_length(lengths, item)], wide, item.bin)
+        case "cuts":
+            starts, ends = _fetch(source, wide, item)
+            counts = _points(np.concatenate([starts, ends - 1]), wide, item.bin)
+        case _:
+            counts = _overlaps(*_fetch(source, wide, item), wide, item.bin)
+    return (_box(counts, item) / item.bin).astype(np.float32)
+
+
+def bigwig_signal(source: ValueSource, interval: Interval, item: InputSpec) -> NDArray[np.float32]:
+    """A signal read from a bigWig; see :func:`fragment_signal`.
+
+    Args:
+        source: values.
+        interval: may leave its contig, beyond whose ends the value is 0.
+        item: a ``signal`` whose measure is ``values``.
+
+    Returns:
+        float32 (len(interval) / item.bin,): mean per bp of each bin, smoothed.
+    """
+    return _box(source.means(_widened(interval, item), item.bin), item).astype(np.float32)
+
+
+def _widened(interval: Interval, item: InputSpec) -> Interval:
+    """With the bins on each side that smoothing reads."""
+    flank = item.smooth // item.bin // 2 * item.bin
+    return Interval(interval.chrom, interval.start - flank, interval.end + flank)
+
+
+def _of_length(lengths: NDArray[np.int32], item: InputSpec) -> NDArray[np.bool_]:
+    if not item.length_edges:
+        return np.ones(len(lengths), dtype=np.bool_)
+    low, high = item.length_edges
+    return (lengths >= low) & (lengths < high)
+
+
+def _fetch(source: FragmentSignalSource, interval: Interval, item: InputSpec) -> Pair:
+    starts, ends = source.fetch(interval)
+    kept = _of_length(ends - starts, item)
+    return starts[kept], ends[kept]
+
+
+def _points(positions: NDArray[np.int32], interval: Interval, bin_size: int) -> NDArray[np.float64]:
+    """Number of positions in each bin."""
+    inside = (positions >= interval.start) & (positions < interval.end)
+    bins = (positions[inside] - interval.start) // bin_size
+    return np.bincount(bins, minlength=len(interval) // bin_size).astype(np.float64)
+
+
+def _overlaps(
+    starts: NDArray[np.int32], ends: NDArray[np.int32], interval: Interval, bin_size: int
+) -> NDArray[np.float64]:
+    """Sum over each bin's bases of the number of fragments over the base.
+
+    All fragments overlap the interval. The fragments over a base are those begun by then less
+    those ended by then.
+    """
+    width = len(interval)
+    begun = np.bincount(np.maximum(starts - interval.start, 0), minlength=width)
+    ended = np.bincount(np.minimum(ends - interval.start, width), minlength=width + 1)[:width]
+    depth = np.cumsum(begun - ended, dtype=np.float64)
+    return np.asarray(depth.reshape(-1, bin_size).sum(axis=1))
+
+
+def _box(values: NDArray[np.float64], item: InputSpec) -> NDArray[np.float64]:
+    """Mean over the ``item.smooth`` bp around each bin but the widening ones, which are cut off.
+
+    Added up one offset at a time: each bin's sum rounds in the same way wherever it stands.
+    """
+    bins = max(item.smooth // item.bin, 1)
+    width = len(values) - bins + 1
+    total = values[:width].copy()
+    for offset in range(1, bins):
+        total += values[offset : offset + width]
+    return total / bins
+
 
 # ---- What makes signals of samples of any depth comparable; see :class:`spec.Normalisation`.
 
@@ -234,3 +397,45 @@ def reverse_strand(
         )
         for item in inputs
     }
+
+
+# ---- What the logits say.
+
+
+def probabilities(logits: NDArray[np.float32], heads: tuple[HeadSpec, ...]) -> NDArray[np.float32]:
+    """Apply each label's calibration, then what its head makes of a logit.
+
+    A ``states`` head is a softmax, a ``binary`` one a sigmoid per label; a ``continuous`` one gives
+    the value that the logit stands for: ``exp(logit)``, or ``expm1(logit)`` but at least 0.
+
+    Args:
+        logits: float32 (..., outputs, positions), channels in the order of ``heads``.
+        heads: the model's heads; the calibrated logit is ``logit * scale + bias``.
+
+    Returns:
+        float32, the shape of ``logits``; a states head sums to 1 over its labels.
+    """
+    labels = [label for head in heads for label in head.labels]
+    scale = np.array([label.scale for label in labels], dtype=np.float32)[:, None]
+    bias = np.array([label.bias for label in labels], dtype=np.float32)[:, None]
+    result: NDArray[np.float32] = logits * scale + bias
+    first = 0
+    for head in heads:
+        rows = result[..., first : first + len(head.labels), :]
+        first += len(head.labels)
+        if head.kind == "states":
+            rows -= rows.max(axis=-2, keepdims=True)
+            np.exp(rows, out=rows)
+            rows /= rows.sum(axis=-2, keepdims=True)
+            continue
+        # Beyond 88 exp overflows to infinity, whose reciprocal is the right limit, 0.
+        with np.errstate(over="ignore"):
+            if head.kind == "binary":
+                np.exp(-rows, out=rows)
+                rows += 1
+                np.reciprocal(rows, out=rows)
+            elif head.transform == "log":
+                np.exp(rows, out=rows)
+            else:
+                np.maximum(np.expm1(rows), 0, out=rows)
+    return result

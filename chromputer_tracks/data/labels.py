@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -160,7 +160,7 @@ class Mask:
 
 
 class MeanSource(Protocol):
-    """Where a signal comes from; ``io.bigwig_source.BigWigSource`` is one."""
+    """Where a signal comes from; ``io.assays.BigWigSource`` is one."""
 
     def means(self, interval: Interval, bin: int) -> NDArray[np.float64]:
         """Mean per bp of each bin of an interval, which may leave its contig."""
@@ -302,3 +302,55 @@ def read_states(
         return StateLabels.from_segments(segments)
     except InputError as error:
         raise FormatError(f"{path}: {error}") from error
+
+
+# ---- Stretches of genome in outputs of the network.
+
+
+class Segment(NamedTuple):
+    """A run of outputs.
+
+    Attributes:
+        chrom: contig.
+        first: centre of the first output's window, bp, 0-based; any offset.
+        outputs: number of outputs, a stride apart.
+        reverse: take the other strand.
+        uniform: drawn uniformly from the genome, so that the states and continuous heads may learn
+            from it.
+        sample: index of the sample.
+    """
+
+    chrom: str
+    first: int
+    outputs: int
+    reverse: bool = False
+    uniform: bool = True
+    sample: int = 0
+
+    def centres(self, stride: int) -> NDArray[np.int64]:
+        """Window centres, int64 (outputs,), bp, 0-based."""
+        return self.first + stride * np.arange(self.outputs, dtype=np.int64)
+
+
+def site_segments(
+    sizes: ChromSizes,
+    contigs: Sequence[str],
+    label_bin: int,
+    stride: int,
+    sample: int = 0,
+    sites: int = 128,
+) -> list[Segment]:
+    """Segments that cover the whole ``label_bin`` bins of contigs, for scoring.
+
+    The first output of each lies at a bin's centre, and every ``label_bin / stride``-th output
+    after it, too.
+    """
+    step = label_bin // stride
+    segments = []
+    for chrom in contigs:
+        bins = sizes[chrom] // label_bin
+        for begin in range(0, bins, sites):
+            count = min(sites, bins - begin)
+            first = begin * label_bin + label_bin // 2
+            segments.append(Segment(chrom, first, (count - 1) * step + 1, sample=sample))
+    return segments

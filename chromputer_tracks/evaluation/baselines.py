@@ -23,13 +23,12 @@ from numpy.typing import NDArray
 from chromputer_tracks.data.features import SequenceSource
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.sequence import one_hot
-from chromputer_tracks.errors import ConfigError, DependencyError
+from chromputer_tracks.errors import ConfigError, DependencyError, counted
 from chromputer_tracks.evaluation.calibration import calibrate, uncalibrated
 from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.bed import TssTable
 from chromputer_tracks.spec import HeadSpec
-from chromputer_tracks.wording import counted
 
 # ---- All baselines in one go: learnt on training sites, calibrated on validation sites, at others.
 

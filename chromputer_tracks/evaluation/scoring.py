@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from chromputer_tracks.data.features import probabilities
 from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.evaluation.metrics import (
     DRAWS,
     Resamples,

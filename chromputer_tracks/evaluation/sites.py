@@ -12,13 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.features import Features
-from chromputer_tracks.data.labels import UNKNOWN, LabelSet
-from chromputer_tracks.data.segments import Segment, site_segments
-from chromputer_tracks.errors import ConfigError, InputError
+from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Segment, site_segments
+from chromputer_tracks.errors import ConfigError, InputError, counted
 from chromputer_tracks.intervals import ChromSizes, Grid, Interval
 from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.spec import HeadKind, HeadSpec
-from chromputer_tracks.wording import counted
 
 BLOCK = 20_000
 """bp of a bootstrap block: neighbouring sites share windows and peaks, so blocks are drawn."""

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
+from chromputer_tracks.errors import counted
 from chromputer_tracks.evaluation.scores import BinaryScores, Curve, Estimate, Reliability
 from chromputer_tracks.figures.style import (
     ACCENT,
@@ -30,7 +31,6 @@ from chromputer_tracks.figures.style import (
     to_svg,
     unit_axes,
 )
-from chromputer_tracks.wording import counted
 
 _PANEL = (2.32, 2.46, (0.46, 0.46, 0.08, 0.26))
 """Inches of a small square panel and its margins; pages lay several out in a row."""

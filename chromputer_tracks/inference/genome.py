@@ -18,8 +18,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.data.features import reverse_strand
-from chromputer_tracks.data.probabilities import probabilities
+from chromputer_tracks.data.features import probabilities, reverse_strand
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, Grid, Interval

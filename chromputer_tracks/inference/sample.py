@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from chromputer_tracks.data.features import Assay, Features, check_kind
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.inference.registry import Model
 from chromputer_tracks.inference.session import Session
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io.assays import is_bigwig, open_assay
-from chromputer_tracks.io.bigwig_source import BigWigSource
+from chromputer_tracks.io.assays import BigWigSource, is_bigwig, open_assay
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.run import (
@@ -28,7 +27,6 @@ from chromputer_tracks.io.run import (
     Stages,
 )
 from chromputer_tracks.options.fields import FragmentOptions, SampleFiles
-from chromputer_tracks.wording import counted
 
 Source = Assay | Path
 """A file of an assay, or what was opened of it."""

@@ -18,7 +18,7 @@ import pybigtools
 
 from chromputer_tracks.errors import ContigError, FormatError
 from chromputer_tracks.intervals import ChromSizes, check_contigs
-from chromputer_tracks.io.bgzf import open_input
+from chromputer_tracks.io.text import open_input
 
 BIGWIG_MAGIC = 0x888FFC26
 CONTIG_TREE_MAGIC = 0x78CA8C91

@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from chromputer_tracks.errors import BoundsError, FormatError, InputError
+from chromputer_tracks.errors import BoundsError, FormatError, InputError, counted
 from chromputer_tracks.intervals import ChromSizes, Interval, check_contigs, format_region
-from chromputer_tracks.io.text_table import (
+from chromputer_tracks.io.text import (
     INT32_MAX,
     NAMES,
     Line,
@@ -34,7 +34,6 @@ from chromputer_tracks.io.text_table import (
     parse_int32,
     table_batches,
 )
-from chromputer_tracks.wording import counted
 
 Rgb = tuple[int, int, int]
 Int64 = NDArray[np.int64]

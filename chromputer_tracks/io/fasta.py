@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
+import struct
 import zlib
+from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,13 +20,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import FileIndexError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.bgzf import (
-    BgzfReader,
-    check_eof_block,
-    is_bgzf,
-    is_gzip,
-    open_input,
-)
+from chromputer_tracks.io.text import block_size, check_eof_block, is_bgzf, is_gzip, open_input
 
 _HEADER_LIMIT = 1 << 16
 _N = ord("N")
@@ -216,3 +212,104 @@ def _stale(path: Path, why: str) -> FileIndexError:
         f"{path.name}.fai does not belong to {path} ({why}); make it again with: "
         f"samtools faidx {path}"
     )
+
+
+# ---- Random access to bgzip files.
+
+
+class BgzfReader:
+    """Random access by uncompressed offset to a bgzip file that has a ``.gzi`` index.
+
+    Raises:
+        FileIndexError: the index is missing, malformed, or does not point at blocks of this file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._index = path.with_name(path.name + ".gzi")
+        try:
+            raw = self._index.read_bytes()
+        except FileNotFoundError:
+            raise FileIndexError(
+                f"{path} has no index {self._index.name}; make it with: samtools faidx {path}"
+            ) from None
+        count = int.from_bytes(raw[:8], "little")
+        if len(raw) != 8 + 16 * count:
+            raise self._stale("its length is wrong")
+        pairs = list(struct.iter_unpack("<QQ", raw[8:]))
+        self._compressed: list[int] = [0, *(pair[0] for pair in pairs)]
+        self._plain: list[int] = [0, *(pair[1] for pair in pairs)]
+        self._file = open_input(path)
+        self._cached: tuple[int, bytes] = (-1, b"")
+        try:
+            self._check_blocks()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def _stale(self, why: str) -> FileIndexError:
+        return FileIndexError(
+            f"{self._index.name} does not belong to {self._path} ({why}); delete it and its .fai "
+            f"and make them again with: samtools faidx {self._path}"
+        )
+
+    def _check_blocks(self) -> None:
+        """Compare every indexed block with the block header and trailer at its place."""
+        for number in range(len(self._compressed) - 1):
+            at, following = self._compressed[number : number + 2]
+            self._file.seek(at)
+            if at + block_size(self._file.read(18)) != following:
+                raise self._stale(f"no block of {following - at:,} bytes at byte {at:,}")
+            self._file.seek(following - 4)
+            held = int.from_bytes(self._file.read(4), "little")
+            if self._plain[number] + held != self._plain[number + 1]:
+                raise self._stale(f"block {number} holds {held:,} bytes")
+
+    def _inflate(self, at: int) -> tuple[bytes, int]:
+        """Content and size of the block at byte ``at`` of the file."""
+        self._file.seek(at)
+        head = self._file.read(18)
+        size = block_size(head)
+        if not size:
+            raise self._stale(f"no block at byte {at:,}")
+        try:
+            return zlib.decompress(head + self._file.read(size - 18), wbits=31), size
+        except zlib.error as error:
+            raise FormatError(f"{self._path}: block at byte {at:,} is damaged: {error}") from error
+
+    def _block(self, number: int) -> bytes:
+        if self._cached[0] == number:
+            return self._cached[1]
+        data, _ = self._inflate(self._compressed[number])
+        self._cached = (number, data)
+        return data
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Up to ``count`` uncompressed bytes from ``offset``; fewer at the end of the file."""
+        number = bisect_right(self._plain, offset) - 1
+        at = offset - self._plain[number]
+        out = b""
+        while len(out) < count and number < len(self._plain):
+            out += self._block(number)[at : at + count - len(out)]
+            number, at = number + 1, 0
+        return out
+
+    def size(self) -> int:
+        """Uncompressed bytes of the file: the indexed ones and those of the blocks after them."""
+        at, total = self._compressed[-1], self._plain[-1]
+        end = self._file.seek(0, 2)
+        while at < end:
+            data, size = self._inflate(at)
+            at, total = at + size, total + len(data)
+        return total

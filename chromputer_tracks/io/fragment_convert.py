@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.atomic import atomic_path, output_errors
-from chromputer_tracks.io.fragment_batch import (
+from chromputer_tracks.io.fragment_store import Spool, scratch_errors
+from chromputer_tracks.io.fragments import (
     BULK_BARCODE,
     IDENTICAL,
     FragmentOptions,
     FragmentReader,
     FragmentSummary,
+    open_fragments,
 )
-from chromputer_tracks.io.fragment_store import Spool, scratch_errors
-from chromputer_tracks.io.fragments import open_fragments
 
 _DEFAULT = FragmentOptions()
 _ROW = np.dtype(

@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.depth import weighted_median
-from chromputer_tracks.io.fragment_batch import (
+from chromputer_tracks.io.fragments import (
     IDENTICAL,
     FragmentOptions,
     Fragments,
     FragmentSummary,
     Int32,
+    open_fragments,
 )
-from chromputer_tracks.io.fragments import open_fragments
 
 # ---- Rows sorted into one scratch file per contig, so that memory holds one contig at a time.
 
@@ -141,7 +140,7 @@ class FragmentStore:
         sizes: the genome's contigs.
         counts: fragments by contig, all contigs of ``sizes``, 0 where there are none.
         density: fragments per kb: the length-weighted median over contigs that hold any, see
-            :func:`chromputer_tracks.io.depth.weighted_median`.
+            :func:`chromputer_tracks.io.fragment_store.weighted_median`.
         summary: what was kept and removed, by reason.
     """
 
@@ -379,3 +378,24 @@ def _write_sorted(
             long[name] = at + np.flatnonzero(length > _LONG)
             at += len(keys)
     return counts, long
+
+
+def weighted_median(
+    densities: NDArray[np.float64], sizes: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """The smallest density such that contigs of at most this density make up half of the bases.
+
+    Contigs of extreme depth (mitochondria, rDNA) do not move it.
+
+    Args:
+        densities: float64 (contigs, classes), at least one contig.
+        sizes: int (contigs,), bp.
+
+    Returns:
+        float64 (classes,).
+    """
+    order = np.argsort(densities, axis=0, kind="stable")
+    below = np.cumsum(sizes[order], axis=0)
+    row = np.argmax(below >= below[-1] / 2, axis=0)[np.newaxis]
+    found = np.take_along_axis(densities, np.take_along_axis(order, row, axis=0), axis=0)
+    return np.asarray(found[0])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.io.atomic import atomic_path
-from chromputer_tracks.io.text_table import Line, numbered_lines
+from chromputer_tracks.io.text import Line, numbered_lines
 
 UNIFORM = (0.25, 0.25, 0.25, 0.25)
 """Equal frequencies of A, C, G and T."""

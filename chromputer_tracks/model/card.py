@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from chromputer_tracks.errors import counted
 from chromputer_tracks.spec import HeadSpec, InputSpec, ModelSpec
-from chromputer_tracks.wording import counted
 
 _WHICH = {
     "bins": "",

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
+from chromputer_tracks.data.features import DEFAULT_BIN, DEFAULT_LENGTH_EDGES
 from chromputer_tracks.data.negatives import MatchedConfig
-from chromputer_tracks.data.vplot import DEFAULT_BIN, DEFAULT_LENGTH_EDGES
 from chromputer_tracks.intervals import Grid
 from chromputer_tracks.records import Limits
 from chromputer_tracks.spec import InputSpec, Normalisation, SignalMeasure, Transform

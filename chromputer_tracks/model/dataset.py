@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from chromputer_tracks.data.features import Features, reverse_strand
-from chromputer_tracks.data.labels import UNKNOWN, LabelSet
-from chromputer_tracks.data.segments import Segment
+from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Segment
 from chromputer_tracks.intervals import ChromSizes, Grid, Interval
 from chromputer_tracks.model.config import SegmentConfig
 

@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from chromputer_tracks.data.labels import UNKNOWN, PeakLabels
-from chromputer_tracks.data.segments import Segment
-from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.data.labels import UNKNOWN, PeakLabels, Segment
+from chromputer_tracks.errors import ConfigError, counted
 from chromputer_tracks.evaluation.calibration import calibrate, prior_shift
 from chromputer_tracks.evaluation.metrics import (
     average_precision,
@@ -30,7 +29,6 @@ from chromputer_tracks.model.network import Chromputer
 from chromputer_tracks.model.seeding import seed_motifs
 from chromputer_tracks.model.sources import Sample, Sources
 from chromputer_tracks.spec import HeadSpec
-from chromputer_tracks.wording import counted
 
 
 class Experiment:

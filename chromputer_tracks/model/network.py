@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chromputer_tracks.errors import ConfigError
-from chromputer_tracks.io.text_table import COLUMNS
+from chromputer_tracks.io.text import COLUMNS
 from chromputer_tracks.model.config import FINE, NetworkConfig
 from chromputer_tracks.spec import InputSpec
 
@@ -43,7 +43,7 @@ class DnaShape(nn.Module):
     with an N counts as 0, the mean.
 
     Args:
-        table: float64 (1024, 6), from :func:`chromputer_tracks.io.text_table.read_shape_table`.
+        table: float64 (1024, 6), from :func:`chromputer_tracks.io.text.read_shape_table`.
         features: which of ``MGW``, ``ProT``, ``Roll``, ``HelT``, in this order.
     """
 

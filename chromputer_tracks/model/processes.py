@@ -14,9 +14,8 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch.utils.data import DataLoader, Sampler
 
-from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.errors import ConfigError, counted
 from chromputer_tracks.model.config import FitConfig
-from chromputer_tracks.wording import counted
 
 Segment = TypeVar("Segment")
 

@@ -25,13 +25,12 @@ from chromputer_tracks.data.negatives import MatchedConfig, MatchedSites, matche
 from chromputer_tracks.data.peaks import reproducible_peaks
 from chromputer_tracks.errors import ConfigError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.assays import open_assay
+from chromputer_tracks.io.assays import BigWigSource, open_assay
 from chromputer_tracks.io.bed import BedRecord, read_bed
-from chromputer_tracks.io.bigwig_source import BigWigSource
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.fragment_batch import FragmentOptions
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.text_table import read_shape_table, read_state_table
+from chromputer_tracks.io.fragments import FragmentOptions
+from chromputer_tracks.io.text import read_shape_table, read_state_table
 from chromputer_tracks.model.config import (
     BinaryConfig,
     ContinuousConfig,

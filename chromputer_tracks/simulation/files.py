@@ -20,8 +20,8 @@ from chromputer_tracks import __version__
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.atomic import PARTIAL, check_folder, output_errors
-from chromputer_tracks.io.fragment_batch import BULK_BARCODE, FragmentOptions
 from chromputer_tracks.io.fragment_convert import convert_fragments
+from chromputer_tracks.io.fragments import BULK_BARCODE, FragmentOptions
 from chromputer_tracks.simulation.genome import (
     ELEMENTS,
     QUIESCENT_COLOR,

@@ -12,8 +12,8 @@ from typing import Any
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.inference.registry import find_label, load_model, shipped_models
 from chromputer_tracks.inference.run import RUN_JSON, SPEC
-from chromputer_tracks.io.bgzf import open_input
-from chromputer_tracks.io.fragment_batch import FragmentOptions
+from chromputer_tracks.io.fragments import FragmentOptions
+from chromputer_tracks.io.text import open_input
 from chromputer_tracks.spec import PREDICT, ModelSpec
 from chromputer_tracks.tracks.explain.run import KIND as EXPLAIN_RUN
 from chromputer_tracks.tracks.predict import KIND as PREDICT_RUN

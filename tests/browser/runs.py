@@ -39,7 +39,8 @@ def demo_runs(folder: Path, example: Path) -> DemoRuns:
     files = SampleFiles(example / "sacCer3.fa.gz", example / "atac.fragments.tsv.gz")
     made = DemoRuns(folder, files.fasta)
     predict_tracks(
-        PredictOptions(model=MODEL, sample=files, out=made.predicted, chroms=("chrII",), threads=1), Notes()
+        PredictOptions(model=MODEL, sample=files, out=made.predicted, chroms=("chrII",), threads=1),
+        Notes(),
     )
     explain_tracks(
         ExplainOptions(

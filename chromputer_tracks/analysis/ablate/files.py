@@ -15,10 +15,10 @@ from chromputer_tracks.analysis.ablate.run import Ablation, AblationRow, Role
 from chromputer_tracks.analysis.evaluate.files import NONE, interval
 from chromputer_tracks.analysis.report.blocks import PlainTable, ReportData, ScoredModel
 from chromputer_tracks.analysis.report.page import write_report
+from chromputer_tracks.errors import counted
 from chromputer_tracks.evaluation.scores import Estimate, Scores, to_json
 from chromputer_tracks.evaluation.scoring import PairedTest
 from chromputer_tracks.io.atomic import atomic_path
-from chromputer_tracks.wording import counted
 
 _COLUMNS = 6
 """Labels in one table of the terminal, which is 80 columns wide."""

@@ -21,9 +21,9 @@ from chromputer_tracks.analysis.embed.result import SiteMap
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.analysis.vplots.figures import draw_vplot, set_scale
 from chromputer_tracks.analysis.vplots.scale import VplotScale
+from chromputer_tracks.errors import counted
 from chromputer_tracks.figures.style import INK, MUTED, RGB, canvas, css, to_svg
 from chromputer_tracks.spec import Label
-from chromputer_tracks.wording import counted
 
 VALUES_MAP = "viridis"
 """Colour map of numbers."""

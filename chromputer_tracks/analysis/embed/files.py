@@ -31,9 +31,9 @@ from chromputer_tracks.analysis.embed.result import DECIMALS, SiteMap
 from chromputer_tracks.analysis.pages import Page
 from chromputer_tracks.analysis.vplots.figures import color_bar, set_scale, vplot_panel
 from chromputer_tracks.analysis.vplots.scale import VplotScale
+from chromputer_tracks.errors import counted
 from chromputer_tracks.figures.style import css
 from chromputer_tracks.io.atomic import atomic_path
-from chromputer_tracks.wording import counted
 
 # ---- The interactive map: one HTML file with its points, scripts and styles, that opens offline.
 

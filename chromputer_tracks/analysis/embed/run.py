@@ -37,8 +37,8 @@ from chromputer_tracks.analysis.vplots.aggregate import (
     VplotSet,
     aggregate_by_class,
 )
-from chromputer_tracks.data.vplot import DEFAULT_BIN
-from chromputer_tracks.errors import InputError, ProviderError, SpecError
+from chromputer_tracks.data.features import DEFAULT_BIN
+from chromputer_tracks.errors import InputError, ProviderError, SpecError, counted
 from chromputer_tracks.inference.genome import (
     Prediction,
     covered_bases,
@@ -63,7 +63,6 @@ from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.run import Report
 from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.spec import Label, ModelSpec
-from chromputer_tracks.wording import counted
 
 KIND = "embed"
 """What ``run.json`` says of the command."""

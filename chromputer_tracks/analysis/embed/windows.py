@@ -11,8 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.data.features import reverse_strand
-from chromputer_tracks.data.probabilities import probabilities
+from chromputer_tracks.data.features import probabilities, reverse_strand
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.genome import Arrays, ArraySource, Prediction
 from chromputer_tracks.intervals import ChromSizes, Interval

@@ -17,7 +17,7 @@ from chromputer_tracks.analysis.motifs.discovery import (
     SeqletCount,
 )
 from chromputer_tracks.analysis.motifs.hits import Hits, Windows, core_starts, judge
-from chromputer_tracks.wording import counted
+from chromputer_tracks.errors import counted
 
 TOP_SCORE = 1000
 MEDIAN_SCORE = 500

@@ -26,7 +26,7 @@ from chromputer_tracks.analysis.motifs.files import RESULT, write_files
 from chromputer_tracks.analysis.motifs.hits import P_LIMIT, WEAKEST, Windows, find_hits
 from chromputer_tracks.analysis.motifs.page import PAGE, PageData, render_page
 from chromputer_tracks.analysis.motifs.results import LabelResult, label_result, outcome
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.inference.run import (
     RUN_JSON,
     Checksums,
@@ -45,7 +45,6 @@ from chromputer_tracks.io.contributions import (
     read_contributions,
 )
 from chromputer_tracks.io.run import Report
-from chromputer_tracks.wording import counted
 
 # ---- What ``chromputer motifs`` is asked.
 

@@ -14,7 +14,7 @@ from chromputer_tracks.analysis.pages import Page
 from chromputer_tracks.analysis.quiz.pictures import EDGES, color_table
 from chromputer_tracks.analysis.quiz.run import Asked, Quiz
 from chromputer_tracks.analysis.quiz.subject import QuizOptions, shown_vplot
-from chromputer_tracks.data.vplot import DEFAULT_BIN
+from chromputer_tracks.data.features import DEFAULT_BIN
 from chromputer_tracks.evaluation.scores import Estimate
 from chromputer_tracks.figures.style import css
 from chromputer_tracks.inference.run import Checksums, versions

@@ -21,8 +21,8 @@ from chromputer_tracks.analysis.vplots.aggregate import (
     FragmentSource,
     aggregate_by_class,
 )
+from chromputer_tracks.data.features import DEFAULT_BIN, vplot
 from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.data.vplot import DEFAULT_BIN, vplot
 from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.intervals import ChromSizes, Interval
 

@@ -22,8 +22,7 @@ from chromputer_tracks.analysis.quiz.subject import (
     shown_assay,
     shown_vplot,
 )
-from chromputer_tracks.data.features import Features
-from chromputer_tracks.data.vplot import DEFAULT_BIN
+from chromputer_tracks.data.features import DEFAULT_BIN, Features
 from chromputer_tracks.evaluation.metrics import Resamples, estimate, ratio
 from chromputer_tracks.evaluation.scores import Estimate
 from chromputer_tracks.evaluation.sites import label_sites, predict_sites

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from chromputer_tracks.data.features import probabilities
 from chromputer_tracks.data.labels import MODEL_STATES, LabelSet, Mask, PeakLabels, read_states
-from chromputer_tracks.data.probabilities import probabilities
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.evaluation.metrics import DRAWS
 from chromputer_tracks.evaluation.sites import LabelledSites
@@ -19,7 +19,7 @@ from chromputer_tracks.inference.session import ProviderChoice
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.run import Report
-from chromputer_tracks.io.text_table import read_state_table
+from chromputer_tracks.io.text import read_state_table
 from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.spec import InputSpec, Label, ModelSpec
 

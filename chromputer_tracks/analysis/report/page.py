@@ -48,6 +48,7 @@ from chromputer_tracks.analysis.report.results import (
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet, state_vplots
 from chromputer_tracks.analysis.vplots.figures import color_bar, set_scale, vplot_panel
 from chromputer_tracks.analysis.vplots.scale import VplotScale
+from chromputer_tracks.errors import counted
 from chromputer_tracks.evaluation.scoring import Difference
 from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.figures.charts import (
@@ -65,7 +66,6 @@ from chromputer_tracks.model.checkpoints import METRICS
 from chromputer_tracks.model.config import SitesConfig, TrainConfig
 from chromputer_tracks.model.sources import Sample, open_sources
 from chromputer_tracks.spec import Label
-from chromputer_tracks.wording import counted
 
 if TYPE_CHECKING:
     from chromputer_tracks.model.training import Trained

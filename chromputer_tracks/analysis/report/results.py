@@ -32,6 +32,7 @@ from chromputer_tracks.analysis.report.blocks import (
     strip,
     strip_cell,
 )
+from chromputer_tracks.errors import counted
 from chromputer_tracks.evaluation.scores import BinaryScores, Curve, Estimate, Scores
 from chromputer_tracks.figures.charts import (
     Bar,
@@ -42,7 +43,6 @@ from chromputer_tracks.figures.charts import (
 )
 from chromputer_tracks.figures.style import RGB, SERIES
 from chromputer_tracks.spec import InputSpec, Label, ModelSpec
-from chromputer_tracks.wording import counted
 
 # ---- What was done, how good it is, beside what.
 

@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from chromputer_tracks.data.features import DEFAULT_BIN
 from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.data.vplot import DEFAULT_BIN
 from chromputer_tracks.errors import BoundsError, InputError
 from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.intervals import ChromSizes, Interval

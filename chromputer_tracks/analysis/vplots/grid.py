@@ -28,10 +28,9 @@ from chromputer_tracks.analysis.vplots.table import (
     VplotRow,
     VplotTable,
 )
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.figures.style import INK, MUTED, canvas, css
 from chromputer_tracks.io.atomic import atomic_path
-from chromputer_tracks.wording import counted
 
 # ---- One V-plot with its margins: the image, the profile above it, the lengths beside it.
 

@@ -10,12 +10,12 @@ from typing import Literal, get_args
 from chromputer_tracks.analysis.vplots.aggregate import FINE_LENGTH_EDGES
 from chromputer_tracks.analysis.vplots.measures import PRIOR
 from chromputer_tracks.analysis.vplots.sites import Centre
-from chromputer_tracks.data.vplot import DEFAULT_BIN
+from chromputer_tracks.data.features import DEFAULT_BIN
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.inference.explain import Method
 from chromputer_tracks.inference.session import ProviderChoice
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
-from chromputer_tracks.io.text_table import parse_int32
+from chromputer_tracks.io.text import parse_int32
 from chromputer_tracks.options.fields import SampleFiles
 
 Normalise = Literal["none", "depth", "lengths", "model"]

@@ -34,9 +34,8 @@ from chromputer_tracks.analysis.vplots.table import (
     VplotRow,
     VplotTable,
 )
-from chromputer_tracks.data.features import Features
+from chromputer_tracks.data.features import Features, vplot
 from chromputer_tracks.data.labels import UNKNOWN, Mask
-from chromputer_tracks.data.vplot import vplot
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.fragment_store import FragmentStore

@@ -9,11 +9,10 @@ import numpy as np
 from chromputer_tracks.analysis.vplots.options import VplotOptions
 from chromputer_tracks.analysis.vplots.sites import VplotSites, oriented, read_sites
 from chromputer_tracks.data.labels import UNKNOWN, Mask
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.intervals import ChromSizes, parse_region
 from chromputer_tracks.io.bed import read_bed, read_tss
 from chromputer_tracks.io.run import Report
-from chromputer_tracks.wording import counted
 
 
 def excluded_positions(options: VplotOptions, sizes: ChromSizes) -> Mask:

@@ -14,7 +14,7 @@ from chromputer_tracks.data.labels import Mask
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.bed import SiteTable, TssTable, read_site_table
-from chromputer_tracks.io.text_table import parse_int32
+from chromputer_tracks.io.text import parse_int32
 
 Centre = Literal["summit", "middle", "start", "end"]
 

@@ -42,7 +42,7 @@ from chromputer_tracks.data.labels import (
     StateLabels,
     read_states,
 )
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.evaluation.sites import predict_sites
 from chromputer_tracks.inference.explain import Contributions, head_weights, open_explainer
 from chromputer_tracks.inference.registry import Model
@@ -52,7 +52,6 @@ from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.run import Report
 from chromputer_tracks.spec import HeadSpec, InputSpec, ModelSpec
-from chromputer_tracks.wording import counted
 
 _BATCH = 64
 """Windows that are predicted at once."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.io.atomic import atomic_path
-from chromputer_tracks.io.text_table import numbered_lines, read_columns
+from chromputer_tracks.io.text import numbered_lines, read_columns
 from chromputer_tracks.spec import Label
 
 Float64 = NDArray[np.float64]

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.errors import InputError, OutputError
+from chromputer_tracks.errors import InputError, OutputError, counted
 from chromputer_tracks.inference.explain import (
     Explainer,
     head_weights,
@@ -47,7 +47,6 @@ from chromputer_tracks.tracks.explain.sites import (
     check_callable,
     region_sites,
 )
-from chromputer_tracks.wording import counted
 
 # ---- What an explaining run is asked, and what its ``run.json`` says.
 

@@ -20,7 +20,7 @@ from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_site_table
 from chromputer_tracks.io.contributions import Site
-from chromputer_tracks.io.text_table import first_line
+from chromputer_tracks.io.text import first_line
 from chromputer_tracks.spec import ModelSpec
 from chromputer_tracks.tracks.states import CallRuns
 from chromputer_tracks.tracks.writer import RESOLUTION

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chromputer_tracks.data.signal import fragment_signal
+from chromputer_tracks.data.features import fragment_signal
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.assays import is_bigwig

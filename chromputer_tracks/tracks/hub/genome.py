@@ -10,7 +10,7 @@ from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.contributions import SITES_BED
-from chromputer_tracks.io.text_table import numbered_lines
+from chromputer_tracks.io.text import numbered_lines
 from chromputer_tracks.tracks.hub.layout import Plan
 from chromputer_tracks.tracks.hub.pages import render
 from chromputer_tracks.tracks.hub.text import browser_position, plain, stanza

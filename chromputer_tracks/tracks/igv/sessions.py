@@ -16,8 +16,8 @@ from chromputer_tracks.inference.run import RUN_JSON
 from chromputer_tracks.intervals import ChromSizes, Interval, format_region
 from chromputer_tracks.io.atomic import atomic_path, check_folder, output_errors
 from chromputer_tracks.io.bed import Rgb
-from chromputer_tracks.io.bgzf import is_bgzf
 from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.text import is_bgzf
 from chromputer_tracks.tracks.browser_tracks import BrowserTrack
 from chromputer_tracks.tracks.runs import Run, recorded_path
 

@@ -1,8 +1,11 @@
-"""Tab-separated genome files (fragments, BEDPE, BED) as a stream of Arrow batches.
+"""Text files of genomes (fragments, BEDPE, BED, tables), plain or compressed: read and written.
 
 The fast path hands whole blocks of lines to Arrow's CSV reader, which stops at the first malformed
 line but cannot name it reliably. A caller that meets an error therefore reads the file again with
 :func:`numbered_lines`, one line at a time, to say which line is wrong and why.
+
+bgzip files (BGZF, SAM specification section 4.1) are gzip files cut into blocks of at most 64 KiB,
+each of which tells its own size in an extra field ``BC``; an empty block marks the end.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +27,57 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import FormatError, InputError, SpecError
-from chromputer_tracks.io.bgzf import check_eof_block, is_bgzf, is_gzip, open_input
 from chromputer_tracks.spec import Label
+
+GZIP_MAGIC = b"\x1f\x8b"
+_EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+
+def open_input(path: Path) -> BufferedReader:
+    """Open ``path`` for reading bytes.
+
+    Raises:
+        InputError: it does not exist, is a folder or cannot be read.
+    """
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether the file starts with the gzip magic number (bgzip files do)."""
+    with open_input(path) as file:
+        return file.read(2) == GZIP_MAGIC
+
+
+def is_bgzf(path: Path) -> bool:
+    """Whether the file starts with a bgzip block."""
+    with open_input(path) as file:
+        return block_size(file.read(18)) > 0
+
+
+def check_eof_block(path: Path) -> None:
+    """Check that a bgzip file ends with the empty block that marks its end.
+
+    Raises:
+        FormatError: the block is missing: the file was cut off.
+    """
+    with open_input(path) as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - len(_EOF_BLOCK)))
+        if file.read() != _EOF_BLOCK:
+            raise FormatError(
+                f"{path} is truncated: its end-of-file block is missing; copy or write it again"
+            )
+
+
+def block_size(head: bytes) -> int:
+    """Total bytes of the bgzip block that starts with these 18 bytes; 0 when it is none."""
+    if len(head) < 18 or head[:4] != b"\x1f\x8b\x08\x04" or head[12:16] != b"BC\x02\x00":
+        return 0
+    return int.from_bytes(head[16:18], "little") + 1
+
 
 INT32_MAX = 2**31 - 1
 NAMES = pa.dictionary(pa.int32(), pa.string())
