@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from chromputer_tracks.analysis.motifs.discovery import Pattern, Seqlets
-from chromputer_tracks.analysis.motifs.hits import Windows
+from chromputer_tracks.analysis.motifs.hits import ExplainedWindows
 from chromputer_tracks.io.contributions import Batch, ContributionWriter, Site
 from chromputer_tracks.spec import InputSpec
 
@@ -54,8 +54,8 @@ class Genome:
                 code = 3 - code[::-1]
             self.bases[plant.chrom][plant.start : plant.end] = code
 
-    def windows(self, starts: list[tuple[str, int]], length: int) -> Windows:
-        """Windows at given starts; the same base has the same contribution in each."""
+    def windows(self, starts: list[tuple[str, int]], length: int) -> ExplainedWindows:
+        """ExplainedWindows at given starts; the same base has the same contribution in each."""
         n = len(starts)
         sequences = np.zeros((n, 4, length), dtype=np.int8)
         hypothetical = np.zeros((n, 4, length), dtype=np.float32)
@@ -76,7 +76,7 @@ class Genome:
             inside = slice(first - start, last - start)
             sequences[row, :, inside] = bases[first:last] == np.arange(4)[:, None]
             hypothetical[row, :, inside] = values[:, first:last]
-        return Windows(
+        return ExplainedWindows(
             np.array([chrom for chrom, _ in starts]),
             np.array([start for _, start in starts], dtype=np.int64),
             sequences,
@@ -85,7 +85,7 @@ class Genome:
 
 
 def pattern_of(
-    windows: Windows, plants, name: str = "TF.pos.1", flanks=(4, 6), sign: int = 1
+    windows: ExplainedWindows, plants, name: str = "TF.pos.1", flanks=(4, 6), sign: int = 1
 ) -> Pattern:
     """The pattern whose seqlets are the plants, each in the first window that holds it whole.
 
@@ -111,7 +111,7 @@ def pattern_of(
     return Pattern(name, sign, frequencies, contributions, hypothetical, seqlets)
 
 
-def write_explained(folder: Path, windows: Windows, strands=None) -> Path:
+def write_explained(folder: Path, windows: ExplainedWindows, strands=None) -> Path:
     """A label's folder as ``chromputer explain`` writes it, with one site of 1 bp a window."""
     folder.mkdir(parents=True)
     n = len(windows.start)

@@ -9,7 +9,7 @@ import pytest
 from test_user_errors import write_lab
 from tiny_models import tiny_spec
 
-from chromputer_tracks.analysis.quiz.subject import binary_subject
+from chromputer_tracks.analysis.quiz.questions import binary_subject
 from chromputer_tracks.analysis.vplots.sites import read_sites
 from chromputer_tracks.api.inputs import centres
 from chromputer_tracks.data.labels import PeakLabels

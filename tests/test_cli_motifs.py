@@ -11,7 +11,7 @@ from planted_motifs import ABF1, RAP1, Genome, Plant, write_explained
 from typer.testing import CliRunner
 
 from chromputer_tracks.analysis.known_motifs import JASPAR_TAXA, jaspar_motifs
-from chromputer_tracks.analysis.motifs.page import scientific
+from chromputer_tracks.analysis.motifs.files import scientific
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.cli.motifs import Taxon
 from chromputer_tracks.io.bed import read_bed

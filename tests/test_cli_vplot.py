@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from predict_command import toy_inputs
-from test_vplot_explained import write as write_explained
-from test_vplot_states import Fake
 from toy_genome import ToyGenome, toy_genome
 from typer.testing import CliRunner, Result
+from vplot_toy import LinearExplainer, VplotNumbers, read_numbers, write_explained
 
-from chromputer_tracks.analysis.vplots import states as vplot_model
-from chromputer_tracks.analysis.vplots.table import VplotNumbers, read_vplot_tsv
+from chromputer_tracks.analysis.vplots import run as vplot_run
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.inference.session import open_session
 
@@ -49,7 +47,7 @@ class Files:
         assert result.stdout == ""
         stem = self.out / Path(out).stem
         assert (self.out / out).stat().st_size > 3000
-        return read_vplot_tsv(stem.with_suffix(".tsv"))
+        return read_numbers(stem.with_suffix(".tsv"))
 
     def fails(self, *more: str, out: str = "x.png", sample: bool = True) -> str:
         """The message of a run that fails cleanly."""
@@ -159,7 +157,7 @@ def test_sites_left_out(files: Files, tmp_path: Path) -> None:
     regions = ("--regions", str(files.sites), "--by", "name", "--exclude", str(hidden))
     result = files.run(*regions)
     assert f"2 sites of {files.sites} (not: 1 in {hidden})" in result.stderr.replace("\n", "")
-    assert read_vplot_tsv(files.out / "x.tsv").sites == {"a": 1, "b": 1}
+    assert read_numbers(files.out / "x.tsv").sites == {"a": 1, "b": 1}
     found = files.draw(*regions, "--chrom", "chr1:2,000-4,000")
     assert found.sites == {"b": 1}
     assert files.draw("--regions", str(files.sites), "--by", "4", "--only", "b").sites == {"b": 1}
@@ -190,7 +188,7 @@ class Opened:
     session: Any
 
     def stream(self, features: Any, windows: Any, weights: Any) -> Iterator[Any]:
-        yield from Fake(3).stream(features, windows, weights)
+        yield from LinearExplainer(3).stream(features, windows, weights)
 
 
 @pytest.fixture
@@ -198,7 +196,7 @@ def fake(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     def opened(model: Any, *_: Any, **__: Any) -> Opened:
         return Opened(open_session(model.path, "cpu", 1))
 
-    monkeypatch.setattr(vplot_model, "open_explainer", opened)
+    monkeypatch.setattr(vplot_run, "open_explainer", opened)
 
 
 @pytest.mark.usefixtures("fake")
@@ -263,7 +261,7 @@ def test_explained_sites(files: Files, tmp_path: Path) -> None:
         (("--site", "chr1:1-200", "--lengths", "5:9:4"), "no fragment of 5 to 9 bp"),
         (
             ("--model", "MODEL", "--states", "WRONG"),
-            "state 'S9' at chr1:0-200 is not among the states",
+            "wrong.bed line 1: state 'S9' is not among the states",
         ),
         (("--model", "MODEL", "--states", "STATES"), "explain.onnx is not there"),
         (("--model", "no-such"), "no such folder or .onnx file"),
@@ -315,7 +313,7 @@ def test_promoters_of_yeast_show_their_plus_one_nucleosome(
     ]  # fmt: skip
     result = CliRunner().invoke(app, args)
     assert result.exit_code == 0, result.output
-    found = read_vplot_tsv(tmp_path / "x.tsv")
+    found = read_numbers(tmp_path / "x.tsv")
     assert found.sites == {"S5": 40}
     image = found.images["S5", "probability_change"]
     nucleosome = np.array([160 <= edge < 250 for edge in found.edges[:-1]])

@@ -9,7 +9,7 @@ import pytest
 from tiny_models import tiny_spec
 
 from chromputer_tracks.analysis.embed.clusters import Clustering
-from chromputer_tracks.analysis.embed.colors import (
+from chromputer_tracks.analysis.embed.site_map import (
     MISSING,
     MISSING_COLOR,
     MOST_CLASSES,

@@ -15,8 +15,7 @@ from PIL import Image
 
 from chromputer_tracks.analysis.vplots import figures as vplot_figures
 from chromputer_tracks.analysis.vplots.aggregate import VplotPair, VplotSet
-from chromputer_tracks.analysis.vplots.measures import FRAGMENTS
-from chromputer_tracks.analysis.vplots.scale import VplotScale
+from chromputer_tracks.analysis.vplots.images import FRAGMENTS, VplotScale
 from chromputer_tracks.evaluation.scores import BinaryScores, Curve, Estimate, Reliability
 from chromputer_tracks.figures import charts, style
 from chromputer_tracks.figures.charts import Bar, Line

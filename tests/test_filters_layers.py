@@ -7,12 +7,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.filters.patches import (
+from chromputer_tracks.analysis.filters.scan import (
+    MotifLayer,
     PatchLayer,
+    activations,
+    matches,
     patch_activations,
     smoothed_kernel,
 )
-from chromputer_tracks.analysis.filters.scan import MotifLayer, activations, matches
 from chromputer_tracks.inference.explain import FirstLayer
 from chromputer_tracks.model.config import NetworkConfig
 from chromputer_tracks.model.network import SequenceTrunk, SignalTrunk, VplotTrunk

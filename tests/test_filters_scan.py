@@ -8,19 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.filters.patches import (
-    FilterPatches,
-    PatchLayer,
-    PatchScan,
-    patch_activations,
-)
 from chromputer_tracks.analysis.filters.scan import (
     FilterMotifs,
+    FilterPatches,
     Match,
     MotifLayer,
     MotifScan,
+    PatchLayer,
+    PatchScan,
     distinct_windows,
     owned_ranges,
+    patch_activations,
     window_batches,
 )
 from chromputer_tracks.data.sequence import one_hot

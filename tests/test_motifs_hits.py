@@ -10,13 +10,13 @@ from planted_motifs import ABF1, REB1, Genome, Plant, pattern_of
 
 from chromputer_tracks.analysis.motifs import hits as motif_hits
 from chromputer_tracks.analysis.motifs.hits import (
+    ExplainedWindows,
     Hits,
     NearestWindow,
-    Windows,
     compete,
     core_starts,
     find_hits,
-    judge,
+    score_stretches,
     thresholds,
 )
 
@@ -119,7 +119,7 @@ def test_sequence_contribution_and_likeness_are_all_needed(genome, pattern):
         elif change == "one base":
             there[:, 1:] = 0
             there[:, 0] *= 20
-        changed = Windows(windows.chrom, windows.start, windows.sequences, hypothetical)
+        changed = ExplainedWindows(windows.chrom, windows.start, windows.sequences, hypothetical)
         found = ("chrI", 4, 12, "+") in places(find_hits([pattern], changed))
         assert found == (change == "none"), change
     assert find_hits([pattern], windows, p_limit=1e-9).start.tolist() == []
@@ -130,7 +130,7 @@ def test_a_stretch_with_an_unknown_base_is_no_hit(genome, pattern):
     sequences = windows.sequences.copy()
     sequences[1, :, 457 - 200] = 0
     sequences[2, :, 457 - 350] = 0
-    changed = Windows(windows.chrom, windows.start, sequences, windows.hypothetical)
+    changed = ExplainedWindows(windows.chrom, windows.start, sequences, windows.hypothetical)
     missing = set(expected(PLANTS)) - set(places(find_hits([pattern], changed, 0.01)))
     assert missing == {("chrI", 450, 458, "+")}
 
@@ -167,7 +167,7 @@ def test_judging_is_the_sum_and_the_cosine_of_loops(genome, pattern):
     row = np.array([0, 3, 9, 9])
     start = np.array([100, 0, 200, 392])
     reverse = np.array([False, True, True, False])
-    seen = judge(pattern, windows, row, start, reverse)
+    seen = score_stretches(pattern, windows, row, start, reverse)
     matrix = pattern.contributions[:, pattern.core]
     width = matrix.shape[1]
     for k in range(4):
@@ -192,7 +192,9 @@ def test_thresholds_are_those_of_all_but_the_weakest_seqlets(genome, pattern, mo
     monkeypatch.setattr(motif_hits, "WEAKEST", 0.0)
     contribution, similarity = thresholds(pattern, windows)
     seqlets = pattern.seqlets
-    seen = judge(pattern, windows, seqlets.row, core_starts(seqlets, pattern), seqlets.reverse)
+    seen = score_stretches(
+        pattern, windows, seqlets.row, core_starts(seqlets, pattern), seqlets.reverse
+    )
     assert contribution == pytest.approx(seen.contribution.min())
     assert contribution == pytest.approx(8 * 0.8, abs=0.6)
     assert similarity == pytest.approx(seen.similarity.min())
@@ -214,7 +216,7 @@ def test_the_core_of_a_seqlet_on_the_other_strand_counts_from_its_end(genome, pa
 def test_exactly_one_of_the_windows_that_hold_a_stretch_owns_it(starts, length, width, data):
     """And it is one whose centre is nearest, as a loop over all windows finds."""
     sequences = np.zeros((len(starts), 4, length), dtype=np.int8)
-    windows = Windows(
+    windows = ExplainedWindows(
         np.array([chrom for chrom, _ in starts]),
         np.array([start for _, start in starts]),
         sequences,

@@ -20,11 +20,10 @@ from chromputer_tracks.analysis.motifs.discovery import (
     core_columns,
     smoothed,
 )
-from chromputer_tracks.analysis.motifs.files import write_files
-from chromputer_tracks.analysis.motifs.hits import find_hits
-from chromputer_tracks.analysis.motifs.page import PageData, render_page
-from chromputer_tracks.analysis.motifs.results import (
-    label_result,
+from chromputer_tracks.analysis.motifs.files import render_page, write_files
+from chromputer_tracks.analysis.motifs.hits import (
+    find_hits,
+    label_motifs,
     outcome,
     seqlet_spans,
     sites_with_hit,
@@ -61,7 +60,7 @@ def pattern(windows):
 
 def found(windows, *patterns, matches=(), strands=STRANDS):
     discovery = Discovery(patterns, SeqletCount(150, 150), SeqletCount(7, 0), 200, (None, None))
-    return label_result("TF", discovery, windows, strands, find_hits(patterns, windows), matches)
+    return label_motifs("TF", discovery, windows, strands, find_hits(patterns, windows), matches)
 
 
 @given(
@@ -175,7 +174,7 @@ def test_patterns_are_sorted_by_seqlets_and_the_outcome_is_said(windows, pattern
 
 def test_too_few_seqlets_are_said(windows):
     discovery = Discovery((), SeqletCount(100, 0), SeqletCount(7, 0), 200, (None, None))
-    result = label_result("TF", discovery, windows, STRANDS, find_hits([], windows), ())
+    result = label_motifs("TF", discovery, windows, STRANDS, find_hits([], windows), ())
     assert outcome(result) == (
         "no pattern: 100 positive and 7 negative seqlets, but patterns are only sought in more "
         "than 100; explain more sites"
@@ -266,7 +265,7 @@ def test_without_a_database_a_pattern_has_no_name(windows, pattern, tmp_path):
     record = {"explained": {}, "window": 200, "seqlet_core": 20, "seqlet_fdr": 0.05,
               "seqlet_flank": 5, "max_seqlets": 500, "hit_p": 0.001, "hit_weakest": 0.01,
               "versions": {"modisco-lite": "3"}}  # fmt: skip
-    page = render_page(PageData((result,), record, "", 0.01))
+    page = render_page((result,), record, "", 0.01)
     assert "looks like" not in page
     assert "Tomtom" not in page
     assert "TF.pos.1" in page

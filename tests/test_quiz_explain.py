@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from chromputer_tracks.analysis.quiz.files import payload, render_quiz
-from chromputer_tracks.analysis.quiz.run import make_quiz
-from chromputer_tracks.analysis.quiz.subject import QuizOptions
+from chromputer_tracks.analysis.quiz.run import QuizOptions, make_quiz
 from chromputer_tracks.inference.explain import head_weights, open_explainer
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.inference.sample import open_sample
@@ -82,17 +81,17 @@ def test_contributions_are_those_of_the_answers(files: SampleFiles, bed: Path, w
         fasta = stack.enter_context(Fasta(files.fasta))
         features = open_sample(stack, model, fasta, files, notes).features
         for item in quiz.questions:
-            assert item.seen is not None
+            assert item.contributions is not None
             name = quiz.subject.classes[item.answer].name if what == "states" else "Reb1"
-            assert quiz.subject.classes[item.seen.code].name == name
+            assert quiz.subject.classes[item.contributions.code].name == name
             window = Interval(item.chrom, item.centre - 1000, item.centre + 1000)
             arrays = {key: array[None] for key, array in features.arrays(window).items()}
             found = explainer.explain(arrays, head_weights(model.spec, name), [window])
-            assert item.seen.parts == pytest.approx(
+            assert item.contributions.parts == pytest.approx(
                 {"sequence": found.sequence.sum(), "vplot": found.inputs["vplot"].sum()}, abs=1e-4
             )
             pixels = found.inputs["vplot"][0]
-            levels = np.frombuffer(base64.b64decode(item.seen.pixels), np.int8)
+            levels = np.frombuffer(base64.b64decode(item.contributions.pixels), np.int8)
             scaled = 127 * pixels.ravel() / np.abs(pixels).max()
             assert np.abs(levels - scaled).max() < 0.52
             assert np.abs(levels).max() == 127

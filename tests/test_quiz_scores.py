@@ -9,24 +9,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromputer_tracks.analysis.quiz.run import answer, chances, equal_odds, model_score
+from chromputer_tracks.analysis.quiz.run import (
+    balanced_probabilities,
+    best_choice,
+    chance_of_right_answer,
+    model_score,
+)
 from chromputer_tracks.evaluation.metrics import bootstrap
 
 
 def test_odds_are_bayes_rule_by_hand():
     probabilities = np.array([[0.6, 0.1], [0.3, 0.1], [0.1, 0.8]], dtype=np.float32)
     frequencies = np.array([0.6, 0.2, 0.2])
-    odds = equal_odds(probabilities, frequencies, (0, 1, 2))
+    odds = balanced_probabilities(probabilities, frequencies, (0, 1, 2))
     np.testing.assert_allclose(odds[:, 0], [1 / 3, 1.5 / 3, 0.5 / 3], rtol=1e-6)
     # Without the last class, the others share its part.
-    odds = equal_odds(probabilities, frequencies, (0, 1))
+    odds = balanced_probabilities(probabilities, frequencies, (0, 1))
     np.testing.assert_allclose(odds[:, 0], [1 / 2.5, 1.5 / 2.5, 0], rtol=1e-6)
     assert (odds[2] == 0).all()
 
 
 def test_odds_of_an_uninformed_model_are_equal():
     frequencies = np.array([0.7, 0.2, 0.1])
-    odds = equal_odds(frequencies[:, None].astype(np.float32), frequencies, (0, 1, 2))
+    odds = balanced_probabilities(frequencies[:, None].astype(np.float32), frequencies, (0, 1, 2))
     np.testing.assert_allclose(odds, 1 / 3, rtol=1e-6)
 
 
@@ -53,11 +58,11 @@ def test_chances_against_all_ways_to_draw_the_choices(case):
     for column, true in zip(odds.T, truth.tolist(), strict=True):
         others = [code for code in offered if code != true]
         right = [
-            answer(column, sorted([true, *wrong])) == true
+            best_choice(column, sorted([true, *wrong])) == true
             for wrong in combinations(others, choices - 1)
         ]
         expected.append(np.mean(right))
-    np.testing.assert_allclose(chances(odds, truth, offered, choices), expected)
+    np.testing.assert_allclose(chance_of_right_answer(odds, truth, offered, choices), expected)
 
 
 @pytest.mark.parametrize("choices", [2, 3])
@@ -69,7 +74,7 @@ def test_score_counts_each_class_the_same(choices):
     odds[truth, np.arange(n)] += 0.4
     blocks = np.arange(n) // 10
     score = model_score(odds, truth, blocks, offered, choices, 300, 7)
-    right = chances(odds, truth, offered, choices)
+    right = chance_of_right_answer(odds, truth, offered, choices)
     assert score.sites == n
     assert score.recall == pytest.approx([right[truth == code].mean() for code in offered])
     assert score.accuracy.value == pytest.approx(np.mean(score.recall))
@@ -86,5 +91,5 @@ def test_score_counts_each_class_the_same(choices):
 
 def test_the_first_of_equal_answers_is_taken():
     odds = np.array([0.2, 0.4, 0.4])
-    assert answer(odds, (0, 1, 2)) == 1
-    assert answer(odds, (0, 2)) == 2
+    assert best_choice(odds, (0, 1, 2)) == 1
+    assert best_choice(odds, (0, 2)) == 2

@@ -13,10 +13,15 @@ from quiz_toy import pixels
 from scipy.ndimage import gaussian_filter
 from toy_genome import ToyGenome, toy_genome
 
-from chromputer_tracks.analysis.quiz import pictures as quiz_pictures
-from chromputer_tracks.analysis.quiz.pictures import EDGES, Viewer, color_table
-from chromputer_tracks.analysis.quiz.sites import Pool, draw_questions
-from chromputer_tracks.analysis.quiz.subject import Subject
+from chromputer_tracks.analysis.quiz import questions as quiz_questions
+from chromputer_tracks.analysis.quiz.questions import (
+    EDGES,
+    QuizSites,
+    QuizSubject,
+    SitePictures,
+    color_table,
+    draw_questions,
+)
 from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Mask
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.evaluation.sites import LabelledSites
@@ -40,12 +45,12 @@ def sites_at(contigs: tuple[str, ...], contig: list[int], centre: list[int]) -> 
     )
 
 
-def pool(truth: list[int], usable: list[bool], n_classes: int, step: int = 200) -> Pool:
+def pool(truth: list[int], usable: list[bool], n_classes: int, step: int = 200) -> QuizSites:
     """Sites ``step`` bp apart, half on each of two contigs."""
     n = len(truth)
     contig = [int(k >= n // 2) for k in range(n)]
     centre = [100 + step * (k - c * (n // 2)) for k, c in enumerate(contig)]
-    return Pool(
+    return QuizSites(
         sites_at(("a", "b"), contig, centre),
         np.array(truth, dtype=np.int64),
         np.array(usable, dtype=bool),
@@ -136,7 +141,7 @@ def test_fragments_of_a_picture_against_a_slow_count(places):
     genome, names = _GENOME, tuple(SIZES)
     places = [(code, min(at, SIZES[names[code]] - 1)) for code, at in places]
     sites = sites_at(names, [code for code, _ in places], [at for _, at in places])
-    viewer = Viewer(genome, genome.sizes, WINDOW)
+    viewer = SitePictures(genome, genome.sizes, WINDOW)
     expected = []
     for code, centre in places:
         name, start = names[code], centre - WINDOW // 2
@@ -158,9 +163,9 @@ _GENOME = toy_genome(SIZES)
 
 
 def test_a_picture_of_very_many_fragments_is_thinned(genome, monkeypatch):
-    viewer = Viewer(genome, genome.sizes, WINDOW)
+    viewer = SitePictures(genome, genome.sizes, WINDOW)
     whole = viewer.picture("b", 5_000)
-    monkeypatch.setattr(quiz_pictures, "_MOST_FRAGMENTS", 40)
+    monkeypatch.setattr(quiz_questions, "_MOST_FRAGMENTS", 40)
     thin = viewer.picture("b", 5_000)
     assert thin == viewer.picture("b", 5_000)
     assert thin.fragments == whole.fragments > 40
@@ -174,8 +179,8 @@ def test_a_lesson_is_the_smoothed_mean_of_its_sites(genome):
     sites = sites_at(("b",), [0] * len(centres), centres)
     truth = np.arange(len(centres)) % 3
     usable = np.arange(len(centres)) % 5 > 0
-    viewer = Viewer(genome, genome.sizes, WINDOW)
-    found = viewer.lessons(sites, truth, usable, (0, 2), 0)
+    viewer = SitePictures(genome, genome.sizes, WINDOW)
+    found = viewer.class_examples(sites, truth, usable, (0, 2), 0)
     assert [lesson.code for lesson in found] == [0, 2]
     data = {"edges": EDGES, "window": WINDOW, "bin": 10}
     for lesson in found:
@@ -191,7 +196,7 @@ def test_a_lesson_is_the_smoothed_mean_of_its_sites(genome):
         singles = [viewer.picture("b", at) for at in rows]
         assert len(lesson.examples) == 3
         assert all(picture in singles for picture in lesson.examples)
-    assert viewer.lessons(sites, truth, usable & (truth == 0), (0, 2), 0)[0].code == 0
+    assert viewer.class_examples(sites, truth, usable & (truth == 0), (0, 2), 0)[0].code == 0
 
 
 def test_colours_go_from_dark_to_light():
@@ -205,18 +210,18 @@ def test_a_pool_keeps_sites_of_known_class_that_show_enough(genome):
     sites = sites_at(("b",), [0] * 5, centres)
     classes = tuple(Label(f"S{k}", "", (0, 0, 0)) for k in range(3))
     labels = LabelSet(None, (), Mask({}, {}))
-    subject = Subject("states", "which?", classes, labels, slice(0, 3))
+    subject = QuizSubject("states", "which?", classes, labels, slice(0, 3))
     truth = np.array([0, 1, UNKNOWN, 2, 1])
     labelled = LabelledSites(
         sites.contigs, sites.contig, sites.centre, sites.logits, truth, sites.binary,
         sites.continuous, 3,
     )  # fmt: skip
-    viewer = Viewer(genome, genome.sizes, WINDOW)
+    viewer = SitePictures(genome, genome.sizes, WINDOW)
     counts = viewer.fragments(labelled)
-    found = Pool.of(labelled, subject, viewer, int(counts[1]))
+    found = QuizSites.of(labelled, subject, viewer, int(counts[1]))
     # The first and the last are cut by the contig's ends.
     assert found.usable.tolist() == [False, True, False, bool(counts[3] >= counts[1]), False]
-    assert not Pool.of(labelled, subject, viewer, int(counts.max()) + 1).usable.any()
+    assert not QuizSites.of(labelled, subject, viewer, int(counts.max()) + 1).usable.any()
     assert found.counts(usable=False).tolist() == [1, 2, 1]
     expected = np.bincount(truth[found.usable], minlength=3) + 1
     np.testing.assert_allclose(found.frequencies(), expected / expected.sum())

@@ -1,8 +1,10 @@
-"""Pictures of V-plots: scales, ticks, formats, and what stands in them."""
+"""Pictures of V-plots and their numbers: scales, ticks, formats, and what stands in them."""
 
 from __future__ import annotations
 
+import csv
 import re
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,25 +14,31 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
+from vplot_toy import read_numbers
 
-from chromputer_tracks.analysis.vplots.grid import PictureText, save_vplots
-from chromputer_tracks.analysis.vplots.measures import (
+from chromputer_tracks.analysis.vplots.figures import FigureText, save_vplots
+from chromputer_tracks.analysis.vplots.images import (
     CONTRIBUTION,
     FOLD,
     FRAGMENTS,
     INPUT,
-    density_image,
-    sum_image,
-)
-from chromputer_tracks.analysis.vplots.scale import (
     SIGNED_COLORS,
+    VplotAxes,
+    VplotImage,
+    VplotRow,
     VplotScale,
+    VplotTable,
+    density_image,
     drawn,
+    label_title,
     rounded_down,
+    sum_image,
+    write_vplot_tsv,
 )
-from chromputer_tracks.analysis.vplots.table import VplotAxes, VplotImage, VplotRow, VplotTable
 from chromputer_tracks.errors import InputError, OutputError
+from chromputer_tracks.spec import Label
 
 AXES = VplotAxes.around_site(200, 10, (20, 40, 60, 100, 200))
 RNG = np.random.default_rng(4)
@@ -53,7 +61,7 @@ def texts(path: Path) -> list[str]:
 def test_what_a_picture_says(tmp_path: Path) -> None:
     path = tmp_path / "x.svg"
     before = dict(mpl.rcParams)
-    save_vplots(path, table(two=True), PictureText("All of it", "TSS"))
+    save_vplots(path, table(two=True), FigureText("All of it", "TSS"))
     assert dict(mpl.rcParams) == before
     shown = texts(path)
     for text in ("All of it", "class a", "1 site", "class b", "1,001 sites", "bp from the TSS"):
@@ -186,3 +194,63 @@ def test_images_without_margins(tmp_path: Path) -> None:
     row = VplotRow("a", "a", 3, (VplotImage(np.zeros(AXES.shape)),))
     save_vplots(tmp_path / "x.svg", VplotTable(AXES, (INPUT,), (row,)), None, 0)
     assert "3 sites" in texts(tmp_path / "x.svg")
+
+
+# ---- The file of numbers: what is written is read back, by the csv module too.
+
+SMALL = VplotAxes.around_site(40, 10, (20, 50, 100))
+
+
+def two_quantities(values: np.ndarray, axes: VplotAxes = SMALL) -> VplotTable:
+    rows = tuple(
+        VplotRow(name, f"the {name}", sites, (VplotImage(values + k), VplotImage(values * k)))
+        for k, (name, sites) in enumerate([("a b", 5), ("#2", 7000)])
+    )
+    return VplotTable(axes, (FRAGMENTS, INPUT), rows)
+
+
+@given(arrays(np.float64, (2, 4), elements=st.floats(-1e6, 1e6)))
+def test_numbers_come_back(values: np.ndarray) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.tsv"
+        write_vplot_tsv(path, two_quantities(values))
+        found = read_numbers(path)
+    assert found.edges == (20, 50, 100)
+    assert found.positions == (-20, -10, 0, 10, 20)
+    assert found.sites == {"a b": 5, "#2": 7000}
+    assert list(found.images) == [
+        ("a b", "fragments"),
+        ("a b", "input"),
+        ("#2", "fragments"),
+        ("#2", "input"),
+    ]
+    np.testing.assert_allclose(found.images["#2", "fragments"], values + 1, rtol=1e-8)
+    np.testing.assert_allclose(found.images["a b", "input"], 0)
+
+
+def test_layout_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "x.tsv"
+    values = np.array([[1.0, np.nan, 0.125, 0], [1 / 3, 0, 0, 2]])
+    write_vplot_tsv(path, two_quantities(values))
+    lines = path.read_text().splitlines()
+    data = [line.split("\t") for line in lines if not line.startswith("#")]
+    assert data[0] == ["length", "class", "sites", "quantity", "-20:-10", "-10:0", "0:10", "10:20"]
+    assert data[1] == ["20:50", "a b", "5", "fragments", "1", "nan", "0.125", "0"]
+    assert data[2] == ["50:100", "a b", "5", "fragments", "0.333333333", "0", "0", "2"]
+    assert "#fragments: mean fragments per site and pixel" in lines
+    with path.open() as file:
+        rows = list(csv.DictReader((x for x in file if x[0] != "#"), delimiter="\t"))
+    assert rows[1]["10:20"] == "2"
+    assert np.isnan(read_numbers(path).images["a b", "fragments"][0, 1])
+
+
+def test_a_locus_counts_in_its_contig(tmp_path: Path) -> None:
+    axes = VplotAxes(990, 10, 4, (20, 50, 100), "chrI")
+    write_vplot_tsv(tmp_path / "x.tsv", two_quantities(np.zeros((2, 4)), axes))
+    assert "positions: chrI, 0-based" in (tmp_path / "x.tsv").read_text()
+    assert read_numbers(tmp_path / "x.tsv").positions == (990, 1000, 1010, 1020, 1030)
+
+
+def test_titles_do_not_say_a_name_twice() -> None:
+    assert label_title(Label("S5", "Active promoter", (0, 0, 0))) == "S5 Active promoter"
+    assert label_title(Label("Reb1", "Reb1 (factor)", (0, 0, 0))) == "Reb1 (factor)"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromputer_tracks.analysis.vplots.options import (
+from chromputer_tracks.analysis.vplots.run import (
     VplotOptions,
     checked_window,
     parse_lengths,

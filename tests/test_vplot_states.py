@@ -1,4 +1,4 @@
-"""V-plots by state: sites, contributions and changes in probability against slow formulas."""
+"""V-plots by state and of explained sites: means and changes in probability by slow formulas."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_models import tiny_spec, write_tiny_model
+from tiny_models import write_tiny_model
 from toy_genome import ToyGenome, toy_genome
+from vplot_toy import EFFECT, HEAD, SHAPE, SPEC, STRANDS, VPLOT, LinearExplainer, write_explained
 
 from chromputer_tracks.analysis.vplots import states as vplot_states
 from chromputer_tracks.analysis.vplots.sites import VplotSites, contig_sites
 from chromputer_tracks.analysis.vplots.states import (
     explain_states,
+    explained_table,
     predicted_bins,
     probability_change,
     state_bins,
@@ -29,34 +31,9 @@ from chromputer_tracks.analysis.vplots.states import (
 from chromputer_tracks.data.features import probabilities
 from chromputer_tracks.data.labels import MODEL_STATES, UNKNOWN, StateLabels, read_states
 from chromputer_tracks.errors import FormatError, InputError
-from chromputer_tracks.inference.explain import Contributions
 from chromputer_tracks.inference.session import open_session
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, Normalisation
-
-SPEC = tiny_spec()
-HEAD = SPEC.heads[0]
-VPLOT = SPEC.inputs[1]
-SHAPE = (VPLOT.channels, SPEC.window // VPLOT.bin)
-EFFECT = np.random.default_rng(1).normal(size=(SPEC.outputs, *SHAPE)).astype(np.float32)
-"""What a fragment in a pixel adds to each logit of the fake model."""
-
-
-@dataclass(frozen=True)
-class Fake:
-    """A linear model explained against nothing, in batches of a size that fits no site."""
-
-    batch: int = 2
-
-    def stream(self, features, windows, weights) -> Iterator:
-        for first in range(0, len(windows), self.batch):
-            part = windows[first : first + self.batch]
-            made = [features.arrays(window) for window in part]
-            arrays = {name: np.stack([item[name] for item in made]) for name in made[0]}
-            rows = weights[first : first + self.batch]
-            given = arrays["atac"] * np.einsum("no,olp->nlp", rows, EFFECT)
-            zeros = np.zeros(len(part), dtype=np.float32)
-            yield first, arrays, Contributions(None, None, None, {"atac": given}, {}, zeros, zeros)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +56,7 @@ def sites() -> VplotSites:
 def test_images_against_a_loop(toy: ToyGenome, batch: int) -> None:
     features, places = toy.features(SPEC), sites()
     done: list[int] = []
-    found = explain_states(Fake(batch), features, places, SPEC, HEAD, VPLOT, done.append)
+    found = explain_states(LinearExplainer(batch), features, places, SPEC, HEAD, VPLOT, done.append)
     assert found.sites.tolist() == [3, 0, 2]
     assert done == [1, 2, 3, 4, 5]
     scale = HEAD.labels[0].scale
@@ -122,7 +99,7 @@ def test_probability_change(contributions: list[float], shift: float, data: st.D
 def test_the_mean_is_taken_after_the_softmax(toy: ToyGenome) -> None:
     """One site of two holds a fragment that decides all: half of what it changes there."""
     large = replace(SPEC, window=SPEC.window)
-    fake = Fake()
+    fake = LinearExplainer()
 
     @dataclass(frozen=True)
     class Loud:
@@ -196,3 +173,63 @@ def test_what_a_model_has() -> None:
 def test_states_without_positions() -> None:
     found = with_states(sites(), StateLabels({}, {}, {}), HEAD)
     assert (found.code == UNKNOWN).all()
+
+
+# ---- What ``chromputer explain`` wrote.
+
+
+def mean(array: np.ndarray, rows: list[int]) -> np.ndarray:
+    total = np.zeros(array.shape[1:])
+    for row in rows:
+        total += array[row][:, ::-1] if STRANDS[row] == "-" else array[row]
+    return total / len(rows)
+
+
+def test_explained_means_by_label_turned_by_strand(tmp_path: Path) -> None:
+    values, given = write_explained(tmp_path / "S1", 1)
+    write_explained(tmp_path / "TF1", 2)
+    table = explained_table(tmp_path, SPEC, VPLOT)
+    assert [(row.name, row.title, row.sites) for row in table.rows] == [
+        ("S1", "S1 state 1", 5),
+        ("TF1", "TF1 factor 1", 5),
+    ]
+    assert [quantity.name for quantity in table.quantities] == ["input", "contribution"]
+    assert table.rows[0].color == (10, 0, 255)
+    read, contribution = table.rows[0].images
+    np.testing.assert_allclose(read.values, mean(values, [0, 1, 2, 3, 4]), rtol=1e-6)
+    expected = mean(given, [0, 1, 2, 3, 4])
+    np.testing.assert_allclose(contribution.values, expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(contribution.profile, expected.sum(0), atol=1e-6)
+    assert (contribution.values != given.mean(axis=0)).any()
+    alone = explained_table(tmp_path / "S1", SPEC, VPLOT)
+    np.testing.assert_array_equal(alone.rows[0].images[1].values, contribution.values)
+    assert [row.name for row in explained_table(tmp_path, SPEC, VPLOT, ["TF1"]).rows] == ["TF1"]
+
+
+def test_explained_classes_and_contigs(tmp_path: Path) -> None:
+    _, given = write_explained(tmp_path / "S1", 1)
+    table = explained_table(tmp_path, SPEC, VPLOT, by="name")
+    assert [(row.name, row.sites) for row in table.rows] == [("S1.a", 3), ("S1.b", 2)]
+    expected = mean(given, [1, 3])
+    np.testing.assert_allclose(table.rows[1].images[1].values, expected, rtol=1e-5, atol=1e-8)
+    table = explained_table(tmp_path, SPEC, VPLOT, by="strand", chroms=["chr2"])
+    assert [(row.title, row.sites) for row in table.rows] == [("S1, +", 1), ("S1, -", 1)]
+    table = explained_table(tmp_path, SPEC, VPLOT, chroms=["chr2"])
+    expected = mean(given, [3, 4])
+    np.testing.assert_allclose(table.rows[0].images[1].values, expected, rtol=1e-5, atol=1e-8)
+
+
+def test_explained_sites_refused(tmp_path: Path) -> None:
+    write_explained(tmp_path / "S1", 1)
+    with pytest.raises(InputError, match="no label 'S2', only S1"):
+        explained_table(tmp_path, SPEC, VPLOT, ["S2"])
+    with pytest.raises(InputError, match="column 'score': choose name, strand or chrom"):
+        explained_table(tmp_path, SPEC, VPLOT, by="score")
+    with pytest.raises(InputError, match="no site of S1 lies on chr9"):
+        explained_table(tmp_path, SPEC, VPLOT, chroms=["chr9"])
+    with pytest.raises(InputError, match="no input 'mnase'"):
+        explained_table(tmp_path, SPEC, replace(VPLOT, name="mnase"))
+    with pytest.raises(InputError, match=r"of shape \(3, 30\), but the model's has \(2, 30\)"):
+        explained_table(tmp_path, SPEC, replace(VPLOT, length_edges=(1, 50, 400)))
+    with pytest.raises(InputError, match="holds no explained label"):
+        explained_table(tmp_path / "S1" / "images", SPEC, VPLOT)

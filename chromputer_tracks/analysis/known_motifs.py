@@ -63,9 +63,42 @@ class MotifMatch:
     overlap: int
 
     @property
+    def name(self) -> str:
+        """What people call the target: its second name where it has one (``REB1``)."""
+        return self.target.alternate or self.target.name
+
+    @property
+    def meme_name(self) -> str:
+        """The same as one word, for MEME files."""
+        return "_".join(self.name.split())
+
+    @property
+    def strand(self) -> str:
+        """``-`` where the target's reverse complement matches, else ``+``."""
+        return "-" if self.reverse else "+"
+
+    def row(self) -> dict[str, str | int | float]:
+        """The match as tables have it; ``start`` counts the query's columns from 0."""
+        return {
+            "motif": self.target.name,
+            "name": self.target.alternate,
+            "strand": self.strand,
+            "start": self.start,
+            "overlap": self.overlap,
+            "p": self.p,
+            "q": self.q,
+            "e": self.e,
+        }
+
+    @property
     def matrix(self) -> NDArray[np.float64]:
         """The target's matrix as it matches, float64 (4, width)."""
         return self.target.matrix[::-1, ::-1] if self.reverse else self.target.matrix
+
+
+def named(matches: Sequence[MotifMatch], q: float) -> MotifMatch | None:
+    """The best of a query's matches when its false discovery rate is not above ``q``."""
+    return matches[0] if matches and matches[0].q <= q else None
 
 
 def known_motifs(path: Path | None, taxon: str | None, report: Report) -> MotifSet | None:

@@ -96,7 +96,7 @@ def motifs(
 def _summary(run: MotifsRun, q: float, console: Console) -> None:
     from rich.table import Table
 
-    from chromputer_tracks.analysis.motifs.page import PAGE, scientific
+    from chromputer_tracks.analysis.motifs.files import PAGE, scientific
 
     table = Table()
     for name in ("pattern", "consensus", "looks like", "q", "seqlets", "hits", "sites with one"):

@@ -111,8 +111,7 @@ def quiz(
 
     require("a quiz", DRAWING, extra="analysis")
     from chromputer_tracks.analysis.quiz.files import write_files
-    from chromputer_tracks.analysis.quiz.run import make_quiz
-    from chromputer_tracks.analysis.quiz.subject import QuizOptions
+    from chromputer_tracks.analysis.quiz.run import QuizOptions, make_quiz
     from chromputer_tracks.io.atomic import check_parent
 
     if out.suffix != ".html" or out.is_dir():
@@ -165,8 +164,8 @@ def _summary(made: Quiz, console: Console) -> None:
     questions, accuracy = len(made.questions), score.accuracy
     console.print(
         f"model {made.model.name} answers {made.right('model')} of these {questions} questions "
-        f"rightly, the most common answer {made.right('commonest')}; on all {score.sites:,} sites "
-        f"that could have been asked, every class counting the same, the model is right at "
+        f"rightly, the most common answer {made.right('most_common')}; on all {score.sites:,} "
+        f"sites that could have been asked, every class counting the same, the model is right at "
         f"{accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}], chance at "
         f"{1 / draw.choices:.3f}"
     )

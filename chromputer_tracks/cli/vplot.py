@@ -23,7 +23,7 @@ from chromputer_tracks.cli.sample_flags import (
 )
 
 if TYPE_CHECKING:
-    from chromputer_tracks.analysis.vplots.options import VplotOptions
+    from chromputer_tracks.analysis.vplots.run import VplotOptions
 
 _SITES, _VALUES, _MODEL, _PICTURE = (
     "Sites",
@@ -252,7 +252,7 @@ def vplot(
     from chromputer_tracks.cli.requirements import DRAWING, require
 
     require("chromputer vplot", DRAWING, "analysis")
-    from chromputer_tracks.analysis.vplots.options import VplotOptions, parse_lengths
+    from chromputer_tracks.analysis.vplots.run import VplotOptions, parse_lengths
 
     sample = None
     if fasta is not None:

@@ -21,9 +21,13 @@ from chromputer_tracks.analysis.embed.clusters import (
     principal_components,
     summarise,
 )
-from chromputer_tracks.analysis.embed.colors import category_color, colorings, resolve_key
 from chromputer_tracks.analysis.embed.files import FILES, UCSC_ASSEMBLIES, write_map
-from chromputer_tracks.analysis.embed.result import SiteMap
+from chromputer_tracks.analysis.embed.site_map import (
+    SiteMap,
+    category_color,
+    colorings,
+    resolve_key,
+)
 from chromputer_tracks.analysis.embed.windows import (
     Elements,
     Strands,

@@ -15,7 +15,6 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.filters.patches import TopPatches
 from chromputer_tracks.analysis.filters.results import (
     PATCH_RULE,
     RANK_RULE,
@@ -23,6 +22,7 @@ from chromputer_tracks.analysis.filters.results import (
     FilterKey,
     FilterResults,
 )
+from chromputer_tracks.analysis.filters.scan import TopPatches
 from chromputer_tracks.analysis.filters.sites import FilterClass
 from chromputer_tracks.analysis.logos import (
     consensus,

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from chromputer_tracks import __version__
-from chromputer_tracks.analysis.filters.files import write_files
 from chromputer_tracks.analysis.filters.page import PAGE, draw_pictures, render_page
 from chromputer_tracks.analysis.filters.results import (
     PATCH_RULE,
@@ -20,6 +19,7 @@ from chromputer_tracks.analysis.filters.results import (
     FilterResults,
     class_contributions,
     with_matches,
+    write_files,
 )
 from chromputer_tracks.analysis.filters.scan import scan_layers
 from chromputer_tracks.analysis.filters.sites import (

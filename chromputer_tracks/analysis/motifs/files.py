@@ -1,15 +1,35 @@
-"""The files of ``chromputer motifs``: BED of seqlets and hits, motifs, tables and logos."""
+"""The files of ``chromputer motifs``: tables, BED, motifs, logos and a page without scripts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.filters.files import Value, table
-from chromputer_tracks.analysis.logos import information, logo_file
-from chromputer_tracks.analysis.motifs.results import LabelResult, PatternResult
+from chromputer_tracks import __version__
+from chromputer_tracks.analysis.filters.results import Value, table
+from chromputer_tracks.analysis.logos import (
+    aligned_logo,
+    glyphs,
+    information,
+    logo_file,
+    small_logo,
+)
+from chromputer_tracks.analysis.motifs.hits import (
+    Hits,
+    LabelMotifs,
+    PatternResult,
+    SeqletSpans,
+    outcome,
+)
+from chromputer_tracks.analysis.pages import Page
+from chromputer_tracks.analysis.report.blocks import MISSING, Fact, signed
+from chromputer_tracks.figures.style import ACCENT, MUTED, canvas, to_svg
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.bed import BedTable
 from chromputer_tracks.io.meme import MemeMotif, write_meme
@@ -19,12 +39,16 @@ PATTERNS, MATCHES, MATRICES = "patterns.tsv", "matches.tsv", "matrices.tsv"
 SEQLETS, HITS, HITS_TABLE = "seqlets.bed", "hits.bed", "hits.tsv"
 RESULT = "modisco.h5"
 """modisco-lite's own result file, in each label's folder."""
+PAGE = "motifs.html"
 
-_Row = tuple[str, int, int, str, int, str]
+_SHOWN = 3
+"""Known motifs shown of each pattern on the page."""
+_BARS = 41
+_MINUS = "\N{MINUS SIGN}"
 
 
 def write_files(
-    results: Sequence[LabelResult],
+    results: Sequence[LabelMotifs],
     sites: Sequence[BedTable],
     folder: Path,
     q: float,
@@ -55,11 +79,13 @@ def write_files(
             (row for item, _ in found for row in _match_rows(item)), f"Tomtom against {database}"
         )
     for result, beds in zip(results, sites, strict=True):
-        texts[f"{result.label}/{SEQLETS}"] = bed(_seqlet_rows(result))
-        texts[f"{result.label}/{HITS}"] = bed(_hit_rows(result))
-        texts[f"{result.label}/{HITS_TABLE}"] = table(_hit_table(result, beds))
+        seqlets = [row for item in result.patterns for row in _bed_rows(item, item.seqlets)]
+        hits = _hit_rows(result, beds)
+        texts[f"{result.label}/{SEQLETS}"] = _bed(sorted(seqlets, key=_place))
+        texts[f"{result.label}/{HITS}"] = _bed(hits)
+        texts[f"{result.label}/{HITS_TABLE}"] = table(hits)
     for item, _ in found:
-        texts[f"logos/{item.pattern.name}.svg"] = logo_file(item.logo(describe(item)))
+        texts[f"logos/{item.pattern.name}.svg"] = logo_file(item.logo(item.description))
     with output_errors(folder):
         for name, text in texts.items():
             path = folder / name
@@ -71,77 +97,55 @@ def write_files(
     return list(texts)
 
 
-def describe(item: PatternResult) -> str:
-    """A pattern in words: ``Reb1.pos.1, CGGGTAA, 557 seqlets``."""
-    pattern = item.pattern
-    return f"{pattern.name}, {pattern.consensus}, {len(pattern.seqlets):,} seqlets"
+# ---- BED and tables.
+
+_BED6 = ("chrom", "start", "end", "pattern", "score", "strand")
 
 
-def bed(rows: Iterable[_Row]) -> str:
-    """BED6 text, sorted as bedToBigBed wants it: by contig name, start and end."""
-    ordered = sorted(rows, key=lambda row: (row[0].encode(), *row[1:]))
-    return "".join("\t".join(map(str, row)) + "\n" for row in ordered)
+def _bed_rows(item: PatternResult, spans: SeqletSpans | Hits) -> Iterator[dict[str, Value]]:
+    """The fields of a BED6 line of each stretch of a pattern."""
+    scores = item.scores(spans.contribution).tolist()
+    places = zip(spans.chrom.tolist(), spans.start.tolist(), spans.end.tolist(), strict=True)
+    strands = ("-" if reverse else "+" for reverse in spans.reverse)
+    for place, score, strand in zip(places, scores, strands, strict=True):
+        fields = (*place, item.pattern.name, score, strand)
+        yield dict(zip(_BED6, fields, strict=True))
 
 
-def _seqlet_rows(result: LabelResult) -> Iterator[_Row]:
-    for item in result.patterns:
-        spans = item.seqlets
-        scores = item.scores(spans.contribution)
-        for chrom, start, end, reverse, score in zip(
-            spans.chrom, spans.start, spans.end, spans.reverse, scores, strict=True
-        ):
-            yield str(chrom), int(start), int(end), item.pattern.name, int(score), _strand(reverse)
+def _place(row: Mapping[str, Value]) -> tuple[Any, ...]:
+    """Sorts as bedToBigBed wants it: by contig name, start and end."""
+    return str(row["chrom"]).encode(), *(row[name] for name in _BED6[1:])
 
 
-def _hit_rows(result: LabelResult) -> Iterator[_Row]:
-    for item in result.patterns:
-        hits = item.hits
-        scores = item.scores(hits.contribution)
-        for chrom, start, end, reverse, score in zip(
-            hits.chrom, hits.start, hits.end, hits.reverse, scores, strict=True
-        ):
-            yield str(chrom), int(start), int(end), item.pattern.name, int(score), _strand(reverse)
+def _bed(rows: Sequence[Mapping[str, Value]]) -> str:
+    return "".join("\t".join(str(row[name]) for name in _BED6) + "\n" for row in rows)
 
 
-def _strand(reverse: bool | np.bool_) -> str:
-    return "-" if reverse else "+"
-
-
-def _hit_table(result: LabelResult, sites: BedTable) -> list[dict[str, Value]]:
+def _hit_rows(result: LabelMotifs, sites: BedTable) -> list[dict[str, Value]]:
     """Hits in the order of their BED file, with the numbers behind them and their sites."""
     names = sites.names or ["."] * len(sites)
     rows: list[dict[str, Value]] = []
     for item in result.patterns:
         hits = item.hits
-        scores = item.scores(hits.contribution)
-        for k in range(len(hits)):
-            site = int(hits.row[k])
-            rows.append(
-                {
-                    "chrom": str(hits.chrom[k]),
-                    "start": int(hits.start[k]),
-                    "end": int(hits.end[k]),
-                    "pattern": item.pattern.name,
-                    "score": int(scores[k]),
-                    "strand": _strand(hits.reverse[k]),
-                    "contribution": float(hits.contribution[k]),
-                    "similarity": float(hits.similarity[k]),
-                    "p": float(hits.p[k]),
-                    "offset": float(item.offsets[k]),
-                    "site_row": site,
-                    "site_name": names[site],
-                }
-            )
-    columns = ("chrom", "start", "end", "pattern", "score", "strand")
-    rows.sort(key=lambda row: (str(row["chrom"]).encode(), *(row[name] for name in columns[1:])))
-    return rows
+        for k, fields in enumerate(_bed_rows(item, hits)):
+            more: dict[str, Value] = {
+                "contribution": float(hits.contribution[k]),
+                "similarity": float(hits.similarity[k]),
+                "p": float(hits.p[k]),
+                "offset": float(item.offsets[k]),
+                "site_row": int(hits.row[k]),
+                "site_name": names[int(hits.row[k])],
+            }
+            rows.append(fields | more)
+    return sorted(rows, key=_place)
 
 
-def _pattern_row(item: PatternResult, result: LabelResult, q: float) -> dict[str, Value]:
+def _pattern_row(item: PatternResult, result: LabelMotifs, q: float) -> dict[str, Value]:
     pattern, hits, core = item.pattern, item.hits, item.pattern.core
     best = item.matches[0] if item.matches else None
     match = item.known(q)
-    inside = np.abs(item.offsets) <= result.window / 2
+    inside = item.offsets[np.abs(item.offsets) <= result.window / 2]
+    nothing = float("nan")
     return {
         "pattern": pattern.name,
         "label": result.label,
@@ -154,58 +158,197 @@ def _pattern_row(item: PatternResult, result: LabelResult, q: float) -> dict[str
         "seqlets": len(pattern.seqlets),
         "seqlet_contribution_median": float(np.median(item.seqlets.contribution)),
         "hits": len(hits),
-        "hit_contribution_mean": float(hits.contribution.mean()) if len(hits) else float("nan"),
+        "hit_contribution_mean": float(hits.contribution.mean()) if len(hits) else nothing,
         "sites": result.sites,
         "sites_with_hit": item.sites,
-        "offset_median": float(np.median(item.offsets[inside])) if inside.any() else float("nan"),
-        "offset_median_absolute": (
-            float(np.median(np.abs(item.offsets[inside]))) if inside.any() else float("nan")
-        ),
+        "offset_median": float(np.median(inside)) if len(inside) else nothing,
+        "offset_median_absolute": float(np.median(np.abs(inside))) if len(inside) else nothing,
         "looks_like": match.target.title if match else "",
         "best_match": best.target.title if best else "",
-        "q": best.q if best else float("nan"),
+        "q": best.q if best else nothing,
     }
 
 
 def _match_rows(item: PatternResult) -> Iterator[dict[str, Value]]:
     """Matches; ``start`` counts columns of the pattern's core, from 0."""
     for rank, match in enumerate(item.matches, 1):
-        yield {
-            "pattern": item.pattern.name,
-            "rank": rank,
-            "motif": match.target.name,
-            "name": match.target.alternate,
-            "strand": _strand(match.reverse),
-            "start": match.start,
-            "overlap": match.overlap,
-            "p": match.p,
-            "q": match.q,
-            "e": match.e,
-        }
+        yield {"pattern": item.pattern.name, "rank": rank, **match.row()}
 
 
 def _matrix_rows(item: PatternResult) -> Iterator[dict[str, Value]]:
-    pattern = item.pattern
-    core = pattern.core
+    pattern, core = item.pattern, item.pattern.core
     for kind, matrix in (
         ("frequency", pattern.frequencies),
         ("contribution", pattern.contributions),
         ("hypothetical", pattern.hypothetical),
     ):
-        for column, values in enumerate(matrix.T):
-            row: dict[str, Value] = {
+        for column, values in enumerate(matrix.T.tolist()):
+            yield {
                 "pattern": pattern.name,
                 "matrix": kind,
                 "column": column,
                 "core": int(core.start <= column < core.stop),
+                **dict(zip("ACGT", values, strict=True)),
             }
-            yield row | {base: float(v) for base, v in zip("ACGT", values, strict=True)}
 
 
 def _motif(item: PatternResult, q: float) -> MemeMotif:
     """The core's frequencies under the pattern's name, with that of the known motif."""
     pattern, match = item.pattern, item.known(q)
-    known = "_".join((match.target.alternate or match.target.name).split()) if match else ""
+    known = match.meme_name if match else ""
     return MemeMotif(
         pattern.name, pattern.frequencies[:, pattern.core], known, len(pattern.seqlets)
     )
+
+
+# ---- The page.
+
+
+def render_page(
+    results: Sequence[LabelMotifs], record: Mapping[str, Any], database: str, q: float
+) -> str:
+    """The page, HTML5; every text is escaped, and nothing is loaded from elsewhere.
+
+    Args:
+        results: of each label.
+        record: of the run, as ``run.json`` will hold it.
+        database: what patterns were matched to; empty for none.
+        q: false discovery rate up to which a match names a pattern.
+    """
+    page = Page("motifs.html.j2")
+    return page.render(
+        title=", ".join(result.label for result in results),
+        facts=_facts(results, record, database, q),
+        sections=[
+            {
+                "name": result.label,
+                "outcome": outcome(result),
+                "cards": [_card(item, result, q) for item in result.patterns],
+            }
+            for result in results
+        ],
+        database=database,
+        q=f"{q:g}",
+        settings=record,
+        glyphs=Markup(glyphs()),  # noqa: S704
+        style=page.own("report.css", "motifs.css"),
+        version=__version__,
+    )
+
+
+def _facts(
+    results: Sequence[LabelMotifs], record: Mapping[str, Any], database: str, q: float
+) -> list[Fact]:
+    explained = record["explained"]
+    patterns = [item for result in results for item in result.patterns]
+    facts = [Fact("Patterns", f"{len(patterns):,}")]
+    if database:
+        named = sum(item.known(q) is not None for item in patterns)
+        facts.append(Fact("Look like a known motif", f"{named:,}"))
+        facts.append(Fact("Known motifs", f"{database}, {record['known_motifs']:,}"))
+    sites = [result.sites for result in results]
+    ends = sorted({min(sites), max(sites)})
+    facts.append(Fact("Sites of each label", " to ".join(f"{n:,}" for n in ends)))
+    facts.append(Fact("Bases looked at", f"{record['window']:,} bp around each summit"))
+    if "model" in explained:
+        facts.append(Fact("Model", explained["model"]["name"]))
+    if "method" in explained:
+        references = explained.get("references")
+        by = f", {references} references" if explained["method"] == "deeplift" else ""
+        facts.append(Fact("Contributions", f"{explained['method']}{by}"))
+    return facts
+
+
+def _card(item: PatternResult, result: LabelMotifs, q: float) -> dict[str, Any]:
+    """A pattern as the page shows it."""
+    pattern, hits = item.pattern, item.hits
+    match = item.known(q)
+    core, motifs = _known_motifs(item, q)
+    said = item.description
+    return {
+        "name": pattern.name,
+        "consensus": pattern.consensus,
+        "against": pattern.sign < 0,
+        "known": match.name if match else "",
+        "q": scientific(match.q) if match else "",
+        "small": small_logo(
+            pattern.contributions[:, pattern.core], f"mean contributions of {said}"
+        ),
+        "logo": item.logo(
+            f"{said}: mean contributions, mean hypothetical contributions and information"
+        ),
+        "offsets": offset_figure(
+            item.offsets,
+            result.window,
+            f"Distance of {len(hits):,} hits of {pattern.name} from the summits of their sites",
+        ),
+        "core": core,
+        "motifs": motifs,
+        "seqlets": f"{len(pattern.seqlets):,}",
+        "hits": f"{len(hits):,}",
+        "sites": f"{item.sites:,} of {result.sites:,} ({item.sites / result.sites:.0%})",
+        "contribution": signed(float(np.mean(hits.contribution))) if len(hits) else MISSING,
+    }
+
+
+def _known_motifs(item: PatternResult, q: float) -> tuple[str, list[dict[str, Any]]]:
+    """The core's logo, and the known motifs with theirs where they lie below it."""
+    pattern = item.pattern
+    frequencies = pattern.frequencies[:, pattern.core]
+    shown = item.matches[:_SHOWN]
+    columns = slice(
+        min([0, *(match.start for match in shown)]),
+        max([frequencies.shape[1], *(match.start + match.target.width for match in shown)]),
+    )
+    rows = []
+    for match in shown:
+        target = match.target
+        title = f"logo of {target.title}"
+        rows.append(
+            {
+                "logo": aligned_logo(match.matrix, match.start, columns, title),
+                "name": match.name,
+                "identifier": target.name if target.alternate else "",
+                "url": target.url if target.url.startswith(("http://", "https://")) else "",
+                "strand": "reverse complement" if match.reverse else "as it is",
+                "p": scientific(match.p),
+                "q": scientific(match.q),
+                "e": scientific(match.e),
+                "sure": match.q <= q,
+            }
+        )
+    return aligned_logo(frequencies, 0, columns, f"logo of the core of {pattern.name}"), rows
+
+
+def offset_figure(offsets: NDArray[np.float64], window: int, description: str) -> str:
+    """Histogram of hits by their distance from the site's summit, SVG.
+
+    Args:
+        offsets: float64 (h,), bp; those beyond the window are not shown.
+        window: bp around the summit.
+        description: for those who cannot see it.
+    """
+    half = window / 2
+    with canvas(3.1, 1.45) as figure:
+        axes = figure.add_subplot()
+        counts, edges = np.histogram(offsets, bins=_BARS, range=(-half, half))
+        axes.bar(
+            (edges[:-1] + edges[1:]) / 2, counts, width=0.86 * window / _BARS, color=ACCENT,
+            linewidth=0,
+        )  # fmt: skip
+        axes.axvline(0, color=MUTED, linewidth=0.7, dashes=(3, 3), zorder=0)
+        axes.set(xlim=(-half, half), ylim=(0, None), ylabel="hits")
+        axes.set_xlabel("bp from the summit", labelpad=2)
+        axes.set_xticks((-half, 0, half), (f"{_MINUS}{half:g}", "0", f"+{half:g}"))
+        axes.grid(axis="x", visible=False)
+        axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+        return to_svg(figure, description)
+
+
+def scientific(value: float) -> str:
+    """``0.034`` or, below 0.001, ``5.2×10⁻⁸``."""
+    if value >= 1e-3 or value == 0:
+        return f"{value:.2g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    digits = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{mantissa}×10{digits}"

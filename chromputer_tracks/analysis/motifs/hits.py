@@ -1,20 +1,4 @@
-"""Instances of patterns in explained windows: hits by sequence and by contribution.
-
-A hit of a pattern is a stretch as long as the pattern's core whose
-
-1. bases match the core's PWM with a p-value below a limit (FIMO: Grant et al. 2011,
-   doi:10.1093/bioinformatics/btr064, as memelite computes it, against equal base frequencies),
-2. summed contribution, of the pattern's sign, is at least that of the weakest seqlets of the
-   pattern but for the lowest 1 %,
-3. contributions are alike the core's CWM: their cosine similarity is at least that of the
-   pattern's seqlets, likewise.
-
-Contribution and likeness to the CWM, compared with the pattern's own seqlets, are what BPNet's CWM
-scanning judges by (Avsec et al. 2021, doi:10.1038/s41588-021-00782-6). Where windows overlap, a hit
-is judged in the window whose centre is nearest to its middle, once. Where hits of a label overlap
-by more than half of the shorter one, the one stays whose CWM explains most of the contributions
-there, as the patterns compete in Fi-NeMo (https://github.com/kundajelab/Fi-NeMo).
-"""
+"""Instances of patterns in explained windows, and all that is known of a label's patterns."""
 
 from __future__ import annotations
 
@@ -25,7 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.motifs.discovery import Pattern, Seqlets, smoothed
+from chromputer_tracks.analysis.known_motifs import MotifMatch, named
+from chromputer_tracks.analysis.logos import pattern_logo
+from chromputer_tracks.analysis.motifs.discovery import (
+    FEWEST_SEQLETS,
+    Discovery,
+    Pattern,
+    SeqletCount,
+    Seqlets,
+    smoothed,
+)
+from chromputer_tracks.errors import counted
+
+# ---- Instances of patterns in explained windows: hits by sequence and by contribution.
+
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
 
 P_LIMIT = 1e-3
 """Default limit of the PWM's p-value: a perfect match of six bases passes it."""
@@ -34,7 +33,7 @@ WEAKEST = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Windows:
+class ExplainedWindows:
     """Explained windows.
 
     Attributes:
@@ -45,7 +44,7 @@ class Windows:
     """
 
     chrom: NDArray[np.str_]
-    start: NDArray[np.int64]
+    start: Int64
     sequences: NDArray[np.int8]
     hypothetical: NDArray[np.float32]
 
@@ -71,26 +70,38 @@ class Hits:
         p: float64 (h,): of its bases by chance.
     """
 
-    pattern: NDArray[np.int64]
-    row: NDArray[np.int64]
+    pattern: Int64
+    row: Int64
     chrom: NDArray[np.str_]
-    start: NDArray[np.int64]
-    end: NDArray[np.int64]
+    start: Int64
+    end: Int64
     reverse: NDArray[np.bool_]
-    contribution: NDArray[np.float64]
-    similarity: NDArray[np.float64]
-    p: NDArray[np.float64]
+    contribution: Float64
+    similarity: Float64
+    p: Float64
 
     def __len__(self) -> int:
         return len(self.start)
 
-    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Hits:
+    @classmethod
+    def concatenate(cls, parts: Sequence[Hits]) -> Hits:
+        """All hits of the parts, in their order."""
+        types = (int, int, np.str_, int, int, bool, float, float, float)
+        nothing = cls(*(np.zeros(0, dtype=kind) for kind in types))
+        return cls(
+            *(
+                np.concatenate([getattr(part, name) for part in (nothing, *parts)])
+                for name in cls.__slots__
+            )
+        )
+
+    def take(self, rows: Int64 | NDArray[np.bool_]) -> Hits:
         """Some of them, in the order of ``rows``."""
         return Hits(*(getattr(self, name)[rows] for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
+class StretchScores:
     """Stretches as a pattern sees them.
 
     Attributes:
@@ -99,12 +110,14 @@ class Judged:
         explained: float64 (k,), length of the contributions' projection on the CWM.
     """
 
-    contribution: NDArray[np.float64]
-    similarity: NDArray[np.float64]
-    explained: NDArray[np.float64]
+    contribution: Float64
+    similarity: Float64
+    explained: Float64
 
 
-def find_hits(patterns: Sequence[Pattern], windows: Windows, p_limit: float = P_LIMIT) -> Hits:
+def find_hits(
+    patterns: Sequence[Pattern], windows: ExplainedWindows, p_limit: float = P_LIMIT
+) -> Hits:
     """All hits of a label's patterns in its windows, each place once.
 
     The result depends neither on the order of the windows nor on that of the patterns.
@@ -115,7 +128,7 @@ def find_hits(patterns: Sequence[Pattern], windows: Windows, p_limit: float = P_
         p_limit: of the PWM, above 0.
     """
     nearest = NearestWindow(windows)
-    found, explained = [_no_hits()], [np.zeros(0)]
+    found, explained = [], [np.zeros(0)]
     for place, matches in enumerate(_scan(patterns, windows, p_limit)):
         pattern = patterns[place]
         row, start, reverse, p = matches
@@ -123,7 +136,7 @@ def find_hits(patterns: Sequence[Pattern], windows: Windows, p_limit: float = P_
         kept = nearest.owns(row, windows.start[row] + start, width)
         kept[kept] &= _known(windows, row[kept], start[kept], width)
         row, start, reverse, p = row[kept], start[kept], reverse[kept], p[kept]
-        seen = judge(pattern, windows, row, start, reverse)
+        seen = score_stretches(pattern, windows, row, start, reverse)
         least, alike = thresholds(pattern, windows)
         good = (seen.contribution * pattern.sign >= least) & (seen.similarity >= alike)
         begin = windows.start[row] + start
@@ -140,7 +153,7 @@ def find_hits(patterns: Sequence[Pattern], windows: Windows, p_limit: float = P_
         )
         found.append(hits.take(good))
         explained.append(seen.explained[good])
-    hits = _concatenate(found)
+    hits = Hits.concatenate(found)
     names = np.array([pattern.name for pattern in patterns] or [""])[hits.pattern]
     order = np.lexsort(
         (hits.reverse, names, hits.end, hits.start, hits.chrom, -np.concatenate(explained))
@@ -149,13 +162,13 @@ def find_hits(patterns: Sequence[Pattern], windows: Windows, p_limit: float = P_
     return hits.take(np.lexsort((hits.pattern, hits.end, hits.start, hits.chrom)))
 
 
-def judge(
+def score_stretches(
     pattern: Pattern,
-    windows: Windows,
-    row: NDArray[np.int64],
-    start: NDArray[np.int64],
+    windows: ExplainedWindows,
+    row: Int64,
+    start: Int64,
     reverse: NDArray[np.bool_],
-) -> Judged:
+) -> StretchScores:
     """Contributions of stretches as long as the core, and how alike the CWM they are.
 
     Args:
@@ -175,16 +188,18 @@ def judge(
     size = np.sqrt((actual**2).sum(axis=(1, 2)))
     explained = dot / np.linalg.norm(matrix)
     similarity = np.divide(explained, size, out=np.zeros(len(row)), where=size > 0)
-    return Judged(actual.sum(axis=(1, 2)), similarity, explained)
+    return StretchScores(actual.sum(axis=(1, 2)), similarity, explained)
 
 
-def thresholds(pattern: Pattern, windows: Windows) -> tuple[float, float]:
+def thresholds(pattern: Pattern, windows: ExplainedWindows) -> tuple[float, float]:
     """What a hit must reach: contribution (of the pattern's sign) and similarity.
 
     Both are the :data:`WEAKEST` quantile of the pattern's own seqlets.
     """
     seqlets = pattern.seqlets
-    seen = judge(pattern, windows, seqlets.row, core_starts(seqlets, pattern), seqlets.reverse)
+    seen = score_stretches(
+        pattern, windows, seqlets.row, core_starts(seqlets, pattern), seqlets.reverse
+    )
     # The value of a seqlet: the weakest itself where there are few.
     contribution, similarity = (
         float(np.quantile(values, WEAKEST, method="lower"))
@@ -193,11 +208,19 @@ def thresholds(pattern: Pattern, windows: Windows) -> tuple[float, float]:
     return max(contribution, 0.0), similarity
 
 
-def core_starts(seqlets: Seqlets, pattern: Pattern) -> NDArray[np.int64]:
+def score_seqlets(pattern: Pattern, windows: ExplainedWindows) -> StretchScores:
+    """:func:`score_stretches` of the cores of a pattern's own seqlets, in their order."""
+    seqlets = pattern.seqlets
+    return score_stretches(
+        pattern, windows, seqlets.row, core_starts(seqlets, pattern), seqlets.reverse
+    )
+
+
+def core_starts(seqlets: Seqlets, pattern: Pattern) -> Int64:
     """First base of the core in each seqlet, int64 (n,), bp from the window's first base."""
     core = pattern.core
     offset = np.where(seqlets.reverse, pattern.width - core.stop, core.start)
-    starts: NDArray[np.int64] = seqlets.start + offset
+    starts: Int64 = seqlets.start + offset
     return starts
 
 
@@ -209,7 +232,7 @@ class NearestWindow:
             one and the first of equals.
     """
 
-    def __init__(self, windows: Windows) -> None:
+    def __init__(self, windows: ExplainedWindows) -> None:
         self._length = windows.length
         self._chrom = windows.chrom
         self._order = np.lexsort((np.arange(len(windows.start)), windows.start, windows.chrom))
@@ -218,9 +241,7 @@ class NearestWindow:
         # Twice the centres, so that all are integers.
         self._centres = 2 * windows.start[self._order] + self._length
 
-    def owns(
-        self, row: NDArray[np.int64], start: NDArray[np.int64], width: int
-    ) -> NDArray[np.bool_]:
+    def owns(self, row: Int64, start: Int64, width: int) -> NDArray[np.bool_]:
         """Whether no other window is nearer.
 
         Args:
@@ -246,7 +267,7 @@ class NearestWindow:
         return own
 
 
-def compete(hits: Hits, order: NDArray[np.int64]) -> NDArray[np.bool_]:
+def compete(hits: Hits, order: Int64) -> NDArray[np.bool_]:
     """Which hits stay: each that no hit before it covers by more than half of the shorter one.
 
     Args:
@@ -276,10 +297,10 @@ def compete(hits: Hits, order: NDArray[np.int64]) -> NDArray[np.bool_]:
     return kept
 
 
-_Matches = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]
+_Matches = tuple[Int64, Int64, NDArray[np.bool_], Float64]
 
 
-def _scan(patterns: Sequence[Pattern], windows: Windows, p_limit: float) -> list[_Matches]:
+def _scan(patterns: Sequence[Pattern], windows: ExplainedWindows, p_limit: float) -> list[_Matches]:
     """Row, start, strand and p-value of each pattern's PWM matches in all windows."""
     from memelite import fimo
 
@@ -301,25 +322,206 @@ def _scan(patterns: Sequence[Pattern], windows: Windows, p_limit: float) -> list
     ]
 
 
-def _known(
-    windows: Windows, row: NDArray[np.int64], start: NDArray[np.int64], width: int
-) -> NDArray[np.bool_]:
+def _known(windows: ExplainedWindows, row: Int64, start: Int64, width: int) -> NDArray[np.bool_]:
     """Whether all bases of stretches are known, bool (k,)."""
     where = (row[:, None], slice(None), start[:, None] + np.arange(width))
-    bases: NDArray[np.int64] = windows.sequences[where].sum(axis=(1, 2), dtype=np.int64)
+    bases: Int64 = windows.sequences[where].sum(axis=(1, 2), dtype=np.int64)
     known: NDArray[np.bool_] = bases == width
     return known
 
 
-def _no_hits() -> Hits:
-    whole, real = np.zeros(0, dtype=np.int64), np.zeros(0)
-    return Hits(
-        whole, whole, np.zeros(0, dtype=np.str_), whole, whole, np.zeros(0, dtype=bool), real, real,
-        real,
-    )  # fmt: skip
+# ---- What ``chromputer motifs`` found for a label: patterns, where they lie, what they look like.
+
+TOP_SCORE = 1000
+MEDIAN_SCORE = 500
+"""BED score of a hit that contributes as much as the median seqlet of its pattern."""
 
 
-def _concatenate(parts: Sequence[Hits]) -> Hits:
-    return Hits(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in Hits.__slots__)
+@dataclass(frozen=True, slots=True, eq=False)
+class SeqletSpans:
+    """Where a pattern's seqlets lie in the genome, in TF-MoDISco's order.
+
+    Attributes:
+        chrom: str (n,).
+        start: int64 (n,), bp, 0-based.
+        end: int64 (n,), bp, exclusive; bases of N at both ends, such as those beyond a contig, are
+            cut off.
+        reverse: bool (n,).
+        contribution: float64 (n,), of the pattern's core.
+    """
+
+    chrom: NDArray[np.str_]
+    start: Int64
+    end: Int64
+    reverse: NDArray[np.bool_]
+    contribution: Float64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PatternResult:
+    """A pattern and all that is known of it.
+
+    Attributes:
+        pattern: its matrices and seqlets.
+        seqlets: the same seqlets in the genome.
+        hits: its instances in the explained windows, sorted.
+        offsets: float64 (h,), bp: from the middle of the summit's base, of the window that a hit
+            is judged in, to the middle of the hit; along the site's strand where it has one.
+        sites: number of sites with a hit whose middle lies in the bases that were looked at.
+        matches: known motifs that its core looks like, the best first; empty without a database.
+    """
+
+    pattern: Pattern
+    seqlets: SeqletSpans
+    hits: Hits
+    offsets: Float64
+    sites: int
+    matches: tuple[MotifMatch, ...] = ()
+
+    def scores(self, contribution: Float64) -> Int64:
+        """BED scores: :data:`MEDIAN_SCORE` at the median of the seqlets, 0 to 1000."""
+        median = float(np.median(self.seqlets.contribution * self.pattern.sign))
+        if median <= 0:
+            return np.zeros(len(contribution), dtype=np.int64)
+        relative = contribution * self.pattern.sign / median
+        scores: Int64 = np.clip(np.rint(MEDIAN_SCORE * relative), 0, TOP_SCORE).astype(np.int64)
+        return scores
+
+    @property
+    def description(self) -> str:
+        """The pattern in words: ``Reb1.pos.1, CGGGTAA, 557 seqlets``."""
+        own = self.pattern
+        return f"{own.name}, {own.consensus}, {len(own.seqlets):,} seqlets"
+
+    def logo(self, description: str) -> str:
+        """Its matrices as letters, ``<svg>``; see :func:`~chromputer_tracks.analysis.logos`."""
+        own = self.pattern
+        return pattern_logo(
+            own.contributions, own.hypothetical, own.frequencies, own.core, description
+        )
+
+    def known(self, q: float) -> MotifMatch | None:
+        """The best match when its false discovery rate is not above ``q``."""
+        return named(self.matches, q)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelMotifs:
+    """What was found for a label.
+
+    Attributes:
+        label: its name.
+        sites: how many were explained.
+        window: bp around the sites' summits that were looked at.
+        positive: seqlets that speak for the label.
+        negative: seqlets that speak against it.
+        patterns: by falling number of seqlets, whatever their sign.
+    """
+
+    label: str
+    sites: int
+    window: int
+    positive: SeqletCount
+    negative: SeqletCount
+    patterns: tuple[PatternResult, ...]
+
+
+def outcome(result: LabelMotifs) -> str:
+    """What came of a label, in a sentence."""
+    seqlets = f"{result.positive.found:,} positive and {result.negative.found:,} negative seqlets"
+    if result.patterns:
+        hits = sum(len(item.hits) for item in result.patterns)
+        patterns = counted(len(result.patterns), "pattern")
+        return f"{patterns} of {seqlets}, {counted(hits, 'hit')}"
+    if not (result.positive.used or result.negative.used):
+        return (
+            f"no pattern: {seqlets}, but patterns are only sought in more than {FEWEST_SEQLETS}; "
+            "explain more sites"
+        )
+    return f"no pattern recurs among {seqlets}"
+
+
+def label_motifs(
+    label: str,
+    discovery: Discovery,
+    windows: ExplainedWindows,
+    strands: Sequence[str],
+    hits: Hits,
+    matches: Sequence[tuple[MotifMatch, ...]],
+) -> LabelMotifs:
+    """Put together what was found for a label.
+
+    Args:
+        label: its name.
+        discovery: its patterns.
+        windows: its windows.
+        strands: of the sites, ``+``, ``-`` or ``.``.
+        hits: of all patterns.
+        matches: of each pattern; empty without a database.
+    """
+    centres = windows.start + windows.length // 2
+    turned = np.array([strand == "-" for strand in strands])
+    found = []
+    for place, pattern in enumerate(discovery.patterns):
+        own = hits.take(hits.pattern == place)
+        offsets = (own.start + own.end) / 2 - (centres[own.row] + 0.5)
+        found.append(
+            PatternResult(
+                pattern=pattern,
+                seqlets=seqlet_spans(pattern, windows),
+                hits=own,
+                offsets=np.where(turned[own.row], -offsets, offsets),
+                sites=sites_with_hit(windows.chrom, centres, discovery.window, own),
+                matches=matches[place] if matches else (),
+            )
+        )
+    found.sort(key=lambda item: -len(item.pattern.seqlets))
+    return LabelMotifs(
+        label=label,
+        sites=len(windows.start),
+        window=discovery.window,
+        positive=discovery.positive,
+        negative=discovery.negative,
+        patterns=tuple(found),
     )
+
+
+def seqlet_spans(pattern: Pattern, windows: ExplainedWindows) -> SeqletSpans:
+    """Genome coordinates of a pattern's seqlets, cut to known bases."""
+    seqlets = pattern.seqlets
+    span = seqlets.start[:, None] + np.arange(pattern.width)
+    # (n, width)
+    known: Int64 = windows.sequences[seqlets.row[:, None], :, span].sum(axis=2)
+    start = windows.start[seqlets.row] + seqlets.start
+    first = known.argmax(axis=1)
+    last = known[:, ::-1].argmax(axis=1)
+    seen = score_stretches(
+        pattern, windows, seqlets.row, core_starts(seqlets, pattern), seqlets.reverse
+    )
+    return SeqletSpans(
+        chrom=windows.chrom[seqlets.row],
+        start=start + first,
+        end=start + pattern.width - last,
+        reverse=seqlets.reverse,
+        contribution=seen.contribution,
+    )
+
+
+def sites_with_hit(chrom: NDArray[np.str_], centres: Int64, window: int, hits: Hits) -> int:
+    """Number of sites with the middle of a hit among the ``window`` bp around their centres.
+
+    Args:
+        chrom: str (n,), of the sites.
+        centres: int64 (n,), bp, 0-based: the base right of the middle.
+        window: bp.
+        hits: of any number of patterns.
+    """
+    count = 0
+    for name in np.unique(chrom):
+        middles = np.sort((hits.start + hits.end)[hits.chrom == name])  # twice
+        first = centres[chrom == name] - window // 2
+        between = np.searchsorted(middles, 2 * (first + window)) - np.searchsorted(
+            middles, 2 * first
+        )
+        count += int((between > 0).sum())
+    return count

@@ -22,10 +22,16 @@ from chromputer_tracks.analysis.motifs.discovery import (
     discover,
     use_threads,
 )
-from chromputer_tracks.analysis.motifs.files import RESULT, write_files
-from chromputer_tracks.analysis.motifs.hits import P_LIMIT, WEAKEST, Windows, find_hits
-from chromputer_tracks.analysis.motifs.page import PAGE, PageData, render_page
-from chromputer_tracks.analysis.motifs.results import LabelResult, label_result, outcome
+from chromputer_tracks.analysis.motifs.files import PAGE, RESULT, render_page, write_files
+from chromputer_tracks.analysis.motifs.hits import (
+    P_LIMIT,
+    WEAKEST,
+    ExplainedWindows,
+    LabelMotifs,
+    find_hits,
+    label_motifs,
+    outcome,
+)
 from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.inference.run import (
     RUN_JSON,
@@ -106,7 +112,7 @@ class MotifsRun:
     """
 
     out: Path
-    results: tuple[LabelResult, ...]
+    results: tuple[LabelMotifs, ...]
     database: str
     record: dict[str, Any]
 
@@ -140,7 +146,7 @@ def find_motifs(options: MotifsOptions, report: Report) -> MotifsRun:
         earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
         with Checksums(_roles(options, folders)) as checksums:
             inputs = checksums.result()
-        found: list[tuple[LabelResult, Discovery, BedTable]] = []
+        found: list[tuple[LabelMotifs, Discovery, BedTable]] = []
         for label, folder in folders.items():
             found.append(_label_motifs(label, folder, options, known, stages, report))
         results = tuple(result for result, _, _ in found)
@@ -163,7 +169,7 @@ def find_motifs(options: MotifsOptions, report: Report) -> MotifsRun:
                 name = f"{result.label}/{RESULT}"
                 discovery.save(staging.folder / name)
                 outputs.append(name)
-            page = render_page(PageData(results, record, database, options.q))
+            page = render_page(results, record, database, options.q)
             (staging.folder / PAGE).write_text(page, encoding="utf-8")
             outputs.append(PAGE)
             staging.publish_when_done(outputs)
@@ -185,10 +191,10 @@ def _label_motifs(
     known: MotifSet | None,
     stages: Stages,
     report: Report,
-) -> tuple[LabelResult, Discovery, BedTable]:
+) -> tuple[LabelMotifs, Discovery, BedTable]:
     explained = read_contributions(folder)
     with stages.phase("reading"):
-        windows = Windows(
+        windows = ExplainedWindows(
             explained.chrom, explained.start, explained.sequences(), explained.hypothetical()
         )
     report.note(
@@ -216,7 +222,7 @@ def _label_motifs(
             cores = [item.frequencies[:, item.core] for item in discovery.patterns]
             matches = match_motifs(cores, known.motifs, MOST_MATCHES)
     strands = explained.sites.strands or ["."] * len(explained)
-    result = label_result(label, discovery, windows, strands, hits, matches)
+    result = label_motifs(label, discovery, windows, strands, hits, matches)
     report.note(f"{label}: {outcome(result)}")
     return result, discovery, explained.sites
 
@@ -278,7 +284,7 @@ def _settings(options: MotifsOptions, known: MotifSet | None) -> dict[str, Any]:
     }
 
 
-def _label_record(result: LabelResult, q: float) -> dict[str, Any]:
+def _label_record(result: LabelMotifs, q: float) -> dict[str, Any]:
     return {
         "sites": result.sites,
         "seqlets": {

@@ -11,9 +11,8 @@ from typing import Any
 
 from chromputer_tracks import __version__
 from chromputer_tracks.analysis.pages import Page
-from chromputer_tracks.analysis.quiz.pictures import EDGES, color_table
-from chromputer_tracks.analysis.quiz.run import Asked, Quiz
-from chromputer_tracks.analysis.quiz.subject import QuizOptions, shown_vplot
+from chromputer_tracks.analysis.quiz.questions import EDGES, color_table, shown_vplot
+from chromputer_tracks.analysis.quiz.run import Quiz, QuizOptions, QuizQuestion
 from chromputer_tracks.data.features import DEFAULT_BIN
 from chromputer_tracks.evaluation.scores import Estimate
 from chromputer_tracks.figures.style import css
@@ -22,6 +21,8 @@ from chromputer_tracks.inference.sample import input_roles
 from chromputer_tracks.intervals import format_region
 from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.spec import InputSpec, ModelSpec
+
+# ---- The files of a quiz: its page, and beside it its questions and scores.
 
 # ---- The page of a quiz: one HTML file with its questions, scripts and styles, that opens offline.
 
@@ -57,8 +58,8 @@ def payload(quiz: Quiz) -> dict[str, Any]:
             }
             for item in quiz.questions
         ],
-        "seen": _seen(model.spec),
-        "lessons": [lesson.to_json() for lesson in quiz.lessons],
+        "seen": _contribution_names(model.spec),
+        "lessons": [lesson.to_json() for lesson in quiz.examples],
         "score": {
             "sites": quiz.score.sites,
             **_estimate(quiz.score.accuracy),
@@ -68,20 +69,20 @@ def payload(quiz: Quiz) -> dict[str, Any]:
     }
 
 
-def _answer(item: Asked) -> dict[str, Any]:
+def _answer(item: QuizQuestion) -> dict[str, Any]:
     """What is shown when a question has been answered."""
     return {
         "site": format_region(item.site),
         "truth": item.truth,
         "model": item.answer,
-        "commonest": item.commonest,
-        "seen": None if item.seen is None else item.seen.to_json(),
+        "commonest": item.most_common,
+        "seen": None if item.contributions is None else item.contributions.to_json(),
         "probabilities": [round(float(value), _PLACES) for value in item.probabilities],
-        "odds": [round(float(value), _PLACES) for value in item.odds],
+        "odds": [round(float(value), _PLACES) for value in item.balanced],
     }
 
 
-def _seen(spec: ModelSpec) -> dict[str, Any] | None:
+def _contribution_names(spec: ModelSpec) -> dict[str, Any] | None:
     """How the page draws and names what an answer holds under the same key."""
     vplot = shown_vplot(spec)
     if vplot is None:
@@ -172,13 +173,13 @@ def _write_questions(table: Path, quiz: Quiz) -> None:
             + [f"quiz_{name}" for name in names]
         )
         for item in quiz.questions:
-            answers = (item.truth, item.answer, item.commonest)
+            answers = (item.truth, item.answer, item.most_common)
             writer.writerow(
                 [
                     *(item.site.chrom, item.site.start, item.site.end, item.picture.fragments),
                     ",".join(names[code] for code in item.choices),
                     *(names[code] for code in answers),
-                    *(f"{value:.6g}" for value in (*item.probabilities, *item.odds)),
+                    *(f"{value:.6g}" for value in (*item.probabilities, *item.balanced)),
                 ]
             )
 
@@ -195,7 +196,7 @@ def _record(quiz: Quiz) -> dict[str, Any]:
         "choices": draw.choices,
         "min_fragments": quiz.min_fragments,
         "questions": len(quiz.questions),
-        "right": {"model": quiz.right("model"), "most_common": quiz.right("commonest")},
+        "right": {"model": quiz.right("model"), "most_common": quiz.right("most_common")},
         "model_on_all_sites": {
             "sites": quiz.score.sites,
             "accuracy": asdict(quiz.score.accuracy),

@@ -7,34 +7,157 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from math import comb
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.quiz.pictures import Lesson, Picture, Viewer
-from chromputer_tracks.analysis.quiz.sites import Draw, Pool, draw_questions
-from chromputer_tracks.analysis.quiz.subject import (
-    QuizOptions,
-    Subject,
-    quiz_contigs,
-    quiz_subject,
+from chromputer_tracks.analysis.quiz.questions import (
+    ClassExample,
+    QuestionDraw,
+    QuizSites,
+    QuizSubject,
+    SitePicture,
+    SitePictures,
+    binary_subject,
+    draw_questions,
     shown_assay,
     shown_vplot,
+    states_subject,
 )
 from chromputer_tracks.data.features import DEFAULT_BIN, Features
-from chromputer_tracks.evaluation.metrics import Resamples, estimate, ratio
+from chromputer_tracks.errors import ContigError, InputError
+from chromputer_tracks.evaluation.metrics import DRAWS, Resamples, estimate, ratio
 from chromputer_tracks.evaluation.scores import Estimate
 from chromputer_tracks.evaluation.sites import label_sites, predict_sites
 from chromputer_tracks.inference.explain import Explainer, head_weights, open_explainer
 from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.sample import announce, assay_files, open_sample
-from chromputer_tracks.inference.session import open_session
-from chromputer_tracks.intervals import Interval
+from chromputer_tracks.inference.session import ProviderChoice, open_session
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.run import Report
+from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.spec import EXPLAIN, ModelSpec
+
+# ---- What a quiz is asked to be, checked against its model.
+
+MIN_FRAGMENTS = 20
+"""Fewest fragments that a picture shows, if the user does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuizOptions:
+    """What to ask, and of whom.
+
+    Attributes:
+        model: a model folder, an ``.onnx`` file or a shipped model's name.
+        sample: the genome and the sample's files.
+        states: BED of chromatin states; None with ``binary``.
+        state_table: names and colours of the states; None: the model's.
+        binary: a binary label to ask for instead of states; None: states.
+        peaks: its peaks.
+        blacklist: BED of regions not to ask; None: none.
+        chroms: contigs of the questions; empty: the model's test contigs.
+        allow_training_contigs: ask sites of contigs that the model was trained on, too.
+        questions: how many.
+        choices: answers to choose from; None: all classes.
+        min_fragments: fewest fragments that a picture must show.
+        lesson: show what each class looks like.
+        draws: bootstrap resamples of the model's score.
+        seed: of all that is drawn.
+        provider: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
+        threads: CPU threads; None: those that the process may use.
+    """
+
+    model: str | Path
+    sample: SampleFiles
+    states: Path | None = None
+    state_table: Path | None = None
+    binary: str | None = None
+    peaks: Path | None = None
+    blacklist: Path | None = None
+    chroms: tuple[str, ...] = ()
+    allow_training_contigs: bool = False
+    questions: int = 20
+    choices: int | None = 4
+    min_fragments: int = MIN_FRAGMENTS
+    lesson: bool = True
+    draws: int = DRAWS
+    seed: int = 0
+    provider: ProviderChoice = "auto"
+    threads: int | None = None
+
+
+def quiz_contigs(
+    model: Model, sizes: ChromSizes, options: QuizOptions, report: Report
+) -> tuple[str, ...]:
+    """The contigs of the questions: those asked for, else the model's test contigs.
+
+    Raises:
+        ContigError: the genome lacks one.
+        InputError: there is none, or the model was trained on one.
+    """
+    splits = model.spec.splits
+    contigs = tuple(dict.fromkeys(options.chroms)) or splits.get("test", ())
+    if not contigs:
+        raise InputError(
+            f"model {model.name} names no test contigs: name held-out contigs with --chrom"
+        )
+    for name in contigs:
+        try:
+            sizes.require(name, "--chrom" if options.chroms else f"test contigs of {model.name}")
+        except ContigError as error:
+            if not options.chroms:
+                error.add_note("name held-out contigs with --chrom")
+            raise
+    trained = [name for name in contigs if name in splits.get("train", ())]
+    if trained and not options.allow_training_contigs:
+        raise InputError(
+            f"model {model.name} was trained on {', '.join(trained)}, so that it would only have "
+            f"to remember the answers: name held-out contigs with --chrom, or ask for it with "
+            f"--allow-training-contigs"
+        )
+    if trained:
+        report.note(
+            f"note: {model.name} was trained on {', '.join(trained)}: it plays too well there"
+        )
+    tuned = [name for name in contigs if name in splits.get("validation", ())]
+    if tuned:
+        report.note(
+            f"note: {model.name} was tuned and calibrated on {', '.join(tuned)}: it plays "
+            f"somewhat too well there"
+        )
+    return contigs
+
+
+def quiz_subject(spec: ModelSpec, options: QuizOptions, sizes: ChromSizes) -> QuizSubject:
+    """What is asked, with its labels read.
+
+    Raises:
+        InputError: not one thing is asked, or a file does not fit it, the model or the genome.
+    """
+    if (options.states is None) == (options.binary is None):
+        raise InputError(
+            "a quiz asks for chromatin states (--states BED) or for one label (--binary NAME "
+            "--peaks BED): give one of the two"
+        )
+    masked: list[Interval] = []
+    if options.blacklist is not None:
+        masked = [record.interval for record in read_bed(options.blacklist, sizes)]
+    if options.states is not None:
+        if options.peaks is not None:
+            raise InputError("--peaks goes with --binary, not with --states")
+        return states_subject(spec, options.states, options.state_table, sizes, masked)
+    if options.binary is None or options.peaks is None:
+        raise InputError(f"--binary {options.binary}: give its peaks with --peaks BED")
+    if options.state_table is not None:
+        raise InputError("--state-table goes with --states, not with --binary")
+    return binary_subject(spec, options.binary, options.peaks, sizes, masked)
+
 
 # ---- What the model looked at: contributions of the V-plot to its answers.
 
@@ -42,7 +165,7 @@ _PLACES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class AnswerContributions:
     """Why the model gave an answer.
 
     Attributes:
@@ -67,11 +190,11 @@ class Seen:
 def explain_answers(
     explainer: Explainer,
     features: Features,
-    subject: Subject,
+    subject: QuizSubject,
     vplot: str,
     places: Sequence[tuple[str, int]],
     answers: Sequence[int],
-) -> list[Seen]:
+) -> list[AnswerContributions]:
     """Explain the model's answers.
 
     Args:
@@ -95,7 +218,7 @@ def explain_answers(
         parts = batch.parts()
         for row, pixels in enumerate(batch.inputs[vplot]):
             sums = {name: float(values[row]) for name, values in parts.items()}
-            found.append(Seen(codes[first + row], sums, _levels(pixels)))
+            found.append(AnswerContributions(codes[first + row], sums, _levels(pixels)))
     return found
 
 
@@ -108,7 +231,7 @@ def _levels(values: NDArray[np.float32]) -> str:
 # ---- How the model answers a quiz, and how often it would be right on all sites that may be asked.
 
 
-def equal_odds(
+def balanced_probabilities(
     probabilities: NDArray[np.float32], frequencies: NDArray[np.float64], offered: Sequence[int]
 ) -> NDArray[np.float64]:
     """Probabilities where all offered classes are equally frequent, as they are in a quiz.
@@ -125,20 +248,20 @@ def equal_odds(
     Returns:
         float64 (classes, n); 0 in the rows of the other classes.
     """
-    odds = np.zeros(probabilities.shape)
+    balanced = np.zeros(probabilities.shape)
     rows = list(offered)
-    odds[rows] = probabilities[rows] / frequencies[rows, None]
-    odds /= odds.sum(axis=0)
-    return odds
+    balanced[rows] = probabilities[rows] / frequencies[rows, None]
+    balanced /= balanced.sum(axis=0)
+    return balanced
 
 
-def answer(odds: NDArray[np.float64], choices: Sequence[int]) -> int:
-    """The most probable of the choices, the first of equal ones; ``odds``: (classes,)."""
-    return max(choices, key=lambda code: (odds[code], -code))
+def best_choice(balanced: NDArray[np.float64], choices: Sequence[int]) -> int:
+    """The most probable of the choices, the first of equal ones; ``balanced``: (classes,)."""
+    return max(choices, key=lambda code: (balanced[code], -code))
 
 
-def chances(
-    odds: NDArray[np.float64], truth: NDArray[np.int64], offered: Sequence[int], choices: int
+def chance_of_right_answer(
+    balanced: NDArray[np.float64], truth: NDArray[np.int64], offered: Sequence[int], choices: int
 ) -> NDArray[np.float64]:
     """Probability of a right answer at each site, over all ways to draw the wrong choices.
 
@@ -146,7 +269,7 @@ def chances(
     among the ``choices - 1`` that are drawn from the other offered classes.
 
     Args:
-        odds: float64 (classes, n).
+        balanced: float64 (classes, n).
         truth: int64 (n,), offered classes.
         offered: classes that are asked, ascending.
         choices: answers to choose from.
@@ -155,9 +278,9 @@ def chances(
         float64 (n,); 0 or 1 where all classes are to choose from.
     """
     rows = np.array(offered)
-    own = odds[truth, np.arange(len(truth))]
-    first = (odds[rows] == own) & (rows[:, None] < truth)
-    above = ((odds[rows] > own) | first).sum(axis=0)
+    own = balanced[truth, np.arange(len(truth))]
+    first = (balanced[rows] == own) & (rows[:, None] < truth)
+    above = ((balanced[rows] > own) | first).sum(axis=0)
     others, wrong = len(rows) - 1, choices - 1
     table = np.array([comb(others - k, wrong) / comb(others, wrong) for k in range(len(rows))])
     right: NDArray[np.float64] = table[above]
@@ -180,7 +303,7 @@ class ModelScore:
 
 
 def model_score(
-    odds: NDArray[np.float64],
+    balanced: NDArray[np.float64],
     truth: NDArray[np.int64],
     blocks: NDArray[np.int64],
     offered: Sequence[int],
@@ -191,7 +314,7 @@ def model_score(
     """Score the model on sites of the offered classes.
 
     Args:
-        odds: float64 (classes, n), see :func:`equal_odds`.
+        balanced: float64 (classes, n), see :func:`balanced_probabilities`.
         truth: int64 (n,), offered classes.
         blocks: int64 (n,), bootstrap block of each site.
         offered: classes that are asked, ascending.
@@ -199,7 +322,7 @@ def model_score(
         draws: resamples of the interval.
         seed: of the resamples.
     """
-    right = chances(odds, truth, offered, choices)
+    right = chance_of_right_answer(balanced, truth, offered, choices)
     place = np.searchsorted(np.array(offered), truth)
     drawn = Resamples.draw(blocks, draws, seed)
     recall = ratio(drawn.sums(place, len(offered), right), drawn.sums(place, len(offered)))
@@ -209,7 +332,7 @@ def model_score(
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QuizQuestion:
     """One question with its answers.
 
     Attributes:
@@ -219,11 +342,11 @@ class Asked:
         choices: classes to choose from, ascending.
         truth: the class.
         answer: the model's.
-        commonest: the choice that is most frequent in the genome.
+        most_common: the choice that is most frequent in the genome.
         probabilities: float32 (classes,), as ``predict`` writes them.
-        odds: float64 (classes,), with all offered classes equally frequent.
+        balanced: float64 (classes,), with all offered classes equally frequent.
         picture: the V-plot.
-        seen: why the model answered so; None where it cannot be explained.
+        contributions: why the model answered so; None where it cannot be explained.
     """
 
     chrom: str
@@ -232,11 +355,11 @@ class Asked:
     choices: tuple[int, ...]
     truth: int
     answer: int
-    commonest: int
+    most_common: int
     probabilities: NDArray[np.float32]
-    odds: NDArray[np.float64]
-    picture: Picture
-    seen: Seen | None = None
+    balanced: NDArray[np.float64]
+    picture: SitePicture
+    contributions: AnswerContributions | None = None
 
     @property
     def site(self) -> Interval:
@@ -260,13 +383,13 @@ class Quiz:
         labelled: sites of each class on the contigs, int64 (classes,).
         eligible: those of them that could have been asked, int64 (classes,).
         questions: in the order of asking.
-        lessons: what the offered classes look like.
+        examples: what the offered classes look like.
         score: of the model on all sites that could have been asked.
     """
 
     model: Model
-    subject: Subject
-    draw: Draw
+    subject: QuizSubject
+    draw: QuestionDraw
     contigs: tuple[str, ...]
     assay: str
     window: int
@@ -274,8 +397,8 @@ class Quiz:
     seed: int
     labelled: NDArray[np.int64]
     eligible: NDArray[np.int64]
-    questions: tuple[Asked, ...]
-    lessons: tuple[Lesson, ...]
+    questions: tuple[QuizQuestion, ...]
+    examples: tuple[ClassExample, ...]
     score: ModelScore
 
     @property
@@ -285,7 +408,7 @@ class Quiz:
         known = {name for split in ("train", "validation") for name in splits.get(split, ())}
         return not known.intersection(self.contigs)
 
-    def right(self, who: Literal["model", "commonest"]) -> int:
+    def right(self, who: Literal["model", "most_common"]) -> int:
         """Questions that the model answers rightly, or that its most frequent choice does."""
         name = "answer" if who == "model" else who
         return sum(getattr(item, name) == item.truth for item in self.questions)
@@ -313,8 +436,8 @@ def make_quiz(options: QuizOptions, report: Report) -> Quiz:
         sample = open_sample(stack, model, fasta, options.sample, report)
         # What reads fragments has been checked to be given fragments.
         source = cast(FragmentStore, sample.assays[assay])
-        viewer = Viewer(source, sizes, spec.window // DEFAULT_BIN * DEFAULT_BIN)
-        pool = _pool(subject, viewer, spec, contigs, options.min_fragments)
+        viewer = SitePictures(source, sizes, spec.window // DEFAULT_BIN * DEFAULT_BIN)
+        pool = _quiz_sites(subject, viewer, spec, contigs, options.min_fragments)
         draw = draw_questions(pool, options.questions, options.choices, viewer.window, options.seed)
         _tell(draw, subject, options, report)
         training = _training(subject, viewer, spec, contigs, options.min_fragments)
@@ -336,18 +459,18 @@ def make_quiz(options: QuizOptions, report: Report) -> Quiz:
         )
         frequencies = (training or pool).frequencies()
         probabilities = subject.probabilities(sites.logits, spec)
-        odds = equal_odds(probabilities, frequencies, draw.offered)
+        balanced = balanced_probabilities(probabilities, frequencies, draw.offered)
         scored = pool.usable & np.isin(pool.truth, draw.offered)
         questions = [
-            Asked(
+            QuizQuestion(
                 *pool.place(item.site),
                 bin=spec.label_bin,
                 choices=item.choices,
                 truth=int(pool.truth[item.site]),
-                answer=answer(odds[:, item.site], item.choices),
-                commonest=answer(frequencies, item.choices),
+                answer=best_choice(balanced[:, item.site], item.choices),
+                most_common=best_choice(frequencies, item.choices),
                 probabilities=probabilities[:, item.site],
-                odds=odds[:, item.site],
+                balanced=balanced[:, item.site],
                 picture=viewer.picture(*pool.place(item.site)),
             )
             for item in draw.questions
@@ -364,9 +487,9 @@ def make_quiz(options: QuizOptions, report: Report) -> Quiz:
             labelled=pool.counts(usable=False),
             eligible=pool.counts(),
             questions=_explained(questions, model, subject, sample.features, options, report),
-            lessons=_lessons(training, viewer, draw, options),
+            examples=_class_examples(training, viewer, draw, options),
             score=model_score(
-                odds[:, scored],
+                balanced[:, scored],
                 pool.truth[scored],
                 sites.select(scored).blocks,
                 draw.offered,
@@ -378,13 +501,13 @@ def make_quiz(options: QuizOptions, report: Report) -> Quiz:
 
 
 def _explained(
-    questions: Sequence[Asked],
+    questions: Sequence[QuizQuestion],
     model: Model,
-    subject: Subject,
+    subject: QuizSubject,
     features: Features,
     options: QuizOptions,
     report: Report,
-) -> tuple[Asked, ...]:
+) -> tuple[QuizQuestion, ...]:
     """The questions with what the model looked at, where it has a V-plot and can be explained."""
     vplot = shown_vplot(model.spec)
     if vplot is None:
@@ -401,31 +524,33 @@ def _explained(
     )
     places = [(item.chrom, item.centre) for item in questions]
     answers = [item.answer for item in questions]
-    seen = explain_answers(explainer, features, subject, vplot.name, places, answers)
-    return tuple(replace(item, seen=why) for item, why in zip(questions, seen, strict=True))
+    found = explain_answers(explainer, features, subject, vplot.name, places, answers)
+    return tuple(
+        replace(item, contributions=why) for item, why in zip(questions, found, strict=True)
+    )
 
 
-def _pool(
-    subject: Subject,
-    viewer: Viewer,
+def _quiz_sites(
+    subject: QuizSubject,
+    viewer: SitePictures,
     spec: ModelSpec,
     contigs: Sequence[str],
     min_fragments: int,
-) -> Pool:
+) -> QuizSites:
     """The sites of contigs: the same, in the same order, as are predicted."""
     sites = label_sites(
         subject.labels, viewer.sizes, contigs, spec.grid, spec.label_bin, subject.states
     )
-    return Pool.of(sites, subject, viewer, min_fragments)
+    return QuizSites.of(sites, subject, viewer, min_fragments)
 
 
 def _training(
-    subject: Subject,
-    viewer: Viewer,
+    subject: QuizSubject,
+    viewer: SitePictures,
     spec: ModelSpec,
     contigs: Sequence[str],
     min_fragments: int,
-) -> Pool | None:
+) -> QuizSites | None:
     """The sites of the training contigs without a question; None where none may be used."""
     names = [
         name
@@ -434,16 +559,16 @@ def _training(
     ]
     if not names:
         return None
-    pool = _pool(subject, viewer, spec, names, min_fragments)
+    pool = _quiz_sites(subject, viewer, spec, names, min_fragments)
     return pool if pool.usable.any() else None
 
 
-def _lessons(
-    training: Pool | None, viewer: Viewer, draw: Draw, options: QuizOptions
-) -> tuple[Lesson, ...]:
+def _class_examples(
+    training: QuizSites | None, viewer: SitePictures, draw: QuestionDraw, options: QuizOptions
+) -> tuple[ClassExample, ...]:
     if training is None or not options.lesson:
         return ()
-    return viewer.lessons(
+    return viewer.class_examples(
         training.sites,
         training.truth,
         training.usable,
@@ -452,7 +577,7 @@ def _lessons(
     )
 
 
-def _tell(draw: Draw, subject: Subject, options: QuizOptions, report: Report) -> None:
+def _tell(draw: QuestionDraw, subject: QuizSubject, options: QuizOptions, report: Report) -> None:
     if draw.left_out:
         names = ", ".join(
             f"{subject.classes[code].name} ({count})" for code, count in draw.left_out.items()

@@ -47,7 +47,7 @@ from chromputer_tracks.analysis.report.results import (
 )
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet, state_vplots
 from chromputer_tracks.analysis.vplots.figures import color_bar, set_scale, vplot_panel
-from chromputer_tracks.analysis.vplots.scale import VplotScale
+from chromputer_tracks.analysis.vplots.images import VplotScale
 from chromputer_tracks.errors import counted
 from chromputer_tracks.evaluation.scoring import Difference
 from chromputer_tracks.evaluation.sites import LabelledSites

@@ -1,4 +1,4 @@
-"""The sites of a V-plot: from any BED, centred, turned by strand, and in classes."""
+"""The sites of a V-plot: read from a BED, kept or left out, turned by strand, and in classes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.data.labels import Mask
+from chromputer_tracks.data.labels import UNKNOWN, Mask
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import SiteTable, TssTable, read_site_table
 from chromputer_tracks.io.text import parse_int32
 
@@ -73,6 +73,18 @@ class VplotSites:
             if len(here):
                 yield name, here
 
+    def counts(self) -> NDArray[np.int64]:
+        """Number of sites of each class, int64 (classes,)."""
+        known = self.code[self.code != UNKNOWN]
+        return np.bincount(known, minlength=len(self.classes)).astype(np.int64)
+
+    def windows(self, width: int) -> list[Interval]:
+        """The ``width`` bp around each site, which may leave its contig."""
+        return [
+            Interval.centred(self.contigs[contig], centre, width)
+            for contig, centre in zip(self.contig.tolist(), self.centre.tolist(), strict=True)
+        ]
+
     def inside(self, mask: Mask) -> NDArray[np.bool_]:
         """Whether each site's centre lies in a set of positions; bool (n,)."""
         found = np.zeros(len(self), dtype=bool)
@@ -131,6 +143,26 @@ def read_sites(
         strand,
         tuple(classes),
         np.array([rank[word] for word in words], dtype=np.int64),
+    )
+
+
+def contig_sites(
+    sites: Sequence[tuple[str, NDArray[np.int64]]], classes: tuple[str, ...] = (ALL,)
+) -> VplotSites:
+    """Sites from centres by contig, not turned around, all of the first class.
+
+    Args:
+        sites: name and int64 (n,) centres of each contig.
+        classes: names of the classes.
+    """
+    count = sum(len(centres) for _, centres in sites)
+    return VplotSites(
+        tuple(name for name, _ in sites),
+        np.repeat(np.arange(len(sites)), [len(centres) for _, centres in sites]),
+        np.concatenate([np.zeros(0, dtype=np.int64), *(centres for _, centres in sites)]),
+        np.ones(count, dtype=np.int64),
+        classes,
+        np.zeros(count, dtype=np.int64),
     )
 
 
@@ -205,6 +237,14 @@ def random_sites(
     )
 
 
+def present_classes(sites: VplotSites) -> VplotSites:
+    """The same sites without classes that no site has, and without sites of no class."""
+    has = sites.counts() > 0
+    sites = sites.take(sites.code != UNKNOWN)
+    names = tuple(name for name, there in zip(sites.classes, has, strict=True) if there)
+    return replace(sites, classes=names, code=(has.cumsum() - 1)[sites.code])
+
+
 def thinned(sites: VplotSites, most: int) -> VplotSites:
     """At most ``most`` sites of each class, evenly spaced in their order; those of none go."""
     kept = []
@@ -264,21 +304,21 @@ def _distance(centres: NDArray[np.int64], borders: NDArray[np.int64]) -> NDArray
     return nearest
 
 
-def contig_sites(
-    sites: Sequence[tuple[str, NDArray[np.int64]]], classes: tuple[str, ...] = (ALL,)
-) -> VplotSites:
-    """Sites from centres by contig, not turned around, all of the first class.
+def only_classes(sites: VplotSites, only: tuple[str, ...], what: str) -> VplotSites:
+    """Sites of the named classes; the classes stay as they are, those of others are of none.
 
     Args:
-        sites: name and int64 (n,) centres of each contig.
-        classes: names of the classes.
+        sites: in classes.
+        only: names; empty: all.
+        what: has the classes, for the message.
+
+    Raises:
+        InputError: there is no such class.
     """
-    count = sum(len(centres) for _, centres in sites)
-    return VplotSites(
-        tuple(name for name, _ in sites),
-        np.repeat(np.arange(len(sites)), [len(centres) for _, centres in sites]),
-        np.concatenate([np.zeros(0, dtype=np.int64), *(centres for _, centres in sites)]),
-        np.ones(count, dtype=np.int64),
-        classes,
-        np.zeros(count, dtype=np.int64),
-    )
+    unknown = [name for name in only if name not in sites.classes]
+    if unknown:
+        raise InputError(f"{what} has no class {unknown[0]!r}, only {', '.join(sites.classes)}")
+    if not only:
+        return sites
+    wanted = np.isin(sites.code, [sites.classes.index(name) for name in only])
+    return replace(sites, code=np.where(wanted, sites.code, UNKNOWN))

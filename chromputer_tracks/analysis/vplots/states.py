@@ -1,57 +1,53 @@
-"""V-plots by chromatin state: what a model reads there, and what it makes of it."""
+"""V-plots of what a model makes of sites: by chromatin state, or of sites explained before."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.vplots.measures import (
-    CHANGE,
+from chromputer_tracks.analysis.vplots.images import (
     CONTRIBUTION,
     INPUT,
-    mean_image,
-    sum_image,
-)
-from chromputer_tracks.analysis.vplots.options import VplotOptions
-from chromputer_tracks.analysis.vplots.select import (
-    excluded_positions,
-    kept_sites,
-    only_classes,
-    region_sites,
-    turned,
-)
-from chromputer_tracks.analysis.vplots.sites import VplotSites, contig_sites, thinned
-from chromputer_tracks.analysis.vplots.table import (
     Float64,
     VplotAxes,
+    VplotImage,
     VplotRow,
     VplotTable,
     label_title,
+    mean_image,
+    sum_image,
+)
+from chromputer_tracks.analysis.vplots.sites import (
+    MOST_CLASSES,
+    VplotSites,
+    contig_sites,
 )
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import (
-    MODEL_STATES,
     UNKNOWN,
     LabelSet,
     Mask,
     StateLabels,
-    read_states,
 )
-from chromputer_tracks.errors import InputError, counted
+from chromputer_tracks.errors import InputError
 from chromputer_tracks.evaluation.sites import predict_sites
-from chromputer_tracks.inference.explain import Contributions, head_weights, open_explainer
-from chromputer_tracks.inference.registry import Model
-from chromputer_tracks.inference.sample import announce, assay_files, open_sample
-from chromputer_tracks.inference.session import Session, open_session
-from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
-from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.run import Report
+from chromputer_tracks.inference.explain import Contributions, head_weights
+from chromputer_tracks.inference.session import Session
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.contributions import (
+    WINDOWS,
+    ExplainedSites,
+    explained_labels,
+    read_contributions,
+)
 from chromputer_tracks.spec import HeadSpec, InputSpec, ModelSpec
+
+# ---- Chromatin states: what a model reads at their sites, and what it makes of it.
 
 _BATCH = 64
 """Windows that are predicted at once."""
@@ -188,21 +184,13 @@ def with_predicted_states(
 ) -> VplotSites:
     """The same sites, in classes by the most likely state of the window around each."""
     code = np.zeros(len(sites), dtype=np.int64)
-    windows = site_windows(sites, spec.window)
+    windows = sites.windows(spec.window)
     for first in range(0, len(windows), _BATCH):
         made = [features.arrays(window) for window in windows[first : first + _BATCH]]
         arrays = {name: np.stack([item[name] for item in made]) for name in made[0]}
         logits = session.run(arrays)[:, :, 0]
         code[first : first + _BATCH] = _most_likely(logits, spec, head)
     return replace(sites, classes=tuple(label.name for label in head.labels), code=code)
-
-
-def site_windows(sites: VplotSites, window: int) -> list[Interval]:
-    """The window of bases around each site, which may leave its contig."""
-    return [
-        Interval.centred(sites.contigs[contig], centre, window)
-        for contig, centre in zip(sites.contig.tolist(), sites.centre.tolist(), strict=True)
-    ]
 
 
 def _most_likely(logits: NDArray[np.float32], spec: ModelSpec, head: HeadSpec) -> NDArray[np.int64]:
@@ -255,7 +243,7 @@ def explain_states(
     states = len(head.labels)
     weights = np.stack([head_weights(spec, f"{head.name}.{label.name}") for label in head.labels])
     # One window for each site and state, so that the explainer chooses its batches itself.
-    windows = [window for window in site_windows(sites, spec.window) for _ in range(states)]
+    windows = [window for window in sites.windows(spec.window) for _ in range(states)]
     shape = (states, item.channels, spec.window // item.bin)
     values, contributions, changes = (np.zeros(shape) for _ in range(3))
     towards = np.zeros(shape)
@@ -293,137 +281,110 @@ def probability_change(contributions: Float64, state: int) -> Float64:
     return found
 
 
-# ---- V-plots by a model's states: their sites found, explained, and made a table.
+# ---- Sites explained before: what ``chromputer explain`` wrote, averaged over sites.
 
 
-def state_table(
-    options: VplotOptions, model: Model, stack: ExitStack, report: Report
+def explained_table(
+    folder: Path,
+    spec: ModelSpec,
+    item: InputSpec,
+    only: Sequence[str] = (),
+    by: str | None = None,
+    chroms: Sequence[str] = (),
 ) -> VplotTable:
-    """What a model reads at the sites of each state, and what it makes of it.
+    """Mean input and mean contributions over explained sites, turned by strand.
+
+    Memory holds one label's contributions of the V-plot, 12.8 kB a site for one of 16 lengths and
+    200 positions.
 
     Args:
-        options: of the run.
-        model: predicts states.
-        stack: closes the files.
-        report: told what is done.
+        folder: that ``chromputer explain`` wrote, or that of one label in it.
+        spec: of the model that was explained.
+        item: its V-plot input.
+        only: labels; empty: all.
+        by: tell the sites of a label apart by ``name``, ``strand`` or ``chrom`` of their BED.
+        chroms: contigs whose sites count; empty: all.
 
     Returns:
-        a row for each state with enough sites: its mean V-plot, the mean contributions to its
-        logit, and the mean change of its probability.
+        a row for each label, or for each label and class.
 
     Raises:
-        InputError: a file cannot be used, or no state has enough sites.
-        SpecError: the model cannot be explained.
-        ProviderError: the provider does not work here.
+        InputError: a label, input or column is not there, or no site is left.
+        FormatError: a file is damaged, or not of this model.
     """
-    spec, files = model.spec, options.files()
-    head, item = states_head(spec), vplot_input(spec, options.input)
-    fasta = stack.enter_context(Fasta(files.fasta))
-    sizes = fasta.sizes
-    assay_files(model, files)
-    known = (
-        None
-        if options.states is None
-        else (read_states(options.states, head.labels, sizes, MODEL_STATES))
-    )
-    explainer = open_explainer(
-        model,
-        options.method,
-        references=options.references,
-        seed=options.seed,
-        provider=options.provider,
-        threads=options.threads,
-    )
-    candidates = None
-    if options.regions is not None or known is not None:
-        candidates = _candidates(options, sizes, spec.label_bin, report)
-    announce(model, explainer.session, sizes, files, report)
-    features = open_sample(stack, model, fasta, files, report).features
-    if candidates is not None and known is not None:
-        sites = with_states(candidates, known, head)
+    if (folder / WINDOWS).is_file():
+        folders = {folder.resolve().name: folder}
     else:
-        sites = _predicted(options, model, head, features, sizes, candidates, report)
-    sites = _enough(options, only_classes(sites, options.only, f"model {model.name}"), report)
-    sites = turned(options, thinned(sites, options.max_sites), sizes, report)
-    images = explain_states(
-        explainer,
-        features,
-        sites,
-        spec,
-        head,
-        item,
-        lambda done: report.progress("explaining", done, len(sites), "sites"),
-    )
-    rows = tuple(
-        VplotRow(
-            label.name,
-            label_title(label),
-            int(images.sites[code]),
-            (
-                mean_image(images.values[code]),
-                sum_image(images.contributions[code]),
-                mean_image(images.changes[code]),
-            ),
-            label.color,
-        )
-        for code, label in enumerate(head.labels)
-        if images.sites[code]
-    )
+        folders = explained_labels(folder)
+    unknown = [name for name in only if name not in folders]
+    if unknown:
+        raise InputError(f"{folder} holds no label {unknown[0]!r}, only {', '.join(folders)}")
+    named = {label.name: label for head in spec.heads for label in head.labels}
     axes = VplotAxes.around_site(spec.window, item.bin, item.length_edges)
-    return VplotTable(axes, (INPUT, CONTRIBUTION, CHANGE), rows)
+    rows = []
+    for name in only or folders:
+        sites = read_contributions(folders[name])
+        label = named.get(name.rpartition(".")[2])
+        for part, chosen in _classes(sites, by, chroms):
+            title = label_title(label) if label else name
+            rows.append(
+                VplotRow(
+                    f"{name}.{part}" if part else name,
+                    f"{name}, {part}" if part else title,
+                    len(chosen),
+                    _images(sites, item, axes, chosen),
+                    label.color if label else None,
+                )
+            )
+    if not rows:
+        raise InputError(f"{folder}: no site of {', '.join(only or folders)} lies on "
+                         f"{', '.join(chroms)}")  # fmt: skip
+    return VplotTable(axes, (INPUT, CONTRIBUTION), tuple(rows))
 
 
-def _contigs(options: VplotOptions, sizes: ChromSizes) -> list[str]:
-    """Contigs on which bins are taken."""
-    if not options.chroms:
-        return list(sizes)
-    return list(dict.fromkeys(parse_region(text, sizes).chrom for text in options.chroms))
-
-
-def _candidates(options: VplotOptions, sizes: ChromSizes, width: int, report: Report) -> VplotSites:
-    """The regions, or all whole label bins, that are not excluded."""
-    excluded = excluded_positions(options, sizes)
-    if options.regions is not None:
-        return region_sites(options, sizes, excluded, report)
-    bins = state_bins(sizes, _contigs(options, sizes), width)
-    return kept_sites(options, bins, sizes, excluded, report)
-
-
-def _predicted(
-    options: VplotOptions,
-    model: Model,
-    head: HeadSpec,
-    features: Features,
-    sizes: ChromSizes,
-    regions: VplotSites | None,
-    report: Report,
-) -> VplotSites:
-    """Sites in classes by the model's own states."""
-    session = open_session(model.path, options.provider, options.threads)
-    if regions is not None:
-        report.note("predicting the states of the sites")
-        return with_predicted_states(session, features, regions, model.spec, head)
-    contigs = _contigs(options, sizes)
-    report.note(f"predicting the states of {', '.join(contigs)}")
-    bins = predicted_bins(session, features, sizes, contigs, model.spec, head)
-    return kept_sites(options, bins, sizes, excluded_positions(options, sizes), report)
-
-
-def _enough(options: VplotOptions, sites: VplotSites, report: Report) -> VplotSites:
-    """Sites of the states that have enough of them."""
-    count = np.bincount(sites.code[sites.code != UNKNOWN], minlength=len(sites.classes))
-    few = (count < options.min_sites) & (count > 0)
-    listed = ", ".join(
-        f"{name} ({n:,})"
-        for name, n, is_few in zip(sites.classes, count, few, strict=True)
-        if is_few
-    )
-    if not (count >= max(1, options.min_sites)).any():
-        where = options.states or f"the predictions of {options.model}"
+def _classes(
+    sites: ExplainedSites, by: str | None, chroms: Sequence[str]
+) -> list[tuple[str, NDArray[np.int64]]]:
+    """Name and rows of each class that has any; the name is empty where there is one."""
+    kept = np.flatnonzero(np.isin(sites.chrom, list(chroms))) if chroms else np.arange(len(sites))
+    if by is None:
+        return [("", kept)] if len(kept) else []
+    columns = {
+        "chrom": sites.chrom.tolist(),
+        "name": sites.sites.names,
+        "strand": sites.sites.strands,
+    }
+    words = columns.get(by)
+    if words is None:
         raise InputError(
-            f"no state of {where} has {counted(options.min_sites, 'site')} or more"
-            + (f": {listed}; lower --min-sites" if listed else "")
+            f"{sites.sites.path} has no classes in a column {by!r}: choose name, strand or chrom"
         )
-    if listed:
-        report.note(f"left out, with fewer than {counted(options.min_sites, 'site')}: {listed}")
-    return sites.take((sites.code != UNKNOWN) & ~few[sites.code])
+    column = np.array(words)[kept]
+    names = sorted(set(column.tolist()))
+    if len(names) > MOST_CLASSES:
+        raise InputError(
+            f"{sites.sites.path}: its column {by} has {len(names):,} different values, and at most "
+            f"{MOST_CLASSES} classes can be drawn"
+        )
+    return [(name, kept[column == name]) for name in names]
+
+
+def _images(
+    sites: ExplainedSites, item: InputSpec, axes: VplotAxes, chosen: NDArray[np.int64]
+) -> tuple[VplotImage, VplotImage]:
+    """Mean input and contributions of some sites."""
+    strands = sites.sites.strands
+    reverse = np.array([word == "-" for word in strands] if strands else [False] * len(sites))
+    means = []
+    for array in (sites.values(item.name), sites.contributions(item.name)):
+        if array.shape[1:] != axes.shape:
+            raise InputError(
+                f"{sites.folder} holds {item.name!r} of shape {array.shape[1:]}, but the model's "
+                f"has {axes.shape}: name the model that was explained with --model"
+            )
+        forward, turned = chosen[~reverse[chosen]], chosen[reverse[chosen]]
+        total = array[forward].sum(axis=0, dtype=np.float64)
+        total += array[turned].sum(axis=0, dtype=np.float64)[:, ::-1]
+        means.append(total / len(chosen))
+    values, contributions = means
+    return mean_image(values), sum_image(contributions)

@@ -252,7 +252,7 @@ def _predicted(plan: Plan) -> dict[str, Any]:
 
 
 def _accuracy(spec: ModelSpec) -> dict[str, Any]:
-    """Figures on the test chromosomes; see ``evaluation.scores.split_metrics``."""
+    """Figures on the test chromosomes, as the spec has them (``evaluation.scores``)."""
     metrics = spec.metrics.get("test", {})
     found = metrics.get("model", {})
     states = found.get("states")
@@ -329,9 +329,9 @@ def _explained(plan: Plan) -> dict[str, Any]:
         how[run.folder] = {
             "sample": sample.name,
             "labels": ", ".join(run.labels()),
-            "method": _method(run.record["options"]),
-            "complete": run.record["options"]["method"] == "deeplift",
-            "merge": _MERGE.get(run.record["options"]["merge"], run.record["options"]["merge"]),
+            "method": _method(run.record),
+            "complete": run.record["method"] == "deeplift",
+            "merge": _MERGE.get(run.record["merge"], run.record["merge"]),
         }
     for row in rows:
         row["shares"] = [f"{row['shares'].get(part, 0):.1%}" for part in parts]

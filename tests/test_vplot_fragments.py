@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,20 +14,22 @@ from hypothesis import strategies as st
 from tiny_models import tiny_spec
 from toy_genome import ToyGenome, toy_genome
 
-from chromputer_tracks.analysis.vplots.measures import (
+from chromputer_tracks.analysis.vplots.fragments import (
+    bed_background,
+    fragment_means,
+    genome_background,
+    input_means,
+    locus_table,
+    random_background,
+    sites_table,
+)
+from chromputer_tracks.analysis.vplots.images import (
+    VplotAxes,
     fold,
     genome_mean,
     log2_ratio,
 )
-from chromputer_tracks.analysis.vplots.options import VplotOptions
-from chromputer_tracks.analysis.vplots.regions import (
-    fragment_means,
-    input_means,
-    locus_table,
-    sites_table,
-)
 from chromputer_tracks.analysis.vplots.sites import VplotSites, random_sites
-from chromputer_tracks.analysis.vplots.table import VplotAxes
 from chromputer_tracks.data.labels import UNKNOWN, Mask
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import Interval
@@ -44,7 +47,6 @@ SITES = VplotSites(
     ("a", "b"),
     np.array([0, 0, 1, 1, UNKNOWN]),
 )
-OPTIONS = VplotOptions(Path("x.png"), regions=Path("sites.bed"))
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +84,13 @@ def rows_of(sites: VplotSites, code: int) -> list[tuple[str, int, int]]:
     ]
 
 
-def drawn(options: VplotOptions, store: FragmentStore, sites: VplotSites = SITES):
+def drawn(store: FragmentStore, sites: VplotSites = SITES, **changes: Any):
     means = fragment_means(store, store.sizes, AXES)
-    return sites_table(options, means, store, sites, store.sizes, AXES, NOTHING)
+    return sites_table(means, store, sites, AXES, "sites.bed", **changes)
 
 
 def test_fragments_per_class_and_strand(toy: ToyGenome, store: FragmentStore) -> None:
-    table = drawn(OPTIONS, store)
+    table = drawn(store)
     assert [(row.name, row.sites) for row in table.rows] == [("a", 2), ("b", 2)]
     for code, row in enumerate(table.rows):
         expected = loop(toy, rows_of(SITES, code))
@@ -98,19 +100,19 @@ def test_fragments_per_class_and_strand(toy: ToyGenome, store: FragmentStore) ->
         np.testing.assert_allclose(image.profile, expected.sum(0) / 20)
         np.testing.assert_allclose(image.lengths, expected.sum(1) / [80, 50, 250])
     straight = replace(SITES, strand=np.ones(5, dtype=np.int64))
-    assert (drawn(OPTIONS, store, straight).rows[0].images[0].values != expected).any()
+    assert (drawn(store, straight).rows[0].images[0].values != expected).any()
 
 
 def test_depth_is_per_million_fragments(store: FragmentStore) -> None:
-    raw = drawn(OPTIONS, store).rows[1].images[0]
-    per_million = drawn(replace(OPTIONS, normalise="depth"), store).rows[1].images[0]
+    raw = drawn(store).rows[1].images[0]
+    per_million = drawn(store, normalise="depth").rows[1].images[0]
     np.testing.assert_allclose(per_million.values, raw.values * 1e6 / store.total)
     np.testing.assert_allclose(per_million.profile, raw.profile * 1e6 / store.total)
 
 
 def test_lengths_are_over_the_genome_s_mean(store: FragmentStore) -> None:
-    raw = drawn(OPTIONS, store).rows[0].images[0].values
-    found = drawn(replace(OPTIONS, normalise="lengths", prior=0.5), store).rows[0].images[0]
+    raw = drawn(store).rows[0].images[0].values
+    found = drawn(store, normalise="lengths", prior=0.5).rows[0].images[0]
     expected = store.length_density(EDGES) / 1000 * 20  # in a bin of 20 bp
     for row in range(3):
         for column in range(10):
@@ -134,29 +136,30 @@ def test_ratios_by_hand() -> None:
 
 
 def test_backgrounds(toy: ToyGenome, store: FragmentStore, tmp_path: Path) -> None:
-    raw = [row.images[0].values for row in drawn(OPTIONS, store).rows]
-    table = drawn(replace(OPTIONS, background="genome"), store)
+    raw = [row.images[0].values for row in drawn(store).rows]
+    means = fragment_means(store, store.sizes, AXES)
+    table = drawn(store, background=genome_background(store, AXES))
     expected = log2_ratio(raw[1], 2, genome_mean(store, AXES))
     np.testing.assert_allclose(table.rows[1].images[1].values, expected.values)
     assert table.quantities[1].shown == "log2 ratio to the genome's mean"
 
-    table = drawn(replace(OPTIONS, background="random", compare="difference", seed=3), store)
+    places = random_background(means, SITES, store.sizes, AXES, NOTHING, 3)
+    table = drawn(store, background=places, compare="difference")
     places = random_sites(SITES, store.sizes, 200, NOTHING, 10_000, 3)
-    base = fragment_means(store, store.sizes, AXES)(places)[0]
+    base = means(places)[0]
     np.testing.assert_allclose(table.rows[0].images[1].values, raw[0] - base)
     np.testing.assert_allclose(table.rows[0].images[1].profile, (raw[0] - base).sum(0) / 20)
     assert table.quantities[1].signed
 
     other = tmp_path / "other.bed"
     other.write_text("chr1\t99\t101\tx\t0\t-\nchr2\t3000\t3002\tx\t0\t+\n")
-    table = drawn(replace(OPTIONS, background=str(other), compare="difference"), store)
+    sites = bed_background(other, means, store.sizes, "summit", NOTHING)
+    table = drawn(store, background=sites, compare="difference")
     base = loop(toy, [("chr1", 100, -1), ("chr2", 3001, 1)])
     np.testing.assert_allclose(table.rows[1].images[1].values, raw[1] - base)
     hidden = Mask.from_intervals([Interval("chr1", 0, 200), Interval("chr2", 3000, 3100)])
-    means = fragment_means(store, store.sizes, AXES)
-    options = replace(OPTIONS, background=str(other))
     with pytest.raises(InputError, match="all of its sites are excluded"):
-        sites_table(options, means, store, SITES, store.sizes, AXES, hidden)
+        bed_background(other, means, store.sizes, "summit", hidden)
 
 
 def test_what_a_model_reads(toy: ToyGenome) -> None:
@@ -190,7 +193,7 @@ def test_a_locus(toy: ToyGenome, store: FragmentStore) -> None:
 def test_no_fragments_in_any_window(store: FragmentStore) -> None:
     means = fragment_means(store, store.sizes, VplotAxes.around_site(200, 20, (900, 901)))
     with pytest.raises(InputError, match="in any of the 5 windows of 200 bp .* of sites.bed"):
-        sites_table(OPTIONS, means, store, SITES, store.sizes, AXES, NOTHING)
+        sites_table(means, store, SITES, AXES, "sites.bed")
 
 
 @settings(max_examples=25)

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chromputer_tracks.analysis.vplots.aggregate import FragmentSource, aggregate_by_class
-from chromputer_tracks.analysis.vplots.measures import (
+from chromputer_tracks.analysis.vplots.images import (
     COUNTS,
     FOLD,
     FRAGMENTS,
     INPUT,
     PER_MILLION,
+    PRIOR,
+    Float64,
+    Quantity,
+    VplotAxes,
+    VplotImage,
+    VplotRow,
+    VplotTable,
     density_image,
     difference_from,
     fold,
@@ -23,17 +31,7 @@ from chromputer_tracks.analysis.vplots.measures import (
     log2_ratio,
     mean_image,
 )
-from chromputer_tracks.analysis.vplots.options import GENOME, RANDOM, VplotOptions
-from chromputer_tracks.analysis.vplots.sites import VplotSites, random_sites, read_sites
-from chromputer_tracks.analysis.vplots.states import site_windows
-from chromputer_tracks.analysis.vplots.table import (
-    Float64,
-    Quantity,
-    VplotAxes,
-    VplotImage,
-    VplotRow,
-    VplotTable,
-)
+from chromputer_tracks.analysis.vplots.sites import Centre, VplotSites, random_sites, read_sites
 from chromputer_tracks.data.features import Features, vplot
 from chromputer_tracks.data.labels import UNKNOWN, Mask
 from chromputer_tracks.errors import InputError
@@ -46,6 +44,8 @@ _RANDOM_PLACES = 10_000
 _MOST_POINTS = 2_000
 """Fragments of a locus that are marked one by one at most."""
 
+Normalise = Literal["none", "depth", "lengths", "model"]
+Compare = Literal["log2", "difference"]
 Means = Callable[[VplotSites], Float64]
 """Mean image of each class of sites: float64 (classes, lengths, positions)."""
 
@@ -107,12 +107,12 @@ def input_means(features: Features, item: InputSpec, axes: VplotAxes) -> Means:
 
     def means(sites: VplotSites) -> Float64:
         sums = np.zeros((len(sites.classes), *axes.shape))
-        windows = site_windows(sites, axes.bin * axes.bins)
+        windows = sites.windows(axes.bin * axes.bins)
         for row, window in enumerate(windows):
             if sites.code[row] != UNKNOWN:
                 image = features.arrays(window)[item.name]
                 sums[sites.code[row]] += image[:, :: int(sites.strand[row])]
-        many = site_counts(sites).astype(np.float64)
+        many = sites.counts().astype(np.float64)
         many[many == 0] = np.nan
         found: Float64 = sums / many[:, np.newaxis, np.newaxis]
         return found
@@ -120,107 +120,124 @@ def input_means(features: Features, item: InputSpec, axes: VplotAxes) -> Means:
     return means
 
 
-def site_counts(sites: VplotSites) -> NDArray[np.int64]:
-    """Number of sites of each class, int64 (classes,)."""
-    known = sites.code[sites.code != UNKNOWN]
-    return np.bincount(known, minlength=len(sites.classes)).astype(np.int64)
+@dataclass(frozen=True, slots=True, eq=False)
+class Background:
+    """What sites are compared with.
+
+    Attributes:
+        image: float64 (lengths, positions), its mean fragments per place and pixel.
+        places: number of places that it is the mean of.
+        name: as titles have it (``the genome's mean``).
+    """
+
+    image: Float64
+    places: int
+    name: str
+
+
+def genome_background(store: FragmentStore, axes: VplotAxes) -> Background:
+    """The genome's mean."""
+    return Background(genome_mean(store, axes), _RANDOM_PLACES, "the genome's mean")
+
+
+def random_background(
+    means: Means, sites: VplotSites, sizes: ChromSizes, axes: VplotAxes, excluded: Mask, seed: int
+) -> Background:
+    """Random places that match sites; see :func:`~.vplots.sites.random_sites`."""
+    window = axes.bin * axes.bins
+    places = random_sites(sites, sizes, window, excluded, _RANDOM_PLACES, seed)
+    return Background(means(places)[0], len(places), "matched random places")
+
+
+def bed_background(
+    path: Path, means: Means, sizes: ChromSizes, centre: Centre, excluded: Mask
+) -> Background:
+    """Other sites, read as :func:`~.vplots.sites.read_sites` reads them.
+
+    Raises:
+        InputError: the file cannot be used, or all of its sites are excluded.
+    """
+    places = read_sites(path, sizes, centre)
+    places = places.take(~places.inside(excluded))
+    if not len(places):
+        raise InputError(f"--background {path}: all of its sites are excluded")
+    return Background(means(places)[0], len(places), path.name.partition(".")[0])
 
 
 def sites_table(
-    options: VplotOptions,
     means: Means,
     store: FragmentStore,
     sites: VplotSites,
-    sizes: ChromSizes,
     axes: VplotAxes,
-    excluded: Mask,
+    source: str,
+    *,
+    normalise: Normalise = "none",
+    background: Background | None = None,
+    compare: Compare = "log2",
+    prior: float = PRIOR,
 ) -> VplotTable:
-    """Aggregates of each class, and where asked for, compared with a background.
+    """Aggregates of each class, and where there is a background, compared with it.
 
     Args:
-        options: what to draw.
         means: of the sites' images.
         store: the fragments, for their depth.
         sites: at least one of each class.
-        sizes: the genome's contigs.
         axes: of the images.
-        excluded: positions where no random place may lie.
+        source: where the sites are from, for messages.
+        normalise: ``none``: fragments per site and pixel; ``depth``: per million fragments, too;
+            ``lengths``: over the genome's mean of each length class; ``model``: as the model reads
+            them.
+        background: None: none.
+        compare: with the background.
+        prior: fragments that draw a ratio towards 1.
 
     Raises:
-        InputError: no fragment lies in any window, or the background cannot be made.
+        InputError: no fragment lies in any window.
     """
-    images, counts = means(sites), site_counts(sites)
+    images, counts = means(sites), sites.counts().tolist()
     if not np.nansum(images):
         raise InputError(
             f"{store.summary.path}: no fragment of {axes.edges[0]} to {axes.edges[-1]} bp has its "
             f"midpoint in any of the {len(sites):,} windows of {axes.bin * axes.bins:,} bp around "
-            f"the sites of {options.regions}"
+            f"the sites of {source}"
         )
-    quantity, measure = _measure(options, store, axes)
-    columns = [[measure(image, int(n)) for image, n in zip(images, counts, strict=True)]]
+    quantity, measure = _measure(normalise, prior, store, axes)
+    columns = [[measure(image, n) for image, n in zip(images, counts, strict=True)]]
     quantities = [quantity]
-    if options.background is not None:
-        behind, places, what = _background(options, means, store, sites, sizes, axes, excluded)
-        if options.compare == "log2":
-            quantities.append(log2_against(what))
-            columns.append(
-                [
-                    log2_ratio(image, int(n), behind, options.prior)
-                    for image, n in zip(images, counts, strict=True)
-                ]
-            )
-        else:
-            quantities.append(difference_from(quantity, what))
-            base = measure(behind, places)
-            columns.append([_minus(image, base) for image in columns[0]])
+    if background is not None and compare == "log2":
+        quantities.append(log2_against(background.name))
+        columns.append(
+            [
+                log2_ratio(image, n, background.image, prior)
+                for image, n in zip(images, counts, strict=True)
+            ]
+        )
+    elif background is not None:
+        quantities.append(difference_from(quantity, background.name))
+        base = measure(background.image, background.places)
+        columns.append([_minus(image, base) for image in columns[0]])
     rows = (
-        VplotRow(name, name, int(n), tuple(column[code] for column in columns))
+        VplotRow(name, name, n, tuple(column[code] for column in columns))
         for code, (name, n) in enumerate(zip(sites.classes, counts, strict=True))
     )
     return VplotTable(axes, tuple(quantities), tuple(rows))
 
 
 def _measure(
-    options: VplotOptions, store: FragmentStore, axes: VplotAxes
+    normalise: Normalise, prior: float, store: FragmentStore, axes: VplotAxes
 ) -> tuple[Quantity, Callable[[Float64, int], VplotImage]]:
     """What is drawn, and how it comes from the mean image and the number of sites."""
-    match options.normalise:
+    match normalise:
         case "depth":
             factor = 1e6 / store.total
             return PER_MILLION, lambda image, _: density_image(image * factor, axes)
         case "lengths":
             mean = genome_mean(store, axes)
-            return FOLD, lambda image, n: fold(image, n, mean, options.prior)
+            return FOLD, lambda image, n: fold(image, n, mean, prior)
         case "model":
             return INPUT, lambda image, _: mean_image(image)
         case _:
             return FRAGMENTS, lambda image, _: density_image(image, axes)
-
-
-def _background(
-    options: VplotOptions,
-    means: Means,
-    store: FragmentStore,
-    sites: VplotSites,
-    sizes: ChromSizes,
-    axes: VplotAxes,
-    excluded: Mask,
-) -> tuple[Float64, int, str]:
-    """Mean image of the background, of how many places it is, and its name."""
-    if options.background == GENOME:
-        return genome_mean(store, axes), _RANDOM_PLACES, "the genome's mean"
-    if options.background == RANDOM:
-        window = axes.bin * axes.bins
-        places = random_sites(sites, sizes, window, excluded, _RANDOM_PLACES, options.seed)
-        what = "matched random places"
-    else:
-        path = Path(str(options.background))
-        what = path.name.partition(".")[0]
-        places = read_sites(path, sizes, options.centre)
-        places = places.take(~places.inside(excluded))
-        if not len(places):
-            raise InputError(f"--background {options.background}: all of its sites are excluded")
-    return means(places)[0], len(places), what
 
 
 def _minus(image: VplotImage, base: VplotImage) -> VplotImage:

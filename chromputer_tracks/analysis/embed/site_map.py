@@ -1,4 +1,4 @@
-"""What a map can be coloured by: the predicted state, the cluster, a label, a column of the BED."""
+"""A map of sites, and what it can be coloured by."""
 
 from __future__ import annotations
 
@@ -13,11 +13,21 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.analysis.embed.clusters import Clustering, states_of
+from chromputer_tracks.analysis.embed.clusters import (
+    Clustering,
+    ClusterSummary,
+    Components,
+    Layout,
+    states_of,
+)
+from chromputer_tracks.analysis.embed.windows import Readings
+from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.figures.style import RGB, SERIES
 from chromputer_tracks.io.bed import Column, SiteTable
-from chromputer_tracks.spec import ModelSpec
+from chromputer_tracks.spec import Label, ModelSpec
+
+# ---- Colourings: by predicted state, cluster, label, or column of the BED.
 
 Group = Literal["model", "label", "column"]
 
@@ -278,3 +288,82 @@ def _own_colors(names: Sequence[str], rgb: Sequence[str], kept: Sequence[str]) -
         ):
             return None
     return [found[name] for name in kept]
+
+
+# ---- A map of sites: all that its figures, its page and its files show.
+
+DECIMALS = 4
+"""Of coordinates on the map and of probabilities, in every file that holds them as text."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteMap:
+    """A map of n sites.
+
+    Attributes:
+        spec: of the model.
+        sites: as they were given or found, at most as many as were asked for.
+        found: how many sites there were before that.
+        rule: what the sites are, in words.
+        readings: embedding and predictions.
+        components: principal components of the embedding.
+        layout: where each site lies.
+        clustering: of the sites, in the components.
+        summaries: of the clusters.
+        colorings: all that the map can be coloured by.
+        key: of the colouring that it is drawn in.
+        vplots: mean V-plots of the clusters, one set for each file of fragments.
+        ucsc: name of the assembly at UCSC; empty where it is not known there.
+    """
+
+    spec: ModelSpec
+    sites: SiteTable
+    found: int
+    rule: str
+    readings: Readings
+    components: Components
+    layout: Layout
+    clustering: Clustering
+    summaries: tuple[ClusterSummary, ...]
+    colorings: tuple[Coloring, ...]
+    key: str
+    vplots: tuple[VplotSet, ...]
+    ucsc: str = ""
+
+    def __len__(self) -> int:
+        return len(self.sites)
+
+    @property
+    def coloring(self) -> Coloring:
+        """The colouring that the map is drawn in."""
+        return next(item for item in self.colorings if item.key == self.key)
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """All labels of the model, in the order of its outputs."""
+        return tuple(label for head in self.spec.heads for label in head.labels)
+
+    @property
+    def names(self) -> list[str]:
+        """A name of its own for each output."""
+        return output_names(self.spec)
+
+    @property
+    def bounded(self) -> tuple[bool, ...]:
+        """Of each output whether it is a probability, not a value of a continuous label."""
+        return tuple(head.kind != "continuous" for head in self.spec.heads for _ in head.labels)
+
+    @property
+    def xy(self) -> NDArray[np.float64]:
+        """Where each site lies, float64 (n, 2), rounded as files show it."""
+        return _rounded(self.layout.xy)
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Float64 (n, outputs), rounded as files show them."""
+        return _rounded(self.readings.probabilities)
+
+
+def _rounded(values: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rounded, without negative zeros."""
+    return np.asarray(np.round(values.astype(np.float64), DECIMALS) + 0.0, dtype=np.float64)
