@@ -1,6 +1,6 @@
 """The folder of one explained label: sites, windows, sequences and contributions of every input.
 
-``chromputer explain`` writes it (:mod:`.contributions_writer`), ``motifs`` and ``vplot`` read it.
+``chromputer explain`` writes it, ``motifs`` and ``vplot`` read it.
 Row i of every file is the same site.
 
 ==================== ==========================================================================
@@ -37,6 +37,7 @@ from chromputer_tracks.errors import FormatError, InputError, OutputError
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.bed import BedTable, read_bed
 from chromputer_tracks.io.npz import ArrayShape, NpzWriter, array_names, read_array
+from chromputer_tracks.io.text import tsv_lines
 from chromputer_tracks.spec import InputSpec
 
 SITES_BED = "sites.bed"
@@ -240,7 +241,7 @@ def _check_rows(path: Path, what: str, shape: tuple[int, ...], rows: int) -> Non
         )
 
 
-# ---- Writes the folder of one explained label; see :mod:`.contributions` for what is in it.
+# ---- Writing the folder.
 
 _TOP_SCORE = 1000.0
 _COLUMNS = ("chrom", "start", "end", "name", "score", "strand", "centre", "window_start")
@@ -398,7 +399,7 @@ class ContributionWriter:
 
     def _write_header(self, columns: Mapping[str, Any]) -> None:
         with output_errors(self._folder / SITES_TSV):
-            self._table.write("\t".join((*_COLUMNS, *NUMBERS, *columns)) + "\n")
+            self._table.writelines(tsv_lines([(*_COLUMNS, *NUMBERS, *columns)]))
 
     def _write_rows(self, batch: Batch) -> None:
         numbers = np.stack(
@@ -408,8 +409,8 @@ class ContributionWriter:
             for row in numbers.tolist():
                 site = self._sites[self._done]
                 start = site.centre - self._window // 2
-                texts = (*_bed_fields(site), str(site.centre), str(start))
-                self._table.write("\t".join((*texts, *(f"{x:.6g}" for x in row))) + "\n")
+                fields = (*_bed_fields(site), site.centre, start, *row)
+                self._table.writelines(tsv_lines([fields]))
                 self._done += 1
 
     def __exit__(
@@ -431,7 +432,7 @@ class ContributionWriter:
     def _write_small_files(self) -> None:
         path = self._folder / SITES_BED
         with output_errors(path), path.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines("\t".join(_bed_fields(site)) + "\n" for site in self._sites)
+            file.writelines(tsv_lines(map(_bed_fields, self._sites)))
         starts = [site.centre - self._window // 2 for site in self._sites]
         arrays: dict[str, Any] = {
             "chrom": np.array([site.chrom for site in self._sites]),
@@ -446,7 +447,7 @@ class ContributionWriter:
             np.savez_compressed(path, **arrays)
 
 
-def _bed_fields(site: Site) -> tuple[str, ...]:
+def _bed_fields(site: Site) -> tuple[object, ...]:
     """BED6; a narrowPeak's score may be larger than BED's largest, and is cut."""
     score = f"{min(site.score, _TOP_SCORE):.10g}"
-    return site.chrom, str(site.start), str(site.end), site.name, score, site.strand
+    return site.chrom, site.start, site.end, site.name, score, site.strand

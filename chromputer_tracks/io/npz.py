@@ -54,13 +54,13 @@ class NpzWriter:
         self._path = path
         self._arrays = dict(arrays)
         self._rows = dict.fromkeys(arrays, 0)
-        self._spools: dict[str, IO[bytes]] = {}
+        self._waiting: dict[str, IO[bytes]] = {}
 
     def __enter__(self) -> Self:
         with ExitStack() as stack, output_errors(self._path):
             for name in self._arrays:
-                spool = tempfile.TemporaryFile(dir=self._path.parent)  # noqa: SIM115
-                self._spools[name] = stack.enter_context(spool)
+                file = tempfile.TemporaryFile(dir=self._path.parent)  # noqa: SIM115
+                self._waiting[name] = stack.enter_context(file)
             self._stack = stack.pop_all()
         return self
 
@@ -78,7 +78,7 @@ class NpzWriter:
                 f"fit into array {name!r} of shape {array.shape}"
             )
         with output_errors(self._path):
-            self._spools[name].write(np.ascontiguousarray(rows, dtype=array.dtype).data)
+            self._waiting[name].write(np.ascontiguousarray(rows, dtype=array.dtype).data)
 
     def __exit__(
         self,
@@ -109,8 +109,8 @@ class NpzWriter:
                             "shape": array.shape,
                         }
                         np.lib.format.write_array_header_1_0(member, header)
-                        self._spools[name].seek(0)
-                        shutil.copyfileobj(self._spools[name], member, _BLOCK)
+                        self._waiting[name].seek(0)
+                        shutil.copyfileobj(self._waiting[name], member, _BLOCK)
             with zipfile.ZipFile(temporary) as file:
                 damaged = file.testzip()
             if damaged:

@@ -1,11 +1,8 @@
-"""Text files of genomes (fragments, BEDPE, BED, tables), plain or compressed: read and written.
+"""Tab-separated text (fragments, BEDPE, BED, small tables), plain or compressed: read and written.
 
-The fast path hands whole blocks of lines to Arrow's CSV reader, which stops at the first malformed
-line but cannot name it reliably. A caller that meets an error therefore reads the file again with
+Big files are read in blocks of lines by Arrow's CSV reader, which stops at the first malformed line
+but cannot name it reliably. A caller that meets an error therefore reads the file again with
 :func:`numbered_lines`, one line at a time, to say which line is wrong and why.
-
-bgzip files (BGZF, SAM specification section 4.1) are gzip files cut into blocks of at most 64 KiB,
-each of which tells its own size in an extra field ``BC``; an empty block marks the end.
 """
 
 from __future__ import annotations
@@ -15,10 +12,9 @@ import io
 import itertools
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +23,21 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import FormatError, InputError, SpecError
+from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.spec import Label
+
+# ---- What kind of compressed file this is, and whether it is whole.
+#
+# bgzip files (BGZF, SAM specification section 4.1) are gzip files cut into blocks of at most 64 KiB
+# that are packed each for itself, so that a reader can begin at any of them. A block tells its own
+# size in an extra field ``BC`` of its gzip header. An empty block marks the end: without it nothing
+# would show that a file was cut off between two blocks.
 
 GZIP_MAGIC = b"\x1f\x8b"
 _EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
-def open_input(path: Path) -> BufferedReader:
+def open_input(path: Path) -> io.BufferedReader:
     """Open ``path`` for reading bytes.
 
     Raises:
@@ -79,11 +83,14 @@ def block_size(head: bytes) -> int:
     return int.from_bytes(head[16:18], "little") + 1
 
 
+# ---- Lines of data.
+
 INT32_MAX = 2**31 - 1
 NAMES = pa.dictionary(pa.int32(), pa.string())
 _CHUNK = 1 << 22
 _NO_DATA = re.compile(rb"^(?:#.*|track(?:[ \t].*)?|browser(?:[ \t].*)?|\r?)(?:\n|\Z)", re.MULTILINE)
 _MAYBE_NO_DATA = (b"#", b"\ntrack", b"\nbrowser")
+_BREAKS = re.compile(r"[\t\r\n]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +214,7 @@ def parse_int32(text: str) -> int | None:
     return value if -INT32_MAX <= value <= INT32_MAX else None
 
 
-# ---- Small tab-separated tables whose header names their columns.
+# ---- Small tables whose header names their columns.
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
@@ -244,7 +251,47 @@ def read_columns(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, list
         yield line.number, [line.fields[place] for place in places]
 
 
-# ---- Names and colours of chromatin states, from a tab-separated table.
+def write_tsv(
+    path: Path,
+    header: Iterable[str],
+    rows: Iterable[Iterable[object]],
+    comments: Iterable[str] = (),
+) -> None:
+    """Write a table, which appears when it is complete; see :func:`tsv_lines`.
+
+    Args:
+        path: the file.
+        header: names of the columns.
+        rows: of as many values.
+        comments: lines before the header, behind ``#``.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(f"# {comment}\n" for comment in comments)
+        file.writelines(tsv_lines([header]))
+        file.writelines(tsv_lines(rows))
+
+
+def tsv_lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    """Lines of a table: a float has six significant digits (``nan`` for none), None is empty.
+
+    A tab or line break in a text would begin another field or line: each becomes a space.
+    """
+    for row in rows:
+        yield "\t".join(map(_field, row)) + "\n"
+
+
+def _field(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float | np.floating):
+        return f"{value:.6g}"
+    return _BREAKS.sub(" ", str(value))
+
+
+# ---- Names and colours of chromatin states, from a table.
 
 
 def read_state_table(path: Path) -> tuple[Label, ...]:
@@ -271,7 +318,7 @@ def read_state_table(path: Path) -> tuple[Label, ...]:
     return tuple(labels.values())
 
 
-# ---- DNA shape by pentamer, from a tab-separated table.
+# ---- DNA shape by pentamer, from a table.
 
 COLUMNS = ("MGW", "ProT", "Roll1", "Roll2", "HelT1", "HelT2")
 """Minor groove width (angstrom) and propeller twist (degrees) of the central base; roll and helix

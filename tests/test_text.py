@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from chromputer_tracks.errors import FormatError, InputError
-from chromputer_tracks.io.text import read_state_table
+from chromputer_tracks.errors import FormatError, InputError, OutputError
+from chromputer_tracks.io.text import read_columns, read_state_table, write_tsv
 from chromputer_tracks.spec import Label
 
 HEADER = "state\tname\tcolor\n"
@@ -59,3 +60,31 @@ def test_a_table_that_cannot_be_read(tmp_path):
         read_state_table(tmp_path / "none.tsv")
     with pytest.raises(InputError, match="cannot read .*: Is a directory"):
         read_state_table(tmp_path)
+
+
+def test_a_table_is_written_and_read_back(tmp_path):
+    path = tmp_path / "x.tsv"
+    rows = [
+        ("a", 1, 0.1234567, None),
+        ("tab\tand\nbreak", np.int64(2), np.float32(1e-9), ""),
+        ('"quoted"', True, float("nan"), 1e12),
+    ]
+    write_tsv(path, ("name", "count", "value", "none"), rows, ["made by hand"])
+    assert path.read_text() == (
+        "# made by hand\nname\tcount\tvalue\tnone\n"
+        'a\t1\t0.123457\t\ntab and break\t2\t1e-09\t\n"quoted"\tTrue\tnan\t1e+12\n'
+    )
+    found = list(read_columns(path, ("value", "name")))
+    assert found == [
+        (3, ["0.123457", "a"]),
+        (4, ["1e-09", "tab and break"]),
+        (5, ["nan", '"quoted"']),
+    ]
+
+
+def test_a_table_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        write_tsv(tmp_path / "x.tsv", ["a"], ((1 / 0,) for _ in range(1)))
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(OutputError, match="does not exist"):
+        write_tsv(tmp_path / "none" / "x.tsv", ["a"], [])
