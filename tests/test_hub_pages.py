@@ -18,11 +18,11 @@ from chromputer_tracks.inference.registry import read_spec, shipped_models
 from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
-from chromputer_tracks.tracks.hub.layout import Plan
+from chromputer_tracks.tracks.hub.layout import HubModel
 from chromputer_tracks.tracks.hub.pages import render, track_page
-from chromputer_tracks.tracks.hub.text import Names
+from chromputer_tracks.tracks.hub.stanzas import UniqueNames
 from chromputer_tracks.tracks.predict import predict_tracks
-from chromputer_tracks.tracks.runs import ModelRuns, Run, Sample, read_runs
+from chromputer_tracks.tracks.runs import ModelRuns, Run, SampleRuns, read_runs
 
 VOID = {"meta", "link", "br"}
 SECTIONS = ["Description", "Display Conventions and Configuration", "Methods", "Credits",
@@ -196,8 +196,9 @@ def shipped(kind: str, **changes: object) -> str:
         "versions": {"chromputer-tracks": "9.9"},
     }
     run = Run(Path("x"), "predict", record, spec, "", spec.sizes_digest, frozenset(), ())
-    plan = Plan(ModelRuns(spec, (Sample("s", None, (run,)),)), Names(), {"s": "s"}, "", False)
-    return track_page(kind, plan, "me@example.org")
+    runs = ModelRuns(spec, (SampleRuns("s", None, (run,)),))
+    model = HubModel(runs, UniqueNames(), {"s": "s"}, "", False)
+    return track_page(kind, model, "me@example.org")
 
 
 def test_the_model_card_is_quoted():

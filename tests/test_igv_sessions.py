@@ -14,7 +14,7 @@ from view_runs import toy_runs
 from chromputer_tracks.errors import ContigError, FormatError, InputError, OutputError
 from chromputer_tracks.intervals import Interval, parse_region
 from chromputer_tracks.io.bed import read_bed
-from chromputer_tracks.tracks.igv.sessions import relative_path
+from chromputer_tracks.tracks.igv import relative_path
 from chromputer_tracks.tracks.view.run import (
     ViewOptions,
     open_server,

@@ -12,7 +12,7 @@ from view_runs import toy_runs
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.tracks.browser_tracks import SPAN_COLORS, browser_tracks
-from chromputer_tracks.tracks.igv.sessions import browser_genome
+from chromputer_tracks.tracks.igv import browser_genome
 from chromputer_tracks.tracks.runs import read_runs
 
 

@@ -17,7 +17,7 @@ from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.options.predict import PredictOptions
-from chromputer_tracks.tracks.igv.sessions import browser_genome
+from chromputer_tracks.tracks.igv import browser_genome
 from chromputer_tracks.tracks.predict import predict_tracks
 from chromputer_tracks.tracks.runs import ModelRuns, read_runs, recorded_path
 

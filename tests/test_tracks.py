@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
+from chromputer_tracks.io.run import Silent, run
+from chromputer_tracks.options.fields import RunOptions
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec
 from chromputer_tracks.tracks.writer import CallCount, StateShare, TrackWriter
 
@@ -63,8 +67,20 @@ def whole_genome(seed: int = 0) -> list[Piece]:
     ]
 
 
+@contextmanager
+def track_writer(
+    out: Path, model: ModelSpec = BOTH, sizes: ChromSizes = SIZES, threads: int = 1
+) -> Iterator[TrackWriter]:
+    """A writer in a run that publishes its tracks, as that of ``predict``."""
+    with (
+        run("predict", RunOptions(out=out), Silent()) as work,
+        TrackWriter(work.folder, model, sizes, threads=threads) as writer,
+    ):
+        yield writer
+
+
 def write(out: Path, pieces: list[Piece], model: ModelSpec = BOTH, threads: int = 1) -> TrackWriter:
-    with TrackWriter(out, model, SIZES, threads=threads) as writer:
+    with track_writer(out, model, threads=threads) as writer:
         for piece in pieces:
             writer.write(*piece)
     return writer
@@ -119,18 +135,20 @@ def calls_oracle(pieces: list[Piece], row: int, label: Label) -> list[str]:
             else:
                 runs.append([item])
     lines = []
-    for run in runs:
-        _, low, high, top = max(run, key=lambda item: (item[3], -item[1]))
+    for call in runs:
+        _, low, high, top = max(call, key=lambda item: (item[3], -item[1]))
         color = ",".join(map(str, label.color))
         lines.append(
-            f"{run[0][0]}\t{run[0][1]}\t{run[-1][2]}\t{label.name}\t{round(top * 1000)}\t.\t"
+            f"{call[0][0]}\t{call[0][1]}\t{call[-1][2]}\t{label.name}\t{round(top * 1000)}\t.\t"
             f"{low}\t{high}\t{color}"
         )
     return lines
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    """The files of a folder but the record, which says when they were made."""
+    found = {str(p.relative_to(out)): p for p in out.rglob("*") if p.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if name != "run.json"}
 
 
 @st.composite
@@ -171,15 +189,12 @@ def test_oracle_and_any_cutting(tmp_path: Path, pieces: list[Piece], data: st.Da
 
 def test_every_base_once_in_every_track(tmp_path: Path) -> None:
     pieces = whole_genome()
-    writer = write(tmp_path / "out", pieces)
-    assert {str(p.relative_to(tmp_path / "out")) for p in writer.outputs} == {
+    write(tmp_path / "out", pieces)
+    assert set(contents(tmp_path / "out")) == {
         "states.bed",
         "states.bb",
         *(f"states/S{i}.bw" for i in (1, 2, 3)),
         *(f"factors/{name}.{kind}" for name in ("Reb1", "Htz1") for kind in ("bw", "bed")),
-    }
-    assert set(contents(tmp_path / "out")) == {
-        str(p.relative_to(tmp_path / "out")) for p in writer.outputs
     }
     names = [f"states/S{i}" for i in (1, 2, 3)] + ["factors/Reb1", "factors/Htz1"]
     for row, name in enumerate(names):
@@ -284,7 +299,7 @@ def test_earlier_results_are_replaced_at_the_end(tmp_path: Path) -> None:
     write(out, whole_genome(1))
     (out / "notes.txt").write_text("mine")
     before = contents(out)
-    with TrackWriter(out, BOTH, SIZES) as writer:
+    with track_writer(out) as writer:
         for piece in whole_genome(2):
             writer.write(*piece)
         assert {n: b for n, b in contents(out).items() if n[0] != "."} == before

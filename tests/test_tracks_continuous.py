@@ -8,12 +8,12 @@ import pyBigWig
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_tracks import BINARY, STATES, STRIDE, contents, spec, write
+from test_tracks import BINARY, STATES, STRIDE, contents, spec, track_writer, write
 
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.spec import HeadSpec, Label
-from chromputer_tracks.tracks.writer import LARGEST_SIGNAL, TrackWriter, _rounded_signal
+from chromputer_tracks.tracks.writer import LARGEST_SIGNAL, _rounded_signal
 
 SIGNAL = HeadSpec(
     "continuous",
@@ -35,13 +35,12 @@ def test_values_read_back_within_one_part_in_2000(tmp_path):
     rows = values(12)
     rows[5:, :4] = [[0, 1e-30, 2.0**48, 1], [1.0005, 2047, 2048, 4095.9]]
     writer = write(tmp_path / "out", [("chr10", 0, 600, rows)], MODEL)
-    names = {str(path.relative_to(tmp_path / "out")) for path in writer.outputs}
+    names = set(contents(tmp_path / "out"))
     # No calls: a signal has no threshold.
     assert {name for name in names if name.startswith("signal/")} == {
         "signal/H3.bw",
         "signal/Pol2.bw",
     }
-    assert set(contents(tmp_path / "out")) == names
     for row, label in ((5, "H3"), (6, "Pol2")):
         with pyBigWig.open(str(tmp_path / "out" / "signal" / f"{label}.bw")) as file:
             found = np.array([value for _, _, value in file.intervals("chr10")])
@@ -108,7 +107,7 @@ def test_zoom_levels_of_the_largest_values_are_finite(tmp_path):
     model = spec(SIGNAL)
     bins = 20_000
     rows = np.full((2, bins), LARGEST_SIGNAL, np.float32)
-    with TrackWriter(tmp_path / "out", model, sizes) as writer:
+    with track_writer(tmp_path / "out", model, sizes) as writer:
         writer.write("chr1", 0, bins * STRIDE, rows)
     with pyBigWig.open(str(tmp_path / "out" / "signal" / "H3.bw")) as file:
         assert file.stats("chr1", 0, bins * STRIDE) == [LARGEST_SIGNAL]

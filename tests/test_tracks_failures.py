@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ from limits import file_size_limit
 from test_tracks import (
     BINARY,
     BOTH,
-    SIZES,
     STATES,
     STRIDE,
     Piece,
     contents,
     spec,
+    track_writer,
     whole_genome,
     write,
 )
@@ -26,8 +25,7 @@ from test_tracks import (
 from chromputer_tracks.errors import ContigError, OutputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.spec import HeadSpec, Label
-from chromputer_tracks.tracks.states import CallRuns, StateRuns
-from chromputer_tracks.tracks.writer import TrackWriter
+from chromputer_tracks.tracks.writer import CallMerger, StateMerger
 
 FAILURES = [
     ([("chr1", 0, 100, np.zeros((4, 2)))], OutputError, r"\(4, 2\) values for 5 tracks"),
@@ -41,7 +39,7 @@ FAILURES = [
         OutputError,
         "not sorted",
     ),
-    ([("chr1", 25, 75, np.zeros((5, 1)))], OutputError, "must start at a multiple of 50"),
+    ([("chr1", 25, 75, np.zeros((5, 1)))], OutputError, "must start after a multiple of 50"),
     ([], OutputError, "nothing was predicted"),
 ]
 
@@ -66,7 +64,7 @@ def test_failure_leaves_the_folder_as_it_was(
 
 def test_foreign_errors_come_through(tmp_path: Path) -> None:
     for failure in (FileNotFoundError("genome.fa"), KeyboardInterrupt()):
-        with pytest.raises(type(failure)) as caught, TrackWriter(tmp_path / "o", BOTH, SIZES) as w:
+        with pytest.raises(type(failure)) as caught, track_writer(tmp_path / "o") as w:
             w.write(*whole_genome()[0])
             raise failure
         assert caught.value is failure
@@ -79,7 +77,7 @@ def test_full_disk(tmp_path: Path, limit: int) -> None:
     rng = np.random.default_rng(0)
     values = rng.random((5, 6000)).astype(np.float32)
     with pytest.raises(OutputError, match="^cannot write .*(File too large|disk full)"):
-        with file_size_limit(limit), TrackWriter(tmp_path / "out", BOTH, sizes) as writer:
+        with file_size_limit(limit), track_writer(tmp_path / "out", BOTH, sizes) as writer:
             for first in range(0, 6000, 500):
                 part = values[:, first : first + 500]
                 writer.write("chr1", first * STRIDE, (first + 500) * STRIDE, part)
@@ -89,6 +87,8 @@ def test_full_disk(tmp_path: Path, limit: int) -> None:
 def test_failed_move_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     write(out, [(c, s, e, v[:3]) for c, s, e, v in whole_genome(1)], spec(STATES))
+    # Beside a file of the user's the tracks are moved one by one.
+    (out / "notes.txt").write_text("mine")
     before = contents(out)
     replace = Path.replace
 
@@ -105,7 +105,7 @@ def test_failed_move_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(CallRuns, r"factors/Reb1\.bed"), (StateRuns, r"states\.bed")]
+    ("kind", "name"), [(CallMerger, r"factors/Reb1\.bed"), (StateMerger, r"states\.bed")]
 )
 def test_lost_rows_are_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, name: str
@@ -124,7 +124,7 @@ def test_lost_rows_are_seen(
 
 def test_refused_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(out: Path, message: str) -> None:
-        with pytest.raises(OutputError, match=message), TrackWriter(out, BOTH, SIZES):
+        with pytest.raises(OutputError, match=message), track_writer(out):
             pytest.fail("entered")
 
     refuse(tmp_path / "gone" / "out", "folder .*gone does not exist; make it first")
@@ -139,7 +139,7 @@ def test_refused_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def denied(*_: object, **__: object) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(tempfile, "mkdtemp", denied)
+    monkeypatch.setattr(Path, "mkdir", denied)
     refuse(tmp_path / "locked", "cannot write .*locked: Permission denied")
     refuse(tmp_path / "new", "cannot write .*new: Permission denied")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "locked"]

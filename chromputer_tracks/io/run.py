@@ -637,8 +637,10 @@ def _lock(out: Path) -> Iterator[None]:
                 break
         os.close(number)
     try:
-        os.ftruncate(number, 0)
-        os.write(number, f"process {os.getpid()} on {platform.node()}".encode())
+        # On a full disk the lock holds without its holder's name.
+        with suppress(OSError):
+            os.ftruncate(number, 0)
+            os.write(number, f"process {os.getpid()} on {platform.node()}".encode())
         yield
     finally:
         path.unlink(missing_ok=True)

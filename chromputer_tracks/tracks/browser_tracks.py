@@ -1,32 +1,27 @@
 """The tracks of runs as a browser shows them: which, in what order, colours and scales.
 
-The page of ``chromputer view`` and the sessions of igv.js and IGV desktop are made from this one
-list, so that they look alike.
+One typed list, from which the page of ``chromputer view``, the sessions of igv.js and IGV desktop,
+and the stanzas of a UCSC hub are printed, so that they look alike.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.registry import ModelLabel, find_label, model_labels
 from chromputer_tracks.io.bed import Rgb
 from chromputer_tracks.io.contributions import SITES_BED
-from chromputer_tracks.spec import Label, ModelSpec
-from chromputer_tracks.tracks.explain.layout import (
-    FragmentClass,
-    fragment_classes,
-    importance_tracks,
-)
-from chromputer_tracks.tracks.runs import ModelRuns, Run, Sample
-from chromputer_tracks.tracks.states import STATES_BIGBED
-from chromputer_tracks.tracks.writer import label_file
+from chromputer_tracks.spec import Label
+from chromputer_tracks.tracks.explain.layout import importance_tracks
+from chromputer_tracks.tracks.runs import ModelRuns, Run, SampleRuns
+from chromputer_tracks.tracks.writer import STATES_BIGBED, label_file
 
-# ---- Colours that no model names: the same in hubs, in sessions and on the page.
+# ---- Colours that no model names.
 
 NEUTRAL: Rgb = (110, 110, 110)
 """Of signals and features of shape, and of files that the user added."""
@@ -37,41 +32,31 @@ SPAN_COLORS: tuple[Rgb, ...] = ((0, 114, 178), (213, 94, 0), (0, 158, 115))
 """Of short, middle and long fragments: blue, vermilion and green of Okabe and Ito's palette."""
 
 
-def contribution_colors(spec: ModelSpec) -> dict[str, Rgb]:
-    """Colour of what an explanation has beside the bases, by the stem of the file's name."""
-    found = {}
-    others = [item for item in importance_tracks(spec) if item.kind != "sequence"]
-    for (kind, _), items in groupby(others, key=lambda item: (item.kind, item.source)):
-        for place, item in enumerate(items):
-            spans = kind == "vplot"
-            found[item.name] = SPAN_COLORS[place % len(SPAN_COLORS)] if spans else NEUTRAL
-    return found
+def css_color(color: Rgb) -> str:
+    """The colour as CSS writes it."""
+    red, green, blue = color
+    return f"rgb({red},{green},{blue})"
 
+
+# ---- One track.
 
 Kind = Literal[
-    "features", "states", "calls", "sites", "probability", "signal", "importance", "contribution"
-]
+    "features", "states", "calls", "sites", "probability", "signal", "importance", "contribution",
+    "coverage",
+]  # fmt: skip
 """``features``: a file that the user added; ``sites``: where a label was explained;
-``contribution``: of a V-plot's fragments, a signal or DNA shape."""
+``contribution``: of a V-plot's fragments, a signal or DNA shape; ``coverage``: a sample's input."""
 
 PROBABILITY = (0.0, 1.0)
-IMPORTANCE = "importance"
-
 STATES_GROUP = "Chromatin states"
 STATE_PROBABILITIES = "State probabilities"
 
 _HEIGHTS: dict[Kind, int] = {
-    "features": 45,
-    "states": 36,
-    "calls": 20,
-    "sites": 20,
-    "probability": 35,
-    "signal": 35,
-    "importance": 90,
-    "contribution": 35,
-}
+    "features": 45, "states": 36, "calls": 20, "sites": 20, "importance": 90,
+}  # fmt: skip
+_HEIGHT = 35
 _PACKED = (".gz", ".bgz")
-_ADDED = {
+_FORMATS = {
     ".bed": "bed",
     ".narrowpeak": "narrowPeak",
     ".broadpeak": "broadPeak",
@@ -103,6 +88,9 @@ class BrowserTrack:
         scale_group: tracks with the same text share a scale; empty for none.
         index: of a bgzipped text file; None where there is none.
         sample: and its model, as the names of tracks begin with them; empty where there is one.
+        file: name in the folder of its run; empty where it is of no run.
+        label: whose prediction or explanation it is; None where it is of none, or of all states.
+        states: the labels of the states, whose colours are in the file.
     """
 
     path: Path
@@ -117,11 +105,114 @@ class BrowserTrack:
     scale_group: str = ""
     index: Path | None = None
     sample: str = ""
+    file: str = ""
+    label: ModelLabel | None = None
+    states: tuple[Label, ...] = ()
 
     @property
     def height(self) -> int:
         """Pixels."""
-        return _HEIGHTS[self.kind]
+        return _HEIGHTS.get(self.kind, _HEIGHT)
+
+
+# ---- The tracks of one run.
+
+
+def predicted_tracks(run: Run) -> Iterator[BrowserTrack]:
+    """States, then of each label in the model's order its probability and calls, or its signal.
+
+    Raises:
+        InputError: a file is missing.
+    """
+    by = f"by model {run.spec.name}"
+    for head in run.spec.heads:
+        if head.kind == "states":
+            about = f"The most likely chromatin state {by}"
+            name = "Chromatin states"
+            yield _track(
+                run, STATES_BIGBED, name, about, STATES_GROUP, "states", states=head.labels
+            )
+    for item in model_labels(run.spec):
+        head, label, key = item.head, item.label, item.key
+        file = label_file(head, label, "bw")
+        more: dict[str, Any] = {"color": label.color, "label": item}
+        if head.kind == "continuous":
+            about = f"{label.title}: signal predicted {by}"
+            yield _track(run, file, key, about, key, "signal", **more)
+            continue
+        name, group = f"{key} probability", key
+        about = (
+            f"{label.title}: probability that a peak's centre lies in the {run.spec.label_bin} bp "
+            f"around, {by}"
+        )
+        if head.kind == "states":
+            name, group = f"{key} {label.title}", STATE_PROBABILITIES
+            about = f"Probability of state {key}, {label.title}, {by}"
+        yield _track(run, file, name, about, group, "probability", limits=PROBABILITY, **more)
+        if head.kind == "binary":
+            about = (
+                f"{label.title}: merged bins with a probability of {label.threshold:.3g} or more"
+            )
+            calls = _track(
+                run, label_file(head, label, "bed"), f"{key} calls", about, key, "calls", **more
+            )
+            # igv.js takes an empty file for a broken one.
+            if calls.path.stat().st_size:
+                yield calls
+
+
+def explained_tracks(run: Run, name: str) -> Iterator[BrowserTrack]:
+    """What the inputs contribute to a label, in the model's order, and the explained sites.
+
+    Args:
+        run: of ``explain``.
+        name: the label's folder.
+
+    Raises:
+        InputError: a file is missing.
+    """
+    item = find_label(run.spec, name)
+    key, title, color = item.key, item.label.title, item.label.color
+    edges = {part.name: part.length_edges for part in run.spec.inputs if part.kind == "vplot"}
+    classes: Counter[str] = Counter()
+    for part in importance_tracks(run.spec):
+        kind: Kind = "contribution"
+        shown = what = part.name
+        shade, scale_group = NEUTRAL, ""
+        if part.kind == "sequence":
+            kind, shade, what = "importance", color, "each base (as letters, from close by)"
+        elif part.kind == "vplot":
+            lengths = f"{edges[part.source][part.first]}-{edges[part.source][part.last] - 1} bp"
+            shown = f"{part.source} " * (len(edges) > 1) + f"fragments {lengths}"
+            what = f"each fragment of {lengths}, at its middle,"
+            shade = SPAN_COLORS[classes[part.source] % len(SPAN_COLORS)]
+            scale_group = f"{key} {part.source}"
+            classes[part.source] += 1
+        yield _track(
+            run,
+            f"{name}/{part.name}.bw",
+            f"{key} {shown}",
+            f"{title}: what {what} contributes to the logit",
+            key,
+            kind,
+            color=shade,
+            negative=NEGATIVE,
+            scale_group=scale_group,
+            label=item,
+        )
+    about = f"{title}: the explained sites; there is no importance far from them"
+    file = f"{name}/{SITES_BED}"
+    yield _track(run, file, f"{key} explained sites", about, key, "sites", color=color, label=item)
+
+
+def _track(
+    run: Run, file: str, name: str, about: str, group: str, kind: Kind, **more: Any
+) -> BrowserTrack:
+    form = _FORMATS[PurePosixPath(file).suffix]
+    return BrowserTrack(run.file(file), name, about, group, kind, form, file=file, **more)
+
+
+# ---- The tracks of several runs, and files that the user added.
 
 
 def browser_tracks(
@@ -154,132 +245,40 @@ def browser_tracks(
                     scale_group=track.scale_group and prefix + track.scale_group,
                     sample=prefix.rstrip(),
                 )
-                for track in _sample_tracks(runs.spec, sample)
+                for track in _sample_tracks(sample)
             ]
     return tuple(found)
 
 
-def _sample_tracks(spec: ModelSpec, sample: Sample) -> list[BrowserTrack]:
-    states: list[BrowserTrack] = []
-    predicted: dict[str, list[BrowserTrack]] = {}
-    probabilities: dict[str, list[BrowserTrack]] = {}
-    if sample.predict is not None:
-        for item in model_labels(spec):
-            if item.head.kind == "states":
-                probabilities[item.key] = [_state_probability(sample.predict, item)]
-            else:
-                predicted[item.key] = list(_label_tracks(sample.predict, item))
-        if STATES_BIGBED in sample.predict.outputs:
-            states.append(_states(sample.predict))
-    found = states
+def _sample_tracks(sample: SampleRuns) -> list[BrowserTrack]:
+    predicted = [] if sample.predict is None else list(predicted_tracks(sample.predict))
+    found = [track for track in predicted if track.label is None]
+    of_label: dict[str, list[BrowserTrack]] = {}
+    for track in predicted:
+        if track.label is not None:
+            of_label.setdefault(track.label.key, []).append(track)
     for run in sample.explain:
         for name in run.labels():
-            item = find_label(spec, name)
-            own = predicted.pop(item.key, []) or probabilities.pop(item.key, [])
-            found += [replace(track, group=item.key) for track in own]
-            found += _contributions(run, name, item.label, item.key)
-    for rest in (*predicted.values(), *probabilities.values()):
-        found += rest
-    return found
+            key = find_label(run.spec, name).key
+            found += [replace(track, group=key) for track in of_label.pop(key, [])]
+            found += sorted(explained_tracks(run, name), key=_from_top)
+    others = [track for tracks in of_label.values() for track in tracks]
+    return found + sorted(others, key=lambda track: track.group == STATE_PROBABILITIES)
 
 
-def _states(run: Run) -> BrowserTrack:
-    about = f"The most likely chromatin state by model {run.spec.name}"
-    path = run.file(STATES_BIGBED)
-    return BrowserTrack(path, "Chromatin states", about, STATES_GROUP, "states", "bigbed")
-
-
-def _state_probability(run: Run, item: ModelLabel) -> BrowserTrack:
-    label, key = item.label, item.key
-    about = f"Probability of state {key}, {label.title}, by model {run.spec.name}"
-    path = run.file(label_file(item.head, label, "bw"))
-    return BrowserTrack(
-        path,
-        f"{key} {label.title}",
-        about,
-        STATE_PROBABILITIES,
-        "probability",
-        "bigwig",
-        label.color,
-        limits=PROBABILITY,
-    )
-
-
-def _label_tracks(run: Run, item: ModelLabel) -> Iterator[BrowserTrack]:
-    """Probability and calls, or the signal of a continuous label."""
-    head, label, key = item.head, item.label, item.key
-    path, color = run.file(label_file(head, label, "bw")), label.color
-    if head.kind == "continuous":
-        about = f"{label.title}: signal predicted by model {run.spec.name}"
-        yield BrowserTrack(path, key, about, key, "signal", "bigwig", color)
-        return
-    about = (
-        f"{label.title}: probability that a peak's centre lies in the {run.spec.label_bin} bp "
-        f"around, by model {run.spec.name}"
-    )
-    name = f"{key} probability"
-    yield BrowserTrack(path, name, about, key, "probability", "bigwig", color, limits=PROBABILITY)
-    path = run.file(label_file(head, label, "bed"))
-    # igv.js takes an empty file for a broken one.
-    if path.stat().st_size:
-        about = f"{label.title}: merged bins with a probability of {label.threshold:.3g} or more"
-        yield BrowserTrack(path, f"{key} calls", about, key, "calls", "bed", color)
-
-
-def _contributions(run: Run, name: str, label: Label, key: str) -> Iterator[BrowserTrack]:
-    """Importance of the bases, then of each V-plot's fragments, signals and features of shape.
-
-    Args:
-        run: of ``explain``.
-        name: the label's folder.
-        label: the label.
-        key: how it is shown.
-    """
-    places = [PurePosixPath(output) for output in run.outputs]
-    files = {place.stem for place in places if place.suffix == ".bw" and place.parent.name == name}
-
-    def track(file: str, shown: str, what: str, kind: Kind, color: Rgb) -> BrowserTrack:
-        files.remove(file)
-        about = f"{label.title}: what {what} contributes to the logit"
-        path = run.file(f"{name}/{file}.bw")
-        called = f"{key} {shown}"
-        return BrowserTrack(path, called, about, key, kind, "bigwig", color, negative=NEGATIVE)
-
-    if IMPORTANCE in files:
-        what = "each base (as letters, from close by)"
-        yield track(IMPORTANCE, IMPORTANCE, what, "importance", label.color)
-    several = sum(item.kind == "vplot" for item in run.spec.inputs) > 1
-    colors = contribution_colors(run.spec)
-    for source, part in _fragment_classes(run.spec):
-        file = f"{source}.{part.name}" if part.name else source
-        if file in files:
-            lengths = f"{part.shortest}-{part.longest - 1} bp"
-            shown = f"{source} fragments {lengths}" if several else f"fragments {lengths}"
-            what = f"each fragment of {lengths}, at its middle,"
-            found = track(file, shown, what, "contribution", colors[file])
-            yield replace(found, scale_group=f"{key} {source}")
-    for file in sorted(files):
-        yield track(file, file, file, "contribution", colors[file])
-    if PurePosixPath(name, SITES_BED) in places:
-        about = f"{label.title}: the explained sites; there is no importance far from them"
-        path = run.file(f"{name}/{SITES_BED}")
-        yield BrowserTrack(path, f"{key} explained sites", about, key, "sites", "bed", label.color)
-
-
-def _fragment_classes(spec: ModelSpec) -> Iterator[tuple[str, FragmentClass]]:
-    """Of each V-plot: its name and its classes, short to long."""
-    for item in spec.inputs:
-        if item.kind == "vplot":
-            for part in fragment_classes(item.length_edges):
-                yield item.name, part
+def _from_top(track: BrowserTrack) -> tuple[int, str]:
+    """Bases, then fragments, then signals and features of shape by name, then the sites."""
+    if track.kind == "contribution" and not track.scale_group:
+        return 2, track.name
+    return {"importance": 0, "contribution": 1, "sites": 3}[track.kind], ""
 
 
 def _added(path: Path) -> BrowserTrack:
     packed = path.suffix.lower() in _PACKED
     suffix = Path(path.stem).suffix if packed else path.suffix
-    kind = _ADDED.get(suffix.lower())
+    kind = _FORMATS.get(suffix.lower())
     if kind is None or (packed and kind.startswith("big")):
-        raise InputError(f"{path}: a track must be a {', '.join(_ADDED)} file")
+        raise InputError(f"{path}: a track must be a {', '.join(_FORMATS)} file")
     if not path.is_file():
         raise InputError(f"{path}: no such file to show as a track")
     indexes = [path.with_name(path.name + ending) for ending in _INDEXES]

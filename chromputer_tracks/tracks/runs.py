@@ -88,7 +88,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class SampleRuns:
     """A sample under one model.
 
     Attributes:
@@ -112,7 +112,7 @@ class ModelRuns:
     """What one model made, of samples in the order in which they were given."""
 
     spec: ModelSpec
-    samples: tuple[Sample, ...]
+    samples: tuple[SampleRuns, ...]
 
 
 def read_runs(
@@ -187,7 +187,7 @@ def _sample_names(runs: Sequence[tuple[str, Run]]) -> list[str]:
     return [name or by_inputs[key(run)] for name, run in runs]
 
 
-def _sample(name: str, runs: Sequence[Run]) -> Sample:
+def _sample(name: str, runs: Sequence[Run]) -> SampleRuns:
     predictions = [run for run in runs if run.kind == PREDICT_RUN]
     explaining = [run for run in runs if run.kind == EXPLAIN_RUN]
     if len(predictions) > 1:
@@ -205,7 +205,7 @@ def _sample(name: str, runs: Sequence[Run]) -> Sample:
                     f"{name!r}: leave one out, or name them apart with --sample NAME=DIR"
                 )
             explained[label] = run
-    return Sample(name, predictions[0] if predictions else None, tuple(explaining))
+    return SampleRuns(name, predictions[0] if predictions else None, tuple(explaining))
 
 
 def _read(folder: Path, models: _Models) -> Run:

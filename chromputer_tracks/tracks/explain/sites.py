@@ -22,8 +22,7 @@ from chromputer_tracks.io.bed import read_site_table
 from chromputer_tracks.io.contributions import Site
 from chromputer_tracks.io.text import first_line
 from chromputer_tracks.spec import ModelSpec
-from chromputer_tracks.tracks.states import CallRuns
-from chromputer_tracks.tracks.writer import RESOLUTION
+from chromputer_tracks.tracks.writer import RESOLUTION, CallMerger
 
 _STRANDS = {1: "+", -1: "-", 0: "."}
 
@@ -144,7 +143,7 @@ class _LabelCalls:
             # Bins of other states are set below 0, so that any probability is called.
             label = replace(label, threshold=0.0)
         self._text = io.StringIO()
-        self._runs = CallRuns(self._text, label, spec.stride)
+        self._runs = CallMerger(self._text, label, spec.stride)
 
     def add(self, chrom: str, start: int, end: int, values: NDArray[np.float32]) -> None:
         """Take the next bins; float32 (outputs, bins)."""

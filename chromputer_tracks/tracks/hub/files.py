@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -16,14 +15,20 @@ from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.assays import is_bigwig
 from chromputer_tracks.io.atomic import output_errors
+from chromputer_tracks.io.bbi import check_bbi
 from chromputer_tracks.io.bed import BedTable, read_bed
 from chromputer_tracks.io.bigbed import Row, write_bigbed
 from chromputer_tracks.io.bigwig import BigWigWriter
+from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.run import Report
-from chromputer_tracks.spec import InputSpec, Label, Normalisation
-from chromputer_tracks.tracks.hub.text import plain
+from chromputer_tracks.io.twobit import write_twobit
+from chromputer_tracks.spec import InputSpec, Normalisation
+from chromputer_tracks.tracks.browser_tracks import BrowserTrack
+from chromputer_tracks.tracks.hub.options import HubOptions
+from chromputer_tracks.tracks.hub.stanzas import HubTrack, Range, plain, tracks_with_data
 from chromputer_tracks.tracks.runs import AssayInput, file_digest
+from chromputer_tracks.tracks.writer import rgb_text
 
 COVERAGE_BIN = 10
 """bp of a value of a coverage track."""
@@ -32,99 +37,133 @@ _CHUNK = COVERAGE_BIN * 100_000
 _COVERAGE = InputSpec(
     "signal", "coverage", COVERAGE_BIN, (), Normalisation((1.0,)), "sample", "coverage"
 )
+_AUTOSQL = {
+    "calls": """table calls
+"Calls of {}"
+    (
+    string chrom;       "Contig"
+    uint   chromStart;  "Start, 0-based"
+    uint   chromEnd;    "End, exclusive"
+    string name;        "Label"
+    uint   score;       "Largest probability, times 1000"
+    char[1] strand;     "Always ."
+    uint   thickStart;  "Start of the bin with the largest probability, 0-based"
+    uint   thickEnd;    "Its end, exclusive"
+    uint   reserved;    "Colour of the label"
+    )
+""",
+    "sites": """table explainedSites
+"Sites at which {} was explained"
+    (
+    string chrom;       "Contig"
+    uint   chromStart;  "Start, 0-based"
+    uint   chromEnd;    "End, exclusive"
+    string name;        "Name of the site"
+    uint   score;       "Its score as given, for calls 1000 times their probability"
+    char[1] strand;     "Strand, or . for none"
+    )
+""",
+}
+"""Columns of the bigBeds that are made of a run's BED files, by the kind of track; a label's full
+name goes into each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A file of a run, as it is.
-
-    Attributes:
-        name: in the genome's folder of the hub.
-        path: of the run.
-    """
-
-    name: str
-    path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class FromBed:
-    """A bigBed made of a BED file.
-
-    Attributes:
-        name: in the genome's folder of the hub.
-        path: BED6 or BED9 of the run.
-        autosql: what its columns are.
-        overlap: whether its rows may overlap.
-    """
-
-    name: str
-    path: Path
-    autosql: str
-    overlap: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """How many fragments lie over the bases of each :data:`COVERAGE_BIN`, or a bigWig as it is.
-
-    Attributes:
-        name: in the genome's folder of the hub.
-        path: where the file is now.
-        input: what the run said of it.
-    """
-
-    name: str
-    path: Path
-    input: AssayInput
-
-
-HubFile = Kept | FromBed | Coverage
-
-
-def is_kept(item: HubFile) -> bool:
-    """Whether a file is shown as it is.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    return isinstance(item, Kept) or (isinstance(item, Coverage) and is_bigwig(item.path))
-
-
-def make_file(
-    item: HubFile,
-    path: Path,
-    final: Path,
-    sizes: ChromSizes,
-    report: Report,
-    *,
-    link: bool,
-    scratch: Path | None,
-) -> None:
-    """Make one file.
+class HubWriter:
+    """Makes the files in a folder from which they are published.
 
     Args:
-        item: what it is.
-        path: where it is made; its folder exists.
-        final: where it will lie, to which a link is relative.
+        options: of the hub.
+        folder: exists.
         sizes: the genome's contigs.
-        report: told what was read.
-        link: link to files that are kept as they are.
-        scratch: folder for temporary files; None: the system's.
+        report: told how far it is.
 
-    Raises:
-        InputError: what it is made of cannot be read, or is not the file that the run read.
-        OutputError: it cannot be written.
+    Attributes:
+        names: of the files made, relative to the hub.
     """
-    if isinstance(item, FromBed):
-        _make_bigbed(item, path, sizes)
-        return
-    if isinstance(item, Coverage):
-        _check_input(item)
-        if not is_kept(item):
-            _make_coverage(item, path, sizes, report, scratch)
-            return
-    _keep(item.path, path, final, link=link)
+
+    def __init__(
+        self, options: HubOptions, folder: Path, sizes: ChromSizes, report: Report
+    ) -> None:
+        self._options = options
+        self._folder = folder
+        self._sizes = sizes
+        self._report = report
+        self.names: list[str] = []
+
+    def data(self, tracks: Sequence[HubTrack]) -> dict[str, Range]:
+        """Make and check the data of all tracks; returns the range of values by file name.
+
+        Several tracks may show the same file.
+
+        Raises:
+            InputError: what a file is made of cannot be used, or is not what the run read.
+            FormatError: a file is damaged, not sorted or lacks zoom levels.
+            ContigError: its contigs are not those of the genome.
+            OutputError: it cannot be written.
+        """
+        wanted = {track.file: (track, shown) for track, shown in tracks_with_data(tracks)}
+        ranges = {}
+        for number, (name, (track, shown)) in enumerate(wanted.items(), 1):
+            place = f"{self._options.assembly}/{name}"
+            path = self._make(track, shown, self._new(place), self._options.out / place)
+            found = check_bbi(path, track.type, self._sizes)
+            ranges[name] = (found.low, found.high)
+            self._report.progress("files", number, len(wanted), "files")
+        return ranges
+
+    def _make(self, track: HubTrack, shown: BrowserTrack, path: Path, final: Path) -> Path:
+        """Make a file in ``path``, and say which one to check."""
+        item, source = track.input, shown.path
+        if item is not None:
+            _check_input(source, item)
+        if shown.label is not None and shown.kind in _AUTOSQL:
+            autosql = _AUTOSQL[shown.kind].format(plain(shown.label.label.title).replace(";", ","))
+            _make_bigbed(source, path, self._sizes, autosql, overlap=shown.kind == "sites")
+        elif item is not None and not is_bigwig(source):
+            self._make_coverage(source, item, path)
+        else:
+            _keep(source, path, final, link=self._options.link)
+            # A link leads from its final place only; and an error names what the user knows.
+            return source
+        return path
+
+    def _make_coverage(self, source: Path, item: AssayInput, path: Path) -> None:
+        def read(kept: int) -> None:
+            self._report.progress(f"reading {source.name}", kept, None, "fragments")
+
+        with FragmentStore.build(
+            source, self._sizes, item.options, read, self._options.scratch
+        ) as store:
+            write_coverage(path, store, self._sizes)
+
+    def texts(self, texts: Mapping[str, str]) -> None:
+        """Write text files by name.
+
+        Raises:
+            OutputError: one cannot be written.
+        """
+        for name, text in texts.items():
+            with output_errors(self._options.out / name):
+                self._new(name).write_text(text, encoding="utf-8", newline="\n")
+
+    def sequence(self, name: str, path: Path) -> None:
+        """Write the sequence of a FASTA as 2bit.
+
+        Raises:
+            InputError: the FASTA cannot be read.
+            OutputError: the file cannot be written.
+        """
+        self._report.note(f"writing {PurePosixPath(name).name}")
+        with Fasta(path) as fasta:
+            write_twobit(self._new(name), fasta)
+
+    def _new(self, name: str) -> Path:
+        """Where a file is made."""
+        path = self._folder / name
+        with output_errors(self._options.out / name):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self.names.append(name)
+        return path
 
 
 def _keep(source: Path, path: Path, final: Path, *, link: bool) -> None:
@@ -138,10 +177,10 @@ def _keep(source: Path, path: Path, final: Path, *, link: bool) -> None:
             path.chmod(0o644)
 
 
-def _make_bigbed(item: FromBed, path: Path, sizes: ChromSizes) -> None:
-    rows = _rows(read_bed(item.path, sizes))
+def _make_bigbed(bed: Path, path: Path, sizes: ChromSizes, autosql: str, *, overlap: bool) -> None:
+    rows = _rows(read_bed(bed, sizes))
     rows.sort(key=lambda row: (row[0].encode(), row[1], row[2]))
-    write_bigbed(path, sizes, rows, item.autosql, overlap=item.overlap)
+    write_bigbed(path, sizes, rows, autosql, overlap=overlap)
 
 
 def _rows(table: BedTable) -> list[Row]:
@@ -156,35 +195,21 @@ def _rows(table: BedTable) -> list[Row]:
         columns += [
             thick[0].tolist(),
             thick[1].tolist(),
-            (",".join(map(str, rgb or (0, 0, 0))) for rgb in colors),
+            (rgb_text(rgb or (0, 0, 0)) for rgb in colors),
         ]
     rest = ("\t".join(map(str, row)) for row in zip(*columns, strict=True))
     places = (table.chroms, table.start.tolist(), table.end.tolist())
     return list(zip(*places, rest, strict=True))
 
 
-def _check_input(item: Coverage) -> None:
-    found = item.path.stat().st_size if item.path.is_file() else -1
-    if found != item.input.bytes or file_digest(item.path) != item.input.sha256:
+def _check_input(path: Path, item: AssayInput) -> None:
+    found = path.stat().st_size if path.is_file() else -1
+    if found != item.bytes or file_digest(path) != item.sha256:
         raise InputError(
-            f"{item.path} is not the file any more that the run read as its {item.input.assay} "
-            f"(SHA-256 {item.input.sha256[:12]}...): say where that is with --input, or leave "
-            "coverage out with --no-coverage"
+            f"{path} is not the file any more that the run read as its {item.assay} (SHA-256 "
+            f"{item.sha256[:12]}...): say where that is with --input, or leave coverage out with "
+            "--no-coverage"
         )
-
-
-def _make_coverage(
-    item: Coverage, path: Path, sizes: ChromSizes, report: Report, scratch: Path | None
-) -> None:
-    options = item.input.options
-    with FragmentStore.build(
-        item.path,
-        sizes,
-        options,
-        lambda kept: report.progress(f"reading {item.path.name}", kept, None, "fragments"),
-        scratch,
-    ) as store:
-        write_coverage(path, store, sizes)
 
 
 def write_coverage(path: Path, store: FragmentStore, sizes: ChromSizes) -> None:
@@ -209,38 +234,3 @@ def write_coverage(path: Path, store: FragmentStore, sizes: ChromSizes) -> None:
                 # Fragments end with their contig: the last bin is the mean of the bases it has.
                 values[-1] *= np.float32(COVERAGE_BIN / (end - span.end + COVERAGE_BIN))
                 writer.add(chrom, start, end, values)
-
-
-def calls_autosql(label: Label) -> str:
-    """AutoSql of a label's calls, BED9."""
-    what = plain(label.title).replace(";", ",")
-    return f"""table calls
-"Calls of {what}"
-    (
-    string chrom;       "Contig"
-    uint   chromStart;  "Start, 0-based"
-    uint   chromEnd;    "End, exclusive"
-    string name;        "Label"
-    uint   score;       "Largest probability, times 1000"
-    char[1] strand;     "Always ."
-    uint   thickStart;  "Start of the bin with the largest probability, 0-based"
-    uint   thickEnd;    "Its end, exclusive"
-    uint   reserved;    "Colour of the label"
-    )
-"""
-
-
-def sites_autosql(label: Label) -> str:
-    """AutoSql of a label's explained sites, BED6."""
-    what = plain(label.title).replace(";", ",")
-    return f"""table explainedSites
-"Sites at which {what} was explained"
-    (
-    string chrom;       "Contig"
-    uint   chromStart;  "Start, 0-based"
-    uint   chromEnd;    "End, exclusive"
-    string name;        "Name of the site"
-    uint   score;       "Its score as given, for calls 1000 times their probability"
-    char[1] strand;     "Strand, or . for none"
-    )
-"""

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from chromputer_tracks.errors import FormatError, InputError
-from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.intervals import ChromSizes, Interval, check_contigs
+from chromputer_tracks.io.bbi import check_bbi, check_known, check_names
 from chromputer_tracks.io.bed import read_bed
-from chromputer_tracks.io.contributions import SITES_BED
+from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.run import Report
 from chromputer_tracks.io.text import numbered_lines
-from chromputer_tracks.tracks.hub.layout import Plan
+from chromputer_tracks.tracks.hub.options import HubOptions
 from chromputer_tracks.tracks.hub.pages import render
-from chromputer_tracks.tracks.hub.text import browser_position, plain, stanza
-from chromputer_tracks.tracks.writer import label_file
+from chromputer_tracks.tracks.hub.stanzas import (
+    BIGWIG,
+    HubTrack,
+    browser_position,
+    plain,
+    stanza,
+    tracks_with_data,
+)
+from chromputer_tracks.tracks.runs import ModelRuns, file_digest
 
 GROUP = "chromputer"
 """The group of all tracks where the hub brings its own genome."""
@@ -26,78 +34,44 @@ _START = 100_000
 _ORDER = "4800"
 
 
-@dataclass(frozen=True, slots=True)
-class OwnGenome:
-    """A genome that UCSC's browser lacks.
+def hub_contigs(
+    options: HubOptions,
+    models: Sequence[ModelRuns],
+    tracks: Sequence[HubTrack],
+    report: Report,
+) -> ChromSizes:
+    """The contigs of the hub's genome, compared with those of the tracks.
 
-    Attributes:
-        name: of the assembly.
-        fasta: with its ``.fai``.
-        sha256: of the FASTA.
-        sizes: its contigs.
-        organism: common name.
-        scientific_name: empty for none.
-        description: of the assembly.
+    Raises:
+        ContigError: they do not match, or are not those of the assembly.
+        InputError: a file cannot be read.
     """
-
-    name: str
-    fasta: Path
-    sha256: str
-    sizes: ChromSizes
-    organism: str
-    scientific_name: str
-    description: str
-
-    @property
-    def twobit(self) -> str:
-        """Name of its sequence file."""
-        return f"{self.name}.2bit"
-
-    def settings(self, base: str, position: Interval) -> list[tuple[str, str]]:
-        """Its lines in ``genomes.txt``.
-
-        Args:
-            base: leads to the genome's folder, with a ``/`` behind it.
-            position: shown at first.
-        """
-        lines = [
-            ("groups", base + GROUPS),
-            ("description", plain(self.description)),
-            ("twoBitPath", base + self.twobit),
-            ("chromSizes", base + SIZES),
-            ("organism", plain(self.organism)),
-            ("defaultPos", browser_position(position)),
-            ("orderKey", _ORDER),
-            ("htmlPath", base + PAGE),
-        ]
-        if self.scientific_name:
-            lines.insert(-1, ("scientificName", plain(self.scientific_name)))
-        return lines
-
-    def texts(self) -> dict[str, str]:
-        """The genome's text files by name."""
-        group = [
-            ("name", GROUP),
-            ("label", "Chromputer"),
-            ("priority", "1"),
-            ("defaultIsClosed", "0"),
-        ]
-        sizes = self.sizes
-        longest = max(sizes, key=lambda name: sizes[name])
-        page = render(
-            "assembly",
-            {
-                "organism": self.organism,
-                "description": self.description,
-                "contigs": f"{len(sizes):,}",
-                "bases": f"{sizes.total:,}",
-                "longest": f"{longest}, {sizes[longest]:,} bp",
-                "fasta": self.fasta.name,
-                "sha256": self.sha256,
-            },
+    path = next(
+        shown.path
+        for track, shown in tracks_with_data(tracks)
+        if track.type == BIGWIG and track.input is None
+    )
+    contigs = check_bbi(path, BIGWIG, None).contigs
+    if options.fasta is not None:
+        with Fasta(options.fasta) as fasta:
+            sizes = fasta.sizes
+        check_contigs(contigs, str(path), sizes)
+        return sizes
+    check_names(contigs, options.assembly, str(path))
+    known = check_known(contigs, options.assembly, str(path))
+    if options.sizes is not None:
+        sizes = read_sizes(options.sizes)
+        check_contigs(contigs, str(path), sizes)
+        return sizes
+    sizes = ChromSizes(contigs, source=str(path))
+    if not known and (options.assembly, sizes.digest()) not in [
+        (model.spec.assembly, model.spec.sizes_digest) for model in models
+    ]:
+        report.note(
+            f"note: contigs are not compared with those of {options.assembly}; give its "
+            "chrom.sizes with --sizes to do so"
         )
-        lines = "".join(f"{name}\t{size}\n" for name, size in sizes.items())
-        return {GROUPS: stanza(group), SIZES: lines, PAGE: page}
+    return sizes
 
 
 def read_sizes(path: Path) -> ChromSizes:
@@ -122,27 +96,74 @@ def read_sizes(path: Path) -> ChromSizes:
     return ChromSizes(sizes, source=str(path))
 
 
-def first_position(plans: Sequence[Plan], sizes: ChromSizes) -> Interval:
+def first_position(tracks: Sequence[HubTrack], sizes: ChromSizes) -> Interval:
     """What a browser shows at first: the strongest explained site or call, else a contig's start.
 
     Args:
-        plans: the hub's models.
+        tracks: of the hub.
         sizes: the genome's contigs.
     """
-    beds = [
-        run.file(f"{name}/{SITES_BED}") for plan in plans for _, run, name, _ in plan.explained()
-    ]
-    beds += [
-        run.file(label_file(head, label, "bed"))
-        for plan in plans
-        for _, run, head, _, label in plan.labels("binary")
-    ]
-    for path in beds:
-        if path.stat().st_size:
-            table = read_bed(path, sizes)
-            row = 0 if table.scores is None else int(table.scores.argmax())
-            chrom, centre = table.places[row]
-            start = max(centre - _FLANK, 0)
-            return Interval(chrom, start, min(start + 2 * _FLANK, sizes[chrom]))
+    data = [shown for _, shown in tracks_with_data(tracks)]
+    beds = [track.path for kind in ("sites", "calls") for track in data if track.kind == kind]
+    if beds:
+        table = read_bed(beds[0], sizes)
+        row = 0 if table.scores is None else int(table.scores.argmax())
+        chrom, centre = table.places[row]
+        start = max(centre - _FLANK, 0)
+        return Interval(chrom, start, min(start + 2 * _FLANK, sizes[chrom]))
     chrom = next(iter(sizes))
     return Interval(chrom, 0, min(sizes[chrom], _START))
+
+
+# ---- A genome that UCSC's browser lacks: ``options.fasta``.
+
+
+def twobit_name(options: HubOptions) -> str:
+    """Name of the genome's sequence file."""
+    return f"{options.assembly}.2bit"
+
+
+def genome_settings(options: HubOptions, base: str, position: Interval) -> list[tuple[str, str]]:
+    """The genome's lines in ``genomes.txt``.
+
+    Args:
+        options: of the hub.
+        base: leads to the genome's folder, with a ``/`` behind it.
+        position: shown at first.
+    """
+    lines = [
+        ("groups", base + GROUPS),
+        ("description", plain(_description(options))),
+        ("twoBitPath", base + twobit_name(options)),
+        ("chromSizes", base + SIZES),
+        ("organism", plain(options.organism or options.assembly)),
+        ("defaultPos", browser_position(position)),
+        ("orderKey", _ORDER),
+    ]
+    if options.scientific_name:
+        lines.append(("scientificName", plain(options.scientific_name)))
+    return [*lines, ("htmlPath", base + PAGE)]
+
+
+def genome_texts(options: HubOptions, fasta: Path, sizes: ChromSizes) -> dict[str, str]:
+    """The genome's text files by name."""
+    group = {"name": GROUP, "label": "Chromputer", "priority": "1", "defaultIsClosed": "0"}
+    longest = max(sizes, key=lambda name: sizes[name])
+    page = render(
+        "assembly",
+        {
+            "organism": options.organism or options.assembly,
+            "description": _description(options),
+            "contigs": f"{len(sizes):,}",
+            "bases": f"{sizes.total:,}",
+            "longest": f"{longest}, {sizes[longest]:,} bp",
+            "fasta": fasta.name,
+            "sha256": file_digest(fasta),
+        },
+    )
+    lines = "".join(f"{name}\t{size}\n" for name, size in sizes.items())
+    return {GROUPS: stanza([*group.items()]), SIZES: lines, PAGE: page}
+
+
+def _description(options: HubOptions) -> str:
+    return options.description or f"Assembly {options.assembly}"

@@ -10,14 +10,14 @@ from urllib.parse import urlencode, urlsplit
 
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import Interval
-from chromputer_tracks.tracks.hub.text import (
+from chromputer_tracks.tracks.hub.stanzas import (
     HUB_LONG,
     HUB_SHORT,
     browser_position,
     identifier,
     shorten,
 )
-from chromputer_tracks.tracks.igv.sessions import JSON_NAME
+from chromputer_tracks.tracks.igv import JSON_NAME
 
 HUB = "hub.txt"
 """The file that a browser is given."""

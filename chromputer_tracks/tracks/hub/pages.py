@@ -13,10 +13,10 @@ from chromputer_tracks.inference.registry import model_labels
 from chromputer_tracks.spec import InputSpec, Label, ModelSpec
 from chromputer_tracks.tracks.explain.layout import fragment_classes
 from chromputer_tracks.tracks.hub.files import COVERAGE_BIN
-from chromputer_tracks.tracks.hub.layout import Plan
+from chromputer_tracks.tracks.hub.layout import HubModel
 from chromputer_tracks.tracks.hub.options import HubOptions
-from chromputer_tracks.tracks.hub.tracks import Track
-from chromputer_tracks.tracks.igv.sessions import JSON_NAME, XML_NAME
+from chromputer_tracks.tracks.hub.stanzas import HubTrack, tracks_with_data
+from chromputer_tracks.tracks.igv import JSON_NAME, XML_NAME
 from chromputer_tracks.tracks.runs import AssayInput, Run
 
 _REFERENCES = {
@@ -85,29 +85,29 @@ def render(template: str, context: Mapping[str, Any]) -> str:
     return page.lstrip().encode("ascii", "xmlcharrefreplace").decode()
 
 
-def track_page(kind: str, plan: Plan, email: str) -> str:
+def track_page(kind: str, model: HubModel, email: str) -> str:
     """The page of a kind of track.
 
     Args:
         kind: ``states``, ``probabilities`` ...
-        plan: of its tracks.
+        model: whose tracks they are.
         email: of whom to ask.
     """
-    spec = plan.runs.spec
-    runs = [run for sample in plan.runs.samples for run in sample.runs]
+    spec = model.runs.spec
+    runs = [run for sample in model.runs.samples for run in sample.runs]
     inputs = [
         (sample.name, item, item.path)
-        for sample in plan.runs.samples
+        for sample in model.runs.samples
         for item in {item.sha256: item for run in sample.runs for item in run.inputs}.values()
     ]
     context = {
-        **_shared(kind, email, inputs, many=plan.many),
+        **_shared(kind, email, inputs, many=model.many),
         "model": _model(spec, all(run.digest == spec.sizes_digest for run in runs)),
         "runs": _made(runs),
-        "samples": [sample.name for sample, _ in plan.predicted()],
-        **_predicted(plan),
+        "samples": [sample.name for sample, _ in model.predicted()],
+        **_predicted(model),
         **_accuracy(spec),
-        **_explained(plan),
+        **_explained(model),
     }
     return render(kind, context)
 
@@ -121,8 +121,8 @@ def coverage_page(inputs: Inputs, email: str, *, many: bool) -> str:
 def overview_page(
     title: str,
     options: HubOptions,
-    plans: Sequence[Plan],
-    tracks: Sequence[Track],
+    models: Sequence[HubModel],
+    tracks: Sequence[HubTrack],
     links: Sequence[tuple[str, str]],
 ) -> str:
     """The page of the whole hub, which stands alone.
@@ -130,24 +130,24 @@ def overview_page(
     Args:
         title: long label of the hub.
         options: of the hub.
-        plans: its models.
+        models: its models.
         tracks: all that it lists.
         links: text and address of where to see it.
     """
-    samples = dict.fromkeys(sample.name for plan in plans for sample in plan.runs.samples)
+    samples = dict.fromkeys(sample.name for model in models for sample in model.runs.samples)
     rows = [
         {
             "page": f"{options.assembly}/{track.page}.html",
             "short": track.short,
             "long": track.long,
-            "files": f"{sum(item.file is not None for item in track.walk()):,}",
+            "files": f"{sum(1 for _ in tracks_with_data([track])):,}",
         }
         for track in tracks
     ]
     context = {
         "title": title,
         "assembly": options.assembly,
-        "models": [plan.runs.spec.name for plan in plans],
+        "models": [model.runs.spec.name for model in models],
         "samples": list(samples),
         "many": len(samples) > 1,
         "tracks": rows,
@@ -223,16 +223,16 @@ def _css(label: Label) -> str:
     return ", ".join(map(str, label.color))
 
 
-def _predicted(plan: Plan) -> dict[str, Any]:
+def _predicted(model: HubModel) -> dict[str, Any]:
     """Rows of states and labels, with what each sample has of them."""
-    found = [run.record["summary"] for _, run in plan.predicted()]
+    found = [run.record["summary"] for _, run in model.predicted()]
     shares = [[f"{row['share']:.1%}" for row in item["states"]] for item in found]
     calls = [
         [(f"{row['calls']:,}", f"{row['bases']:,}") for row in item["calls"]] for item in found
     ]
 
     def rows(kind: str) -> Iterator[dict[str, Any]]:
-        items = [item for item in model_labels(plan.runs.spec) if item.head.kind == kind]
+        items = [item for item in model_labels(model.runs.spec) if item.head.kind == kind]
         # A run counts in the order of the heads, which may have labels of the same name.
         for place, item in enumerate(items):
             yield {
@@ -300,15 +300,15 @@ def _scores(labels: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     ]
 
 
-def _explained(plan: Plan) -> dict[str, Any]:
+def _explained(model: HubModel) -> dict[str, Any]:
     """Rows of what was explained, and how."""
     rows: list[dict[str, Any]] = []
     how: dict[Path, dict[str, Any]] = {}
     parts: dict[str, None] = {}
     states = [
-        label for head in plan.runs.spec.heads if head.kind == "states" for label in head.labels
+        label for head in model.runs.spec.heads if head.kind == "states" for label in head.labels
     ]
-    for sample, run, name, label in plan.explained():
+    for sample, run, name, label in model.explained():
         record = run.record["labels"][name]
         parts |= dict.fromkeys(record["shares"])
         calls = run.record["sites"] == "calls"
@@ -346,7 +346,7 @@ def _explained(plan: Plan) -> dict[str, Any]:
                 "name": part.name or "all",
                 "lengths": f"{part.shortest} to {part.longest - 1}",
             }
-            for item in plan.runs.spec.inputs
+            for item in model.runs.spec.inputs
             if item.kind == "vplot"
             for part in fragment_classes(item.length_edges)
         ],

@@ -16,14 +16,18 @@ from numpy.typing import NDArray
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.bed import read_site_table
-from chromputer_tracks.tracks.browser_tracks import NEUTRAL, BrowserTrack, browser_tracks
-from chromputer_tracks.tracks.igv.sessions import (
+from chromputer_tracks.tracks.browser_tracks import (
+    NEUTRAL,
+    BrowserTrack,
+    browser_tracks,
+    css_color,
+)
+from chromputer_tracks.tracks.igv import (
     BrowserGenome,
     browser_genome,
     fasta_reference,
     igv_js_session,
     quoted_url,
-    rgb,
     write_sessions,
 )
 from chromputer_tracks.tracks.runs import ModelRuns, read_runs
@@ -176,7 +180,7 @@ def _legend(models: Sequence[ModelRuns], tracks: Sequence[BrowserTrack]) -> list
     if not any(track.kind == "states" for track in tracks):
         return []
     states = {
-        (label.name, label.title, rgb(label.color)): None
+        (label.name, label.title, css_color(label.color)): None
         for runs in models
         for head in runs.spec.heads
         if head.kind == "states"
@@ -190,7 +194,8 @@ def _groups(tracks: Sequence[BrowserTrack]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for place, track in enumerate(tracks):
         group = found.setdefault(
-            track.group, {"name": track.group, "color": rgb(track.color or NEUTRAL), "tracks": []}
+            track.group,
+            {"name": track.group, "color": css_color(track.color or NEUTRAL), "tracks": []},
         )
         group["tracks"].append(place)
     return list(found.values())

@@ -15,11 +15,11 @@ from chromputer_tracks.errors import ContigError, InputError, OutputError
 from chromputer_tracks.inference.run import RUN_JSON
 from chromputer_tracks.intervals import ChromSizes, Interval, format_region
 from chromputer_tracks.io.atomic import atomic_path, check_folder, output_errors
-from chromputer_tracks.io.bed import Rgb
-from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.text import is_bgzf
-from chromputer_tracks.tracks.browser_tracks import BrowserTrack
+from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.tracks.browser_tracks import BrowserTrack, css_color
 from chromputer_tracks.tracks.runs import Run, recorded_path
+from chromputer_tracks.tracks.writer import rgb_text
 
 # ---- The genome that a browser shows tracks on, and where it starts.
 
@@ -153,7 +153,7 @@ def _json_track(track: BrowserTrack, order: int, url: Url) -> dict[str, Any]:
     elif found["type"] == "annotation" and track.format != "bigbed":
         found["indexed"] = False
     if track.color is not None:
-        found["color"] = rgb(track.color)
+        found["color"] = css_color(track.color)
     if found["type"] == "annotation":
         added = track.kind == "features"
         found["displayMode"] = "EXPANDED" if added else "COLLAPSED"
@@ -172,7 +172,7 @@ def _json_track(track: BrowserTrack, order: int, url: Url) -> dict[str, Any]:
         found["supportsWholeGenome"] = False
     found["windowFunction"] = "mean"
     if track.negative is not None:
-        found["altColor"] = rgb(track.negative)
+        found["altColor"] = css_color(track.negative)
     if track.limits is None:
         found["autoscale"] = True
     else:
@@ -180,11 +180,6 @@ def _json_track(track: BrowserTrack, order: int, url: Url) -> dict[str, Any]:
     if track.scale_group:
         found["autoscaleGroup"] = track.scale_group
     return found
-
-
-def rgb(color: Rgb) -> str:
-    """The colour as CSS writes it."""
-    return f"rgb({','.join(map(str, color))})"
 
 
 # ---- Sessions of IGV desktop.
@@ -246,8 +241,8 @@ def _xml_track(panel: ET.Element, track: BrowserTrack, path: str, scale_group: s
         visible="true",
     )
     if track.color is not None:
-        element.set("color", _rgb(track.color))
-        element.set("altColor", _rgb(track.negative or track.color))
+        element.set("color", rgb_text(track.color))
+        element.set("altColor", rgb_text(track.negative or track.color))
     if not data:
         element.set("displayMode", "EXPANDED" if track.kind == "features" else "COLLAPSED")
         return
@@ -268,10 +263,6 @@ def _xml_track(panel: ET.Element, track: BrowserTrack, path: str, scale_group: s
             drawBaseline="true",
             flipAxis="false",
         )
-
-
-def _rgb(color: Rgb) -> str:
-    return ",".join(map(str, color))
 
 
 JSON_NAME = "session.json"
