@@ -16,7 +16,7 @@ from toy_training import BIN, LENGTHS, Toy, make_samples, make_toy, shorter
 from chromputer_tracks.analysis.ablate import run as study
 from chromputer_tracks.analysis.ablate.files import terminal_tables, write_ablation
 from chromputer_tracks.analysis.ablate.run import AblateOptions, ablate
-from chromputer_tracks.analysis.evaluate.models import ceiling_sites
+from chromputer_tracks.analysis.evaluate.run import ceiling_sites
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.evaluation import baselines
 from chromputer_tracks.model.config import SitesConfig, TrainConfig

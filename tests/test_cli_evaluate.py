@@ -11,6 +11,7 @@ from scored_sites import load_sites
 from sklearn.metrics import accuracy_score, average_precision_score, confusion_matrix, f1_score
 from tiny_models import tiny_spec
 
+from chromputer_tracks.analysis.evaluate.run import EvaluateRecord
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.evaluation import baselines
 from chromputer_tracks.evaluation.scores import Scores
@@ -18,6 +19,7 @@ from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.fragments import FragmentOptions
+from chromputer_tracks.io.run import RunRecord
 from chromputer_tracks.records import from_plain
 
 
@@ -153,6 +155,7 @@ def test_tables_and_files(scored):
         "labels.tsv",
         "paired.tsv",
         "report.html",
+        "run.json",
         "scores.json",
         "sites-other.npz",
         "sites-tiny.npz",
@@ -187,6 +190,36 @@ def test_tables_and_files(scored):
     page = (out / "report.html").read_text()
     assert "does not predict TF9" in page
     assert "<svg" in page
+
+
+def test_a_second_run_leaves_nothing_of_the_first(toy, tmp_path):
+    out = tmp_path / "out"
+    common = ("--config", toy / "toy.toml", "--out", out, "--draws", 10)
+    assert run(toy / "tiny", toy / "second", *common).exit_code == 0
+    assert {"paired.tsv", "sites-tiny.npz", "sites-other.npz"} <= {p.name for p in out.iterdir()}
+    again = run(toy / "tiny", *common)
+    assert again.exit_code == 0, again.output
+    assert "results of an earlier `chromputer evaluate`" in again.stderr.replace("\n", " ")
+    record = RunRecord.read(out)
+    assert (record.kind, record.options["models"]) == ("evaluate", [str(toy / "tiny")])
+    files = "confusion.tsv labels.tsv report.html scores.json sites.npz states.tsv"
+    assert list(record.outputs) == files.split()
+    assert {p.name for p in out.iterdir()} == {"run.json", *record.outputs}
+    assert record.results_as(EvaluateRecord, out).contigs == ("chr3",)
+    assert record.inputs["model tiny"].path == str(toy / "tiny" / "predict.onnx")
+    assert {row["name"] for row in rows(out / "states.tsv")} == {"tiny"}
+
+
+def test_a_folder_of_other_things_is_left_alone(toy, tmp_path):
+    (tmp_path / "mine.txt").touch()
+    common = (toy / "tiny", "--config", toy / "toy.toml", "--out", tmp_path, "--draws", 10)
+    refused = run(*common)
+    assert refused.exit_code == 1
+    assert "holds files that are not of an earlier run" in refused.stderr.replace("\n", " ")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    forced = run(*common, "--force")
+    assert forced.exit_code == 0, forced.output
+    assert {"mine.txt", "scores.json"} <= {path.name for path in tmp_path.iterdir()}
 
 
 SAMPLES = """

@@ -8,7 +8,7 @@ from evaluate_toy import CONFIG, SPLITS, make_toy, run
 from scored_sites import load_sites
 from tiny_models import tiny_spec, write_tiny_model
 
-from chromputer_tracks.analysis.evaluate.models import _check_bins
+from chromputer_tracks.analysis.evaluate.run import _check_bins
 from chromputer_tracks.errors import InputError
 
 

@@ -24,6 +24,7 @@ from chromputer_tracks.data.labels import (
 from chromputer_tracks.data.negatives import MatchedConfig, MatchedSites, matched_sites
 from chromputer_tracks.data.peaks import reproducible_peaks
 from chromputer_tracks.errors import ConfigError, InputError
+from chromputer_tracks.evaluation.baselines import jaspar_matrix
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.assays import BigWigSource, open_assay
 from chromputer_tracks.io.bed import BedRecord, read_bed
@@ -427,3 +428,12 @@ def _check_labels(
                     f"splits.{use}: no peak of any label{of} lies on {contig}; leave the contig "
                     f"out of the splits, as nothing says that its bins are negative"
                 )
+
+
+def motif_matrices(config: TrainConfig) -> dict[int, NDArray[np.float32]]:
+    """Row of each binary label that has a motif, to its matrix, float32 (4, width)."""
+    return {
+        row: jaspar_matrix(item.motif)
+        for row, item in enumerate(config.binary_labels())
+        if item.motif
+    }

@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from chromputer_tracks import __version__
 from chromputer_tracks.errors import InputError, OutputError
-from chromputer_tracks.evaluation.baselines import SampleSites, jaspar_matrix, run_baselines
+from chromputer_tracks.evaluation.baselines import SampleSites, run_baselines
 from chromputer_tracks.evaluation.scores import Scores, split_metrics
 from chromputer_tracks.evaluation.scoring import score
 from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_sites
@@ -32,7 +30,7 @@ from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.export import export_explain, export_network
 from chromputer_tracks.model.fitting import Report
 from chromputer_tracks.model.processes import find_accelerator, process_rank
-from chromputer_tracks.model.sources import Sources, open_sources
+from chromputer_tracks.model.sources import Sources, motif_matrices, open_sources
 from chromputer_tracks.spec import PREDICT, HeadSpec, ModelSpec
 
 
@@ -197,15 +195,6 @@ def _baselines(experiment: Experiment, contigs: Sequence[str]) -> dict[str, Scor
     )
     names = [sample.name for sample in samples] if len(samples) > 1 else None
     return {item.name: score(pool_sites(item.sites, names), item.heads) for item in found}
-
-
-def motif_matrices(config: TrainConfig) -> dict[int, NDArray[np.float32]]:
-    """Row of each binary label that has a motif, to its matrix, float32 (4, width)."""
-    return {
-        row: jaspar_matrix(item.motif)
-        for row, item in enumerate(config.binary_labels())
-        if item.motif
-    }
 
 
 def fingerprint(config: TrainConfig, provenance: Mapping[str, Any]) -> str:

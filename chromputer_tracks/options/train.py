@@ -129,6 +129,13 @@ class AblateOptions(ConfigOptions):
     draws: int = 1000
 
 
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names) or len(set(names)) < len(names):
+        raise ValueError(f"{text!r} is not a list of different names such as chrVII,chrXIII")
+    return names
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateOptions(ComputeOptions):
     """What to score, where and against what.
@@ -181,7 +188,7 @@ class EvaluateOptions(ComputeOptions):
         Flag(
             "Score these contigs instead of a split.",
             metavar="NAME,NAME",
-            parse=lambda text: _names(text),
+            parse=_names,
         ),
     ] = ()
     sample: Annotated[
@@ -222,13 +229,6 @@ class EvaluateOptions(ComputeOptions):
     ] = False
     draws: Annotated[int, Flag("Bootstrap resamples."), Limits(least=10)] = 1000
     seed: Annotated[int, Flag("Of resampling and baselines."), Limits(least=0)] = 0
-
-
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(","))
-    if not all(names) or len(set(names)) < len(names):
-        raise ValueError(f"{text!r} is not a list of different names such as chrVII,chrXIII")
-    return names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
-from chromputer_tracks.analysis.evaluate.models import (
+from chromputer_tracks.analysis.evaluate.run import (
     CEILING,
     ceiling_sites,
     check_replicates,

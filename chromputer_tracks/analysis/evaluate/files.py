@@ -1,4 +1,4 @@
-"""The files of an evaluation: scores.json, sites, tables and the report."""
+"""What an evaluation found, its tables, and its files: scores.json, sites, tables, the report."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import csv
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from chromputer_tracks.analysis.evaluate.run import EvaluateOptions, Evaluation, Scored
 from chromputer_tracks.analysis.report.blocks import (
     PlainTable,
     ReportData,
@@ -19,13 +19,77 @@ from chromputer_tracks.analysis.report.blocks import (
     Transfer,
 )
 from chromputer_tracks.analysis.report.page import write_report
+from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.evaluation.baselines import MAJORITY
-from chromputer_tracks.evaluation.scores import BinaryScores, Estimate, to_json
+from chromputer_tracks.evaluation.scores import BinaryScores, Estimate, Scores, to_json
 from chromputer_tracks.evaluation.scoring import Difference, PairedTest
-from chromputer_tracks.evaluation.sites import BLOCK, save_sites
-from chromputer_tracks.inference.run import Checksums, versions
-from chromputer_tracks.io.atomic import atomic_path, output_errors
-from chromputer_tracks.spec import Label
+from chromputer_tracks.evaluation.sites import BLOCK, LabelledSites, save_sites
+from chromputer_tracks.io.atomic import output_errors
+from chromputer_tracks.io.run import Run, versions
+from chromputer_tracks.model.config import TrainConfig
+from chromputer_tracks.options.train import EvaluateOptions
+from chromputer_tracks.records import to_plain
+from chromputer_tracks.spec import HeadSpec, Label
+
+if TYPE_CHECKING:
+    from chromputer_tracks.analysis.evaluate.run import EvaluatedModel
+
+Role = Literal["model", "baseline", "ceiling"]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleScores:
+    """Scores of one model, baseline or ceiling on one sample.
+
+    Attributes:
+        name: name as tables show it.
+        role: what it is.
+        sample: name of the sample.
+        heads: heads with the calibration that was applied.
+        sites: predictions and labels.
+        scores: figures at these sites.
+    """
+
+    name: str
+    role: Role
+    sample: str
+    heads: tuple[HeadSpec, ...]
+    sites: LabelledSites
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All that was found.
+
+    Attributes:
+        config: the configuration.
+        models: the models, in the order in which they were given.
+        contigs: contigs that were scored.
+        samples: names of the samples that were scored.
+        scored: sample by sample: models, baselines, ceiling.
+        paired: tests of the first model against each other.
+        vplots: V-plots by state, of each sample's fragments.
+        notes: what the reader must know.
+    """
+
+    config: TrainConfig
+    models: tuple[EvaluatedModel, ...]
+    contigs: tuple[str, ...]
+    samples: tuple[str, ...]
+    scored: tuple[SampleScores, ...]
+    paired: tuple[PairedTest, ...]
+    vplots: tuple[VplotSet, ...]
+    notes: tuple[str, ...]
+
+    def on(self, sample: str, *roles: Role) -> list[SampleScores]:
+        """What was scored on a sample, of some roles or of all."""
+        return [
+            item
+            for item in self.scored
+            if item.sample == sample and (not roles or item.role in roles)
+        ]
+
 
 # ---- An evaluation as tables: rows of numbers for files, and text for the terminal.
 
@@ -97,7 +161,7 @@ def confusion_rows(evaluation: Evaluation) -> Iterator[Row]:
 
 def paired_rows(evaluation: Evaluation) -> Iterator[Row]:
     """A line for each figure of each paired test."""
-    for test in evaluation.compared:
+    for test in evaluation.paired:
         for item in test.differences:
             yield {
                 "sample": test.sample,
@@ -110,7 +174,7 @@ def paired_rows(evaluation: Evaluation) -> Iterator[Row]:
             }
 
 
-def _who(item: Scored) -> Row:
+def _who(item: SampleScores) -> Row:
     return {"sample": item.sample, "name": item.name, "role": item.role}
 
 
@@ -147,7 +211,7 @@ def transfer(evaluation: Evaluation) -> Transfer | None:
     )
 
 
-def _transferred(item: Scored | None, *, states: bool) -> Estimate:
+def _transferred(item: SampleScores | None, *, states: bool) -> Estimate:
     nothing = Estimate(math.nan, math.nan, math.nan)
     if item is None:
         return nothing
@@ -185,11 +249,11 @@ def tables(evaluation: Evaluation) -> Iterator[PlainTable]:
             ),
         )
     for sample in evaluation.samples:
-        tests = [test for test in evaluation.compared if test.sample == sample]
+        tests = [test for test in evaluation.paired if test.sample == sample]
         yield from _paired(tests, f", sample {sample}" if several else "")
 
 
-def _states(scored: list[Scored], of: str) -> Iterator[PlainTable]:
+def _states(scored: list[SampleScores], of: str) -> Iterator[PlainTable]:
     with_states = [item for item in scored if item.scores.states is not None]
     if not with_states:
         return
@@ -203,7 +267,7 @@ def _states(scored: list[Scored], of: str) -> Iterator[PlainTable]:
     yield PlainTable(f"chromatin states{of}", ("", "accuracy", "macro-F1", "ECE"), tuple(rows))
 
 
-def _details(scored: list[Scored]) -> Iterator[PlainTable]:
+def _details(scored: list[SampleScores]) -> Iterator[PlainTable]:
     """Each state and each label of the first model."""
     first = scored[0]
     columns = ("AUPRC", "AUROC", "F1", "recall at precision\n0.5 / 0.9")
@@ -239,7 +303,10 @@ def _details(scored: list[Scored]) -> Iterator[PlainTable]:
 
 
 def _by_label(
-    figure: Literal["AUPRC", "F1"], scored: list[Scored], of: str, only: set[str] | None = None
+    figure: Literal["AUPRC", "F1"],
+    scored: list[SampleScores],
+    of: str,
+    only: set[str] | None = None,
 ) -> Iterator[PlainTable]:
     """One figure of each label, side by side; not of the majority class, which ranks nothing."""
     shown = [item for item in scored if item.scores.binary and item.name != MAJORITY]
@@ -272,7 +339,7 @@ def _value(figure: Literal["AUPRC", "F1"], label: BinaryScores | None) -> str:
     return _short((label.auprc if figure == "AUPRC" else label.f1).value)
 
 
-def _continuous(scored: list[Scored], of: str) -> Iterator[PlainTable]:
+def _continuous(scored: list[SampleScores], of: str) -> Iterator[PlainTable]:
     rows = tuple(
         (item.name, label.name, *map(interval, (label.pearson, label.spearman, label.explained)))
         for item in scored
@@ -329,106 +396,29 @@ def _title(name: str, labels: tuple[Label, ...]) -> str:
 REPORT = "report.html"
 
 
-def write_evaluation(
-    evaluation: Evaluation, options: EvaluateOptions, out: Path, command: str
-) -> list[str]:
-    """Write all files of an evaluation into a folder.
+def write_evaluation(evaluation: Evaluation, options: EvaluateOptions, work: Run) -> None:
+    """Write all files of an evaluation.
 
     Args:
         evaluation: what was found.
         options: how.
-        out: the folder; its parent exists.
-        command: for the provenance.
-
-    Returns:
-        names of the files, in the order of writing.
+        work: the run, which reads what the evaluation was made from.
 
     Raises:
         OutputError: a file cannot be written.
     """
-    with output_errors(out):
-        out.mkdir(exist_ok=True)
-    provenance = _provenance(evaluation, options, command)
-    written = []
-    with atomic_path(out / "scores.json") as path:
-        path.write_text(json.dumps(_record(evaluation, provenance), indent=1) + "\n")
-    written.append("scores.json")
-    models = [item for item in evaluation.scored if item.role == "model"]
-    for item in models:
-        parts = [item.name] * (len(evaluation.entrants) > 1)
-        parts += [item.sample] * (len(evaluation.samples) > 1)
-        name = "-".join(["sites", *(re.sub(r"[^\w.-]+", "_", part) for part in parts)]) + ".npz"
-        save_sites(out / name, item.sites, item.heads)
-        written.append(name)
-    for name, rows in (
-        ("states.tsv", state_rows(evaluation)),
-        ("labels.tsv", label_rows(evaluation)),
-        ("continuous.tsv", continuous_rows(evaluation)),
-        ("confusion.tsv", confusion_rows(evaluation)),
-        ("paired.tsv", paired_rows(evaluation)),
-    ):
-        if _write_rows(out / name, rows):
-            written.append(name)
-    write_report(out / REPORT, _report(evaluation, options, provenance))
-    return [*written, REPORT]
-
-
-def _write_rows(path: Path, rows: Iterable[Row]) -> bool:
-    """Write a table with a header, tab-separated; False, and no file, where there is no row."""
-    lines = list(rows)
-    if not lines:
-        return False
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, lines[0], dialect="excel-tab", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-    return True
-
-
-def _provenance(evaluation: Evaluation, options: EvaluateOptions, command: str) -> dict[str, Any]:
-    with Checksums(_files(evaluation, options)) as checksums:
-        files = checksums.result()
-    return {
-        "command": command,
+    provenance = {
+        "command": shlex.join(options.command),
         "date": datetime.now(UTC).date().isoformat(),
         "versions": versions(),
         "contigs": list(evaluation.contigs),
         "resamples": options.draws,
         "block": BLOCK,
         "seed": options.seed,
-        "providers": {item.name: item.session.provider for item in evaluation.entrants},
-        "files": files,
+        "providers": {item.name: item.session.provider for item in evaluation.models},
+        "files": to_plain(work.checksums.result()),
     }
-
-
-def _files(evaluation: Evaluation, options: EvaluateOptions) -> dict[str, Path]:
-    """What was read, by what it is."""
-    config = evaluation.config
-    files = {f"model {item.name}": item.model.path for item in evaluation.entrants}
-    files |= {"configuration": options.config, "fasta": config.data.fasta}
-    several = len(evaluation.samples) > 1
-    for sample in config.all_samples():
-        if sample.name in evaluation.samples:
-            own = {name: sample.assays[name] for name in config.inputs.assays}
-            if sample.states is not None:
-                own["states"] = sample.states
-            for name, paths in sample.peaks.items():
-                one = len(paths) == 1
-                own |= {name if one else f"{name} {n}": path for n, path in enumerate(paths, 1)}
-            own |= sample.signals
-            files |= {f"{sample.name} {k}" if several else k: v for k, v in own.items()}
-    if options.replicate_states is not None:
-        files["replicate states"] = options.replicate_states
-    files |= {f"replicate {name}": path for name, path in options.replicates.items()}
-    tss = options.tss or config.data.tss
-    if options.baselines and tss is not None:
-        files["start sites"] = tss
-    return files
-
-
-def _record(evaluation: Evaluation, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """``scores.json``."""
-    return {
+    record = {
         "provenance": provenance,
         "notes": list(evaluation.notes),
         "scored": [
@@ -440,8 +430,30 @@ def _record(evaluation: Evaluation, provenance: Mapping[str, Any]) -> dict[str, 
             }
             for item in evaluation.scored
         ],
-        "paired": [to_json(item) for item in evaluation.compared],
+        "paired": [to_json(item) for item in evaluation.paired],
     }
+    with output_errors(work.folder):
+        (work.folder / "scores.json").write_text(json.dumps(record, indent=1) + "\n")
+    for item in evaluation.scored:
+        if item.role == "model":
+            parts = [item.name] * (len(evaluation.models) > 1)
+            parts += [item.sample] * (len(evaluation.samples) > 1)
+            name = "-".join(["sites", *(re.sub(r"[^\w.-]+", "_", part) for part in parts)])
+            save_sites(work.folder / f"{name}.npz", item.sites, item.heads)
+    for name, rows in (
+        ("states.tsv", state_rows(evaluation)),
+        ("labels.tsv", label_rows(evaluation)),
+        ("continuous.tsv", continuous_rows(evaluation)),
+        ("confusion.tsv", confusion_rows(evaluation)),
+        ("paired.tsv", paired_rows(evaluation)),
+    ):
+        lines = list(rows)
+        if lines:
+            with (work.folder / name).open("w", newline="") as file:
+                writer = csv.DictWriter(file, lines[0], dialect="excel-tab", lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(lines)
+    write_report(work.folder / REPORT, _report(evaluation, options, provenance))
 
 
 def _report(
@@ -449,12 +461,12 @@ def _report(
 ) -> ReportData:
     """The page, about the first model on the first sample."""
     sample = evaluation.samples[0]
-    specs = {item.name: item.model.spec for item in evaluation.entrants}
+    specs = {item.name: item.model.spec for item in evaluation.models}
     ceilings = evaluation.on(sample, "ceiling")
     return ReportData(
-        title=evaluation.entrants[0].name,
+        title=evaluation.models[0].name,
         kind="evaluation",
-        subtitle=f"Scored on {', '.join(evaluation.contigs)}",
+        subtitle=f"SampleScores on {', '.join(evaluation.contigs)}",
         summary=summary(evaluation, options),
         models=tuple(
             ScoredModel(item.name, item.scores, specs[item.name], item.sites)
@@ -464,7 +476,7 @@ def _report(
             ScoredModel(item.name, item.scores) for item in evaluation.on(sample, "baseline")
         ),
         ceiling=ScoredModel(ceilings[0].name, ceilings[0].scores) if ceilings else None,
-        paired=tuple(item for item in evaluation.compared if item.sample == sample),
+        paired=tuple(item for item in evaluation.paired if item.sample == sample),
         vplots=evaluation.vplots,
         transfer=transfer(evaluation),
         config=options.config.read_text(encoding="utf-8"),

@@ -2,142 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-from chromputer_tracks.analysis.evaluate.models import (
-    CEILING,
-    Entrant,
-    Note,
-    ceiling_sites,
-    checked_models,
-    open_entrant,
-    sample_baselines,
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.analysis.evaluate.files import (
+    Evaluation,
+    Role,
+    SampleScores,
+    write_evaluation,
 )
 from chromputer_tracks.analysis.report.page import assay_vplots
-from chromputer_tracks.analysis.vplots.aggregate import VplotSet
+from chromputer_tracks.data.features import Features
+from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import ChromputerError, InputError
+from chromputer_tracks.evaluation.baselines import Baseline, SampleSites, run_baselines
 from chromputer_tracks.evaluation.calibration import uncalibrated
-from chromputer_tracks.evaluation.metrics import DRAWS
-from chromputer_tracks.evaluation.scores import Scores
 from chromputer_tracks.evaluation.scoring import PairedTest, paired, score
-from chromputer_tracks.evaluation.sites import LabelledSites
-from chromputer_tracks.inference.session import ProviderChoice, available_cpus
+from chromputer_tracks.evaluation.sites import LabelledSites, label_sites, predict_sites
+from chromputer_tracks.inference.registry import Model, load_model
+from chromputer_tracks.inference.session import Session, available_cpus, open_session
 from chromputer_tracks.io.bed import TssTable, read_tss
-from chromputer_tracks.model.config import TrainConfig
+from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.run import Report, RunRecord, Silent, run
+from chromputer_tracks.model.config import (
+    InputsConfig,
+    SampleConfig,
+    SitesConfig,
+    SplitConfig,
+    TrainConfig,
+)
 from chromputer_tracks.model.config_file import load_config
-from chromputer_tracks.model.sources import Sample, Sources, open_sources
-from chromputer_tracks.spec import HeadSpec
+from chromputer_tracks.model.sources import Sample, Sources, motif_matrices, open_sources
+from chromputer_tracks.options.train import EvaluateOptions
+from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
 
-Role = Literal["model", "baseline", "ceiling"]
+KIND = "evaluate"
+"""What ``run.json`` says of the command."""
 
+CEILING = "replicate"
+"""Name of the second label files among models and baselines."""
 
-@dataclass(frozen=True, slots=True)
-class EvaluateOptions:
-    """What to score, where and against what.
-
-    Attributes:
-        models: model folders, ``.onnx`` files or names of shipped models.
-        config: names the genome, the samples and their labels.
-        data: folder that the configuration's relative paths start from; None: its own.
-        split: whose contigs are scored, where ``contigs`` is empty.
-        contigs: which are scored.
-        sample: which of the configuration's samples; None: all.
-        baselines: learn and score baselines, too.
-        tss: BED of genes or start sites for gene proximity; None: the configuration's.
-        replicate_states: second states BED.
-        replicates: second peak file by binary label.
-        allow_training_contigs: score contigs that a model was trained on.
-        provider: what the models run on.
-        threads: of models and forest; None: all that may be used.
-        draws: bootstrap resamples.
-        seed: of resampling and baselines.
-    """
-
-    models: tuple[str, ...]
-    config: Path
-    data: Path | None = None
-    split: Literal["validation", "test"] = "test"
-    contigs: tuple[str, ...] = ()
-    sample: str | None = None
-    baselines: bool = False
-    tss: Path | None = None
-    replicate_states: Path | None = None
-    replicates: Mapping[str, Path] = field(default_factory=dict)
-    allow_training_contigs: bool = False
-    provider: ProviderChoice = "auto"
-    threads: int | None = None
-    draws: int = DRAWS
-    seed: int = 0
+_SURE = 8.0
+"""Logit of a label that is given, not predicted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """One model, baseline or ceiling on one sample.
+class EvaluateRecord:
+    """What ``run.json`` says of an evaluation beside what every record does.
 
     Attributes:
-        name: as tables show it.
-        role: what it is.
-        sample: name of the sample.
-        heads: with the calibration that was applied.
-        sites: predictions and labels.
-        scores: their figures.
-    """
-
-    name: str
-    role: Role
-    sample: str
-    heads: tuple[HeadSpec, ...]
-    sites: LabelledSites
-    scores: Scores
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """All that was found.
-
-    Attributes:
-        config: the configuration.
-        entrants: the models.
-        contigs: that were scored.
+        contigs: contigs that were scored.
         samples: names of the samples that were scored.
-        scored: sample by sample: models, baselines, ceiling.
-        compared: paired tests.
-        vplots: by state, of each sample's fragments.
-        notes: what the reader must know.
+        providers: name of a model to what it ran on.
     """
 
-    config: TrainConfig
-    entrants: tuple[Entrant, ...]
     contigs: tuple[str, ...]
     samples: tuple[str, ...]
-    scored: tuple[Scored, ...]
-    compared: tuple[PairedTest, ...]
-    vplots: tuple[VplotSet, ...]
-    notes: tuple[str, ...]
-
-    def on(self, sample: str, *roles: Role) -> list[Scored]:
-        """What was scored on a sample, of some roles or of all."""
-        return [
-            item
-            for item in self.scored
-            if item.sample == sample and (not roles or item.role in roles)
-        ]
+    providers: Mapping[str, str]
 
 
-def evaluate(options: EvaluateOptions, report: Note) -> Evaluation:
+@dataclass(frozen=True, slots=True)
+class EvaluateResult:
+    """What was found, and the record of the run."""
+
+    evaluation: Evaluation
+    record: RunRecord
+
+
+def evaluate(options: EvaluateOptions, report: Report | None = None) -> EvaluateResult:
     """Score models on the contigs of a configuration, with what they are to be compared with.
 
-    Args:
-        options: what to score.
-        report: told what happens, a line at a time.
+    Scores, sites, tables and ``report.html`` go to ``options.out``.
 
     Raises:
-        ChromputerError: a model, the configuration or a file of it cannot be used for this.
+        ChromputerError: a model, the configuration or a file of it cannot be used for this, or the
+            folder cannot be written.
     """
+    report = report or Silent()
+    with run(KIND, options, report) as work:
+        with work.stages.phase("scoring"):
+            found = _evaluation(options, report)
+        with work.stages.phase("writing"):
+            work.read(_files(found, options))
+            write_evaluation(found, options, work)
+        providers = {model.name: model.session.provider for model in found.models}
+        work.describe(EvaluateRecord(found.contigs, found.samples, providers))
+    return EvaluateResult(found, work.record)
+
+
+def _evaluation(options: EvaluateOptions, report: Report) -> Evaluation:
     config = load_config(options.config, options.data)
     contigs = options.contigs or getattr(config.splits, options.split)
     samples = _chosen(config, options)
@@ -145,9 +103,9 @@ def evaluate(options: EvaluateOptions, report: Note) -> Evaluation:
 
     def note(text: str) -> None:
         notes.append(text)
-        report(f"note: {text}")
+        report.note(f"note: {text}")
 
-    models = checked_models(
+    loaded = checked_models(
         options.models,
         config.label_bin,
         contigs,
@@ -163,35 +121,65 @@ def evaluate(options: EvaluateOptions, report: Note) -> Evaluation:
             if options.contigs:
                 error.add_note("--contigs stands for splits.test here")
             raise
-        entrants = [
-            open_entrant(name, model, sources, options.provider, options.threads, note)
-            for name, model in models.items()
-        ]
-        run = _Run(options, config, sources, report, note)
+        models = [open_model(name, model, sources, options, note) for name, model in loaded.items()]
         opened = [sample for sample in sources.samples if sample.name in samples]
+        scored: list[SampleScores] = []
+
+        def add(
+            name: str, role: Role, sample: Sample, heads: tuple[HeadSpec, ...], sites: LabelledSites
+        ) -> None:
+            # All on the same resamples, so that they can be paired.
+            scores = score(sites, heads, options.draws, options.seed)
+            scored.append(SampleScores(name, role, sample.name, heads, sites, scores))
+
         # First all that reads further files: a wrong one is not to be found after predicting.
-        for entrant in entrants:
+        for model in models:
             for sample in opened:
-                entrant.features(sources, sample)
-        tss = run.start_sites() if options.baselines else None
-        second = options.replicate_states is not None or options.replicates
-        ceiling = [run.ceiling(opened[0])] if second else []
-        scored = [run.model(entrant, sample) for sample in opened for entrant in entrants]
+                model.features(sources, sample)
+        tss = _start_sites(options, config, sources) if options.baselines else None
+        second = None
+        if options.replicate_states is not None or options.replicates:
+            second = ceiling_sites(
+                config, sources, opened[0], options.replicate_states, options.replicates
+            )
+        for sample in opened:
+            of = f" on sample {sample.name}" if len(sources.samples) > 1 else ""
+            for model in models:
+                report.note(f"{model.name}{of}: predicting {', '.join(contigs)}")
+                sites = model.predict(sources, sample, contigs, config.label_bin)
+                add(model.name, "model", sample, model.heads, sites)
         if options.baselines:
-            scored += run.baselines(opened, tss)
-        scored += ceiling
-        compared = [item for name in samples for item in run.compare(scored, name)]
-        vplots = [item for sample in opened for item in _vplots(sources, sample, scored)]
-    return Evaluation(
-        config,
-        tuple(entrants),
-        tuple(contigs),
-        samples,
-        tuple(scored),
-        tuple(compared),
-        tuple(vplots),
-        tuple(notes),
-    )
+            jobs = options.threads or available_cpus()
+            for baseline in sample_baselines(
+                config, sources, opened, tss, options.seed, jobs, report.note, note
+            ):
+                for sample, sites in zip(opened, baseline.sites, strict=True):
+                    add(baseline.name, "baseline", sample, baseline.heads, sites)
+        if second is not None:
+            add(CEILING, "ceiling", opened[0], uncalibrated(sources.heads), second)
+        several = len(sources.samples) > 1
+        return Evaluation(
+            config,
+            tuple(models),
+            tuple(contigs),
+            samples,
+            tuple(scored),
+            tuple(test for name in samples for test in _paired(scored, name, options)),
+            tuple(
+                vplots
+                for sample in opened
+                for first in [next(item for item in scored if item.sample == sample.name)]
+                if first.scores.states is not None
+                for vplots in assay_vplots(
+                    sources.sizes,
+                    sample,
+                    first.sites,
+                    first.heads[0].labels,
+                    f", {sample.name}" if several else "",
+                )
+            ),
+            tuple(notes),
+        )
 
 
 def _chosen(config: TrainConfig, options: EvaluateOptions) -> tuple[str, ...]:
@@ -207,99 +195,428 @@ def _chosen(config: TrainConfig, options: EvaluateOptions) -> tuple[str, ...]:
         raise InputError(
             f"replicates are of one sample: say of which with --sample ({', '.join(names)})"
         )
-    labels = [item.name for item in config.binary_labels()]
-    for name in options.replicates:
-        if name not in labels:
-            raise InputError(
-                f"--replicate {name}: {options.config} has no such binary label; it has "
-                f"{', '.join(labels) or 'none'}"
-            )
-    if options.replicate_states is not None and config.states is None:
-        raise InputError(f"--replicate-states: {options.config} has no [states]")
+    check_replicates(config, options.replicate_states, options.replicates, str(options.config))
     return chosen
 
 
-class _Run:
-    """Scores one thing after the other, all on the same resamples."""
+def _start_sites(
+    options: EvaluateOptions, config: TrainConfig, sources: Sources
+) -> TssTable | None:
+    """For gene proximity, if a file of them is named."""
+    path = options.tss or config.data.tss
+    return None if path is None else read_tss(path, sources.sizes)
 
-    def __init__(
-        self,
-        options: EvaluateOptions,
-        config: TrainConfig,
-        sources: Sources,
-        report: Note,
-        note: Note,
-    ) -> None:
-        self._options, self._config, self._sources = options, config, sources
-        self._report, self._note = report, note
 
-    def model(self, entrant: Entrant, sample: Sample) -> Scored:
-        """A model on a sample."""
-        of = f" on sample {sample.name}" if len(self._sources.samples) > 1 else ""
-        self._report(f"{entrant.name}{of}: predicting {', '.join(self._config.splits.test)}")
-        sites = entrant.predict(
-            self._sources, sample, self._config.splits.test, self._config.label_bin
-        )
-        return self._score(entrant.name, "model", sample.name, entrant.heads, sites)
-
-    def start_sites(self) -> TssTable | None:
-        """For gene proximity, if a file of them is named."""
-        path = self._options.tss or self._config.data.tss
-        return None if path is None else read_tss(path, self._sources.sizes)
-
-    def baselines(self, samples: Sequence[Sample], tss: TssTable | None) -> list[Scored]:
-        """Baselines, learnt on the training contigs of the training samples."""
-        found = sample_baselines(
-            self._config,
-            self._sources,
-            samples,
-            tss,
-            self._options.seed,
-            self._options.threads or available_cpus(),
-            self._report,
-            self._note,
-        )
-        return [
-            self._score(baseline.name, "baseline", sample.name, baseline.heads, sites)
-            for baseline in found
-            for sample, sites in zip(samples, baseline.sites, strict=True)
-        ]
-
-    def ceiling(self, sample: Sample) -> Scored:
-        """Second label files as a prediction of the first ones: what agreement can be had."""
-        options = self._options
-        sites = ceiling_sites(
-            self._config, self._sources, sample, options.replicate_states, options.replicates
-        )
-        heads = uncalibrated(self._sources.heads)
-        return self._score(CEILING, "ceiling", sample.name, heads, sites)
-
-    def compare(self, scored: Sequence[Scored], sample: str) -> list[PairedTest]:
-        """The first model against all other models and baselines."""
-        here = [item for item in scored if item.sample == sample and item.role != "ceiling"]
-        first, *others = here
-        pairs = []
-        for other in others:
-            differences = paired(
+def _paired(
+    scored: Sequence[SampleScores], sample: str, options: EvaluateOptions
+) -> list[PairedTest]:
+    """The first model against all other models and baselines."""
+    first, *others = (item for item in scored if item.sample == sample and item.role != "ceiling")
+    return [
+        PairedTest(
+            sample,
+            first.name,
+            other.name,
+            paired(
                 [(first.sites, first.heads)],
                 [(other.sites, other.heads)],
-                self._options.draws,
-                self._options.seed,
+                options.draws,
+                options.seed,
+            ),
+        )
+        for other in others
+    ]
+
+
+def _files(evaluation: Evaluation, options: EvaluateOptions) -> dict[str, Path]:
+    """What was read, by what it is."""
+    config = evaluation.config
+    files = {f"model {item.name}": item.model.path for item in evaluation.models}
+    files |= {"configuration": options.config, "fasta": config.data.fasta}
+    several = len(evaluation.samples) > 1
+    for sample in config.all_samples():
+        if sample.name in evaluation.samples:
+            own = {name: sample.assays[name] for name in config.inputs.assays}
+            if sample.states is not None:
+                own["states"] = sample.states
+            for name, paths in sample.peaks.items():
+                one = len(paths) == 1
+                own |= {name if one else f"{name} {n}": path for n, path in enumerate(paths, 1)}
+            own |= sample.signals
+            files |= {f"{sample.name} {k}" if several else k: v for k, v in own.items()}
+    if options.replicate_states is not None:
+        files["replicate states"] = options.replicate_states
+    files |= {f"replicate {name}": path for name, path in options.replicates.items()}
+    tss = options.tss or config.data.tss
+    if options.baselines and tss is not None:
+        files["start sites"] = tss
+    return files
+
+
+# ---- Exported models made comparable: their labels in a configuration's order, at its sites.
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedModel:
+    """A model with its session, and its labels in the order of a configuration's.
+
+    Attributes:
+        name: see :func:`checked_models`.
+        model: the model, checked.
+        session: its session, open.
+        heads: the configuration's heads with the model's calibration.
+        rows: int64, the model's output of each label of ``heads``, in their order; -1: none.
+    """
+
+    name: str
+    model: Model
+    session: Session
+    heads: tuple[HeadSpec, ...]
+    rows: NDArray[np.int64]
+
+    def features(self, sources: Sources, sample: Sample) -> Features:
+        """What makes the model's inputs of a sample.
+
+        Raises:
+            InputError: the configuration reads no file of an assay that the model reads.
+        """
+        try:
+            return Features(self.model.spec.inputs, sources.fasta, sample.assays)
+        except InputError as error:
+            error.add_note(f"model {self.name}, sample {sample.name}")
+            raise
+
+    def predict(
+        self, sources: Sources, sample: Sample, contigs: Sequence[str], label_bin: int
+    ) -> LabelledSites:
+        """Predictions and labels of a sample; NaN rows where the model lacks a label.
+
+        Args:
+            sources: the configuration's files.
+            sample: one of its samples.
+            contigs: which to predict.
+            label_bin: bp between sites.
+
+        Raises:
+            InputError: the configuration reads no file of an assay that the model reads.
+        """
+        features, spec = self.features(sources, sample), self.model.spec
+
+        def run(arrays: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+            logits = self.session.run(arrays)[0]
+            nothing = np.full((1, logits.shape[1]), np.nan, dtype=np.float32)
+            rows: NDArray[np.float32] = np.concatenate([logits, nothing])[self.rows]
+            return rows
+
+        return predict_sites(
+            run,
+            features,
+            sample.scored,
+            sources.sizes,
+            contigs,
+            spec.grid,
+            label_bin,
+            sources.number("states"),
+        )
+
+
+def checked_models(
+    names: Sequence[str],
+    label_bin: int,
+    contigs: Sequence[str],
+    note: Callable[[str], None],
+    *,
+    allow_training_contigs: bool,
+) -> dict[str, Model]:
+    """Load models and check that they can be scored on contigs.
+
+    Args:
+        names: model folders, ``.onnx`` files or names of shipped models.
+        label_bin: the configuration's, bp.
+        contigs: to be scored.
+        note: told of contigs that a model was trained or tuned on.
+        allow_training_contigs: score those that it was trained on, too.
+
+    Returns:
+        name to model; models of the same name have those of their folders or files, or, where
+        these are the same, too, what the user wrote.
+
+    Raises:
+        SpecError: a model cannot be used.
+        InputError: it is given twice, speaks for other bins, or was trained on one of the contigs.
+    """
+    models = [load_model(name) for name in names]
+    choices = [
+        [model.name for model in models],
+        [Path(given).stem for given in names],
+        list(names),
+    ]
+    checked: dict[str, Model] = {}
+    for index, model in enumerate(models):
+        called = [choice[index] for choice in choices if choice.count(choice[index]) == 1]
+        if not called:
+            raise InputError(f"model {names[index]} is given twice")
+        name = called[0]
+        _check_bins(name, model.spec, label_bin)
+        _check_contigs(name, model.spec, contigs, note, allow=allow_training_contigs)
+        checked[name] = model
+    return checked
+
+
+def open_model(
+    name: str,
+    model: Model,
+    sources: Sources,
+    options: EvaluateOptions,
+    note: Callable[[str], None],
+) -> EvaluatedModel:
+    """Match a model's labels with a configuration's, and open its session.
+
+    Args:
+        name: that the model goes by.
+        model: checked.
+        sources: the configuration's files.
+        options: say where it runs, and on how many threads.
+        note: told what only one of the two has.
+
+    Raises:
+        InputError: the model has no label of the configuration.
+        ProviderError: it cannot run.
+    """
+    if sources.sizes.digest() != model.spec.sizes_digest:
+        note(
+            f"{name} was trained on another assembly ({model.spec.assembly}) than "
+            f"{sources.sizes.source}: whether the contigs were held out cannot be told by name"
+        )
+    heads, rows = _matched(name, model.spec, sources.heads, note)
+    return EvaluatedModel(
+        name, model, open_session(model.path, options.provider, options.threads), heads, rows
+    )
+
+
+def _check_bins(name: str, spec: ModelSpec, label_bin: int) -> None:
+    if spec.label_bin != label_bin:
+        raise InputError(
+            f"model {name} speaks for bins of {spec.label_bin} bp, but the configuration's "
+            f"label_bin is {label_bin}: set label_bin = {spec.label_bin}, or evaluate the model "
+            f"alone with a configuration of its own"
+        )
+    if label_bin % spec.stride:
+        raise InputError(
+            f"model {name} has a stride of {spec.stride} bp, which does not divide label_bin "
+            f"({label_bin}), so that it has no output at the centres of the bins"
+        )
+
+
+def _check_contigs(
+    name: str, spec: ModelSpec, contigs: Sequence[str], note: Callable[[str], None], *, allow: bool
+) -> None:
+    trained = [contig for contig in contigs if contig in spec.splits.get("train", ())]
+    if trained and not allow:
+        raise InputError(
+            f"model {name} was trained on {', '.join(trained)}, so that figures there would say "
+            f"how much it remembers: name held-out contigs with --contigs, or ask for it with "
+            f"--allow-training-contigs"
+        )
+    if trained:
+        note(f"{name} was trained on {', '.join(trained)}: its figures there are too good")
+    tuned = [contig for contig in contigs if contig in spec.splits.get("validation", ())]
+    if tuned:
+        note(
+            f"{name} was tuned and calibrated on {', '.join(tuned)}: its figures there are "
+            f"somewhat too good"
+        )
+
+
+def _matched(
+    name: str, spec: ModelSpec, heads: tuple[HeadSpec, ...], note: Callable[[str], None]
+) -> tuple[tuple[HeadSpec, ...], NDArray[np.int64]]:
+    """The heads with the model's calibration, and its output of each label; -1: none."""
+    offered: dict[tuple[str, str, str], tuple[int, Label]] = {}
+    output = 0
+    for head in spec.heads:
+        for label in head.labels:
+            offered[head.kind, head.transform, label.name] = (output, label)
+            output += 1
+    matched, rows, lacking = [], [], []
+    for head in heads:
+        found = [offered.get((head.kind, head.transform, label.name)) for label in head.labels]
+        if head.kind == "states" and not _same_states(head, spec):
+            # A share among other states is no share among these.
+            found = [None] * len(found)
+        labels = []
+        for label, item in zip(head.labels, found, strict=True):
+            row, own = (-1, label) if item is None else item
+            rows.append(row)
+            labels.append(replace(label, scale=own.scale, bias=own.bias, threshold=own.threshold))
+            if item is None:
+                lacking.append(label.name)
+        matched.append(replace(head, labels=tuple(labels)))
+    if all(row < 0 for row in rows):
+        raise InputError(
+            f"model {name} predicts none of the configuration's labels ({', '.join(lacking)}); it "
+            f"predicts {', '.join(key[2] for key in offered)}"
+        )
+    if lacking:
+        note(f"{name} does not predict {', '.join(lacking)}: not scored")
+    spare = [key[2] for key, (row, _) in offered.items() if row not in rows]
+    if spare:
+        note(f"the configuration has no labels for {', '.join(spare)} of {name}: not scored")
+    return tuple(matched), np.array(rows, dtype=np.int64)
+
+
+def _same_states(head: HeadSpec, spec: ModelSpec) -> bool:
+    wanted = {label.name for label in head.labels}
+    return any(
+        other.kind == "states" and {label.name for label in other.labels} == wanted
+        for other in spec.heads
+    )
+
+
+# ---- What models are compared with on a configuration's samples: baselines and replicates.
+
+
+def sample_baselines(
+    config: TrainConfig,
+    sources: Sources,
+    samples: Sequence[Sample],
+    tss: TssTable | None,
+    seed: int,
+    jobs: int,
+    report: Callable[[str], None],
+    note: Callable[[str], None],
+) -> list[Baseline]:
+    """Baselines learnt on the training contigs of the training samples, on the test contigs.
+
+    Args:
+        config: of the sources.
+        sources: open.
+        samples: to predict.
+        tss: start sites, for gene proximity.
+        seed: of what is random.
+        jobs: threads of the random forest.
+        report: told what is being learnt.
+        note: told which baselines there are not, and why.
+    """
+    train, splits = sources.training_samples, config.splits
+
+    def place(sample: Sample, contigs: Sequence[str]) -> SampleSites:
+        stores = [sample.assays[name] for name in config.inputs.assays]
+        fragments = tuple(store for store in stores if isinstance(store, FragmentStore))
+        return SampleSites(sample_labels(config, sources, sample, contigs), fragments)
+
+    if tss is None:
+        note("no gene proximity, which needs start sites: --tss, or data.tss")
+    places = [place(sample, splits.test) for sample in samples]
+    if not places[0].fragments:
+        note("no random forest, as the configuration reads no fragments")
+    return list(
+        run_baselines(
+            [place(sample, splits.train) for sample in train],
+            [place(sample, splits.validation) for sample in train],
+            places,
+            sources.heads,
+            config.label_bin,
+            sources.fasta,
+            motif_matrices(config),
+            tss,
+            seed,
+            jobs,
+            report,
+        )
+    )
+
+
+def check_replicates(
+    config: TrainConfig,
+    states: Path | None,
+    peaks: Mapping[str, Path],
+    called: str = "the configuration",
+) -> None:
+    """Check that second label files are of the configuration's labels.
+
+    Args:
+        config: the configuration of the first ones.
+        states: second states BED, or nothing.
+        peaks: second peak file by binary label.
+        called: what messages call the configuration.
+
+    Raises:
+        InputError: they are not.
+    """
+    labels = [item.name for item in config.binary_labels()]
+    for name in peaks:
+        if name not in labels:
+            raise InputError(
+                f"--replicate {name}: {called} has no such binary label; it has "
+                f"{', '.join(labels) or 'none'}"
             )
-            pairs.append(PairedTest(sample, first.name, other.name, differences))
-        return pairs
-
-    def _score(
-        self, name: str, role: Role, sample: str, heads: tuple[HeadSpec, ...], sites: LabelledSites
-    ) -> Scored:
-        scores = score(sites, heads, self._options.draws, self._options.seed)
-        return Scored(name, role, sample, heads, sites, scores)
+    if states is not None and config.states is None:
+        raise InputError(f"--replicate-states: {called} has no [states]")
 
 
-def _vplots(sources: Sources, sample: Sample, scored: Sequence[Scored]) -> list[VplotSet]:
-    """V-plots by true state and by that of the first model, of each of the sample's assays."""
-    item = next(item for item in scored if item.sample == sample.name)
-    if item.scores.states is None:
-        return []
-    of = f", {sample.name}" if len(sources.samples) > 1 else ""
-    return list(assay_vplots(sources.sizes, sample, item.sites, item.heads[0].labels, of))
+def ceiling_sites(
+    config: TrainConfig,
+    sources: Sources,
+    sample: Sample,
+    states: Path | None,
+    peaks: Mapping[str, Path],
+) -> LabelledSites:
+    """Second label files as a prediction of a sample's: what agreement can be had.
+
+    Args:
+        config: of the sources.
+        sources: open.
+        sample: whose labels are predicted, on the test contigs.
+        states: second states BED, or nothing.
+        peaks: second peak file by binary label.
+    """
+    second = SampleConfig(
+        sample.name,
+        states=states,
+        peaks={name: (path,) for name, path in peaks.items()},
+        use="test",
+    )
+    # Opened as a sample without assays, so that its files are checked like all others; the sites
+    # are those of the first labels.
+    only_labels = replace(
+        config,
+        samples=(second,),
+        continuous=(),
+        auxiliary=None,
+        sites=SitesConfig(),
+        inputs=InputsConfig(vplots=()),
+        splits=SplitConfig((), (), config.splits.test),
+    )
+    with open_sources(only_labels) as opened:
+        replicate = sample_labels(config, opened, opened.samples[0], config.splits.test)
+    return as_prediction(replicate, sample_labels(config, sources, sample, config.splits.test))
+
+
+def sample_labels(
+    config: TrainConfig, sources: Sources, sample: Sample, contigs: Sequence[str]
+) -> LabelledSites:
+    """A sample's labels at the sites of contigs, with nothing predicted."""
+    return label_sites(
+        sample.scored,
+        sources.sizes,
+        contigs,
+        config.network.grid,
+        config.label_bin,
+        sources.number("states"),
+    )
+
+
+def as_prediction(second: LabelledSites, first: LabelledSites) -> LabelledSites:
+    """The labels of ``second`` as logits at the sites of ``first``, NaN where unknown.
+
+    Continuous labels are not predicted. Both are of the same bins.
+    """
+    logits = np.full(first.logits.shape, np.nan, dtype=np.float32)
+    n = first.number_of_states
+    known = second.states != UNKNOWN
+    states = _SURE * (second.states == np.arange(n)[:, None])
+    logits[:n, known] = states[:, known]
+    binary = np.where(second.binary == UNKNOWN, np.nan, _SURE * (2 * second.binary - 1))
+    logits[n : n + len(binary)] = binary
+    return replace(first, logits=logits)
