@@ -466,7 +466,7 @@ def _report(
     return ReportData(
         title=evaluation.models[0].name,
         kind="evaluation",
-        subtitle=f"SampleScores on {', '.join(evaluation.contigs)}",
+        subtitle=f"Scored on {', '.join(evaluation.contigs)}",
         summary=summary(evaluation, options),
         models=tuple(
             ScoredModel(item.name, item.scores, specs[item.name], item.sites)
