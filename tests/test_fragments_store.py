@@ -83,18 +83,18 @@ def test_edges_of_a_query(tmp_path):
 
 
 @pytest.mark.parametrize("buffer", [1, 500, 1 << 20])
-def test_spool_gives_back_each_contigs_rows_in_order(tmp_path, monkeypatch, buffer):
+def test_each_contigs_rows_come_back_in_order(tmp_path, monkeypatch, buffer):
     monkeypatch.setattr(fragment_store, "_BUFFER_BYTES", buffer)
     rng = np.random.default_rng(2)
-    spool = fragment_store.Spool(tmp_path, np.dtype(np.int64))
+    by_contig = fragment_store.ContigRows(tmp_path, np.dtype(np.int64))
     expected = {code: [] for code in range(4)}
     for size in (0, 3, 17, 1, 40, 5):
         codes = rng.integers(0, 3, size).astype(np.int32)
         rows = rng.integers(0, 10**12, size)
-        spool.add(codes, rows)
+        by_contig.add(codes, rows)
         for code, row in zip(codes.tolist(), rows.tolist(), strict=True):
             expected[code].append(row)
-    assert {code: spool.pop(code).tolist() for code in expected} == expected
+    assert {code: by_contig.pop(code).tolist() for code in expected} == expected
     assert list(tmp_path.iterdir()) == []
 
 

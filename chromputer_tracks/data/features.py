@@ -6,281 +6,21 @@ Training and inference both come through here, so that there is one feature path
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.sequence import one_hot, reverse_complement
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.assays import BigWigSource
+from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.fragments import Fragments
 from chromputer_tracks.spec import HeadSpec, InputSpec, Normalisation
 
-# ---- V-plots.
-
-DEFAULT_BIN = 10
-"""bp per position bin."""
-
-# Sub-nucleosomal lengths in steps of 20, mono-nucleosomal (147 bp of DNA and its linkers) in steps
-# of 20, then the troughs and the di-nucleosome in wider steps, as counts fall.
-DEFAULT_LENGTH_EDGES = (
-    20, 40, 60, 80, 100, 120, 140, 160, 180, 200, 220, 250, 300, 350, 420, 500, 700,
-)  # fmt: skip
-"""Fragment-length class edges in bp."""
-
-
-def vplot(
-    midpoints: NDArray[np.integer],
-    lengths: NDArray[np.integer],
-    interval: Interval,
-    bin_size: int = DEFAULT_BIN,
-    length_edges: tuple[int, ...] = DEFAULT_LENGTH_EDGES,
-) -> NDArray[np.float32]:
-    """Count fragments by length class and midpoint bin.
-
-    Args:
-        midpoints: int (n,), bp, 0-based: ``(start + end) // 2`` of each fragment.
-        lengths: int (n,), bp: ``end - start`` of each fragment.
-        interval: the image's extent; its length is a multiple of ``bin_size``. Fragments whose
-            midpoint lies outside, or whose length lies outside the edges, are not counted.
-        bin_size: bp per position bin; bins are counted from ``interval.start``.
-        length_edges: ascending; class i holds ``edges[i] <= length < edges[i + 1]``.
-
-    Returns:
-        float32 (len(length_edges) - 1, len(interval) / bin_size): counts.
-    """
-    width = len(interval) // bin_size
-    height = len(length_edges) - 1
-    rows = np.searchsorted(np.asarray(length_edges), lengths, side="right") - 1
-    columns = (midpoints - interval.start) // bin_size
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    flat = rows[inside] * width + columns[inside]
-    counts = np.bincount(flat, minlength=height * width)
-    return counts.reshape(height, width).astype(np.float32)
-
-
-# ---- 1D signals.
-
-Pair = tuple[NDArray[np.int32], NDArray[np.int32]]
-
-
-class FragmentSignalSource(Protocol):
-    """Where fragments come from; ``io.fragment_store.FragmentStore`` is one."""
-
-    def fetch(self, interval: Interval) -> Pair:
-        """Starts and ends (bp, 0-based, half-open) of the fragments that overlap the interval."""
-
-    def midpoints(self, interval: Interval) -> Pair:
-        """Midpoints (bp, 0-based) and lengths of the fragments whose midpoint is inside."""
-
-
-class ValueSource(Protocol):
-    """Where values come from; ``io.assays.BigWigSource`` is one."""
-
-    def means(self, interval: Interval, bin_size: int) -> NDArray[np.float64]:
-        """Mean per bp of each bin, 0 beyond the contig's ends."""
-
-
-def fragment_signal(
-    source: FragmentSignalSource, interval: Interval, item: InputSpec
-) -> NDArray[np.float32]:
-    """A signal computed from fragments.
-
-    A bin's value is the same in every interval: a smoothed one takes in what lies beyond the ends.
-
-    Args:
-        source: fragments.
-        interval: may leave its contig, beyond whose ends there is nothing; its length is a
-            multiple of ``item.bin``, and bins are counted from its start.
-        item: a ``signal`` whose measure is ``cuts``: the first and last base of each fragment,
-            ``coverage``: all bases of each fragment, or ``midpoints``. Only fragments with
-            ``length_edges[0] <= length < length_edges[1]`` count where it has edges.
-
-    Returns:
-        float32 (len(interval) / item.bin,): mean per bp of each bin, over ``item.smooth`` bp
-        around its centre where that is not 0.
-    """
-    wide = _widened(interval, item)
-    match item.measure:
-        case "midpoints":
-            points, lengths = source.midpoints(wide)
-            counts = _points(points[_of_length(lengths, item)], wide, item.bin)
-        case "cuts":
-            starts, ends = _fetch(source, wide, item)
-            counts = _points(np.concatenate([starts, ends - 1]), wide, item.bin)
-        case _:
-            counts = _overlaps(*_fetch(source, wide, item), wide, item.bin)
-    return (_box(counts, item) / item.bin).astype(np.float32)
-
-
-def bigwig_signal(source: ValueSource, interval: Interval, item: InputSpec) -> NDArray[np.float32]:
-    """A signal read from a bigWig; see :func:`fragment_signal`.
-
-    Args:
-        source: values.
-        interval: may leave its contig, beyond whose ends the value is 0.
-        item: a ``signal`` whose measure is ``values``.
-
-    Returns:
-        float32 (len(interval) / item.bin,): mean per bp of each bin, smoothed.
-    """
-    return _box(source.means(_widened(interval, item), item.bin), item).astype(np.float32)
-
-
-def _widened(interval: Interval, item: InputSpec) -> Interval:
-    """With the bins on each side that smoothing reads."""
-    flank = item.smooth // item.bin // 2 * item.bin
-    return Interval(interval.chrom, interval.start - flank, interval.end + flank)
-
-
-def _of_length(lengths: NDArray[np.int32], item: InputSpec) -> NDArray[np.bool_]:
-    if not item.length_edges:
-        return np.ones(len(lengths), dtype=np.bool_)
-    low, high = item.length_edges
-    return (lengths >= low) & (lengths < high)
-
-
-def _fetch(source: FragmentSignalSource, interval: Interval, item: InputSpec) -> Pair:
-    starts, ends = source.fetch(interval)
-    kept = _of_length(ends - starts, item)
-    return starts[kept], ends[kept]
-
-
-def _points(positions: NDArray[np.int32], interval: Interval, bin_size: int) -> NDArray[np.float64]:
-    """Number of positions in each bin."""
-    inside = (positions >= interval.start) & (positions < interval.end)
-    bins = (positions[inside] - interval.start) // bin_size
-    return np.bincount(bins, minlength=len(interval) // bin_size).astype(np.float64)
-
-
-def _overlaps(
-    starts: NDArray[np.int32], ends: NDArray[np.int32], interval: Interval, bin_size: int
-) -> NDArray[np.float64]:
-    """Sum over each bin's bases of the number of fragments over the base.
-
-    All fragments overlap the interval. The fragments over a base are those begun by then less
-    those ended by then.
-    """
-    width = len(interval)
-    begun = np.bincount(np.maximum(starts - interval.start, 0), minlength=width)
-    ended = np.bincount(np.minimum(ends - interval.start, width), minlength=width + 1)[:width]
-    depth = np.cumsum(begun - ended, dtype=np.float64)
-    return np.asarray(depth.reshape(-1, bin_size).sum(axis=1))
-
-
-def _box(values: NDArray[np.float64], item: InputSpec) -> NDArray[np.float64]:
-    """Mean over the ``item.smooth`` bp around each bin but the widening ones, which are cut off.
-
-    Added up one offset at a time: each bin's sum rounds in the same way wherever it stands.
-    """
-    bins = max(item.smooth // item.bin, 1)
-    width = len(values) - bins + 1
-    total = values[:width].copy()
-    for offset in range(1, bins):
-        total += values[offset : offset + width]
-    return total / bins
-
-
-# ---- What makes signals of samples of any depth comparable; see :class:`spec.Normalisation`.
-
-
-class DepthSource(Protocol):
-    """Whose coverage is measured; ``FragmentStore`` and ``BigWigSource`` are two."""
-
-    @property
-    def per_bp(self) -> float:
-        """Coverage of one bp, genome-wide: fragments, or value of a bigWig; above 0."""
-
-    def cumulative(self, chrom: str, positions: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Coverage of the contig below each position, any position."""
-
-
-def local_ratio(
-    source: DepthSource,
-    chrom_size: int,
-    interval: Interval,
-    bin_size: int,
-    normalisation: Normalisation,
-) -> NDArray[np.float32]:
-    """Coverage around each bin relative to the sample's genome-wide mean.
-
-    ``(n / density + prior) / (length + prior)``, with ``n`` the coverage of the box of
-    ``background`` bp whose ``Interval.centre`` is that of the bin, cut at the contig's ends,
-    ``length`` its bp after the cut, and ``density`` per bp. A bin so far outside of the contig
-    that nothing of its box is left has ratio 1. A bin's ratio is the same in every interval.
-
-    Args:
-        source: of the coverage.
-        chrom_size: bp of the interval's contig.
-        interval: may leave its contig; its length is a multiple of ``bin_size``.
-        bin_size: bp; bins are counted from the interval's start.
-        normalisation: its ``background`` and ``prior`` are used.
-
-    Returns:
-        float32 (len(interval) / bin_size,), above 0; all 1 where ``background`` is 0.
-    """
-    background, prior = normalisation.background, normalisation.prior
-    if not background:
-        return np.ones(len(interval) // bin_size, dtype=np.float32)
-    first = interval.start + bin_size // 2 - background // 2
-    starts = first + np.arange(len(interval) // bin_size, dtype=np.int64) * bin_size
-    low, high = np.clip((starts, starts + background), 0, chrom_size)
-    below, upto = source.cumulative(interval.chrom, np.concatenate([low, high])).reshape(2, -1)
-    ratio = ((upto - below) / source.per_bp + prior) / (high - low + prior)
-    return np.asarray(ratio, dtype=np.float32)
-
-
-def normalise(
-    values: NDArray[np.float32],
-    density: NDArray[np.float64],
-    local: NDArray[np.float32] | None,
-    normalisation: Normalisation,
-) -> NDArray[np.float32]:
-    """``transform(values * reference / density / local)``.
-
-    Args:
-        values: float32 (channels, bins), at least 0.
-        density: float64 (channels,) or (1,), of the sample, in the unit of
-            ``normalisation.reference``. Where it is 0 the result is 0.
-        local: float32 (bins,), above 0, from :func:`local_ratio`; None: 1.
-        normalisation: reference density and transform.
-
-    Returns:
-        float32 (channels, bins), a new array.
-    """
-    reference = np.asarray(normalisation.reference)
-    shape = np.broadcast_shapes(reference.shape, density.shape)
-    scale = np.divide(reference, density, out=np.zeros(shape), where=density > 0)
-    scaled: NDArray[np.float32] = values * scale.astype(np.float32)[:, np.newaxis]
-    if local is not None:
-        scaled /= local
-    match normalisation.transform:
-        case "log1p":
-            np.log1p(scaled, out=scaled)
-        case "asinh":
-            np.arcsinh(scaled, out=scaled)
-        case "sqrt":
-            np.sqrt(scaled, out=scaled)
-        case "none":
-            pass
-    return scaled
-
-
 Assay = FragmentStore | BigWigSource
-"""One file of a sample."""
-
-
-class SequenceSource(Protocol):
-    """Where bases come from; :class:`chromputer_tracks.io.fasta.Fasta` is one."""
-
-    @property
-    def sizes(self) -> ChromSizes:
-        """The genome's contigs."""
-
-    def fetch(self, interval: Interval) -> NDArray[np.uint8]:
-        """Upper-case ASCII bases, uint8 (len(interval),); N outside the contig."""
+"""One open file of a sample."""
 
 
 def check_kind(item: InputSpec, where: str, *, bigwig: bool) -> None:
@@ -317,7 +57,7 @@ class Features:
     def __init__(
         self,
         inputs: tuple[InputSpec, ...],
-        sequence: SequenceSource,
+        sequence: Fasta,
         assays: Mapping[str, Assay],
     ) -> None:
         for item in inputs:
@@ -399,7 +139,227 @@ def reverse_strand(
     }
 
 
-# ---- What the logits say.
+# ---- V-plots.
+
+DEFAULT_BIN = 10
+"""bp per position bin."""
+
+# Sub-nucleosomal lengths in steps of 20, mono-nucleosomal (147 bp of DNA and its linkers) in steps
+# of 20, then the troughs and the di-nucleosome in wider steps, as counts fall.
+DEFAULT_LENGTH_EDGES = (
+    20, 40, 60, 80, 100, 120, 140, 160, 180, 200, 220, 250, 300, 350, 420, 500, 700,
+)  # fmt: skip
+"""Fragment-length class edges in bp."""
+
+
+def vplot(
+    midpoints: NDArray[np.integer],
+    lengths: NDArray[np.integer],
+    interval: Interval,
+    bin_size: int = DEFAULT_BIN,
+    length_edges: tuple[int, ...] = DEFAULT_LENGTH_EDGES,
+) -> NDArray[np.float32]:
+    """Count fragments by length class and midpoint bin.
+
+    Args:
+        midpoints: int (n,), bp, 0-based: ``(start + end) // 2`` of each fragment.
+        lengths: int (n,), bp: ``end - start`` of each fragment.
+        interval: the image's extent; its length is a multiple of ``bin_size``. Fragments whose
+            midpoint lies outside, or whose length lies outside the edges, are not counted.
+        bin_size: bp per position bin; bins are counted from ``interval.start``.
+        length_edges: ascending; class i holds ``edges[i] <= length < edges[i + 1]``.
+
+    Returns:
+        float32 (len(length_edges) - 1, len(interval) / bin_size): counts.
+    """
+    width = len(interval) // bin_size
+    height = len(length_edges) - 1
+    rows = np.searchsorted(np.asarray(length_edges), lengths, side="right") - 1
+    columns = (midpoints - interval.start) // bin_size
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    flat = rows[inside] * width + columns[inside]
+    counts = np.bincount(flat, minlength=height * width)
+    return counts.reshape(height, width).astype(np.float32)
+
+
+# ---- 1D signals.
+
+
+def fragment_signal(
+    source: FragmentStore, interval: Interval, item: InputSpec
+) -> NDArray[np.float32]:
+    """A signal computed from fragments.
+
+    A bin's value is the same in every interval: a smoothed one takes in what lies beyond the ends.
+
+    Args:
+        source: fragments.
+        interval: may leave its contig, beyond whose ends there is nothing; its length is a
+            multiple of ``item.bin``, and bins are counted from its start.
+        item: a ``signal`` whose measure is ``cuts``: the first and last base of each fragment,
+            ``coverage``: all bases of each fragment, or ``midpoints``. Only fragments with
+            ``length_edges[0] <= length < length_edges[1]`` count where it has edges.
+
+    Returns:
+        float32 (len(interval) / item.bin,): mean per bp of each bin, over ``item.smooth`` bp
+        around its centre where that is not 0.
+    """
+    wide = _widened(interval, item)
+    match item.measure:
+        case "midpoints":
+            points, lengths = source.midpoints(wide)
+            counts = _points(points[_of_length(lengths, item)], wide, item.bin)
+        case "cuts":
+            starts, ends = _fetch(source, wide, item)
+            counts = _points(np.concatenate([starts, ends - 1]), wide, item.bin)
+        case _:
+            counts = _overlaps(*_fetch(source, wide, item), wide, item.bin)
+    return (_box(counts, item) / item.bin).astype(np.float32)
+
+
+def bigwig_signal(source: BigWigSource, interval: Interval, item: InputSpec) -> NDArray[np.float32]:
+    """A signal read from a bigWig; see :func:`fragment_signal`.
+
+    Args:
+        source: values.
+        interval: may leave its contig, beyond whose ends the value is 0.
+        item: a ``signal`` whose measure is ``values``.
+
+    Returns:
+        float32 (len(interval) / item.bin,): mean per bp of each bin, smoothed.
+    """
+    return _box(source.means(_widened(interval, item), item.bin), item).astype(np.float32)
+
+
+def _widened(interval: Interval, item: InputSpec) -> Interval:
+    """With the bins on each side that smoothing reads."""
+    flank = item.smooth // item.bin // 2 * item.bin
+    return Interval(interval.chrom, interval.start - flank, interval.end + flank)
+
+
+def _of_length(lengths: NDArray[np.int32], item: InputSpec) -> NDArray[np.bool_]:
+    if not item.length_edges:
+        return np.ones(len(lengths), dtype=np.bool_)
+    low, high = item.length_edges
+    return (lengths >= low) & (lengths < high)
+
+
+def _fetch(source: FragmentStore, interval: Interval, item: InputSpec) -> Fragments:
+    starts, ends = source.fetch(interval)
+    kept = _of_length(ends - starts, item)
+    return Fragments(starts[kept], ends[kept])
+
+
+def _points(positions: NDArray[np.int32], interval: Interval, bin_size: int) -> NDArray[np.float64]:
+    """Number of positions in each bin."""
+    inside = (positions >= interval.start) & (positions < interval.end)
+    bins = (positions[inside] - interval.start) // bin_size
+    return np.bincount(bins, minlength=len(interval) // bin_size).astype(np.float64)
+
+
+def _overlaps(
+    starts: NDArray[np.int32], ends: NDArray[np.int32], interval: Interval, bin_size: int
+) -> NDArray[np.float64]:
+    """Sum over each bin's bases of the number of fragments over the base.
+
+    All fragments overlap the interval. The fragments over a base are those begun by then less
+    those ended by then.
+    """
+    width = len(interval)
+    begun = np.bincount(np.maximum(starts - interval.start, 0), minlength=width)
+    ended = np.bincount(np.minimum(ends - interval.start, width), minlength=width + 1)[:width]
+    depth = np.cumsum(begun - ended, dtype=np.float64)
+    return np.asarray(depth.reshape(-1, bin_size).sum(axis=1))
+
+
+def _box(values: NDArray[np.float64], item: InputSpec) -> NDArray[np.float64]:
+    """Mean over the ``item.smooth`` bp around each bin but the widening ones, which are cut off.
+
+    Added up one offset at a time: each bin's sum rounds in the same way wherever it stands.
+    """
+    bins = max(item.smooth // item.bin, 1)
+    width = len(values) - bins + 1
+    total = values[:width].copy()
+    for offset in range(1, bins):
+        total += values[offset : offset + width]
+    return total / bins
+
+
+# ---- What makes signals of samples of any depth comparable; see :class:`spec.Normalisation`.
+
+
+def local_ratio(
+    source: Assay,
+    chrom_size: int,
+    interval: Interval,
+    bin_size: int,
+    normalisation: Normalisation,
+) -> NDArray[np.float32]:
+    """Coverage around each bin relative to the sample's genome-wide mean.
+
+    ``(n / density + prior) / (length + prior)``, with ``n`` the coverage of the box of
+    ``background`` bp whose ``Interval.centre`` is that of the bin, cut at the contig's ends,
+    ``length`` its bp after the cut, and ``density`` per bp. A bin so far outside of the contig
+    that nothing of its box is left has ratio 1. A bin's ratio is the same in every interval.
+
+    Args:
+        source: of the coverage.
+        chrom_size: bp of the interval's contig.
+        interval: may leave its contig; its length is a multiple of ``bin_size``.
+        bin_size: bp; bins are counted from the interval's start.
+        normalisation: its ``background`` and ``prior`` are used.
+
+    Returns:
+        float32 (len(interval) / bin_size,), above 0; all 1 where ``background`` is 0.
+    """
+    background, prior = normalisation.background, normalisation.prior
+    if not background:
+        return np.ones(len(interval) // bin_size, dtype=np.float32)
+    first = interval.start + bin_size // 2 - background // 2
+    starts = first + np.arange(len(interval) // bin_size, dtype=np.int64) * bin_size
+    low, high = np.clip((starts, starts + background), 0, chrom_size)
+    below, upto = source.cumulative(interval.chrom, np.concatenate([low, high])).reshape(2, -1)
+    ratio = ((upto - below) / source.per_bp + prior) / (high - low + prior)
+    return np.asarray(ratio, dtype=np.float32)
+
+
+def normalise(
+    values: NDArray[np.float32],
+    density: NDArray[np.float64],
+    local: NDArray[np.float32] | None,
+    normalisation: Normalisation,
+) -> NDArray[np.float32]:
+    """``transform(values * reference / density / local)``.
+
+    Args:
+        values: float32 (channels, bins), at least 0.
+        density: float64 (channels,) or (1,), of the sample, in the unit of
+            ``normalisation.reference``. Where it is 0 the result is 0.
+        local: float32 (bins,), above 0, from :func:`local_ratio`; None: 1.
+        normalisation: reference density and transform.
+
+    Returns:
+        float32 (channels, bins), a new array.
+    """
+    reference = np.asarray(normalisation.reference)
+    shape = np.broadcast_shapes(reference.shape, density.shape)
+    scale = np.divide(reference, density, out=np.zeros(shape), where=density > 0)
+    scaled: NDArray[np.float32] = values * scale.astype(np.float32)[:, np.newaxis]
+    if local is not None:
+        scaled /= local
+    match normalisation.transform:
+        case "log1p":
+            np.log1p(scaled, out=scaled)
+        case "asinh":
+            np.arcsinh(scaled, out=scaled)
+        case "sqrt":
+            np.sqrt(scaled, out=scaled)
+        case "none":
+            pass
+    return scaled
+
+
+# ---- What a network's logits say.
 
 
 def probabilities(logits: NDArray[np.float32], heads: tuple[HeadSpec, ...]) -> NDArray[np.float32]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.assays import BigWigSource
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.spec import Label
 
@@ -159,13 +160,6 @@ class Mask:
         return (index >= 0) & (positions < self.ends[chrom][index])
 
 
-class MeanSource(Protocol):
-    """Where a signal comes from; ``io.assays.BigWigSource`` is one."""
-
-    def means(self, interval: Interval, bin: int) -> NDArray[np.float64]:
-        """Mean per bp of each bin of an interval, which may leave its contig."""
-
-
 @dataclass(frozen=True, slots=True)
 class SignalLabels:
     """Mean of a signal around a position, in units of its own or scaled.
@@ -177,7 +171,7 @@ class SignalLabels:
         scale: that the mean is multiplied by.
     """
 
-    source: MeanSource
+    source: BigWigSource
     width: int
     scale: float = 1.0
 

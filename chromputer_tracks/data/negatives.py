@@ -12,15 +12,16 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.data.features import SequenceSource
 from chromputer_tracks.data.labels import Mask
 from chromputer_tracks.errors import ConfigError, InputError
 from chromputer_tracks.intervals import Interval
+from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.records import Limits, check_limits
 
 CLASSES = ("positive", "accessible", "flank", "matched")
@@ -33,13 +34,6 @@ _PIECE = 40_000
 Int64 = NDArray[np.int64]
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
-
-
-class MidpointSource(Protocol):
-    """Where fragments come from; ``io.fragment_store.FragmentStore`` is one."""
-
-    def midpoints(self, interval: Interval) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Midpoints (bp, 0-based) and lengths of the fragments whose midpoint is inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +165,8 @@ def matched_sites(
     sizes: Mapping[str, int],
     contigs: Sequence[str],
     label_bin: int,
-    sequence: SequenceSource,
-    fragments: MidpointSource | None,
+    sequence: Fasta,
+    fragments: FragmentStore | None,
     config: MatchedConfig,
     seed: int,
 ) -> MatchedSites:
@@ -256,7 +250,7 @@ class _Bins:
         return np.arange(self.count, dtype=np.int64) * self.width + self.width // 2
 
     def measure(
-        self, sequence: SequenceSource, fragments: MidpointSource | None, around: int
+        self, sequence: Fasta, fragments: FragmentStore | None, around: int
     ) -> tuple[Float, Float]:
         """Properties to match, and the share of N.
 

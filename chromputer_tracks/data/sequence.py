@@ -1,4 +1,4 @@
-"""DNA sequence as arrays: one-hot encoding and reverse complement."""
+"""DNA sequence as arrays: one-hot encoding, reverse complement and shuffles."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ def reverse_complement(array: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 # ---- Shuffles of DNA that keep its dinucleotides: the references of a sequence's contributions.
+#
+# A sequence is a walk in which each dinucleotide is a step from a base to a base. Its shuffles are
+# the walks that take the same steps in another order (Altschul and Erickson 1985,
+# doi:10.1093/oxfordjournals.molbev.a040370). The steps out of a base may come in any order but for
+# the last one: the last steps out of all bases must lead to the walk's last base, or it would end
+# before all steps are taken. So the last steps are drawn first, one of at most 4^4 choices, each as
+# likely as there are ways to make it; then the other steps out of each base are put in any order.
 
 _UNKNOWN = 4
 _SHORTEST = 4
@@ -93,26 +100,6 @@ def window_rng(seed: int, chrom: str, start: int) -> np.random.Generator:
     if seed < 0:
         raise InputError(f"seed {seed} must be at least 0")
     return np.random.default_rng([seed, zlib.crc32(chrom.encode()), start % 2**32])
-
-
-def dinucleotide_shuffles(
-    one_hot: NDArray[np.float32] | NDArray[np.int8], number: int, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Shuffles of one window; see :func:`shuffle_windows`.
-
-    Args:
-        one_hot: (4, L), channels A, C, G, T; N is all zero.
-        number: of shuffles, at least 1.
-        rng: draws them.
-
-    Returns:
-        float32 (number, 4, L).
-
-    Raises:
-        InputError: an array of another shape, or fewer than one shuffle.
-    """
-    shuffled: NDArray[np.float32] = shuffle_windows(one_hot[None], number, [rng])[0]
-    return shuffled
 
 
 def shuffle_windows(

@@ -20,7 +20,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.data.features import SequenceSource
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.data.sequence import one_hot
 from chromputer_tracks.errors import ConfigError, DependencyError, counted
@@ -28,6 +27,7 @@ from chromputer_tracks.evaluation.calibration import calibrate, uncalibrated
 from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.bed import TssTable
+from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.spec import HeadSpec
 
 # ---- All baselines in one go: learnt on training sites, calibrated on validation sites, at others.
@@ -85,7 +85,7 @@ def run_baselines(
     test: Sequence[SampleSites],
     heads: tuple[HeadSpec, ...],
     label_bin: int,
-    sequence: SequenceSource,
+    sequence: Fasta,
     motifs: Mapping[int, NDArray[np.float32]],
     tss: TssTable | None,
     seed: int = 0,
@@ -490,7 +490,7 @@ def jaspar_matrix(matrix_id: str) -> NDArray[np.float32]:
 
 
 def motif_scan(
-    sequence: SequenceSource,
+    sequence: Fasta,
     chrom: str,
     centres: NDArray[np.int64],
     matrix: NDArray[np.float32],
@@ -527,7 +527,7 @@ def motif_scan(
 
 def motif_scans(
     at: LabelledSites,
-    sequence: SequenceSource,
+    sequence: Fasta,
     matrices: Mapping[int, NDArray[np.float32]],
     width: int,
 ) -> NDArray[np.float32]:

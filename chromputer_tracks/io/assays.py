@@ -34,7 +34,10 @@ def is_bigwig(path: Path) -> bool:
         InputError: it cannot be read.
     """
     with open_input(path) as file:
-        head = file.read(4)
+        return _is_bigwig_head(file.read(4))
+
+
+def _is_bigwig_head(head: bytes) -> bool:
     return BIGWIG_MAGIC in (int.from_bytes(head, "little"), int.from_bytes(head, "big"))
 
 
@@ -277,7 +280,7 @@ class _Reader:
         with ExitStack() as opened:
             file = opened.enter_context(open_input(path))
             head = file.read(4)
-            if BIGWIG_MAGIC not in (int.from_bytes(head, "little"), int.from_bytes(head, "big")):
+            if not _is_bigwig_head(head):
                 what = f"starts with {head!r}" if head else "is empty"
                 raise FormatError(f"{path} is not a bigWig: it {what}")
             file.seek(0)

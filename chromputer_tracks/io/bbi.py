@@ -98,6 +98,13 @@ def header(
     return b"".join(parts)
 
 
+# The two indexes are trees so that a browser, which reads a file over the network, finds one place
+# with few small requests: a node of 256 entries is read whole, and the blocks of a human genome lie
+# two or three nodes deep. Both are built bottom-up from sorted entries: leaves are filled one after
+# the other, a level above has an entry for each node below, until one node is left. All nodes but
+# the last of a level are full, so that a node's place follows from its rank.
+
+
 def contig_tree(contigs: Sequence[tuple[str, int]], offset: int) -> bytes:
     """The B+ tree from contig name to (id, size).
 
@@ -140,7 +147,10 @@ def _chunks(items: list[tuple[bytes, bytes]], size: int) -> list[list[tuple[byte
 
 
 def range_tree(leaves: np.ndarray, offset: int, items_per_block: int) -> bytes:
-    """The R tree over data blocks.
+    """The R tree over data blocks: an entry is the stretch of genome that lies below it.
+
+    Blocks come in genome order and do not overlap, so that the tree needs no balancing: each node
+    takes the next 256.
 
     Args:
         leaves: :data:`LEAF` records (n,), n >= 1, in genome order.

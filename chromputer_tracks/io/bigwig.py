@@ -25,6 +25,16 @@ from chromputer_tracks.io import bbi
 from chromputer_tracks.io.atomic import atomic_path, output_errors
 
 # ---- Zoom levels of a bigWig file, made section by section while values stream past.
+#
+# A browser that shows a whole chromosome must not read each of its values: the file also holds
+# summaries (extremes, sum, sum of squares) of 16 bins, of 64, of 256 and so on, and the browser
+# reads the level whose records are about as wide as its pixels. A level is made of the one below
+# by joining four records, so that each value is looked at once.
+#
+# The stream is cut into batches of 65,536 bins. The seven finest levels divide a batch: they are
+# made when it is full, and forgotten but for its one record of the seventh. The levels above join
+# those, a few hundred in a human chromosome, when the contig ends. Records of all levels come at
+# the same time but must stand one level after the other: full blocks wait in a scratch file.
 
 SECTION = 4096
 """Most values in a block of data; blocks start at multiples of it, whatever the calls."""
@@ -141,6 +151,7 @@ class ZoomPyramid:
             if level < len(self._levels):
                 self._emit(level, table)
         self._coarse.append((self._batch, table[:, 0]))
+        # The last level's one record holds all of the batch: the file's totals come from these.
         both = np.stack([self._total, table[:, 0]], 1)
         self._total = _coarser(both, 2)[:, 0]
         self._table = _empty_table(_BATCH // _FIRST)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.atomic import atomic_path, output_errors
-from chromputer_tracks.io.fragment_store import Spool, scratch_errors
+from chromputer_tracks.io.fragment_store import ContigRows, scratch_errors
 from chromputer_tracks.io.fragments import (
     BULK_BARCODE,
     IDENTICAL,
@@ -75,16 +75,16 @@ def convert_fragments(
         with scratch_errors(scratch or Path(tempfile.gettempdir())):
             room = TemporaryDirectory(prefix="chromputer-", dir=scratch, ignore_cleanup_errors=True)
         with room as folder:
-            spool = Spool(Path(folder), _ROW)
+            by_contig = ContigRows(Path(folder), _ROW)
             for batch in reader.batches():
                 rows = np.empty(len(batch), dtype=_ROW)
                 rows["start"], rows["end"] = batch.starts, batch.ends
                 rows["barcode"] = 0 if batch.barcodes is None else batch.barcodes
                 rows["count"] = 1 if batch.counts is None else batch.counts
-                spool.add(batch.contigs, rows)
+                by_contig.add(batch.contigs, rows)
                 if progress is not None:
                     progress(reader.kept)
-            written, longest = _write(temporary, reader, spool, sizes)
+            written, longest = _write(temporary, reader, by_contig, sizes)
         suffix, other = (".csi", ".tbi") if longest > _TBI_LIMIT else (".tbi", ".csi")
         pysam.tabix_index(str(temporary), preset="bed", force=True, csi=suffix == ".csi")
         _check_written(temporary, temporary.with_name(temporary.name + suffix), out, written)
@@ -97,7 +97,7 @@ def convert_fragments(
 
 
 def _write(
-    temporary: Path, reader: FragmentReader, spool: Spool, sizes: ChromSizes | None
+    temporary: Path, reader: FragmentReader, by_contig: ContigRows, sizes: ChromSizes | None
 ) -> tuple[dict[str, int], int]:
     """Write contig by contig; returns the rows of each contig that has any, and the largest end."""
     names = reader.names if sizes is None else list(sizes)
@@ -110,7 +110,7 @@ def _write(
         for name in names:
             if name not in codes:
                 continue
-            rows = spool.pop(codes[name])
+            rows = by_contig.pop(codes[name])
             if not len(rows):
                 continue
             rows = rows[np.lexsort((rank[rows["barcode"]], rows["end"], rows["start"]))]

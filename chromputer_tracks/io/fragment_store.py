@@ -1,4 +1,12 @@
-"""All fragments of a sample on disk, sorted, for fast random access by position."""
+"""All fragments of a sample on disk, sorted, for fast random access by position.
+
+How it is made: a file's fragments come in any order, and all of them may not fit into memory. They
+are appended to one scratch file a contig (:class:`ContigRows`); then one contig after the other is
+loaded, sorted and written behind the ones before it. So memory holds one contig, no order of the
+input is asked for, and the same fragments give the same store.
+
+How it is asked: see :class:`FragmentStore`.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +32,6 @@ from chromputer_tracks.io.fragments import (
     open_fragments,
 )
 
-# ---- Rows sorted into one scratch file per contig, so that memory holds one contig at a time.
-
 _BUFFER_BYTES = 1 << 26
 
 
@@ -41,7 +47,7 @@ def scratch_errors(folder: Path) -> Iterator[None]:
         ) from error
 
 
-class Spool:
+class ContigRows:
     """Append rows by contig, then load one contig at a time.
 
     Args:
@@ -63,7 +69,7 @@ class Spool:
 
         Args:
             contigs: (n,) contig code of each row.
-            rows: (n,) of the spool's dtype; the order within a contig is kept.
+            rows: (n,) of this dtype; the order within a contig is kept.
 
         Raises:
             OutputError: the scratch folder is full or cannot be written.
@@ -104,6 +110,7 @@ class Spool:
 
 
 _LONG = 2_000
+"""bp; longer fragments are looked for one by one."""
 _READ_BEFORE_NEW_MAP = 1 << 22
 """Fragments (8 bytes each); so that a walk over a genome holds no more in memory at its end."""
 _CHUNK = 1 << 20
@@ -130,17 +137,19 @@ class FragmentStore:
     """Fragments sorted by midpoint in memory-mapped scratch files; a context manager.
 
     Made by :meth:`build`. A midpoint and a length determine the fragment, so that one order on
-    disk serves both kinds of query: midpoints by binary search whatever the lengths, overlaps by a
-    search as wide as the longest ordinary fragment plus a short list of the longer ones.
+    disk serves both kinds of query. Midpoints in an interval are one stretch of rows, found by
+    binary search. A fragment that overlaps an interval has its midpoint at most half its length
+    away; an index of intervals would be needed if lengths had no bound, but nearly all are below
+    2 kb: those are in the stretch of rows of the interval widened by 2 kb, and the rows of the few
+    longer ones are kept in a list that is looked through each time.
 
-    The same fragments give the same store in any order and format. Reading is safe from several
-    threads. Leaving the context removes the scratch files.
+    Reading is safe from several threads. Leaving the context removes the scratch files.
 
     Attributes:
         sizes: the genome's contigs.
         counts: fragments by contig, all contigs of ``sizes``, 0 where there are none.
         density: fragments per kb: the length-weighted median over contigs that hold any, see
-            :func:`chromputer_tracks.io.fragment_store.weighted_median`.
+            :func:`weighted_median`.
         summary: what was kept and removed, by reason.
     """
 
@@ -206,16 +215,17 @@ class FragmentStore:
             room = TemporaryDirectory(prefix="chromputer-", dir=scratch, ignore_cleanup_errors=True)
         try:
             folder = Path(room.name)
-            spool = Spool(folder, np.dtype(np.int64))
+            rows = ContigRows(folder, np.dtype(np.int64))
             for batch in reader.batches():
                 length = batch.ends - batch.starts
+                # Midpoint above, length below: sorting the one number sorts by both.
                 key = (batch.starts + length // 2).astype(np.int64) << 32 | length
-                spool.add(batch.contigs, key)
+                rows.add(batch.contigs, key)
                 if progress is not None:
                     progress(reader.kept)
             collapse = options.drop_duplicates and reader.kind != "fragments"
             codes = {name: code for code, name in enumerate(reader.names)}
-            counts, long = _write_sorted(folder, spool, sizes, codes, collapse=collapse)
+            counts, long = _write_sorted(folder, rows, sizes, codes, collapse=collapse)
             kept = sum(counts.values())
             removed = dict(reader.removed)
             if collapse:
@@ -355,7 +365,7 @@ class FragmentStore:
 
 
 def _write_sorted(
-    folder: Path, spool: Spool, sizes: ChromSizes, codes: dict[str, int], *, collapse: bool
+    folder: Path, rows: ContigRows, sizes: ChromSizes, codes: dict[str, int], *, collapse: bool
 ) -> tuple[dict[str, int], dict[str, Int64]]:
     """Sort each contig into the two final files; returns counts and rows of long fragments."""
     counts: dict[str, int] = {}
@@ -367,7 +377,7 @@ def _write_sorted(
         (folder / _LENGTHS).open("wb") as lengths,
     ):
         for name in sizes:
-            keys = spool.pop(codes[name]) if name in codes else np.zeros(0, dtype=np.int64)
+            keys = rows.pop(codes[name]) if name in codes else np.zeros(0, dtype=np.int64)
             keys.sort()
             if collapse and len(keys):
                 keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])]

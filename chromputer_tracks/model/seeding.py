@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chromputer_tracks.data.features import SequenceSource
 from chromputer_tracks.data.labels import PeakLabels
 from chromputer_tracks.data.sequence import ALPHABET
 from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.model.network import StrandMotifs
 
 FLANK = 50
@@ -36,7 +36,7 @@ Counts = list[NDArray[np.float64]]
 
 def seed_motifs(
     layer: StrandMotifs,
-    sequence: SequenceSource,
+    sequence: Fasta,
     sizes: ChromSizes,
     contigs: Sequence[str],
     labels: Sequence[PeakLabels],
@@ -83,7 +83,7 @@ def seed_motifs(
     return len(kept)
 
 
-def _joined(sequence: SequenceSource, intervals: list[Interval]) -> NDArray[np.uint8]:
+def _joined(sequence: Fasta, intervals: list[Interval]) -> NDArray[np.uint8]:
     """The bases of intervals, with an N after each, so that no pattern spans two."""
     end = np.frombuffer(b"N", dtype=np.uint8)
     parts = [part for interval in intervals for part in (sequence.fetch(interval), end)]
