@@ -13,7 +13,7 @@ from network_inputs import ATAC, CUTS, DNA_AND_SHAPE, VALUES
 from numpy.typing import NDArray
 
 from chromputer_tracks.inference.session import Session, open_session
-from chromputer_tracks.model.explain import Explain
+from chromputer_tracks.model.deeplift import Explain
 from chromputer_tracks.model.export import TOLERANCE, export_explain
 from chromputer_tracks.spec import (
     DEEPLIFT,

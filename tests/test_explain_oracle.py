@@ -31,7 +31,7 @@ from explain_oracle_networks import (
 from network_inputs import ATAC, CUTS, DNA, DNA_AND_SHAPE, VALUES
 from torch import Tensor, nn
 
-from chromputer_tracks.model.explain import Explain
+from chromputer_tracks.model.deeplift import Explain
 from chromputer_tracks.model.network import StrandMotifs
 
 ORACLES = pytest.mark.parametrize("oracle", [captum, tangermeme])

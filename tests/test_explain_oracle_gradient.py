@@ -8,7 +8,7 @@ from explain_oracle import Explained, autograd
 from explain_oracle_networks import INPUTS, SHORT_CELLS, Case, random_case, random_network
 from network_inputs import ATAC, CUTS, DNA, VALUES
 
-from chromputer_tracks.model.explain import Explain
+from chromputer_tracks.model.deeplift import Explain
 
 
 def explain(case: Case) -> Explained:

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from chromputer_tracks.errors import DependencyError, ExportError
 from chromputer_tracks.io.atomic import atomic_path
-from chromputer_tracks.model.deeplift import Linear, Scale
-from chromputer_tracks.model.explain import Explain
+from chromputer_tracks.model.deeplift import Explain, Linear, Scale
 from chromputer_tracks.model.network import Chromputer
 from chromputer_tracks.spec import (
     DEEPLIFT,

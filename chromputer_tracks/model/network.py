@@ -1,10 +1,20 @@
 """The Chromputer: a trunk per input, fused, several heads, written as a sliding network.
 
-Every layer is translation-equivariant (valid convolutions, crops of constant width) and every
-pooling stride divides the model's stride, so that a long stretch gives at once what the window
-model gives one window at a time. The unit of the layers after the trunks is the *cell*: ``stride``
-bases, aligned with the output bins; the cell in the middle of a window is the bin its output speaks
-for.
+A window model that is run at every ``stride`` bases does most of its work again and again. This
+network gives for a long stretch, at once, exactly what the window model gives one window at a time,
+because every layer is translation-equivariant: convolutions have no padding, crops have a constant
+width, and the strides of the pooling layers multiply to the model's stride, so that all pools of
+all windows fall on one grid. The dense layer that would end a window model is a convolution over
+what one window leaves.
+
+::
+
+    sequence  bases -> 10-bp positions -> cells \
+    V-plot             10-bp positions -> cells  > the same cells, fused, context, embedding, heads
+    signal             10-bp positions -> cells /
+
+A *cell* is ``stride`` bases, aligned with the output bins; the cell in the middle of a window is
+the bin that its output speaks for. In shapes, ``n`` is the batch and ``L`` a length in bp.
 """
 
 from __future__ import annotations
@@ -64,38 +74,43 @@ class DnaShape(nn.Module):
             if len(_MEMBERS[feature]) == 1:
                 columns += [nothing, before, nothing]
             else:
+                # Quarters: a base is the mean of its two steps, and a step is the mean of what the
+                # pentamers around its two bases say of it, the first one's ``after`` and the
+                # second one's ``before``.
                 columns += [after / 4, (before + after) / 4, before / 4]
-        stacked = np.stack(columns, axis=1).astype(np.float32)
+        stacked = np.stack(columns, axis=1).astype(np.float32)  # (1024, 3 * features)
         self.register_buffer("table", torch.from_numpy(stacked))
 
     def forward(self, sequence: Tensor) -> Tensor:
         """One-hot (n, 4, L) -> (n, features, L - 6)."""
         # Sums and products of small whole numbers, not a convolution: exact at any precision.
-        code = (sequence[:, 1] + 2 * sequence[:, 2] + 3 * sequence[:, 3]).long()
-        known = sequence.sum(1)
+        code = (sequence[:, 1] + 2 * sequence[:, 2] + 3 * sequence[:, 3]).long()  # (n, L)
+        known = sequence.sum(1)  # (n, L), 0 at an N
         index, complete = code[:, :-4], known[:, :-4]
         for offset in range(1, 5):
             # Ends counted from the right: the exporter cannot tell the length of others.
             end = offset - 4 or None
-            index = index * 4 + code[:, offset:end]
-            complete = complete * known[:, offset:end]
+            index = index * 4 + code[:, offset:end]  # (n, L - 4), the pentamer's row of the table
+            complete = complete * known[:, offset:end]  # (n, L - 4), 0 if it has an N
         found = self.table[index] * complete.unsqueeze(2)  # (n, L - 4, 3 * features)
         n, length, _ = found.shape
-        parts = found.view(n, length, -1, 3)
+        parts = found.view(n, length, -1, 3)  # (n, L - 4, features, 3)
         summed = parts[:, :-2, :, 0] + parts[:, 1:-1, :, 1] + parts[:, 2:, :, 2]
-        return summed.transpose(1, 2)
+        return summed.transpose(1, 2)  # (n, features, L - 6)
 
 
 # ---- The network's first part: a trunk per input, from its own resolution to cells.
 
-# Positions (of 10 bp) that the V-plot trunk's three layers read beyond their output.
+# Positions (of 10 bp) that the V-plot trunk's three layers read, and the two of a signal's trunk.
+# Both lose 15 positions in all: 3 cells of 50 bp, or 5 of 30 bp. A window is an even number of
+# cells with a bin in its middle, so it begins in the middle of a cell; only where an odd number of
+# cells is lost, half of them on each side, do a trunk's cells lie on the bins of the output.
 _SMOOTH, _CONV, _COLLAPSE = 5, 7, 6
-# The same for the two layers of a signal's trunk.
 _WIDE, _NARROW = 11, 6
 
 
 class Crop(nn.Module):
-    """Cuts the same number of positions off both ends."""
+    """Cuts the same number of positions off both ends, which is what sliding allows."""
 
     def __init__(self, positions: int) -> None:
         super().__init__()
@@ -119,12 +134,17 @@ class BaseDropout(nn.Module):
         """(n, 4, L) -> the same."""
         if not self.training or not self.share:
             return sequence
+        # An N reads as all zero, so a hidden base looks to the filters like one that is not known.
         n, _, length = sequence.shape
         return sequence * (torch.rand(n, 1, length, device=sequence.device) >= self.share)
 
 
 class StrandMotifs(nn.Module):
     """Filters over bases and shape, the same on both strands, the best match per 10 bp taken.
+
+    A TF binds either strand, and few peaks must teach its motif: sharing each filter between the
+    strands doubles what it learns from, and taking the larger match makes the layer's output the
+    same whichever strand the motif is on.
 
     Args:
         filters: number of filters.
@@ -147,7 +167,7 @@ class StrandMotifs(nn.Module):
             # A, C, G, T backwards are their complements.
             complement = backward[:, : self.bases].flip(1)
             backward = torch.cat([complement, backward[:, self.bases :]], 1)
-        return torch.cat([self.weight, backward])
+        return torch.cat([self.weight, backward])  # (2 * filters, bases + shape, width)
 
     def forward(self, sequence: Tensor) -> Tensor:
         """(n, bases + shape, L) -> (n, filters, (L - width + 1) / 10)."""
@@ -155,9 +175,11 @@ class StrandMotifs(nn.Module):
         if self.training and not sequence.is_cuda:
             found = _conv1d_by_matrix_product(sequence, both)
         else:
-            found = functional.conv1d(sequence, both)
-        best = functional.max_pool1d(found, FINE)
-        one, other = best.chunk(2, dim=1)
+            found = functional.conv1d(sequence, both)  # (n, 2 * filters, L - width + 1)
+        # Pooled before the strands are compared: the same maximum, at a tenth of the work.
+        best = functional.max_pool1d(found, FINE)  # (n, 2 * filters, positions)
+        one, other = best.chunk(2, dim=1)  # (n, filters, positions) each
+        # Normalised after the maximum, so that both strands share one mean and one spread.
         return functional.relu(self.norm(torch.maximum(one, other)))
 
 
@@ -167,7 +189,7 @@ def _conv1d_by_matrix_product(x: Tensor, weight: Tensor) -> Tensor:
     patches = x.unfold(2, width, 1).permute(0, 2, 1, 3)  # (n, positions, rows, width)
     n, positions = patches.shape[:2]
     found = patches.reshape(n * positions, rows * width) @ weight.reshape(channels, -1).t()
-    return found.view(n, positions, channels).transpose(1, 2)
+    return found.view(n, positions, channels).transpose(1, 2)  # (n, channels, positions)
 
 
 class SequenceTrunk(nn.Module):
@@ -180,7 +202,7 @@ class SequenceTrunk(nn.Module):
     def __init__(self, item: InputSpec, table: NDArray[np.float64], config: NetworkConfig) -> None:
         super().__init__()
         per_cell = config.stride // FINE
-        spread = config.motif_context - 1
+        spread = config.motif_context - 1  # positions that the arrangement layer loses
         if (config.stride - config.motif_width + 1) % 2 or config.motif_width > config.stride:
             raise ConfigError(
                 f"motif_width {config.motif_width} must be odd and at most {config.stride}",
@@ -192,6 +214,8 @@ class SequenceTrunk(nn.Module):
                 key="motif_context",
             )
         self.cells_lost = 1 + spread // per_cell
+        # Cut off each end, so that crop and filters lose one cell, half of it on each side: the
+        # pools of 10 bp then begin where cells do.
         margin = (config.stride - config.motif_width + 1) // 2
         self.channels = config.sequence_channels
         self.hide = BaseDropout(config.base_dropout) if item.bases else None
@@ -204,6 +228,7 @@ class SequenceTrunk(nn.Module):
                     f"be at most {config.stride + 1 - 2 * DnaShape.MARGIN}",
                     key="motif_width",
                 )
+            # Shape needs the bases beside it, so it is computed before the crop, and cut to match.
             self.shape = nn.Sequential(DnaShape(table, item.shape), Crop(margin - DnaShape.MARGIN))
         self.motifs = StrandMotifs(
             config.motif_filters, config.motif_width, 4 * item.bases, len(item.shape)
@@ -219,15 +244,21 @@ class SequenceTrunk(nn.Module):
         """(n, 4, L) -> (n, filters, L / 10 - 1 cell) and (n, channels, cells - cells_lost)."""
         rows = []
         if self.hide is not None:
-            rows.append(self.crop(self.hide(sequence)))
+            rows.append(self.crop(self.hide(sequence)))  # (n, 4, L - 2 * margin)
         if self.shape is not None:
-            rows.append(self.shape(sequence))
+            rows.append(self.shape(sequence))  # (n, features, L - 2 * margin)
         motifs = self.motifs(rows[0] if len(rows) == 1 else torch.cat(rows, 1))
-        return motifs, self.arrangement(motifs)
+        # The motifs go on by themselves, too: binary labels read them near the centre.
+        return motifs, self.arrangement(motifs)  # (n, filters, positions), (n, channels, cells)
 
 
 class VplotTrunk(nn.Module):
-    """2D convolutions over the V-plot after a smoothing pool; collapses the length axis."""
+    """2D convolutions over the V-plot after a smoothing pool; collapses the length axis.
+
+    Positions stay at 10 bp up to the last layer: what tells a bound TF from a nucleosome is where
+    short fragments lie beside long ones, a V some tens of bp wide, which cells of 50 bp would blur.
+    Fragment lengths are not slid over, so their axis may be padded, halved, and at last read whole.
+    """
 
     def __init__(self, lengths: int, config: NetworkConfig) -> None:
         super().__init__()
@@ -235,11 +266,12 @@ class VplotTrunk(nn.Module):
         per_cell = config.stride // FINE
         self.channels = second
         self.cells_lost = _cells(_SMOOTH + _CONV + _COLLAPSE - 3, config, "V-plot")
+        # Dropped pixels are like fragments that were not sequenced.
         self.thin = nn.Dropout(config.pixel_dropout)
         # A single site's V-plot is sparse: smooth it along the positions first.
         self.smooth = nn.AvgPool2d((1, _SMOOTH), stride=1)
         self.conv = nn.Sequential(
-            nn.Conv2d(1, first, (3, _CONV), padding=(1, 0)),
+            nn.Conv2d(1, first, (3, _CONV), padding=(1, 0)),  # padded along the lengths alone
             nn.BatchNorm2d(first),
             nn.ReLU(),
             nn.MaxPool2d((2, 1), ceil_mode=True),
@@ -253,9 +285,11 @@ class VplotTrunk(nn.Module):
 
     def forward(self, vplot: Tensor) -> Tensor:
         """(n, lengths, positions) -> (n, channels, cells - cells_lost)."""
-        image = self.smooth(self.thin(vplot).unsqueeze(1))  # (n, 1, lengths, positions - 4)
+        image = self.thin(vplot).unsqueeze(1)  # (n, 1, lengths, positions)
+        image = self.smooth(image)  # (n, 1, lengths, positions - 4)
         image = self.conv(image)  # (n, first, lengths / 2, positions - 10)
-        rows: Tensor = self.pool(self.collapse(image).squeeze(2))
+        image = self.collapse(image)  # (n, second, 1, positions - 15)
+        rows: Tensor = self.pool(image.squeeze(2))  # (n, second, cells - cells_lost)
         return rows
 
 
@@ -268,14 +302,14 @@ class SignalTrunk(nn.Module):
         self.channels = second
         self.cells_lost = _cells(_WIDE + _NARROW - 2, config, "signal")
         self.layers = nn.Sequential(
-            nn.Dropout(config.pixel_dropout),
-            nn.Conv1d(1, first, _WIDE),
+            nn.Dropout(config.pixel_dropout),  # (n, 1, positions)
+            nn.Conv1d(1, first, _WIDE),  # (n, first, positions - 10)
             nn.BatchNorm1d(first),
             nn.ReLU(),
-            nn.Conv1d(first, second, _NARROW),
+            nn.Conv1d(first, second, _NARROW),  # (n, second, positions - 15)
             nn.BatchNorm1d(second),
             nn.ReLU(),
-            nn.AvgPool1d(config.stride // FINE),
+            nn.AvgPool1d(config.stride // FINE),  # (n, second, cells - cells_lost)
         )
 
     def forward(self, signal: Tensor) -> Tensor:
@@ -295,7 +329,11 @@ def _cells(positions: int, config: NetworkConfig, what: str) -> int:
 
 
 class ContextLayer(nn.Module):
-    """A dilated convolution over cells with a residual connection, no padding."""
+    """A dilated convolution over cells with a residual connection, no padding.
+
+    The input is cropped to what the convolution leaves before the two are added: padding would let
+    an output know how far the end of its stretch is, and sliding would no longer be exact.
+    """
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
@@ -351,12 +389,15 @@ class Chromputer(nn.Module):
             )
         if not (states or binary or continuous):
             raise ConfigError("the network needs at least one head")
+        # From here on the order of the layers is that of their random initial weights.
         trunks = [_trunk(item, config, shape_table) for item in inputs]
         self.trunks = nn.ModuleList(trunks)
         self.sequence_row = next(
             (row for row, item in enumerate(inputs) if item.kind == "sequence"), None
         )
         cells = config.window // config.stride
+        # All trunks lose odd numbers of cells, half on each side: cut to the shortest, cell k of
+        # each is the same stretch of genome.
         lost = max(trunk.cells_lost for trunk in trunks)
         self.crops = nn.ModuleList(Crop((lost - trunk.cells_lost) // 2) for trunk in trunks)
         channels = config.context_channels
@@ -367,6 +408,7 @@ class Chromputer(nn.Module):
             nn.Dropout(config.cell_dropout),
         )
         self.context = nn.Sequential(*(ContextLayer(channels, d) for d in config.dilations))
+        # What is left of one window is read whole, as a dense layer would: one output a window.
         left = cells - lost - 2 * sum(config.dilations)
         if left < 1:
             raise ConfigError(
@@ -400,6 +442,7 @@ class Chromputer(nn.Module):
 
     def keep_binary(self, labels: int) -> None:
         """Forget all but the first ``labels`` binary labels."""
+        # Auxiliary labels come last and are only learnt from; the others' outputs do not change.
         head = self.binary_head
         if isinstance(head, nn.Conv1d) and labels < head.out_channels:
             kept = nn.Conv1d(head.in_channels, labels, 1) if labels else None
@@ -422,22 +465,25 @@ class Chromputer(nn.Module):
         motifs = None
         for place, (trunk, crop, x) in enumerate(zip(self.trunks, self.crops, inputs, strict=True)):
             if place == self.sequence_row:
-                motifs, x = trunk(x)
+                motifs, x = trunk(x)  # (n, filters, positions), (n, channels, cells - cells_lost)
                 rows.append(crop(x))
             else:
-                rows.append(crop(trunk(x)))
-        embedding = self.embed(self.context(self.fuse(torch.cat(rows, 1))))
+                rows.append(crop(trunk(x)))  # (n, channels, cells - lost)
+        cells = self.fuse(torch.cat(rows, 1))  # (n, context_channels, cells - lost)
+        cells = self.context(cells)  # (n, context_channels, cells - lost - 2 * sum(dilations))
+        embedding = self.embed(cells)  # (n, hidden, outputs)
         features = self.dropout(embedding)
         logits = []
         if self.states_head is not None:
-            logits.append(self.states_head(features))
+            logits.append(self.states_head(features))  # (n, states, outputs)
         if self.binary_head is not None:
-            seen = features
+            read = features
             if self.local is not None:
-                seen = torch.cat([features, self.local(motifs)], 1)
-            logits.append(self.binary_head(seen))
+                # (n, hidden + local_hidden, outputs)
+                read = torch.cat([features, self.local(motifs)], 1)
+            logits.append(self.binary_head(read))  # (n, binary, outputs)
         if self.continuous_head is not None:
-            logits.append(self.continuous_head(features))
+            logits.append(self.continuous_head(features))  # (n, continuous, outputs)
         return torch.cat(logits, 1), embedding
 
 
@@ -459,9 +505,13 @@ def _trunk(
 
 
 def _local(config: NetworkConfig) -> nn.Module:
-    """The binary labels' own sequence features: the best match of each motif near the centre."""
+    """The binary labels' own sequence features: the best match of each motif near the centre.
+
+    A label with some hundred peaks does not learn its motif through layers that mix the whole
+    window; reading the motif layer near the centre directly, it does.
+    """
     extent = config.local_extent // FINE
-    fine = (config.window - config.stride) // FINE
+    fine = (config.window - config.stride) // FINE  # positions of a window's motifs
     if extent < 1 or config.local_extent % FINE or (fine - extent) % 2:
         raise ConfigError(
             f"local_extent {config.local_extent} must be an {'odd' if fine % 2 else 'even'} number "
@@ -469,7 +519,10 @@ def _local(config: NetworkConfig) -> nn.Module:
             key="local_extent",
         )
     return nn.Sequential(
+        # The central positions of the first window to those of the last, ...
         Crop((fine - extent) // 2),
+        # ... then the best of each window's extent: pools overlap, but are a stride apart, so they
+        # slide as the outputs do.
         nn.MaxPool1d(extent, stride=config.stride // FINE),
         nn.Conv1d(config.motif_filters, config.local_hidden, 1),
         nn.BatchNorm1d(config.local_hidden),
