@@ -302,7 +302,11 @@ def test_the_command_writes_and_shows(toy, tmp_path):
     assert done.stdout == ""
     assert "Reb1 (factor)" in done.stderr
     assert "warning: 1 contig is in no split: chrM" in done.stderr
-    assert sorted(path.name for path in out.iterdir()) == ["dataset.html", "dataset.tsv"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "dataset.html",
+        "dataset.tsv",
+        "run.json",
+    ]
     with (out / "dataset.tsv").open(newline="") as file:
         table = list(csv.DictReader(file, delimiter="\t"))
     assert len(table) == 4 * 5

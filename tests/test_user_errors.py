@@ -12,7 +12,7 @@ import torch
 from tiny_models import write_tiny_model
 from typer.testing import CliRunner
 
-from chromputer_tracks.analysis.dataset.report import write_dataset
+from chromputer_tracks.analysis.dataset.report import show_dataset
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import (
     ChromputerError,
@@ -30,6 +30,7 @@ from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.sources import open_sources
 from chromputer_tracks.model.training import train_model
+from chromputer_tracks.options.train import DatasetOptions
 
 CONFIG = """
 name = "lab"
@@ -357,7 +358,7 @@ def test_start_sites_are_checked_with_the_dataset(tmp_path):
     text = path.read_text().replace("[splits]", 'tss = "genes.bed"\n[splits]')
     path.write_text(text.replace("agreement = 'rank'", ""))
     with pytest.raises(ContigError, match="genes.bed: '1' not in .*has 'chr1'"):
-        write_dataset(path, None, tmp_path / "out", "")
+        show_dataset(DatasetOptions(config=path, out=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 

@@ -437,3 +437,46 @@ def motif_matrices(config: TrainConfig) -> dict[int, NDArray[np.float32]]:
         for row, item in enumerate(config.binary_labels())
         if item.motif
     }
+
+
+def input_files(config: TrainConfig, sources: Sources) -> dict[str, Path]:
+    """Every file that a configuration reads, by what it is.
+
+    Args:
+        config: the configuration.
+        sources: its files, open.
+    """
+    matched = config.sites.matched
+    single = {
+        "fasta": config.data.fasta,
+        "blacklist": config.data.blacklist,
+        "state table": config.states.table if config.states else None,
+        "sites": config.sites.peaks,
+        "accessible peaks": matched.peaks if matched else None,
+        "DNA shape": config.inputs.shape_table if sources.shape_table is not None else None,
+    }
+    files = [(name, path) for name, path in single.items() if path is not None]
+    for sample in config.all_samples():
+        prefix = f"{sample.name} " if config.samples else ""
+        files += [(f"{prefix}{name}", path) for name, path in sample_input_files(config, sample)]
+    files += [(f"auxiliary {path.name.split('.')[0]}", path) for path in sources.auxiliary]
+    named: dict[str, Path] = {}
+    for name, path in files:
+        # A label may be called as an assay is, or as another label.
+        free, number = name, 1
+        while free in named:
+            number += 1
+            free = f"{name} ({number})"
+        named[free] = path
+    return named
+
+
+def sample_input_files(config: TrainConfig, sample: SampleConfig) -> list[tuple[str, Path]]:
+    """The files of one sample and what they are: assays, states, peaks, signals."""
+    files = [(name, sample.assays[name]) for name in config.inputs.assays]
+    if sample.states is not None:
+        files.append(("states", sample.states))
+    for name, paths in sample.peaks.items():
+        single = len(paths) == 1
+        files += [(name if single else f"{name} {n}", path) for n, path in enumerate(paths, 1)]
+    return files + list(sample.signals.items())

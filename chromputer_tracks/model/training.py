@@ -25,12 +25,12 @@ from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_s
 from chromputer_tracks.io.atomic import atomic_path, check_folder, made_folder
 from chromputer_tracks.model.card import model_card
 from chromputer_tracks.model.checkpoints import check_stopped
-from chromputer_tracks.model.config import SampleConfig, TrainConfig
+from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.export import export_explain, export_network
 from chromputer_tracks.model.fitting import Report
 from chromputer_tracks.model.processes import find_accelerator, process_rank
-from chromputer_tracks.model.sources import Sources, motif_matrices, open_sources
+from chromputer_tracks.model.sources import Sources, input_files, motif_matrices, open_sources
 from chromputer_tracks.spec import PREDICT, HeadSpec, ModelSpec
 
 
@@ -227,35 +227,13 @@ def _settings(value: Any, place: str) -> Iterator[str]:
 
 def run_provenance(config: TrainConfig, sources: Sources, command: str) -> dict[str, Any]:
     """Versions, seed, command, and the SHA-256 of every input file."""
-    files = [("fasta", config.data.fasta)]
-    if config.data.blacklist is not None:
-        files.append(("blacklist", config.data.blacklist))
-    if config.states is not None:
-        files.append(("state table", config.states.table))
-    if config.sites.peaks is not None:
-        files.append(("sites", config.sites.peaks))
-    if config.sites.matched is not None and config.sites.matched.peaks is not None:
-        files.append(("accessible peaks", config.sites.matched.peaks))
-    if sources.shape_table is not None and config.inputs.shape_table is not None:
-        files.append(("DNA shape", config.inputs.shape_table))
-    for sample in config.all_samples():
-        files += _sample_files(config, sample)
-    files += [(f"auxiliary {path.name.split('.')[0]}", path) for path in sources.auxiliary]
-    named: dict[str, Path] = {}
-    for name, path in files:
-        # A label may be called as an assay is, or as another label.
-        free, number = name, 1
-        while free in named:
-            number += 1
-            free = f"{name} ({number})"
-        named[free] = path
     return {
         **versions(),
         "date": datetime.now(UTC).date().isoformat(),
         "seed": config.seed,
         "sites": config.sites.kind,
         "command": command,
-        "inputs": {name: file_record(path) for name, path in named.items()},
+        "inputs": {name: file_record(path) for name, path in input_files(config, sources).items()},
     }
 
 
@@ -267,18 +245,6 @@ def versions() -> dict[str, str]:
         "lightning": lightning.__version__,
         "python": platform.python_version(),
     }
-
-
-def _sample_files(config: TrainConfig, sample: SampleConfig) -> list[tuple[str, Path]]:
-    """A sample's files by what they are; with the sample's name where there are several."""
-    files = [(name, sample.assays[name]) for name in config.inputs.assays]
-    if sample.states is not None:
-        files.append(("states", sample.states))
-    for name, paths in sample.peaks.items():
-        single = len(paths) == 1
-        files += [(name if single else f"{name} {n}", path) for n, path in enumerate(paths, 1)]
-    files += sample.signals.items()
-    return [(f"{sample.name} {name}", path) for name, path in files] if config.samples else files
 
 
 def file_record(path: Path) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,12 +29,14 @@ from chromputer_tracks.analysis.vplots.aggregate import (
     aggregate_vplot,
 )
 from chromputer_tracks.data.labels import LabelSet
-from chromputer_tracks.io.atomic import atomic_path, check_folder, output_errors
 from chromputer_tracks.io.bed import read_tss
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.run import Report, RunRecord, Silent, run
+from chromputer_tracks.io.text import write_tsv
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
-from chromputer_tracks.model.sources import Sample, Sources, open_sources
+from chromputer_tracks.model.sources import Sample, Sources, input_files, open_sources
+from chromputer_tracks.options.train import DatasetOptions
 from chromputer_tracks.spec import Label
 
 # ---- What a scientist would want to know about a dataset before training on it.
@@ -270,6 +272,11 @@ def _thinned(rows: _Sites) -> _Sites:
     return [rows[i * len(rows) // _MOST_SITES] for i in range(_MOST_SITES)]
 
 
+KIND = "dataset"
+"""What ``run.json`` says of the command."""
+
+PAGE, TABLE = "dataset.html", "dataset.tsv"
+
 NONE = "–"
 """A cell without a value."""
 
@@ -283,66 +290,71 @@ _Row = tuple[str | float | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ShownDataset:
-    """What :func:`write_dataset` found and wrote.
+class DatasetRecord:
+    """What ``run.json`` says of a dataset beside what every record does.
+
+    Attributes:
+        warnings: see :func:`dataset_warnings`.
+    """
+
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetResult:
+    """What a run showed.
 
     Attributes:
         tables: see :func:`dataset_tables`.
-        warnings: see :func:`~chromputer_tracks.analysis.dataset.report.dataset_warnings`.
-        page: the HTML file.
-        tsv: the tab-separated file.
+        warnings: see :func:`dataset_warnings`.
+        record: the record of the run.
     """
 
     tables: tuple[PlainTable, ...]
     warnings: tuple[str, ...]
-    page: Path
-    tsv: Path
+    record: RunRecord
 
 
-def write_dataset(config: Path, data: Path | None, out: Path, command: str) -> ShownDataset:
+def show_dataset(options: DatasetOptions, report: Report | None = None) -> DatasetResult:
     """Count what a configuration trains and scores; write ``dataset.html`` and ``dataset.tsv``.
-
-    Args:
-        config: the configuration's file.
-        data: folder that its relative paths start from; None: its own.
-        out: folder, made where its parent exists.
-        command: for the page's provenance.
 
     Raises:
         ChromputerError: the configuration or a file of it cannot be used, or the result cannot be
             written.
     """
-    check_folder(out)
-    settings = load_config(config, data)
-    with open_sources(settings) as sources:
-        if settings.data.tss is not None:
-            read_tss(settings.data.tss, sources.sizes)  # not shown, but checked as all files are
-        counts = count_dataset(settings, sources)
-        vplots = tuple(dataset_vplots(settings, sources))
-    tables, warnings = dataset_tables(counts), dataset_warnings(counts)
-    with output_errors(out):
-        out.mkdir(exist_ok=True)
-    page, tsv = out / "dataset.html", out / "dataset.tsv"
-    report = ReportData(
-        title=settings.name,
-        kind="dataset",
-        subtitle=f"What will be trained and scored on {settings.assembly}",
-        summary=_summary(counts, warnings),
-        vplots=vplots,
-        dataset=_dataset(counts),
-        # The page has the overlaps as a matrix.
-        tables=tuple(table for table in tables if table.header != _OVERLAP_HEADER),
-        config=config.read_text(encoding="utf-8"),
-        provenance={
-            "command": command,
-            "chromputer-tracks": __version__,
-            "date": datetime.now(UTC).date().isoformat(),
-        },
-        notes="\n\n".join(f"{text[0].upper()}{text[1:]}." for text in warnings),
-    )
-    write_dataset_tsv(tsv, counts)
-    write_report(page, report)
-    return ShownDataset(tables, warnings, page, tsv)
+    with run(KIND, options, report or Silent()) as work:
+        settings = load_config(options.config, options.data)
+        with work.stages.phase("counting"), open_sources(settings) as sources:
+            if settings.data.tss is not None:
+                # Not shown, but checked as all files are.
+                read_tss(settings.data.tss, sources.sizes)
+            work.read({"configuration": options.config, **input_files(settings, sources)})
+            counts = count_dataset(settings, sources)
+            vplots = tuple(dataset_vplots(settings, sources))
+        tables, warnings = dataset_tables(counts), dataset_warnings(counts)
+        write_dataset_tsv(work.folder / TABLE, counts)
+        write_report(
+            work.folder / PAGE,
+            ReportData(
+                title=settings.name,
+                kind="dataset",
+                subtitle=f"What will be trained and scored on {settings.assembly}",
+                summary=_summary(counts, warnings),
+                vplots=vplots,
+                dataset=_dataset(counts),
+                # The page has the overlaps as a matrix.
+                tables=tuple(table for table in tables if table.header != _OVERLAP_HEADER),
+                config=options.config.read_text(encoding="utf-8"),
+                provenance={
+                    "command": shlex.join(options.command),
+                    "chromputer-tracks": __version__,
+                    "date": datetime.now(UTC).date().isoformat(),
+                },
+                notes="\n\n".join(f"{text[0].upper()}{text[1:]}." for text in warnings),
+            ),
+        )
+        work.describe(DatasetRecord(warnings))
+    return DatasetResult(tables, warnings, work.record)
 
 
 def dataset_tables(data: DatasetCounts) -> tuple[PlainTable, ...]:
@@ -543,15 +555,16 @@ def write_dataset_tsv(path: Path, data: DatasetCounts) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(TSV_HEADER)
-        for row in data.contigs:
-            for item, count in zip(data.labels, row.labels, strict=True):
-                writer.writerow(
-                    (row.sample, row.contig, row.split, item.head, item.label.name)
-                    + (count.positives, count.negatives, count.ambiguous)
-                )
+    write_tsv(
+        path,
+        TSV_HEADER,
+        (
+            (row.sample, row.contig, row.split, item.head, item.label.name)
+            + (count.positives, count.negatives, count.ambiguous)
+            for row in data.contigs
+            for item, count in zip(data.labels, row.labels, strict=True)
+        ),
+    )
 
 
 def _summary(data: DatasetCounts, warnings: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
@@ -26,6 +25,7 @@ from chromputer_tracks.evaluation.scoring import Difference, PairedTest
 from chromputer_tracks.evaluation.sites import BLOCK, LabelledSites, save_sites
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.run import Run, versions
+from chromputer_tracks.io.text import write_tsv
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.options.train import EvaluateOptions
 from chromputer_tracks.records import to_plain
@@ -449,10 +449,7 @@ def write_evaluation(evaluation: Evaluation, options: EvaluateOptions, work: Run
     ):
         lines = list(rows)
         if lines:
-            with (work.folder / name).open("w", newline="") as file:
-                writer = csv.DictWriter(file, lines[0], dialect="excel-tab", lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(lines)
+            write_tsv(work.folder / name, lines[0], (line.values() for line in lines))
     write_report(work.folder / REPORT, _report(evaluation, options, provenance))
 
 

@@ -37,7 +37,13 @@ from chromputer_tracks.model.config import (
     TrainConfig,
 )
 from chromputer_tracks.model.config_file import load_config
-from chromputer_tracks.model.sources import Sample, Sources, motif_matrices, open_sources
+from chromputer_tracks.model.sources import (
+    Sample,
+    Sources,
+    motif_matrices,
+    open_sources,
+    sample_input_files,
+)
 from chromputer_tracks.options.train import EvaluateOptions
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
 
@@ -236,13 +242,7 @@ def _files(evaluation: Evaluation, options: EvaluateOptions) -> dict[str, Path]:
     several = len(evaluation.samples) > 1
     for sample in config.all_samples():
         if sample.name in evaluation.samples:
-            own = {name: sample.assays[name] for name in config.inputs.assays}
-            if sample.states is not None:
-                own["states"] = sample.states
-            for name, paths in sample.peaks.items():
-                one = len(paths) == 1
-                own |= {name if one else f"{name} {n}": path for n, path in enumerate(paths, 1)}
-            own |= sample.signals
+            own = dict(sample_input_files(config, sample))
             files |= {f"{sample.name} {k}" if several else k: v for k, v in own.items()}
     if options.replicate_states is not None:
         files["replicate states"] = options.replicate_states
