@@ -764,13 +764,15 @@ def _exchange(folder: Path, out: Path) -> None:
     except AttributeError:
         pass  # not Linux
     aside = _new_folder(out.parent, out.name)
-    out.replace(aside)
     try:
-        folder.rename(out)
-    except BaseException:
-        aside.replace(out)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+        out.replace(aside)
+        try:
+            folder.rename(out)
+        except BaseException:
+            aside.replace(out)
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _move_in_place(

@@ -1,0 +1,423 @@
+"""A run's folder: published with its record in one step, never mixed with an earlier one."""
+
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from limits import file_size_limit
+
+from chromputer_tracks.errors import InputError, OutputError
+from chromputer_tracks.io import run as module
+from chromputer_tracks.io.run import (
+    RUN_JSON,
+    AssayRecord,
+    ModelRecord,
+    RunRecord,
+    Silent,
+    Stages,
+    file_record,
+    run,
+    run_files,
+)
+from chromputer_tracks.options.fields import RunOptions
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@dataclass(frozen=True)
+class Found:
+    sites: int
+    labels: dict[str, float]
+
+
+def write(out: Path, files: dict[str, str], kind: str = "predict", **more: bool) -> RunRecord:
+    options = RunOptions(out=out, command=("chromputer", kind), **more)
+    with run(kind, options, Silent()) as work:
+        put(work.folder, files)
+    return work.record
+
+
+def put(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """All files, hidden ones too, but for the record."""
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != RUN_JSON
+    }
+
+
+FIRST = {"states.bed": "1", "binary/A.bw": "1", "binary/B.bw": "1"}
+SECOND = {"states.bed": "2", "binary/A.bw": "2", "other/C.bw": "2"}
+
+
+def in_place(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are moved one by one into the current folder."""
+    out.mkdir(exist_ok=True)
+    monkeypatch.chdir(out)
+
+
+def exchanged(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two folders change places."""
+
+
+def two_steps(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file system cannot exchange."""
+
+    class Libc:
+        def renameat2(self, *_: object) -> int:
+            return -1
+
+    monkeypatch.setattr(module.ctypes, "CDLL", lambda *_, **__: Libc())
+    monkeypatch.setattr(module.ctypes, "get_errno", lambda: errno.EINVAL)
+
+
+WAYS = pytest.mark.parametrize("way", [exchanged, two_steps, in_place])
+Way = Callable[[Path, pytest.MonkeyPatch], None]
+
+
+@WAYS
+def test_a_second_run_never_mixes_with_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
+    out = tmp_path / "out"
+    way(out, monkeypatch)
+    assert write(out, FIRST).outputs == tuple(sorted(FIRST))
+    assert contents(out) == FIRST
+    record = write(out, SECOND)
+    assert contents(out) == SECOND
+    assert RunRecord.read(out) == record
+    # Nothing else is left, folders neither.
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "binary",
+        "other",
+        RUN_JSON,
+        "states.bed",
+    ]
+
+
+@WAYS
+@pytest.mark.parametrize("failure", [ValueError("bug"), KeyboardInterrupt(), OutputError("full")])
+def test_a_run_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way, failure: BaseException
+) -> None:
+    out = tmp_path / "out"
+    way(out, monkeypatch)
+    made = list(tmp_path.iterdir())
+    for before in ({}, FIRST):
+        if before:
+            write(out, before)
+        with pytest.raises(type(failure)), run("predict", RunOptions(out=out), Silent()) as work:
+            put(work.folder, SECOND)
+            raise failure
+        assert (contents(out) if out.exists() else {}) == before
+        assert [path.name for path in tmp_path.iterdir()] == (["out"] if before or made else [])
+
+
+@WAYS
+def test_a_disk_that_fills_while_results_are_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
+    out = tmp_path / "out"
+    way(out, monkeypatch)
+    first = write(out, FIRST)
+    for name in ("rename", "replace"):
+        for number in range(8):
+            calls = iter(range(100))
+            real = getattr(Path, name)
+
+            def failing(self: Path, target: Path, real=real, calls=calls, number=number) -> Path:
+                # The way back never fails.
+                if "/.earlier/" not in str(self) and next(calls) == number:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                return real(self, target)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, name, failing)
+                try:
+                    write(out, SECOND)
+                except OutputError as error:
+                    assert f"cannot write {out}" in str(error)
+                    assert ".partial-" not in str(error)
+                    assert contents(out) == FIRST
+                    assert RunRecord.read(out) == first
+                else:
+                    assert contents(out) == SECOND
+            if contents(out) == SECOND:
+                first = write(out, FIRST)
+            assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def killed(out: Path, here: Path, after: int, how: str) -> None:
+    """Publish a second run, and die before a certain one of the renames."""
+    os.chdir(here)
+    calls = iter(range(1000))
+    for name in ("rename", "replace"):
+        real = getattr(Path, name)
+
+        def dying(self: Path, target: Path, real=real) -> Path:
+            if next(calls) == after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(self, target)
+
+        setattr(Path, name, dying)
+    if how == "two steps":
+        module.ctypes.CDLL = lambda *_, **__: object()  # type: ignore[assignment,misc]
+    write(out, SECOND)
+
+
+@pytest.mark.parametrize("after", range(9))
+@pytest.mark.parametrize("how", ["exchanged", "two steps", "in place"])
+def test_a_run_killed_while_it_publishes(tmp_path: Path, after: int, how: str) -> None:
+    """The results are those of the first run or of the second, at the latest after the next run."""
+    out = tmp_path / "out"
+    write(out, FIRST)
+    here = out if how == "in place" else tmp_path
+    process = multiprocessing.get_context("fork").Process(
+        target=killed, args=(out, here, after, how)
+    )
+    process.start()
+    process.join()
+    finished = process.exitcode == 0
+    assert finished or process.exitcode == -signal.SIGKILL
+    if how == "exchanged" or finished:
+        found = contents(out)
+        assert found == (SECOND if finished else FIRST)
+        assert set(RunRecord.read(out).outputs) == set(found)
+    # A run that fails, so that all that is seen is what was made good.
+    with pytest.raises(ValueError, match="stop"), run("predict", RunOptions(out=out), Silent()):
+        raise ValueError("stop")
+    found = contents(out)
+    assert found in (FIRST, SECOND) and (found == SECOND) >= finished
+    assert set(RunRecord.read(out).outputs) == set(found)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_a_killed_run_left_goes(tmp_path: Path) -> None:
+    put(tmp_path, {".partial-0123abcd-out/states.bed": "x", ".partial-0123abcd-outer/keep": "y"})
+    write(tmp_path / "out", FIRST)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".partial-0123abcd-outer", "out"]
+
+
+def test_other_files_stay(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    put(out, {"notes.txt": "mine", "binary/notes.txt": "mine"})
+    with pytest.raises(OutputError, match="holds files that are not of an earlier run"):
+        write(out, FIRST)
+    write(out, FIRST, force=True)
+    write(out, SECOND)
+    assert contents(out) == SECOND | {"notes.txt": "mine", "binary/notes.txt": "mine"}
+
+
+def test_results_of_another_command_stay(tmp_path: Path) -> None:
+    write(tmp_path / "out", FIRST, "explain")
+    for force in (False, True):
+        with pytest.raises(OutputError, match="holds the results of `chromputer explain`"):
+            write(tmp_path / "out", SECOND, force=force)
+    assert contents(tmp_path / "out") == FIRST
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"kind": 3}', "[" * 100_000])
+def test_a_record_that_is_none(tmp_path: Path, text: str) -> None:
+    put(tmp_path / "out", {RUN_JSON: text})
+    with pytest.raises(OutputError, match="is not the record of an earlier run"):
+        write(tmp_path / "out", FIRST)
+
+
+def test_an_edited_record_does_not_lead_outside(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write(out, FIRST)
+    put(tmp_path, {"mine.txt": "mine"})
+    values = json.loads((out / RUN_JSON).read_text())
+    values["outputs"] += ["../mine.txt", str(tmp_path / "mine.txt")]
+    (out / RUN_JSON).write_text(json.dumps(values))
+    (out / "notes.txt").write_text("so that files are moved one by one")
+    write(out, SECOND, force=True)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_replacing_is_said(tmp_path: Path) -> None:
+    first = write(tmp_path / "out", FIRST)
+    notes = Notes()
+    with run("predict", RunOptions(out=tmp_path / "out"), notes) as work:
+        put(work.folder, SECOND)
+    assert notes.lines == [
+        f"note: {tmp_path / 'out'} holds the results of an earlier `chromputer predict` "
+        f"({first.started}), which this run replaces"
+    ]
+    assert work.earlier == first
+
+
+def test_a_second_run_into_the_folder_waits_for_no_one(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with run("predict", RunOptions(out=out), Silent()) as work:
+        put(work.folder, FIRST)
+        with pytest.raises(OutputError, match=rf"written by another run \(process {os.getpid()} "):
+            write(out, SECOND)
+    assert contents(out) == FIRST
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def hold(out: Path) -> None:
+    with run("predict", RunOptions(out=out), Silent()):
+        (out.parent / "holds").touch()
+        time.sleep(60)
+
+
+def test_the_lock_of_a_killed_run_is_free(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("fork").Process(target=hold, args=(tmp_path / "out",))
+    process.start()
+    while not (tmp_path / "holds").exists():
+        time.sleep(0.01)
+    with pytest.raises(OutputError, match=f"another run .process {process.pid} on "):
+        write(tmp_path / "out", FIRST)
+    process.kill()
+    process.join()
+    (tmp_path / "holds").unlink()
+    write(tmp_path / "out", FIRST)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_working_state_stays(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options, keep = RunOptions(out=out), ("training",)
+    with (
+        pytest.raises(ValueError, match="stop"),
+        run("train", options, Silent(), keep=keep),
+    ):
+        raise ValueError("stop")
+    assert not out.exists()
+    for results in (FIRST, SECOND):
+        with run("train", options, Silent(), keep=keep) as work:
+            put(out, {"training/last.ckpt": "weights"})
+            put(work.folder, results)
+        assert contents(out) == results | {"training/last.ckpt": "weights"}
+        assert set(work.record.outputs) == set(results)
+    (out / RUN_JSON).unlink()
+    for name in FIRST | SECOND:
+        (out / name).unlink(missing_ok=True)
+    for folder in ("binary", "other"):
+        if (out / folder).exists():
+            (out / folder).rmdir()
+    # A run that was stopped before its end can go on.
+    with run("train", options, Silent(), keep=keep) as work:
+        put(work.folder, FIRST)
+
+
+def test_files_beside_each_other(tmp_path: Path) -> None:
+    put(tmp_path, {"b.png": "other", "b.json": "{}"})
+    options = RunOptions(out=tmp_path / "a.png")
+    with run_files("vplot", options, Silent()) as work:
+        put(work.folder, {"a.png": "1", "a.tsv": "1"})
+        work.describe(Found(3, {}))
+    assert json.loads((tmp_path / "a.json").read_text())["sites"] == 3
+    assert contents(tmp_path).keys() == {"a.png", "a.tsv", "a.json", "b.png", "b.json"}
+    with run_files("vplot", options, Silent(), record=False) as work:
+        put(work.folder, {"a.png": "2"})
+    assert contents(tmp_path) == {"a.png": "2", "b.png": "other", "b.json": "{}"}
+    with pytest.raises(ValueError, match="stop"), run_files("vplot", options, Silent()) as work:
+        put(work.folder, {"a.png": "3"})
+        raise ValueError("stop")
+    assert contents(tmp_path) == {"a.png": "2", "b.png": "other", "b.json": "{}"}
+
+
+def test_the_record(tmp_path: Path) -> None:
+    read = tmp_path / "genome.fa"
+    read.write_text("ACGT")
+    options = RunOptions(out=tmp_path / "out", command=("chromputer", "x", "a b"))
+    with run("x", options, Silent()) as work:
+        put(work.folder, FIRST)
+        work.read({"fasta": read, "model": read, "regions": None})
+        with work.stages.phase("reading"):
+            pass
+        work.describe(
+            Found(3, {"A": 0.5, "B": float("nan")}),
+            model=ModelRecord("m", "", 0, "", {"window": 2000}),
+            assays={"atac": AssayRecord("bam", 3, {"duplicates": 1}, 2.5)},
+        )
+    found = RunRecord.read(tmp_path / "out")
+    assert found == work.record
+    assert found.command == "chromputer x 'a b'"
+    assert found.inputs == {"fasta": file_record(read)}
+    assert found.model is not None
+    assert (found.model.name, found.model.bytes) == ("m", 4)
+    assert found.assays["atac"].per_kb == 2.5
+    assert found.results == {"sites": 3, "labels": {"A": 0.5, "B": None}}
+    assert found.results_as(Found, tmp_path).sites == 3
+    assert list(found.stages["phases"]) == ["reading"]
+    values = json.loads((tmp_path / "out" / RUN_JSON).read_text())
+    assert values["sites"] == 3 and "provider" not in values
+    assert values["assays"] == {
+        "atac": {"format": "bam", "kept": 3, "removed": {"duplicates": 1}, "per_kb": 2.5}
+    }
+    del values["sites"]
+    (tmp_path / "out" / RUN_JSON).write_text(json.dumps(values))
+    with pytest.raises(InputError, match="key 'sites' is missing"):
+        RunRecord.read(tmp_path / "out").results_as(Found, tmp_path / "out")
+
+
+def test_an_input_that_vanishes(tmp_path: Path) -> None:
+    options = RunOptions(out=tmp_path / "out")
+    with (
+        pytest.raises(InputError, match="gone: cannot be read"),
+        run("x", options, Silent()) as work,
+    ):
+        work.read({"fasta": tmp_path / "gone"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refused_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(out: Path, message: str) -> None:
+        with pytest.raises(OutputError, match=message):
+            write(out, FIRST)
+
+    refuse(tmp_path / "gone" / "out", "folder .*gone does not exist; make it first")
+    (tmp_path / "file").write_text("x")
+    refuse(tmp_path / "file", "it is a file; name a folder")
+    # Permissions do not bind root, so the answer is simulated.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    refuse(tmp_path / "new", "no permission to write into the folder")
+
+
+def test_a_full_disk_names_the_final_file(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match=r"^cannot write .*out/run\.json: File too large"),
+        file_size_limit(100),
+    ):
+        write(tmp_path / "out", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stages() -> None:
+    stages = Stages()
+    for _ in range(2):
+        with stages.phase("a"):
+            time.sleep(0.02)
+        with stages.part("b"):
+            sum(range(10**5))
+    report = stages.report()
+    assert 0.04 <= report["phases"]["a"]["seconds"] < 5
+    assert report["phases"]["a"]["cpu_seconds"] < 0.04
+    assert 0 < report["parts_of_predicting"]["b"]["cpu_seconds"] < 5
+    assert stages.peak_mb() > 5
