@@ -13,6 +13,7 @@ from chromputer_tracks.errors import ExportError as ExportError
 from chromputer_tracks.errors import FileIndexError as FileIndexError
 from chromputer_tracks.errors import FormatError as FormatError
 from chromputer_tracks.errors import InputError as InputError
+from chromputer_tracks.errors import OptionError as OptionError
 from chromputer_tracks.errors import OutputError as OutputError
 from chromputer_tracks.errors import ProviderError as ProviderError
 from chromputer_tracks.errors import SpecError as SpecError
@@ -26,7 +27,12 @@ from chromputer_tracks.intervals import format_region as format_region
 from chromputer_tracks.intervals import parse_region as parse_region
 from chromputer_tracks.io.fasta import Fasta as Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore as FragmentStore
-from chromputer_tracks.io.fragments import FragmentOptions as FragmentOptions
+from chromputer_tracks.options.explain import ExplainOptions as ExplainOptions
+from chromputer_tracks.options.fields import FragmentOptions as FragmentOptions
+from chromputer_tracks.options.fields import SampleFiles as SampleFiles
+from chromputer_tracks.options.predict import PredictOptions as PredictOptions
 from chromputer_tracks.spec import ModelSpec as ModelSpec
+from chromputer_tracks.tracks.explain.run import explain_tracks as explain_tracks
+from chromputer_tracks.tracks.predict import predict_tracks as predict_tracks
 
 __version__: str

@@ -187,7 +187,7 @@ def test_windows_are_centred_as_the_command_centres_them(model, genome, fragment
         ("Reb1", {"baseline": "median"}, "baseline 'median' is not one of zero, mean"),
         ("Reb1", {"references": 0}, "references 0 must be at least 1"),
         ("Reb1", {"regions": []}, "no region"),
-        ("Reb1", {"fragments": None}, "reads atac: atac is missing"),
+        ("Reb1", {"fragments": None}, "reads atac fragments: give a BAM"),
     ],
 )
 def test_what_cannot_be_explained(model, genome, fragments, label, options, message):

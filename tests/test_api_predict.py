@@ -330,10 +330,10 @@ def test_what_a_model_reads_is_asked_for(run, tmp_path):
 
     fasta, fragments = run.inputs["fasta"], run.inputs["fragments"]
     assert message(run.model) == (
-        "model tiny reads atac: atac is missing; give fragments, or assays={'atac': file}"
+        "model tiny reads atac fragments: give a BAM, fragment file or BEDPE with fragments=file"
     )
     assert message(run.model, assays={"mnase": fragments}) == (
-        "assays: model tiny reads no 'mnase'; it reads atac"
+        "assays['mnase']: model tiny reads no such assay; it reads atac"
     )
     assert "none.bam" in message(run.model, fragments="none.bam")
     how = Normalisation((1.0,), "none")
@@ -341,7 +341,9 @@ def test_what_a_model_reads_is_asked_for(run, tmp_path):
     inputs += (InputSpec("signal", "k4", 10, (), how, "h3k4", "values"),)
     two = ct.load_model(write_linear_model(tmp_path / "two", tiny_spec(inputs=inputs)))
     assert "reads fragments of atac, mnase: give each file" in message(two, fragments=fragments)
-    assert "h3k4 is missing" in message(two, fragments=fragments, assays={"mnase": fragments})
+    assert "give its bigWig with assays={'h3k4': file}" in message(
+        two, fragments=fragments, assays={"mnase": fragments}
+    )
     given = {"mnase": fragments, "h3k4": run.fragments}
     assert "holds fragments" in message(two, fragments=fragments, assays=given)
     other = toy_genome({"chr1": 6150, "chr2": 4000})

@@ -140,7 +140,7 @@ def test_summary_and_notes_go_to_stderr(inputs: dict[str, Path]) -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
     assert "model tiny on cpu (asked for)" in result.stderr
-    assert "is not the assembly that the model was trained on (toy)" in result.stderr
+    assert "is not the assembly that the model tiny was trained on (toy)" in result.stderr
     assert "predicting: 100%, 11,808 of 11,808 bp" in result.stderr
     assert str(inputs["out"]) in result.stderr
     assert "state 1" in result.stderr

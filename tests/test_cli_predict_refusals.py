@@ -119,7 +119,7 @@ def test_unsorted_regions(inputs: dict[str, Path], tmp_path: Path) -> None:
     bed = tmp_path / "regions.bed"
     bed.write_text("chr1\t200\t300\nchr1\t0\t100\n")
     message = fails(inputs, "--regions", str(bed))
-    assert "is not sorted: line 2 (chr1:0) comes after chr1:200" in message
+    assert "is not sorted: line 2 (chr1 0) comes after chr1 200" in message
 
 
 def test_regions_past_the_contig(inputs: dict[str, Path], tmp_path: Path) -> None:

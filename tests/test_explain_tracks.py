@@ -108,7 +108,7 @@ def tracks(folder: Path) -> dict[str, dict[str, np.ndarray]]:
 def test_tracks_hold_each_base_s_merged_contribution(bench: Bench) -> None:
     result = bench.run(regions=bench.bed(*REGIONS))
     folder = bench.folder / "out" / "TF1"
-    scale = 1 / result.record["assays"]["atac"]["per_kb"]
+    scale = 1 / result.record.assays["atac"].per_kb
     windows = []
     for line in REGIONS:
         chrom, start, end = line.split()[:3]
@@ -238,8 +238,8 @@ def test_completeness_is_reported_and_warned_of(bench: Bench) -> None:
     assert complete is not None
     assert complete.median == pytest.approx(0.01 / 1.01, rel=1e-3)
     assert complete.above == len(REGIONS)
-    assert result.record["completeness_error"] == COMPLETENESS
-    assert result.record["labels"]["TF1"]["completeness"]["above"] == len(REGIONS)
+    assert result.record.results["completeness_error"] == COMPLETENESS
+    assert result.record.results["labels"]["TF1"]["completeness"]["above"] == len(REGIONS)
     (warning,) = [line for line in notes.lines if line.startswith("warning")]
     assert "TF1: at 10 of 10 sites the contributions do not add up" in warning
 
@@ -277,8 +277,10 @@ def test_several_labels_and_the_record(bench: Bench) -> None:
             "dinucleosomal": [300, 500],
         }
     }
-    for key, value in (("kind", "explain"), ("sites", "regions"), ("merge", "centre"), ("seed", 0)):
+    for key, value in (("kind", "explain"), ("sites", "regions")):
         assert record[key] == value
+    for key, value in (("merge", "centre"), ("seed", 0), ("heads", ["TF1", "S2", "H3", "TF1"])):
+        assert record["options"][key] == value
     graph = out.parent / "input" / "tiny"
     for where, name in (
         (record["model"], "predict.onnx"),
@@ -286,7 +288,7 @@ def test_several_labels_and_the_record(bench: Bench) -> None:
     ):
         assert where["sha256"] == hashlib.sha256((graph / name).read_bytes()).hexdigest()
     assert set(record["outputs"]) == set(files(out))
-    assert json.loads(json.dumps(result.record)) == record
+    assert json.loads(result.record.to_json()) == record
     assert notes.stages["explaining S2"] == [4, 5]
     assert "S2: 5 sites" in notes.lines
 

@@ -75,7 +75,7 @@ def test_the_sites_with_the_highest_logits_are_pictured(
             np.testing.assert_array_equal(shown.inputs[name], found.contributions(name)[row])
         assert [path.suffix for path in paths] == [".png", ".pdf"]
         assert paths[0].stem.endswith(f"_chr1_{shown.site.centre + 1}")
-    images = {name for name in result.record["outputs"] if "images" in name}
+    images = {name for name in result.record.outputs if "images" in name}
     assert images == {f"TF1/images/{path.name}" for _, paths in drawn for path in paths}
     assert all((tmp_path / "out" / name).is_file() for name in images)
     assert "TF1: drawing 3 sites" in notes.lines

@@ -102,5 +102,5 @@ def test_windows_must_be_sorted() -> None:
     merge = WindowMerge("mean", 4, 1)
     values = np.zeros((1, 4), np.float32)
     list(merge.add("a", 5, values))
-    with pytest.raises(InputError, match="a:4 comes after 5"):
+    with pytest.raises(InputError, match="a:5 comes after 6"):
         list(merge.add("a", 4, values))

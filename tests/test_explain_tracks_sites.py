@@ -228,7 +228,7 @@ def test_the_highest_calls(bench: Bench) -> None:
     bench.run("few", heads=("TF1",), max_sites=3)
     few = read_contributions(bench.folder / "few" / "TF1")
     assert sorted(few.sites.scores) == every[-3:]
-    assert result.record["labels"]["TF1"]["candidates"] == len(every)
+    assert result.record.results["labels"]["TF1"]["candidates"] == len(every)
 
 
 def test_what_has_no_calls(bench: Bench) -> None:

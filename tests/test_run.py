@@ -20,6 +20,7 @@ from chromputer_tracks.io import run as module
 from chromputer_tracks.io.run import (
     RUN_JSON,
     AssayRecord,
+    EarlierRun,
     ModelRecord,
     RunRecord,
     Silent,
@@ -266,7 +267,7 @@ def test_replacing_is_said(tmp_path: Path) -> None:
         f"note: {tmp_path / 'out'} holds the results of an earlier `chromputer predict` "
         f"({first.started}), which this run replaces"
     ]
-    assert work.earlier == first
+    assert work.earlier == EarlierRun("predict", first.outputs, first.started)
 
 
 def test_a_second_run_into_the_folder_waits_for_no_one(tmp_path: Path) -> None:
@@ -367,7 +368,7 @@ def test_the_record(tmp_path: Path) -> None:
     assert found.results_as(Found, tmp_path).sites == 3
     assert list(found.stages["phases"]) == ["reading"]
     values = json.loads((tmp_path / "out" / RUN_JSON).read_text())
-    assert values["sites"] == 3 and "provider" not in values
+    assert values["sites"] == 3 and values["provider"] is None
     assert values["assays"] == {
         "atac": {"format": "bam", "kept": 3, "removed": {"duplicates": 1}, "per_kb": 2.5}
     }

@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from operator import index
 from pathlib import Path
 
-from chromputer_tracks.data.features import Assay, Features, check_kind
+from chromputer_tracks.data.features import Assay
 from chromputer_tracks.errors import ContigError, FormatError, InputError
 from chromputer_tracks.inference.registry import Model, load_model
+from chromputer_tracks.inference.sample import Source, assay_sources, check_same_genome, unusual
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
-from chromputer_tracks.io.assays import BigWigSource, is_bigwig, open_assay
+from chromputer_tracks.io.assays import BigWigSource
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.fragments import FragmentOptions
-from chromputer_tracks.spec import ModelSpec
 from chromputer_tracks.tracks.explain.sites import region_sites
 
 Genome = Fasta | str | Path
@@ -121,17 +120,8 @@ def genome_path(fasta: Genome) -> Path:
 
 def warn_of(model: Model, sizes: ChromSizes, fragments: FragmentFile | None) -> None:
     """Warn, at the line that calls the caller, of what is unusual but may be meant."""
-    if sizes.digest() != model.spec.sizes_digest:
-        warnings.warn(
-            f"{sizes.source} is not the assembly that the model {model.name} was trained on "
-            f"({model.spec.assembly}); its figures on other genomes are not known",
-            stacklevel=3,
-        )
-    if fragments is not None and not any(item.assay for item in model.spec.inputs):
-        warnings.warn(
-            f"model {model.name} reads DNA only; fragments are not read",
-            stacklevel=3,
-        )
+    for sentence in unusual(model, sizes, fragments):
+        warnings.warn(sentence, stacklevel=3)
 
 
 def place(region: Interval | str, sizes: ChromSizes, what: str) -> Interval:
@@ -212,12 +202,12 @@ def centres(regions: Regions, sizes: ChromSizes) -> list[tuple[str, int]]:
     return [(item.chrom, item.centre) for item in found]
 
 
-def assay_sources(
+def given_sources(
     model: Model,
     fragments: FragmentFile | None,
     assays: Mapping[str, AssayFile] | None,
     sizes: ChromSizes,
-) -> dict[str, Assay | Path]:
+) -> dict[str, Source]:
     """What holds each assay that the model reads, open or a path.
 
     Args:
@@ -229,72 +219,17 @@ def assay_sources(
     Raises:
         InputError: one is missing, unknown, unreadable, of another kind or of another genome.
     """
-    inputs = [item for item in model.spec.inputs if item.assay]
-    needed = dict.fromkeys(item.assay for item in inputs)
     if not isinstance(assays, Mapping | None):
         raise InputError(f"assays: give files by name, such as {{'atac': file}}, not {assays!r}")
-    given = dict(assays or {})
-    for name in given:
-        if name not in needed:
-            raise InputError(
-                f"assays: model {model.name} reads no {name!r}; it reads "
-                f"{', '.join(needed) or 'DNA only'}"
-            )
-    if fragments is not None and needed:
-        of_fragments = dict.fromkeys(item.assay for item in inputs if item.measure != "values")
-        free = [name for name in of_fragments if name not in given]
-        if len(free) != 1:
-            raise InputError(
-                f"model {model.name} reads fragments of {', '.join(of_fragments) or 'no assay'}: "
-                "give each file by its name in assays, and no fragments"
-            )
-        given[free[0]] = fragments
-    missing = [name for name in needed if name not in given]
-    if missing:
-        raise InputError(
-            f"model {model.name} reads {', '.join(needed)}: {missing[0]} is missing; give "
-            f"fragments, or assays={{{missing[0]!r}: file}}"
-        )
-    sources = {
-        name: source
-        if isinstance(source, FragmentStore | BigWigSource)
-        else _path(source, f"fragments or assay {name!r}", "open_fragments")
-        for name, source in given.items()
-    }
-    for source in sources.values():
-        if not isinstance(source, Path) and dict(source.sizes) != dict(sizes):
-            raise InputError(
-                f"fragments were opened with the contigs of {source.sizes.source}, which are not "
-                f"those of {sizes.source}: open them with this genome"
-            )
-    for item in inputs:
-        source = sources[item.assay]
-        bigwig = is_bigwig(source) if isinstance(source, Path) else isinstance(source, BigWigSource)
-        where = source if isinstance(source, Path) else f"assay {item.assay!r}"
-        check_kind(item, str(where), bigwig=bigwig)
-    return sources
+    given = {name: _source(source, f"assay {name!r}") for name, source in (assays or {}).items()}
+    first = None if fragments is None else _source(fragments, "fragments")
+    for source in (first, *given.values()):
+        if source is not None and not isinstance(source, Path):
+            check_same_genome(source, sizes)
+    return assay_sources(model, first, given, flags=False)
 
 
-def open_features(
-    stack: ExitStack, spec: ModelSpec, fasta: Path, sources: Mapping[str, Assay | Path]
-) -> Features:
-    """The maker of a model's input arrays.
-
-    Args:
-        stack: closes what is opened here; what was open stays so.
-        spec: of the model.
-        fasta: the genome.
-        sources: from :func:`assay_sources`.
-
-    Raises:
-        InputError: a file cannot be used.
-    """
-    genome = stack.enter_context(Fasta(fasta))
-    opened: dict[str, Assay] = {}
-    for name, source in sources.items():
-        opened[name] = (
-            open_assay(stack, source, genome.sizes, _DEFAULT_OPTIONS)
-            if isinstance(source, Path)
-            else source
-        )
-    return Features(spec.inputs, genome, opened)
+def _source(source: AssayFile, what: str) -> Source:
+    if isinstance(source, FragmentStore | BigWigSource):
+        return source
+    return _path(source, what, "open_fragments")

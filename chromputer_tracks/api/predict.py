@@ -17,17 +17,16 @@ from chromputer_tracks.api.inputs import (
     FragmentFile,
     Genome,
     Regions,
-    assay_sources,
     centres,
     contigs,
     genome_path,
+    given_sources,
     intervals,
-    open_features,
     open_model,
     place,
     warn_of,
 )
-from chromputer_tracks.data.features import DEFAULT_BIN, DEFAULT_LENGTH_EDGES, Assay, Features
+from chromputer_tracks.data.features import DEFAULT_BIN, DEFAULT_LENGTH_EDGES, Features
 from chromputer_tracks.data.features import vplot as count_vplot
 from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.inference.explain import (
@@ -41,8 +40,10 @@ from chromputer_tracks.inference.explain import (
 )
 from chromputer_tracks.inference.genome import Prediction, predict_regions, region_bins
 from chromputer_tracks.inference.registry import Model, model_labels
+from chromputer_tracks.inference.sample import Source, open_sources
 from chromputer_tracks.inference.session import ProviderChoice, Session, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.spec import ModelSpec
 
@@ -99,25 +100,26 @@ def predict(
         places = [Interval(chrom, 0, sizes[chrom]) for chrom in sorted(sizes)]
     else:
         places = intervals(regions, sizes)
-    sources = assay_sources(used, fragments, assays, sizes)
+    sources = given_sources(used, fragments, assays, sizes)
     session = open_session(used.path, provider, threads)
     warn_of(used, sizes, fragments)
-    return _predict(used.spec, session, genome_path(fasta), sizes, sources, places, average_strands)
+    return _predict(used, session, genome_path(fasta), sizes, sources, places, average_strands)
 
 
 def _predict(
-    spec: ModelSpec,
+    model: Model,
     session: Session,
     fasta: Path,
     sizes: ChromSizes,
-    sources: Mapping[str, Assay | Path],
+    sources: Mapping[str, Source],
     places: list[Interval],
     average_strands: bool,
 ) -> Generator[tuple[Interval, dict[str, NDArray[np.float32]]], None, None]:
+    spec = model.spec
     grid = spec.grid
     wanted = [(place.chrom, *grid.bins(place.start, place.end)) for place in places]
     with ExitStack() as stack:
-        features = open_features(stack, spec, fasta, sources)
+        features = open_sources(stack, model, stack.enter_context(Fasta(fasta)), sources).features
         bins = region_bins(places, sizes, grid)
         stream = predict_regions(
             session, spec, features, bins, sizes, average_strands=average_strands
@@ -240,13 +242,14 @@ def explain(
         Interval.centred(chrom, centre, used.spec.window)
         for chrom, centre in centres(regions, sizes)
     ]
-    sources = assay_sources(used, fragments, assays, sizes)
+    sources = given_sources(used, fragments, assays, sizes)
     explainer = open_explainer(
         used, method, references=references, seed=seed, provider=provider, threads=threads
     )
     warn_of(used, sizes, fragments)
     with ExitStack() as stack:
-        features = open_features(stack, used.spec, genome_path(fasta), sources)
+        genome = stack.enter_context(Fasta(genome_path(fasta)))
+        features = open_sources(stack, used, genome, sources).features
         if baseline == "mean":
             explainer = explainer.with_baselines(mean_baselines(used.spec, features, sizes))
         return _explanation(explainer, features, windows, label, weights)

@@ -46,7 +46,7 @@ class Sample:
 
 
 def assay_sources(
-    model: Model, fragments: Source | None, assays: Mapping[str, Source]
+    model: Model, fragments: Source | None, assays: Mapping[str, Source], *, flags: bool = True
 ) -> dict[str, Source]:
     """What holds each assay that a model reads; nothing when it reads DNA only.
 
@@ -54,18 +54,25 @@ def assay_sources(
         model: says which.
         fragments: of the one assay of fragments that ``assays`` does not name.
         assays: by name.
+        flags: whether messages speak of the command line, not of arguments in Python.
 
     Raises:
         InputError: one is missing, unreadable, of another kind, or of an assay that the model does
             not read.
     """
+
+    def way(name: str) -> str:
+        return f"--assay {name}=FILE" if flags else f"assays={{{name!r}: file}}"
+
+    single = "--fragments" if flags else "fragments=file"
     inputs = [item for item in model.spec.inputs if item.assay]
     needed = tuple(dict.fromkeys(item.assay for item in inputs))
     given = dict(assays)
     for name in given:
         if name not in needed:
+            what = f"--assay {name}" if flags else f"assays[{name!r}]"
             raise InputError(
-                f"assay {name!r}: model {model.name} reads no such assay; it reads "
+                f"{what}: model {model.name} reads no such assay; it reads "
                 f"{', '.join(needed) or 'DNA only'}"
             )
     of_fragments = list(dict.fromkeys(i.assay for i in inputs if i.measure != "values"))
@@ -74,8 +81,7 @@ def assay_sources(
         if len(free) != 1:
             raise InputError(
                 f"model {model.name} reads fragments of {', '.join(of_fragments) or 'no assay'}: "
-                "give each file by its name (--assay NAME=FILE, or assays in Python) instead of "
-                "fragments"
+                f"give each file with {way('NAME')} instead of {single}"
             )
         given[free[0]] = fragments
     for name in needed:
@@ -83,13 +89,12 @@ def assay_sources(
             continue
         if name not in of_fragments:
             raise InputError(
-                f"model {model.name} reads a signal of {name}: give its bigWig with "
-                f"--assay {name}=FILE (assays={{{name!r}: file}} in Python)"
+                f"model {model.name} reads a signal of {name}: give its bigWig with {way(name)}"
             )
-        how = "--fragments" if of_fragments == [name] else f"--assay {name}=FILE"
+        only = of_fragments == [name]
         raise InputError(
             f"model {model.name} reads {name} fragments: give a BAM, fragment file or BEDPE with "
-            f"{how} (fragments, or assays={{{name!r}: file}}, in Python)"
+            + (single if only else way(name))
         )
     for item in inputs:
         source = given[item.assay]
@@ -139,11 +144,7 @@ def open_sources(
                 )
             told.note(f"{source.name}: " * (len(sources) > 1) + _about(source, assays[name]))
         else:
-            if dict(source.sizes) != dict(fasta.sizes):
-                raise InputError(
-                    f"fragments were opened with the contigs of {source.sizes.source}, which are "
-                    f"not those of {fasta.sizes.source}: open them with this genome"
-                )
+            check_same_genome(source, fasta.sizes)
             assays[name] = source
     return Sample(Features(model.spec.inputs, fasta, assays), assays)
 
@@ -161,6 +162,19 @@ def open_sample(
     return open_sources(
         stack, model, fasta, sources, files.fragment_options, files.scratch, report, stages
     )
+
+
+def check_same_genome(source: Assay, sizes: ChromSizes) -> None:
+    """Check that an open file has a genome's contigs.
+
+    Raises:
+        InputError: it was opened with others.
+    """
+    if dict(source.sizes) != dict(sizes):
+        raise InputError(
+            f"fragments were opened with the contigs of {source.sizes.source}, which are not "
+            f"those of {sizes.source}: open them with this genome"
+        )
 
 
 def _about(path: Path, source: Assay) -> str:
@@ -226,7 +240,8 @@ def unusual(model: Model, sizes: ChromSizes, fragments: object) -> list[str]:
             f"({model.spec.assembly}); its figures on other genomes are not known"
         )
     if fragments is not None and not any(item.assay for item in model.spec.inputs):
-        found.append(f"model {model.name} reads DNA only; the fragments are not read")
+        what = f"{fragments} is" if isinstance(fragments, str | Path) else "the fragments are"
+        found.append(f"model {model.name} reads DNA only; {what} not read")
     return found
 
 

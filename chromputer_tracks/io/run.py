@@ -310,8 +310,8 @@ class RunRecord:
         """The text of ``run.json``."""
         values: dict[str, Any] = to_plain(self)
         results = values.pop("results")
-        for name in ("provider", "model", "genome", "assays"):
-            if not values[name]:
+        if self.model is None:
+            for name in ("provider", "model", "genome", "assays"):
                 del values[name]
         if values.get("model", {}).get("explain", 0) is None:
             del values["model"]["explain"]
@@ -364,6 +364,30 @@ class RunRecord:
                 f"{path} is not the record of a run of this release ({error}): run the command "
                 "again"
             ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRun:
+    """What must be known of results that a run replaces, of an earlier release, too."""
+
+    kind: str
+    outputs: tuple[str, ...]
+    started: str = "an unknown time"
+
+    @classmethod
+    def read(cls, path: Path) -> EarlierRun:
+        """Read it from a record.
+
+        Raises:
+            InputError: it is none.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return from_plain(
+                cls, {key: values[key] for key in ("kind", "outputs", "started") if key in values}
+            )
+        except (OSError, ValueError, TypeError, RecursionError, FormatError) as error:
+            raise InputError(f"{path} is not the record of an earlier run ({error})") from error
 
 
 def versions() -> dict[str, str]:
@@ -440,7 +464,7 @@ class Run:
     Attributes:
         out: where the results will lie.
         folder: where they are made.
-        earlier: record of the results that are to be replaced; None where there are none.
+        earlier: the results that are to be replaced; None where there are none.
         stages: time and memory.
         checksums: of what is read.
         record: of this run, when its block has ended.
@@ -449,7 +473,7 @@ class Run:
     record: RunRecord
 
     def __init__(
-        self, kind: str, options: RunOptions, folder: Path, earlier: RunRecord | None
+        self, kind: str, options: RunOptions, folder: Path, earlier: EarlierRun | None
     ) -> None:
         self.kind, self.options, self.out = kind, options, options.out
         self.folder, self.earlier = folder, earlier
@@ -568,7 +592,7 @@ def run_files(
         _recover(out)
         earlier = None
         with suppress(InputError):
-            found = RunRecord.read(out.with_name(name))
+            found = EarlierRun.read(out.with_name(name))
             earlier = found if found.kind == kind and out.name in found.outputs else None
         folder = _new_folder(out.parent, out.name)
         work = Run(kind, options, folder, earlier)
@@ -647,15 +671,14 @@ def _lock(out: Path) -> Iterator[None]:
         os.close(number)
 
 
-def _earlier(out: Path, kind: str, keep: tuple[str, ...], *, force: bool) -> RunRecord | None:
-    """Record of the earlier results in a folder; refuses what is not to be replaced."""
+def _earlier(out: Path, kind: str, keep: tuple[str, ...], *, force: bool) -> EarlierRun | None:
+    """The earlier results in a folder; refuses what is not to be replaced."""
     if (out / RUN_JSON).is_file():
         try:
-            record = RunRecord.read(out)
+            record = EarlierRun.read(out / RUN_JSON)
         except InputError as error:
             raise OutputError(
-                f"{out / RUN_JSON} is not the record of an earlier run ({error}): name another "
-                "folder, or remove that file and pass --force"
+                f"{error}: name another folder, or remove that file and pass --force"
             ) from error
         if record.kind != kind:
             raise OutputError(
