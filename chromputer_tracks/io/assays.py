@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import IO, Any, Self
 
 import numpy as np
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval, check_contigs
-from chromputer_tracks.io.bbi import BIGWIG_MAGIC
+from chromputer_tracks.io.bbi import BIGWIG_MAGIC, bbi_errors
 from chromputer_tracks.io.fragment_store import FragmentStore, scratch_errors, weighted_median
 from chromputer_tracks.io.fragments import FragmentOptions
 from chromputer_tracks.io.text import open_input
@@ -143,12 +142,7 @@ class BigWigSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -272,7 +266,7 @@ class _Reader:
         self._path = path
         self._lock = Lock()
         self._open()
-        with _read_errors(path, "its contigs"):
+        with bbi_errors(path, "its contigs"):
             self.contigs: dict[str, int] = self._file.chroms()
 
     def _open(self) -> None:
@@ -284,7 +278,7 @@ class _Reader:
                 what = f"starts with {head!r}" if head else "is empty"
                 raise FormatError(f"{path} is not a bigWig: it {what}")
             file.seek(0)
-            with _read_errors(path, "the header"):
+            with bbi_errors(path, "the header"):
                 self._file: Any = opened.enter_context(
                     pybigtools.open(str(path) if path.suffix in _SUFFIXES else file)
                 )
@@ -305,7 +299,7 @@ class _Reader:
                 self._opened.close()
                 self._open()
             self._read += end - start
-            with _read_errors(self._path, f"{Interval(chrom, start, end)}"):
+            with bbi_errors(self._path, f"{Interval(chrom, start, end)}"):
                 yield self._file
 
     def values(self, chrom: str, start: int, end: int) -> Float64:
@@ -329,23 +323,3 @@ class _Reader:
         """Whether there is any value on the contig."""
         with self._reading(chrom, 0, self.contigs[chrom]) as file:
             return next(file.records(chrom), None) is not None
-
-
-@contextmanager
-def _read_errors(path: Path, what: str) -> Iterator[None]:
-    """Turn what pybigtools raises into a FormatError."""
-    try:
-        yield
-    except (pybigtools.BBIReadError, OSError, ValueError) as error:
-        raise _damaged(path, what, error) from error
-    except BaseException as error:
-        # It panics on a damaged block, with an exception class that cannot be imported.
-        if type(error).__name__ != "PanicException":
-            raise
-        raise _damaged(path, what, error) from error
-
-
-def _damaged(path: Path, what: str, error: BaseException) -> FormatError:
-    return FormatError(
-        f"{path} is truncated or damaged: cannot read {what} ({error}); copy or write it again"
-    )

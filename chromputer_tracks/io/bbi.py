@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -265,14 +266,12 @@ def check_bbi(path: Path, type_: str, sizes: ChromSizes | None) -> BbiFile:
             raise FormatError(
                 f"{path} has {fields} columns, {defined} of them of BED, but its track is a {type_}"
             )
-        try:
+        with bbi_errors(path, "its index"):
             blocks = _count_sorted(path, _leaves(file, index))
             for zoom in range(zooms):
                 file.seek(HEADER_BYTES + ZOOM_HEADER_BYTES * zoom)
                 _, _, _, of_zoom = _ZOOM.unpack(file.read(_ZOOM.size))
                 _count_sorted(path, _leaves(file, of_zoom))
-        except (struct.error, OSError, ValueError) as error:
-            raise _damaged(path, error) from error
         if not zooms and blocks > _MOST_BLOCKS:
             raise FormatError(
                 f"{path} has no zoom levels, without which browsers are slow or show nothing: "
@@ -285,22 +284,30 @@ def check_bbi(path: Path, type_: str, sizes: ChromSizes | None) -> BbiFile:
 
 
 def _read(path: Path) -> BbiFile:
-    try:
-        with path.open("rb") as source, pybigtools.open(source) as file:
-            contigs: dict[str, int] = file.chroms()
-            summary: dict[str, Any] = file.info()["summary"]
-    except (pybigtools.BBIReadError, OSError, ValueError) as error:
-        raise _damaged(path, error) from error
-    except BaseException as error:
-        # It panics on some damage, with a class that cannot be imported.
-        if type(error).__name__ != "PanicException":
-            raise
-        raise _damaged(path, error) from error
+    with (
+        bbi_errors(path, "its summary"),
+        path.open("rb") as source,
+        pybigtools.open(source) as file,
+    ):
+        contigs: dict[str, int] = file.chroms()
+        summary: dict[str, Any] = file.info()["summary"]
     return BbiFile(contigs, float(summary["min"]), float(summary["max"]))
 
 
-def _damaged(path: Path, error: BaseException) -> FormatError:
-    return FormatError(f"{path} is truncated or damaged ({error}); copy or write it again")
+@contextmanager
+def bbi_errors(path: Path, what: str) -> Iterator[None]:
+    """Turn what pybigtools and damaged numbers raise into a FormatError about reading ``what``."""
+    try:
+        yield
+    except BaseException as error:
+        # On some damage it panics, with a class that derives from BaseException and cannot be
+        # imported.
+        known = (pybigtools.BBIReadError, struct.error, OSError, ValueError)
+        if not isinstance(error, known) and type(error).__name__ != "PanicException":
+            raise
+        raise FormatError(
+            f"{path} is truncated or damaged: cannot read {what} ({error}); copy or write it again"
+        ) from error
 
 
 def _count_sorted(path: Path, leaves: Iterator[np.ndarray]) -> int:

@@ -12,7 +12,6 @@ import tempfile
 import zlib
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
@@ -427,12 +426,7 @@ class BigWigWriter:
         file.write(self._zooms.summary().pack())
         file.close()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None:
             # The error of the block is the one to show, not what closing adds to it.
             with suppress(_AbandonedError, OutputError), self._stack:
