@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError
+from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError, counted
 from chromputer_tracks.intervals import (
     ChromSizes,
     Grid,
@@ -164,3 +164,13 @@ def test_bins_are_those_that_touch(grid: Grid, start: int, width: int) -> None:
 def test_grid_refuses(window: int, stride: int) -> None:
     with pytest.raises(InputError, match="window"):
         Grid(window, stride)
+
+
+# ---- Numbers and what they count.
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 sites"), (1, "1 site"), (2, "2 sites"), (12_345, "12,345 sites")]
+)
+def test_the_plural_is_for_all_but_one(number: int, said: str) -> None:
+    assert counted(number, "site") == said
