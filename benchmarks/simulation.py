@@ -33,11 +33,12 @@ from chromputer_tracks.evaluation.baselines import fragment_features, random_for
 from chromputer_tracks.evaluation.metrics import bootstrap
 from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.io.atomic import atomic_path
+from chromputer_tracks.io.run import Silent
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.sources import Sample, open_sources
-from chromputer_tracks.simulation.files import CONFIG, TRUTH, simulate
+from chromputer_tracks.simulation.files import CONFIG, TRUTH, write_simulation
 from chromputer_tracks.simulation.genome import GenomePlan, equal_contigs, first_cell, second_cell
 from chromputer_tracks.simulation.optimum import bin_posteriors
 
@@ -83,7 +84,8 @@ def cross_plan(size: int) -> GenomePlan:
 
 def simulated(plan: GenomePlan, folder: Path) -> TrainConfig:
     if not (folder / TRUTH).exists():
-        simulate(plan, folder, lambda stage, done, total: None, optimum=False)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_simulation(plan, folder, Silent(), optimum=False)
     return load_config(folder / CONFIG)
 
 

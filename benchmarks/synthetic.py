@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from chromputer_tracks.io.run import Silent
 from chromputer_tracks.simulation.files import write_fragments as write_cell
 from chromputer_tracks.simulation.files import write_genome as write_plan
 from chromputer_tracks.simulation.genome import (
@@ -33,14 +34,14 @@ def plan_of(sizes: dict[str, int], fragments: int = 0, seed: int = 1) -> GenomeP
 def write_genome(path: Path, sizes: dict[str, int], seed: int = 1) -> None:
     """Bgzipped, with .fai and .gzi."""
     plan = plan_of(sizes, seed=seed)
-    write_plan(plan, {name: draw_sites(plan, name) for name in plan.sizes}, path, quiet)
+    write_plan(plan, {name: draw_sites(plan, name) for name in plan.sizes}, path, Silent())
 
 
 def write_fragments(path: Path, sizes: dict[str, int], count: int, seed: int = 1) -> None:
     """A sorted, bgzipped fragment file with its index; about ``count`` fragments in all."""
     plan = plan_of(sizes, count, seed)
     sites = {name: draw_sites(plan, name) for name in plan.sizes}
-    write_cell(plan, sites, plan.cells[0], path, quiet)
+    write_cell(plan, sites, plan.cells[0], path, Silent())
 
 
 def make_fragments(
@@ -50,7 +51,3 @@ def make_fragments(
     plan = plan_of({"chr1": size}, count, int(rng.integers(1 << 32)))
     drawn = draw_fragments(plan, "chr1", draw_sites(plan, "chr1"), plan.cells[0])
     return drawn.starts, drawn.ends
-
-
-def quiet(stage: str, done: int, total: int) -> None:
-    """Tell nothing."""

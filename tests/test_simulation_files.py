@@ -1,4 +1,4 @@
-"""A simulated genome on disk: read by our readers and by others, atomic, repeatable."""
+"""A simulated genome on disk: read by our readers and others, atomic, repeatable; the command."""
 
 import json
 from collections import defaultdict
@@ -8,16 +8,27 @@ import numpy as np
 import pybedtools
 import pysam
 import pytest
+from typer.testing import CliRunner
 
+from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.run import RunRecord, Silent
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.sources import open_sources
+from chromputer_tracks.options.train import SimulateOptions
 from chromputer_tracks.simulation import files
-from chromputer_tracks.simulation.files import CONFIG, TRUTH, simulate, splits
+from chromputer_tracks.simulation.files import (
+    CONFIG,
+    TRUTH,
+    SimulateRecord,
+    simulate,
+    splits,
+    write_simulation,
+)
 from chromputer_tracks.simulation.genome import (
     GenomePlan,
     draw_fragments,
@@ -33,15 +44,34 @@ from chromputer_tracks.simulation.optimum import LABEL_BIN, WINDOW, bin_posterio
 PLAN = GenomePlan(equal_contigs(360_000, 3), 5, (first_cell(20.0), second_cell(10.0)), seed=7)
 
 
-def quiet(stage: str, done: int, total: int) -> None:
-    assert 0 < done <= total
+class Quiet(Silent):
+    """Checks that progress makes sense."""
+
+    def progress(self, stage: str, done: int, total: int | None, unit: str) -> None:
+        assert total is not None
+        assert 0 < done <= total
+        assert unit == ("depths" if stage.startswith("best") else "bp")
+
+
+class Interrupted(Silent):
+    """Stops a run at its fragments."""
+
+    def progress(self, stage: str, done: int, total: int | None, unit: str) -> None:
+        if stage.startswith("fragments"):
+            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("simulation") / "sim"
-    simulate(PLAN, out, quiet, optimum=False)
+    out = tmp_path_factory.mktemp("simulation")
+    write_simulation(PLAN, out, Quiet(), optimum=False)
     return out
+
+
+def small(out: Path, **more) -> SimulateOptions:
+    """A genome that is made at once."""
+    given = {"size": 90_000, "contigs": 3, "states": 4, "depth": 5.0, "optimum": False}
+    return SimulateOptions(out=out, **(given | more))
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -149,19 +179,29 @@ def test_truth_tells_the_parameters(folder):
 
 def test_one_seed_gives_one_genome_and_an_earlier_one_is_replaced(folder, tmp_path):
     again = tmp_path / "again"
-    other = GenomePlan(PLAN.sizes, 6, (first_cell(5.0),), seed=8)
-    simulate(other, again, quiet, optimum=False)
+    simulate(small(again, states=6, seed=8), Quiet())
     assert "A.peaks/Repr.bed" in content(again)
     assert content(again)["genome.fa.gz"] != content(folder)["genome.fa.gz"]
-    simulate(PLAN, again, quiet, optimum=False)
-    assert content(again) == content(folder)
+    like_plan = SimulateOptions(
+        out=again, size=360_000, contigs=3, states=5, depth=20.0, second_depth=10.0, seed=7,
+        optimum=False,
+    )  # fmt: skip
+    made = simulate(like_plan, Quiet())
+    assert made.plan == PLAN
+    found = content(again)
+    del found["run.json"]
+    assert found == content(folder)
+    record = RunRecord.read(again)
+    assert set(record.outputs) == set(made.truth["files"])
+    assert (record.options["seed"], record.options["depth"]) == (7, 20.0)
+    assert record.results_as(SimulateRecord, again).fragments == made.truth["fragments"]
 
 
 def test_the_best_accuracy_by_depth(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "CURVE", (5.0, 100.0))
     plan = GenomePlan(equal_contigs(180_000, 3), 4, (first_cell(20.0),))
-    truth = simulate(plan, tmp_path / "sim", quiet)
-    assert json.dumps(truth, indent=2) + "\n" == (tmp_path / "sim" / TRUTH).read_text()
+    truth = write_simulation(plan, tmp_path, Quiet())
+    assert json.dumps(truth, indent=2) + "\n" == (tmp_path / TRUTH).read_text()
     best = truth["best_accuracy"]
     assert best["contigs"] == ["chr3"]
     assert best["A"]["here"]["window"]["bins"] > 200
@@ -171,7 +211,7 @@ def test_the_best_accuracy_by_depth(tmp_path, monkeypatch):
     # A genome too long for the exact posterior has a sample contig of the same kind judged.
     monkeypatch.setattr(files, "_OPTIMUM_BASES", 50_000)
     monkeypatch.setattr(files, "_SAMPLE", 100_000)
-    truth = simulate(plan, tmp_path / "sim", quiet)
+    truth = write_simulation(plan, tmp_path, Quiet())
     assert truth["best_accuracy"]["contigs"] == ["optimum"]
     assert truth["best_accuracy"]["A"]["here"]["both"]["bins"] == 500
 
@@ -184,41 +224,33 @@ def test_splits():
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path):
-    plan = GenomePlan(equal_contigs(30_000, 3), 4, (first_cell(5.0),))
     mine = tmp_path / "notes.txt"
     mine.write_text("mine")
-    with pytest.raises(OutputError, match=r"not of an earlier simulation .* pass --force"):
-        simulate(plan, tmp_path, quiet, optimum=False)
+    with pytest.raises(OutputError, match=r"not of an earlier run .* pass --force"):
+        simulate(small(tmp_path))
     assert content(tmp_path) == {"notes.txt": b"mine"}
-    simulate(plan, tmp_path, quiet, force=True, optimum=False)
-    simulate(plan, tmp_path, quiet, optimum=False)
+    simulate(small(tmp_path, force=True))
+    simulate(small(tmp_path))
     assert mine.read_text() == "mine" and (tmp_path / CONFIG).is_file()
-    (tmp_path / TRUTH).write_text("{")
-    with pytest.raises(OutputError, match="not the record of an earlier simulation"):
-        simulate(plan, tmp_path, quiet, optimum=False)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(OutputError, match="not the record of an earlier run"):
+        simulate(small(tmp_path))
     with pytest.raises(OutputError, match="make it first"):
-        simulate(plan, tmp_path / "no" / "sim", quiet, optimum=False)
+        simulate(small(tmp_path / "no" / "sim"))
     with pytest.raises(OutputError, match="it is a file"):
-        simulate(plan, mine, quiet, optimum=False)
+        simulate(small(mine))
 
 
 def test_a_run_that_fails_leaves_nothing(tmp_path):
-    plan = GenomePlan(equal_contigs(30_000, 3), 4, (first_cell(5.0),))
-
-    def stop(stage: str, done: int, total: int) -> None:
-        if stage.startswith("fragments"):
-            raise KeyboardInterrupt
-
+    out = tmp_path / "sim"
     with pytest.raises(KeyboardInterrupt):
-        simulate(plan, tmp_path / "sim", stop, optimum=False)
+        simulate(small(out), Interrupted())
     assert list(tmp_path.iterdir()) == []
-    simulate(plan, tmp_path / "sim", quiet, optimum=False)
-    before = content(tmp_path / "sim")
+    simulate(small(out))
+    before = content(out)
     with pytest.raises(KeyboardInterrupt):
-        simulate(
-            GenomePlan(plan.sizes, 4, plan.cells, seed=9), tmp_path / "sim", stop, optimum=False
-        )
-    assert content(tmp_path / "sim") == before
+        simulate(small(out, seed=9), Interrupted())
+    assert content(out) == before
 
 
 def test_the_configuration_opens_for_training(folder):
@@ -238,3 +270,62 @@ def test_the_configuration_opens_for_training(folder):
 
 def peak_files(config) -> list[Path]:
     return [paths[0] for paths in config.samples[1].peaks.values()]
+
+
+# ---- ``chromputer simulate`` from the command line.
+
+
+runner = CliRunner()
+
+
+def test_simulate_writes_a_genome_and_says_so(tmp_path):
+    out = tmp_path / "sim"
+    command = ["simulate", "-o", str(out), "--size", "60000", "--contigs", "3", "--depth", "4"]
+    done = runner.invoke(app, [*command, "--states", "4", "--second-cell-type", "--no-optimum"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout == ""
+    assert "chromputer train" in done.stderr and "config.toml" in done.stderr
+    truth = json.loads((out / "truth.json").read_text())
+    assert truth["plan"]["sizes"] == {"chr1": 20_000, "chr2": 20_000, "chr3": 20_000}
+    assert [cell["depth"] for cell in truth["plan"]["cells"]] == [4.0, 2.0]
+    assert {path.name for path in out.iterdir()} >= {
+        "genome.fa.gz",
+        "genome.fa.gz.fai",
+        "genome.fa.gz.gzi",
+        "A.fragments.tsv.gz",
+        "A.fragments.tsv.gz.tbi",
+        "B.fragments.tsv.gz",
+        "B.states.bed",
+        "states.tsv",
+        "tss.bed",
+        "config.toml",
+    }
+
+
+def test_simulate_shows_the_best_accuracy_by_depth(tmp_path):
+    out = tmp_path / "sim"
+    command = ["simulate", "-o", str(out), "--size", "60000", "--contigs", "3", "--states", "4"]
+    done = runner.invoke(app, [*command, "--second-depth", "40"])
+    assert done.exit_code == 0, done.output
+    assert "best possible accuracy of the states" in done.stderr
+    truth = json.loads((out / "truth.json").read_text())
+    assert [cell["depth"] for cell in truth["plan"]["cells"]] == [25.0, 40.0]
+    for cell in "AB":
+        for row in truth["best_accuracy"][cell]["by_depth"]:
+            assert f"{row['both']['value']:.3f}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (["--contigs", "2"], 2, "Invalid value"),
+        (["--states", "3"], 2, "Invalid value"),
+        (["--depth", "0"], 1, "error: cell type 'A': depth 0 must be between 0.5 and 100,000"),
+        (["--size", "3000", "--contigs", "3"], 1, "error: contig chr1 of 1,000 bp: give 2,000 to"),
+    ],
+)
+def test_simulate_refuses(tmp_path, options, code, says):
+    done = runner.invoke(app, ["simulate", "-o", str(tmp_path / "sim"), *options])
+    assert done.exit_code == code
+    assert says in " ".join(done.stderr.split())
+    assert list(tmp_path.iterdir()) == []

@@ -14,8 +14,8 @@ from chromputer_tracks.simulation.genome import (
     SHORTEST,
     STEP,
     CellType,
-    Drawn,
     GenomePlan,
+    SimulatedFragments,
     draw_fragments,
     draw_sites,
     element_intensity,
@@ -40,7 +40,7 @@ def tiny(seed: int) -> tuple[GenomePlan, CellType]:
     return GenomePlan({CONTIG: 2_860}, 3, (cell,), gap=60, seed=seed), cell
 
 
-def count_slowly(drawn: Drawn, steps: int) -> np.ndarray:
+def count_slowly(drawn: SimulatedFragments, steps: int) -> np.ndarray:
     counts = np.zeros((steps, LENGTHS))
     for start, end in zip(drawn.starts.tolist(), drawn.ends.tolist(), strict=True):
         middle = start + (end - start) // 2

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +14,13 @@ import pyarrow.csv as pa_csv
 import pysam
 
 from chromputer_tracks import __version__
-from chromputer_tracks.errors import InputError, OutputError
+from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io.atomic import PARTIAL, check_folder, output_errors
+from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.fragment_convert import convert_fragments
 from chromputer_tracks.io.fragments import BULK_BARCODE, FragmentOptions
+from chromputer_tracks.io.run import Report, RunRecord, Silent, run
+from chromputer_tracks.options.train import SimulateOptions
 from chromputer_tracks.simulation.genome import (
     ELEMENTS,
     QUIESCENT_COLOR,
@@ -32,6 +31,9 @@ from chromputer_tracks.simulation.genome import (
     SimulatedSites,
     draw_fragments,
     draw_sites,
+    equal_contigs,
+    first_cell,
+    second_cell,
     state_steps,
 )
 from chromputer_tracks.simulation.motifs import (
@@ -151,12 +153,9 @@ _LINE = 100
 _PROMOTER = 1
 _ROWS = 1 << 20
 
-Progress = Callable[[str, int, int], None]
-"""Told the stage, how many bp of it are done, and how many there are."""
-
 
 def write_genome(
-    plan: GenomePlan, sites: Mapping[str, SimulatedSites], path: Path, progress: Progress
+    plan: GenomePlan, sites: Mapping[str, SimulatedSites], path: Path, report: Report
 ) -> None:
     """Write the sequence, bgzipped, with its ``.fai`` and ``.gzi``."""
     done, total = 0, sum(plan.sizes.values())
@@ -173,7 +172,7 @@ def write_genome(
                 if full < len(letters):
                     file.write(letters[full:].tobytes() + b"\n")
             done += size
-            progress("genome", done, total)
+            report.progress("genome", done, total, "bp")
     pysam.faidx(str(path))
 
 
@@ -182,7 +181,7 @@ def write_fragments(
     sites: Mapping[str, SimulatedSites],
     cell: CellType,
     path: Path,
-    progress: Progress,
+    report: Report,
 ) -> int:
     """Write a cell type's fragments with their index, by way of plain text beside them.
 
@@ -191,7 +190,7 @@ def write_fragments(
         sites: of each contig.
         cell: which of the plan's cell types.
         path: the new file, ``*.tsv.gz``.
-        progress: told how far it is.
+        report: told how far it is.
 
     Returns:
         the number of fragments.
@@ -216,7 +215,7 @@ def write_fragments(
                 )
                 pa_csv.write_csv(table, file, options)
             done += size
-            progress(f"fragments of {cell.name}", done, total)
+            report.progress(f"fragments of {cell.name}", done, total, "bp")
     keep = FragmentOptions(drop_duplicates=False, tn5_shift=False)
     summary = convert_fragments(plain, path, ChromSizes(plan.sizes), keep, scratch=path.parent)
     plain.unlink()
@@ -261,7 +260,7 @@ def write_labels(
                 )
 
 
-def write_tss(plan: GenomePlan, sites: Mapping[str, SimulatedSites], path: Path) -> None:
+def write_start_sites(sites: Mapping[str, SimulatedSites], path: Path) -> None:
     """Start sites: the middles of the promoters' sites, whatever their state in a cell type."""
     with path.open("w") as file:
         for name, item in sites.items():
@@ -272,6 +271,9 @@ def write_tss(plan: GenomePlan, sites: Mapping[str, SimulatedSites], path: Path)
                 file.write(f"{name}\t{at}\t{at + 1}\t{name}_gene{index + 1}\t0\t{strand}\n")
 
 
+KIND = "simulate"
+"""What ``run.json`` says of the command."""
+
 TRUTH, CONFIG = "truth.json", "config.toml"
 CURVE = (2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 400.0)
 """Depths, fragments per kb, at which the best possible accuracy is computed."""
@@ -280,19 +282,57 @@ _OPTIMUM_BASES = 5_000_000
 _SAMPLE = 1_000_000
 
 
-def simulate(
-    plan: GenomePlan, out: Path, progress: Progress, *, force: bool = False, optimum: bool = True
-) -> dict[str, Any]:
-    """Write a simulated genome.
+@dataclass(frozen=True, slots=True)
+class SimulateRecord:
+    """What ``run.json`` says of a simulation beside what every record does.
 
-    Memory holds one contig. Files appear under their final names when all of them are complete,
-    ``truth.json`` last; those of an earlier simulation are replaced.
+    Attributes:
+        fragments: number of fragments of each cell type.
+        sites: number of sites of each contig.
+    """
+
+    fragments: dict[str, int]
+    sites: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SimulateResult:
+    """A simulated genome: its parameters, what ``truth.json`` holds, and the record of the run."""
+
+    plan: GenomePlan
+    truth: dict[str, Any]
+    record: RunRecord
+
+
+def simulate(options: SimulateOptions, report: Report | None = None) -> SimulateResult:
+    """Write a simulated genome into ``options.out``.
+
+    Raises:
+        InputError: the parameters are outside their limits.
+        OutputError: the folder cannot be used or written.
+    """
+    report = report or Silent()
+    cells = [first_cell(options.depth)]
+    if options.second_cell_type or options.second_depth is not None:
+        depth = options.depth / 2 if options.second_depth is None else options.second_depth
+        cells.append(second_cell(depth))
+    sizes = equal_contigs(options.size, options.contigs)
+    plan = GenomePlan(sizes, options.states, tuple(cells), seed=options.seed)
+    with run(KIND, options, report) as work, work.stages.phase("simulating"):
+        truth = write_simulation(plan, work.folder, report, optimum=options.optimum)
+        work.describe(SimulateRecord(truth["fragments"], truth["sites"]))
+    return SimulateResult(plan, truth, work.record)
+
+
+def write_simulation(
+    plan: GenomePlan, folder: Path, report: Report, *, optimum: bool = True
+) -> dict[str, Any]:
+    """Write the files of a simulated genome into an empty folder; memory holds one contig.
 
     Args:
         plan: parameters; at least three contigs.
-        out: folder; made if its parent exists.
-        progress: told how far it is.
-        force: write into a folder that holds other files.
+        folder: is there.
+        report: told how far it is.
         optimum: compute the best possible accuracy.
 
     Returns:
@@ -300,21 +340,21 @@ def simulate(
 
     Raises:
         InputError: the plan has too few contigs.
-        OutputError: the folder cannot be used or written.
+        OutputError: a file cannot be written.
     """
     use = splits(plan.sizes)
-    with _staging(out, force=force) as (folder, publish):
+    with output_errors(folder):
         total = sum(plan.sizes.values())
         sites = {name: draw_sites(plan, name) for name in plan.sizes}
-        write_genome(plan, sites, folder / GENOME, progress)
+        write_genome(plan, sites, folder / GENOME, report)
         (folder / TABLE).write_text(state_table(plan))
         (folder / CONFIG).write_text(config_text(plan))
-        write_tss(plan, sites, folder / TSS)
+        write_start_sites(sites, folder / TSS)
         counts = {}
         for number, cell in enumerate(plan.cells):
             write_labels(plan, sites, number, folder)
             counts[cell.name] = write_fragments(
-                plan, sites, cell, folder / fragments_name(cell.name), progress
+                plan, sites, cell, folder / fragments_name(cell.name), report
             )
         truth: dict[str, Any] = {
             "chromputer_tracks": __version__,
@@ -325,15 +365,14 @@ def simulate(
             "fragments_per_kb": {name: n / total * 1000 for name, n in counts.items()},
         }
         if optimum:
-            truth["best_accuracy"] = _optimum(plan, use["test"], progress)
+            truth["best_accuracy"] = _optimum(plan, use["test"], report)
         names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
         truth["files"] = [*names, TRUTH]
         (folder / TRUTH).write_text(json.dumps(truth, indent=2) + "\n")
-        publish(truth["files"])
     return truth
 
 
-def _optimum(plan: GenomePlan, test: list[str], progress: Progress) -> dict[str, Any]:
+def _optimum(plan: GenomePlan, test: list[str], report: Report) -> dict[str, Any]:
     """Best possible accuracy by cell type and depth, on the test contigs.
 
     Where they are long, a contig of 1 Mb with the same parameters stands for them.
@@ -343,67 +382,15 @@ def _optimum(plan: GenomePlan, test: list[str], progress: Progress) -> dict[str,
         contigs = ["optimum"]
         plan = replace(plan, sizes={"optimum": _SAMPLE})
     found: dict[str, Any] = {"contigs": contigs}
-    work = len(plan.cells) * (1 + len(CURVE))
-    done = 0
+    stage, work, done = "best possible accuracy", len(plan.cells) * (1 + len(CURVE)), 0
     for cell in plan.cells:
         found[cell.name] = {"here": asdict(best_accuracy(plan, cell, contigs, windows=True))}
         curve = []
         for depth in CURVE:
             done += 1
-            progress("best possible accuracy", done, work)
+            report.progress(stage, done, work, "depths")
             curve.append(asdict(best_accuracy(plan, replace(cell, depth=depth), contigs)))
         found[cell.name]["by_depth"] = curve
         done += 1
-    progress("best possible accuracy", work, work)
+    report.progress(stage, work, work, "depths")
     return found
-
-
-@contextmanager
-def _staging(out: Path, *, force: bool) -> Iterator[tuple[Path, Callable[[list[str]], None]]]:
-    """A hidden folder in ``out``, and how to move what it holds to final names."""
-    check_folder(out)
-    made = not out.exists()
-    with output_errors(out):
-        out.mkdir(exist_ok=True)
-        earlier = _earlier(out, force=force)
-        folder = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=out))
-
-    def publish(names: list[str]) -> None:
-        (out / TRUTH).unlink(missing_ok=True)
-        for name in names:
-            (out / name).parent.mkdir(exist_ok=True)
-            (folder / name).replace(out / name)
-        for name in earlier - set(names):
-            (out / name).unlink(missing_ok=True)
-
-    try:
-        with output_errors(out):
-            yield folder, publish
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if made:
-            # It stays when anything was published.
-            with suppress(OSError):
-                out.rmdir()
-
-
-def _earlier(out: Path, *, force: bool) -> set[str]:
-    """Files of the earlier simulation that ``out`` holds; an error where it holds other things."""
-    truth = out / TRUTH
-    if truth.is_file():
-        try:
-            names: list[str] = json.loads(truth.read_text(encoding="utf-8"))["files"]
-            inside = [name for name in names if not Path(name).is_absolute()]
-            return {name for name in inside if ".." not in Path(name).parts}
-        except (ValueError, KeyError, TypeError) as error:
-            if not force:
-                raise OutputError(
-                    f"{truth} is not the record of an earlier simulation ({error!r}): name another "
-                    f"folder, or pass --force"
-                ) from error
-    elif not force and not all(item.name.startswith(PARTIAL) for item in out.iterdir()):
-        raise OutputError(
-            f"{out} holds files that are not of an earlier simulation (it has no {TRUTH}): name "
-            f"another folder, or pass --force"
-        )
-    return set()

@@ -495,7 +495,7 @@ _BLOCK = 1 << 20
 """Steps whose fragments are drawn at a time."""
 
 
-class Drawn(NamedTuple):
+class SimulatedFragments(NamedTuple):
     """``starts`` and ``ends``, int64 (n,), bp, 0-based, half-open; sorted by start, then end."""
 
     starts: Int64
@@ -517,7 +517,9 @@ class _StepTable(NamedTuple):
     first: dict[tuple[int, bool], int]
 
 
-def draw_fragments(plan: GenomePlan, contig: str, sites: SimulatedSites, cell: CellType) -> Drawn:
+def draw_fragments(
+    plan: GenomePlan, contig: str, sites: SimulatedSites, cell: CellType
+) -> SimulatedFragments:
     """The fragments of one contig.
 
     The number with midpoint in a step and length in a class is Poisson with mean ``scale * bias *
@@ -545,7 +547,7 @@ def draw_fragments(plan: GenomePlan, contig: str, sites: SimulatedSites, cell: C
     inside = (start >= 0) & (end <= plan.sizes[contig])
     start, end = start[inside], end[inside]
     order = np.argsort(start * 1024 + (end - start), kind="stable")
-    return Drawn(start[order], end[order])
+    return SimulatedFragments(start[order], end[order])
 
 
 def _step_table(plan: GenomePlan, cell: CellType) -> _StepTable:

@@ -45,9 +45,9 @@ from chromputer_tracks.simulation.genome import (
     STEP,
     Array,
     CellType,
-    Drawn,
     GenomePlan,
     Int64,
+    SimulatedFragments,
     draw_fragments,
     draw_sites,
     element_intensity,
@@ -106,7 +106,7 @@ def templates(plan: GenomePlan, cell: CellType, size: int) -> Templates:
     return Templates(np.conj(np.fft.rfft(np.array(kinds), size)), size)
 
 
-def count(fragments: Drawn, steps: int) -> Array:
+def count(fragments: SimulatedFragments, steps: int) -> Array:
     """Fragments by length class and step of the midpoint, float64 (LENGTHS, steps)."""
     length = fragments.ends - fragments.starts
     midpoint = fragments.starts + length // 2
@@ -115,7 +115,9 @@ def count(fragments: Drawn, steps: int) -> Array:
     return counts.astype(np.float64)
 
 
-def fragment_evidence(plan: GenomePlan, cell: CellType, fragments: Drawn, bias: Array) -> Array:
+def fragment_evidence(
+    plan: GenomePlan, cell: CellType, fragments: SimulatedFragments, bias: Array
+) -> Array:
     """Log likelihood ratio of each kind of element over a contig.
 
     Args:
@@ -360,7 +362,7 @@ class Accuracy:
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
+class BestAccuracies:
     """Accuracies of one cell type.
 
     Attributes:
@@ -456,7 +458,7 @@ def bin_posteriors(
 
 def best_accuracy(
     plan: GenomePlan, cell: CellType, contigs: Sequence[str], *, windows: bool = False
-) -> Best:
+) -> BestAccuracies:
     """Accuracy of the best possible classifier over the bins of contigs.
 
     Args:
@@ -478,7 +480,7 @@ def best_accuracy(
     whole = {key: joined(key) for key in ("fragments", "sequence", "both")}
     best = {key: accuracy(posterior, truth, blocks) for key, posterior in whole.items()}
     if not windows:
-        return Best(cell.depth, **best)
+        return BestAccuracies(cell.depth, **best)
     starts = np.cumsum([0, *(len(each.truth) for each in found[:-1])])
     at = np.concatenate([each.windows + start for each, start in zip(found, starts, strict=True)])
     alone = {
@@ -488,7 +490,7 @@ def best_accuracy(
         "same_bins_both": whole["both"][:, at],
     }
     more = {key: accuracy(value, truth[at], blocks[at]) for key, value in alone.items()}
-    return Best(cell.depth, **best, **more)
+    return BestAccuracies(cell.depth, **best, **more)
 
 
 def accuracy(posterior: Array, truth: NDArray[np.int64], blocks: Int64) -> Accuracy:
