@@ -13,8 +13,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 import typer
 
 from chromputer_tracks.errors import OptionError
-from chromputer_tracks.options.fields import Flag, flag_of, name_and_path
-from chromputer_tracks.records import Limits
+from chromputer_tracks.options.fields import Option, name_and_path, option_of
 
 Options = TypeVar("Options")
 
@@ -46,19 +45,10 @@ def command(
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
-    """A field as the command line has it."""
+class _Given(Option):
+    """An option as the command line has it; its default is MISSING where it must be given."""
 
-    name: str
-    flag: Flag
-    hint: Any
-    limits: Limits | None
     default: Any
-    """MISSING where it must be given."""
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        return self.flag.names or (f"--{self.name.replace('_', '-')}",)
 
     def parameter(self) -> inspect.Parameter:
         """As Typer is told of it."""
@@ -78,10 +68,7 @@ class _Given:
             shown["metavar"] = metavar
         if self.limits is not None:
             shown |= {"min": self.limits.least, "max": self.limits.most}
-        if self.flag.argument:
-            info = typer.Argument(**shown)
-        else:
-            info = typer.Option(*self.words, **shown)
+        info = typer.Argument(**shown) if self.flag.argument else typer.Option(*self.words, **shown)
         return inspect.Parameter(
             self.name,
             inspect.Parameter.KEYWORD_ONLY,
@@ -157,15 +144,12 @@ def _flags(kind: Any, optional: bool = False) -> list[_Given]:
     hints = get_type_hints(kind, include_extras=True)
     for item in fields(kind):
         hint = hints[item.name]
-        flag = flag_of(hint)
-        group = _group(hint)
-        if flag is not None:
-            plain, *extras = get_args(hint)
-            limits = next((extra for extra in extras if isinstance(extra, Limits)), None)
-            default = _default(item)
+        option, group = option_of(item.name, hint), _group(hint)
+        if option is not None:
+            default, kind_ = _default(item), option.hint
             if default is MISSING and optional:
-                plain, default = plain | None, None
-            found.append(_Given(item.name, flag, plain, limits, default))
+                kind_, default = kind_ | None, None
+            found.append(_Given(item.name, kind_, option.flag, option.limits, default))
         elif group is not None:
             found += _flags(group, optional or group is not hint)
     return found
@@ -194,7 +178,7 @@ def _build(kind: type[Options], given: Mapping[str, Any]) -> Options:
         if item.name == "command":
             # The words of this command, as records of results hold them.
             values[item.name] = ("chromputer", *sys.argv[1:])
-        elif flag_of(hints[item.name]) is not None:
+        elif item.name in flags:
             values[item.name] = flags[item.name].value(given[item.name])
         elif group is not None:
             needed = [part.name for part in fields(group) if _default(part) is MISSING]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +15,7 @@ from chromputer_tracks.options.fields import (
     SampleOptions,
     Taxon,
     check_options,
+    options,
 )
 from chromputer_tracks.records import Limits
 
@@ -28,47 +28,24 @@ Within = Annotated[
     tuple[str, ...],
     Flag(
         "Only sites in this chromosome or region (chrI:1,001-2,000); may be repeated.",
-        names=("--chrom",),
+        "--chrom",
     ),
 ]
 FalseDiscovery = Annotated[
-    float,
-    Flag("False discovery rate up to which a match is named."),
-    Limits(least=0, most=1),
+    float, Flag("False discovery rate up to which a match is named."), Limits(least=0, most=1)
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class ExplainOptions(SampleOptions):
-    """What to explain, where, and how.
-
-    Attributes:
-        heads: names of labels, or ``all``.
-        regions: BED or narrowPeak of the sites; None with ``calls``.
-        calls: explain the model's own calls of each label.
-        chroms: contigs, or regions such as ``chrI:1,001-2,000``: only sites there; empty: all.
-        max_sites: explain the strongest so many of each label; None: all.
-        step: bp; windows every so many bases along each region; None: one window a site.
-        method: how contributions are computed.
-        references: dinucleotide shuffles a window.
-        seed: of the shuffles, and of which of equally strong sites are taken.
-        baseline: reference of V-plots and signals: nothing, or the genome's mean.
-        merge: what a base of several windows gets.
-        images: pictures of so many sites of each label; None: six, where what draws them is
-            installed.
-    """
+    """What to explain, where, and how."""
 
     heads: Annotated[
         tuple[str, ...],
-        Flag("Label or state to explain (Reb1, S5), or all; may be repeated.", names=("--head",)),
+        Flag("Label or state to explain (Reb1, S5), or all; may be repeated.", "--head"),
     ]
-    regions: Annotated[
-        Path | None,
-        Flag("narrowPeak, or any BED, of the sites to explain.", recorded=False),
-    ] = None
-    calls: Annotated[
-        bool, Flag("Explain the model's own calls of each label.", names=("--calls",))
-    ] = False
+    regions: Annotated[Path | None, Flag("narrowPeak, or any BED, of the sites to explain.")] = None
+    calls: Annotated[bool, Flag("Explain the model's own calls of each label.")] = False
     chroms: Within = ()
     max_sites: Annotated[
         int | None, Flag("Explain so many sites of a label, the strongest."), Limits(least=1)
@@ -95,7 +72,7 @@ class ExplainOptions(SampleOptions):
     ] = "centre"
     images: Annotated[
         int | None,
-        Flag("Pictures of the sites with the highest logits; default: 6.", recorded=False),
+        Flag("Pictures of the sites with the highest logits; default: 6."),
         Limits(least=0),
     ] = None
 
@@ -105,35 +82,16 @@ class ExplainOptions(SampleOptions):
             raise OptionError("give either --regions BED or --calls", key="--regions")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class MotifsOptions(RunOptions):
-    """Where to look for motifs, and how.
+    """Where to look for motifs, and how."""
 
-    Attributes:
-        explained: folder that ``chromputer explain`` wrote.
-        heads: labels; empty: all that were explained.
-        motifs: MEME file of known motifs; None: see ``jaspar``.
-        jaspar: taxon of JASPAR CORE to match to; None: no database.
-        window: bp around the sites' summits in which patterns are sought.
-        max_seqlets: of each label and sign.
-        q: false discovery rate up to which a known motif names a pattern.
-        hit_p: limit of the p-value of a hit's sequence.
-        threads: None: those that numba takes, all of the process.
-    """
-
-    explained: Annotated[
-        Path, Flag("Folder that chromputer explain wrote.", argument=True, recorded=False)
-    ]
+    explained: Annotated[Path, Flag("Folder that chromputer explain wrote.", argument=True)]
     heads: Annotated[
         tuple[str, ...],
-        Flag(
-            "Label to look at; may be repeated. Default: all that were explained.",
-            names=("--head",),
-        ),
+        Flag("Label to look at; may be repeated. Default: all that were explained.", "--head"),
     ] = ()
-    motifs: Annotated[
-        Path | None, Flag("MEME file of known motifs to match patterns to.", recorded=False)
-    ] = None
+    motifs: Annotated[Path | None, Flag("MEME file of known motifs to match patterns to.")] = None
     jaspar: Annotated[Taxon | None, Flag("Match patterns to JASPAR CORE of this taxon.")] = None
     window: Annotated[
         int, Flag("Bases around the sites' summits to seek patterns in."), Limits(least=1)
@@ -152,36 +110,20 @@ class MotifsOptions(RunOptions):
     ] = 1e-3
     threads: Annotated[
         int | None,
-        Flag("CPU threads; default: those this process may use.", last=True, recorded=False),
+        Flag("CPU threads; default: those this process may use.", last=True),
         Limits(least=1),
     ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class FiltersOptions(SampleOptions):
-    """Which filters to look at, where, and how.
-
-    Attributes:
-        heads: labels that filters are ranked for; empty: all.
-        regions: BED or narrowPeak of the sites; None: the model's most probable and random ones.
-        chroms: contigs, or regions such as ``chrI:1,001-2,000``: only sites there; empty: all.
-        exclude: BED; sites whose windows touch it are left out; None: none.
-        top: filters shown of each class.
-        sites: sites of each class over which contributions are averaged.
-        sample_sites: random windows that are scanned beside those of the classes.
-        motifs: MEME file of known motifs; None: see ``jaspar``.
-        jaspar: taxon of JASPAR CORE to match to; None: no database.
-        q: false discovery rate up to which a known motif is named.
-        method: how contributions are computed.
-        references: dinucleotide shuffles a window.
-        seed: of the shuffles and of what is drawn at random.
-    """
+    """Which filters to look at, where, and how."""
 
     heads: Annotated[
         tuple[str, ...],
         Flag(
             "Label or state (Reb1, S5) to rank filters for; may be repeated. Default: all.",
-            names=("--head",),
+            "--head",
         ),
     ] = ()
     regions: Annotated[
@@ -189,8 +131,7 @@ class FiltersOptions(SampleOptions):
         Flag(
             "BED or narrowPeak of the sites (their summits), the same for every label. Default: "
             "of each label the most probable sites that the model calls, found by predicting "
-            "first, and random windows for what activates filters.",
-            recorded=False,
+            "first, and random windows for what activates filters."
         ),
     ] = None
     chroms: Within = ()
@@ -198,8 +139,7 @@ class FiltersOptions(SampleOptions):
         Path | None,
         Flag(
             "BED, such as a blacklist: sites whose windows touch it are left out. Places of "
-            "extreme depth, such as rDNA, would else make the patterns of V-plot filters.",
-            recorded=False,
+            "extreme depth, such as rDNA, would else make the patterns of V-plot filters."
         ),
     ] = None
     top: Annotated[int, Flag("Filters shown of each label."), Limits(least=1)] = 8
@@ -215,8 +155,7 @@ class FiltersOptions(SampleOptions):
         Limits(least=0),
     ] = 1000
     motifs: Annotated[
-        Path | None,
-        Flag("MEME file of known motifs to match sequence filters to.", recorded=False),
+        Path | None, Flag("MEME file of known motifs to match sequence filters to.")
     ] = None
     jaspar: Annotated[
         Taxon | None, Flag("Match sequence filters to JASPAR CORE of this taxon.")
@@ -247,21 +186,9 @@ def _cluster_number(text: str) -> int | None:
     return int(text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class EmbedOptions(SampleOptions):
-    """What to map, and how.
-
-    Attributes:
-        regions: BED of the sites; None: the elements that the model predicts.
-        chroms: contigs, or regions such as ``chrI:1,001-2,000``, to find elements in; empty: all.
-        color_by: ``state``, ``cluster``, a label, or a column of the BED by name or number; None:
-            the state, or the cluster where the model has no states.
-        method: how the map is laid out.
-        clusters: their number; None: it is found.
-        max_sites: at most so many sites are drawn at random.
-        strands: which strand of the windows is read.
-        seed: of the sample, the map and the clusters.
-    """
+    """What to map, and how."""
 
     regions: Annotated[
         Path | None,
@@ -269,15 +196,14 @@ class EmbedOptions(SampleOptions):
             "BED of the sites, with any other columns; windows are centred on a narrowPeak's "
             "summit, on the thick part, else on the middle. Default: the elements that the model "
             "predicts, one site for each run of bins of one state, on its most certain bin, "
-            "without the most common state (without states: each run of called bins).",
-            recorded=False,
+            "without the most common state (without states: each run of called bins)."
         ),
     ] = None
     chroms: Annotated[
         tuple[str, ...],
         Flag(
             "Find elements only on this chromosome or region (chrI:1,001-2,000); may be repeated.",
-            names=("--chrom",),
+            "--chrom",
         ),
     ] = ()
     color_by: Annotated[
@@ -325,12 +251,7 @@ Centre = Literal["summit", "middle", "start", "end"]
 Normalise = Literal["none", "depth", "lengths", "model"]
 Compare = Literal["log2", "difference"]
 GENOME, RANDOM = "genome", "random"
-_SITES, _VALUES, _MODEL, _PICTURE = (
-    "Sites",
-    "What a pixel shows",
-    "With a model",
-    "The picture",
-)
+_SITES, _VALUES, _MODEL, _PICTURE = ("Sites", "What a pixel shows", "With a model", "The picture")
 
 
 def parse_lengths(text: str) -> tuple[int, ...]:
@@ -358,51 +279,15 @@ def parse_lengths(text: str) -> tuple[int, ...]:
     return edges
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class VplotOptions(ComputeOptions):
-    """Which V-plots to draw, of what, and how.
-
-    Attributes:
-        out: the picture; the numbers (``.tsv``) and the record (``.json``) get its name.
-        sample: the genome and the fragments; None where explained sites are drawn.
-        regions: BED of sites.
-        site: one locus, as a browser shows it, or one position; in place of ``regions``.
-        centre: what lies at 0.
-        by: column of ``regions`` that tells classes apart.
-        only: names of the classes to draw; empty: all.
-        chroms: contigs that sites may lie on; empty: all.
-        exclude: BED; sites whose centre lies inside are left out.
-        orient: BED of genes or start sites; sites are turned by the nearest one's strand.
-        orient_within: bp within which a start site counts.
-        normalise: ``none``: fragments per site and pixel; ``depth``: per million fragments, too;
-            ``lengths``: over the genome's mean of each length class; ``model``: as the model reads
-            them.
-        background: compared with: ``genome`` (its mean), ``random`` (places) or a BED's name.
-        compare: with the background.
-        prior: fragments that draw a ratio towards 1.
-        model: a model folder, an ``.onnx`` file or a shipped model's name.
-        states: BED of true states; None: the model's predictions.
-        contributions: folder that ``chromputer explain`` wrote.
-        input: name of the model's V-plot; None: the only one.
-        max_sites: of a state at most, evenly spaced; explaining takes time.
-        min_sites: a state with fewer sites is left out.
-        method: how contributions are computed.
-        references: dinucleotide shuffles a window.
-        seed: of random places and of a model's references.
-        window: bp; None: 2,000, or the model's.
-        bin_size: bp per position bin; None: 10, or the model's.
-        edges: fragment-length class edges in bp; None: 20 to 400 by 10, or the model's.
-        title: of the picture.
-        zero: what lies at 0, for the axis; empty: by ``centre``.
-        smooth: pixels of the Gaussian that smooths the picture.
-    """
+    """Which V-plots to draw, of what, and how."""
 
     out: Annotated[
         Path,
         Flag(
             "The picture: .png, .svg or .pdf; numbers (.tsv) and record (.json) beside it.",
-            names=("--out", "-o"),
-            recorded=False,
+            "--out -o",
         ),
     ]
     sample: SampleFiles | None = None
@@ -413,8 +298,7 @@ class VplotOptions(ComputeOptions):
     site: Annotated[
         str | None,
         Flag(
-            "One locus (chrI:1,001-2,000) or the window around one base (chrI:1,500).",
-            panel=_SITES,
+            "One locus (chrI:1,001-2,000) or the window around one base (chrI:1,500).", panel=_SITES
         ),
     ] = None
     centre: Annotated[
@@ -443,7 +327,7 @@ class VplotOptions(ComputeOptions):
         tuple[str, ...],
         Flag(
             "Sites on this chromosome or in this region only; may be repeated.",
-            names=("--chrom",),
+            "--chrom",
             panel=_SITES,
         ),
     ] = ()
@@ -521,15 +405,13 @@ class VplotOptions(ComputeOptions):
         None
     )
     bin_size: Annotated[
-        int | None,
-        Flag("bp; default: 10.", names=("--bin",), panel=_PICTURE),
-        Limits(least=1),
+        int | None, Flag("bp; default: 10.", "--bin", panel=_PICTURE), Limits(least=1)
     ] = None
     edges: Annotated[
         tuple[int, ...] | None,
         Flag(
             "Fragment lengths in bp, or edges (20,100,180,247); default: 20:400:10.",
-            names=("--lengths",),
+            "--lengths",
             metavar="FIRST:LAST:STEP",
             panel=_PICTURE,
             parse=parse_lengths,
@@ -540,8 +422,7 @@ class VplotOptions(ComputeOptions):
     smooth: Annotated[
         float,
         Flag(
-            "Gaussian in pixels that smooths the picture, not the numbers; 0: none.",
-            panel=_PICTURE,
+            "Gaussian in pixels that smooths the picture, not the numbers; 0: none.", panel=_PICTURE
         ),
         Limits(least=0),
     ] = 1.0
@@ -634,60 +515,35 @@ def _choices(text: str) -> int | None:
     return None if text == "all" else int(text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class QuizOptions(SampleOptions):
-    """What to ask, and of whom.
+    """What to ask, and of whom."""
 
-    Attributes:
-        out: the page (``.html``).
-        states: BED of chromatin states; None with ``binary``.
-        state_table: names and colours of the states; None: the model's.
-        binary: a binary label to ask for instead of states; None: states.
-        peaks: its peaks.
-        blacklist: BED of regions not to ask; None: none.
-        chroms: contigs of the questions; empty: the model's test contigs.
-        allow_training_contigs: ask sites of contigs that the model was trained on, too.
-        questions: how many.
-        choices: answers to choose from; None: all classes.
-        min_fragments: fewest fragments that a picture must show.
-        lesson: show what each class looks like.
-        seed: of all that is drawn.
-        draws: bootstrap resamples of the model's score.
-        tsv: write the questions and the scores beside the page.
-    """
-
-    out: Annotated[
-        Path,
-        Flag("The page (.html); its folder must exist.", names=("--out", "-o"), recorded=False),
-    ]
+    out: Annotated[Path, Flag("The page (.html); its folder must exist.", "--out -o")]
     states: Annotated[
-        Path | None,
-        Flag("BED of chromatin states: the truth; names as the model's.", recorded=False),
+        Path | None, Flag("BED of chromatin states: the truth; names as the model's.")
     ] = None
     state_table: Annotated[
-        Path | None,
-        Flag("Names and colours of the states (TSV); default: the model's.", recorded=False),
+        Path | None, Flag("Names and colours of the states (TSV); default: the model's.")
     ] = None
     binary: Annotated[
-        str | None,
-        Flag("Ask for one of the model's binary labels instead.", metavar="LABEL"),
+        str | None, Flag("Ask for one of the model's binary labels instead.", metavar="LABEL")
     ] = None
-    peaks: Annotated[
-        Path | None,
-        Flag("Peaks of that label (BED or narrowPeak): the truth.", recorded=False),
-    ] = None
-    blacklist: Annotated[Path | None, Flag("BED of regions not to ask.", recorded=False)] = None
+    peaks: Annotated[Path | None, Flag("Peaks of that label (BED or narrowPeak): the truth.")] = (
+        None
+    )
+    blacklist: Annotated[Path | None, Flag("BED of regions not to ask.")] = None
     chroms: Annotated[
         tuple[str, ...],
         Flag(
             "Ask sites of this chromosome; may be repeated. Default: those that the model was "
             "tested on.",
-            names=("--chrom",),
+            "--chrom",
         ),
     ] = ()
     allow_training_contigs: Annotated[
         bool,
-        Flag("Ask sites that the model was trained on, too.", names=("--allow-training-contigs",)),
+        Flag("Ask sites that the model was trained on, too."),
     ] = False
     questions: Annotated[int, Flag("How many."), Limits(least=2)] = 20
     choices: Annotated[
@@ -706,7 +562,7 @@ class QuizOptions(SampleOptions):
         bool,
         Flag(
             "Show what each class looks like on the training chromosomes.",
-            names=("--lesson/--no-lesson",),
+            "--lesson/--no-lesson",
         ),
     ] = True
     seed: Annotated[int, Flag("Another seed asks other sites."), Limits(least=0)] = 0
@@ -714,6 +570,5 @@ class QuizOptions(SampleOptions):
         1000
     )
     tsv: Annotated[
-        bool,
-        Flag("Write questions (.tsv) and scores (.json) beside the page.", names=("--tsv",)),
+        bool, Flag("Write questions (.tsv) and scores (.json) beside the page.", "--tsv")
     ] = False

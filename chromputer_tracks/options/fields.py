@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from chromputer_tracks.errors import OptionError
 from chromputer_tracks.records import Limits, to_plain
@@ -19,6 +28,8 @@ FragmentKind = Literal["bam", "fragments", "bedpe"]
 Taxon = Literal["fungi", "vertebrates", "plants", "insects", "nematodes", "urochordates"]
 """Groups of JASPAR CORE."""
 
+Kind = TypeVar("Kind")
+
 
 @dataclass(frozen=True, slots=True)
 class Flag:
@@ -26,45 +37,78 @@ class Flag:
 
     Attributes:
         help: what is shown.
-        names: flags, such as ``--out``; none: the field's name with hyphens.
+        names: flags with spaces between, such as ``--out -o``; empty: the field's name with
+            hyphens, which alone turns a truth value on that is off by default.
         argument: a word of its own instead of a flag.
         metavar: what stands for the value in the help.
         panel: heading that it is listed under; empty: the command's options.
         parse: value of a text that has a syntax of its own; raises ``ValueError``.
         shown: the default as the user would write it, for ``parse``.
         last: listed behind the command's own options.
-        recorded: whether the record of a run lists it (what only says where a result lies or how
-            fast it comes is left out; files are listed among the inputs, too).
     """
 
     help: str
-    names: tuple[str, ...] = ()
+    names: str = ""
     argument: bool = False
     metavar: str | None = None
     panel: str = ""
     parse: Callable[[str], Any] | None = None
     shown: str | None = None
     last: bool = False
-    recorded: bool = True
 
 
-def flag_of(hint: Any) -> Flag | None:
-    """The flag of an annotated type; None where a field is no option of the command line."""
-    return next(
-        (item for item in getattr(hint, "__metadata__", ()) if isinstance(item, Flag)), None
-    )
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A field that is an option of the command line: its name, its bare type, and what is said."""
+
+    name: str
+    hint: Any
+    flag: Flag
+    limits: Limits | None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Its flags."""
+        return tuple(self.flag.names.split()) or (f"--{self.name.replace('_', '-')}",)
+
+    def check(self, value: Any) -> None:
+        """Hold a value to the choices and the limits.
+
+        Raises:
+            OptionError: names the option, its value and what it may be.
+        """
+        word = self.words[0].partition("/")[0]
+        for part in (self.hint, *get_args(self.hint)):
+            if get_origin(part) is Literal and value not in (None, *get_args(part)):
+                known = ", ".join(get_args(part))
+                raise OptionError(f"{word} {value!r} is not one of {known}", key=word)
+        if self.limits is not None:
+            for each in value if isinstance(value, tuple) else (value,):
+                if each is not None and not self.limits.holds(each):
+                    raise OptionError(f"{word} {each} must be {self.limits}", key=word)
+
+
+def option_of(name: str, hint: Any) -> Option | None:
+    """The option of an annotated field; None where it is none of the command line."""
+    said = getattr(hint, "__metadata__", ())
+    flag = next((item for item in said if isinstance(item, Flag)), None)
+    limits = next((item for item in said if isinstance(item, Limits)), None)
+    return None if flag is None else Option(name, get_args(hint)[0], flag, limits)
+
+
+_UNRECORDED = {"out", "force", "resume", "scratch", "provider", "threads"}
+"""Where results lie, and how they are computed, which the record tells by itself."""
 
 
 def recorded(options: Any) -> dict[str, Any]:
     """What a record says of options: names to plain values, those of groups among them."""
     values: dict[str, Any] = {}
-    hints = get_type_hints(type(options), include_extras=True)
-    for item in fields(options):
-        value, flag = getattr(options, item.name), flag_of(hints[item.name])
-        if flag is None and is_dataclass(value):
+    for name, hint in get_type_hints(type(options), include_extras=True).items():
+        value, option = getattr(options, name), option_of(name, hint)
+        if option is None and is_dataclass(value):
             values |= recorded(value)
-        elif flag is not None and flag.recorded:
-            values[item.name] = to_plain(value)
+        elif option is not None and name not in _UNRECORDED:
+            values[name] = to_plain(value)
     return values
 
 
@@ -74,27 +118,20 @@ def check_options(options: Any) -> None:
     Raises:
         OptionError: names the option, its value and what it may be.
     """
-    hints = get_type_hints(type(options), include_extras=True)
-    for name, hint in hints.items():
-        flag, value = flag_of(hint), getattr(options, name)
-        if flag is None:
-            continue
-        word = (flag.names or (f"--{name.replace('_', '-')}",))[0].partition("/")[0]
-        plain, *extras = get_args(hint)
-        choices = [
-            c
-            for part in (plain, *get_args(plain))
-            if get_origin(part) is Literal
-            for c in get_args(part)
-        ]
-        if choices and value is not None and value not in choices:
-            raise OptionError(f"{word} {value!r} is not one of {', '.join(choices)}", key=word)
-        for limits in extras:
-            if isinstance(limits, Limits):
-                values = value if isinstance(value, tuple) else (value,)
-                for each in values:
-                    if each is not None and not limits.holds(each):
-                        raise OptionError(f"{word} {each} must be {limits}", key=word)
+    for name, hint in get_type_hints(type(options), include_extras=True).items():
+        option = option_of(name, hint)
+        if option is not None:
+            option.check(getattr(options, name))
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def options(kind: type[Kind]) -> type[Kind]:
+    """A frozen dataclass of options, given by keyword, whose docstring lists their helps."""
+    made = dataclass(frozen=True, slots=True, kw_only=True)(kind)
+    found = [option_of(*item) for item in get_type_hints(made, include_extras=True).items()]
+    lines = [f"    {option.name}: {option.flag.help}" for option in found if option is not None]
+    made.__doc__ = "\n".join([f"{kind.__doc__}\n", "Attributes:", *lines])
+    return made
 
 
 def name_and_path(text: str, what: str) -> tuple[str, Path]:
@@ -126,15 +163,13 @@ class FragmentOptions:
     """
 
     min_mapq: Annotated[
-        int,
-        Flag("BAM: least mapping quality of both mates.", last=True),
-        Limits(least=0, most=255),
+        int, Flag("BAM: least mapping quality of both mates.", last=True), Limits(least=0, most=255)
     ] = 30
     drop_duplicates: Annotated[
         bool,
         Flag(
             "Drop pairs flagged as duplicates; count identical fragments once.",
-            names=("--drop-duplicates/--keep-duplicates",),
+            "--drop-duplicates/--keep-duplicates",
             last=True,
         ),
     ] = True
@@ -142,7 +177,7 @@ class FragmentOptions:
         tuple[str, ...],
         Flag(
             "Leave out the fragments of this contig; may be repeated.",
-            names=("--exclude-contig",),
+            "--exclude-contig",
             last=True,
         ),
     ] = ()
@@ -150,7 +185,7 @@ class FragmentOptions:
         bool | None,
         Flag(
             "Shift ends by +4/-5 bp; default: on for BAM, off for fragment files and BEDPE.",
-            names=("--tn5-shift/--no-tn5-shift",),
+            "--tn5-shift/--no-tn5-shift",
             last=True,
         ),
     ] = None
@@ -165,66 +200,33 @@ class FragmentOptions:
 
 @dataclass(frozen=True, slots=True)
 class SampleFiles:
-    """The files of a sample, as a command is given them.
+    """The files of a sample, as a command is given them."""
 
-    Attributes:
-        fasta: the genome, with its ``.fai``; the authority on contigs.
-        fragments: BAM, fragment file or BEDPE of a model that reads one assay; None for a model
-            that reads DNA only, or where ``assays`` names the files.
-        assays: files by assay, fragments or bigWig, as the model names them.
-        fragment_options: which fragments count.
-        scratch: folder for temporary files; None: the system's.
-    """
-
-    fasta: Annotated[Path, Flag("Genome FASTA, plain or bgzip, with its .fai.", recorded=False)]
+    fasta: Annotated[Path, Flag("Genome FASTA, plain or bgzip, with its .fai.")]
     fragments: Annotated[
         Path | None,
-        Flag(
-            "Paired-end BAM, fragments.tsv.gz or BEDPE, for models of one assay of fragments.",
-            recorded=False,
-        ),
+        Flag("Paired-end BAM, fragments.tsv.gz or BEDPE, for models of one assay of fragments."),
     ] = None
     assays: Annotated[
         Mapping[str, Path],
         Flag(
             "File of one of the model's assays (fragments or bigWig); may be repeated.",
-            names=("--assay",),
-            recorded=False,
+            "--assay",
         ),
     ] = field(default_factory=dict)
     fragment_options: FragmentOptions = FragmentOptions()
     scratch: Annotated[
-        Path | None,
-        Flag("Folder for temporary files; default: the system's.", last=True, recorded=False),
+        Path | None, Flag("Folder for temporary files; default: the system's.", last=True)
     ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class RunOptions:
-    """What every command that makes a folder takes.
+    """What every command that makes a folder takes."""
 
-    Attributes:
-        out: folder of the results; its parent must exist.
-        force: write into a folder that holds other things than an earlier run's results.
-        command: words of the command line, for the record.
-    """
-
-    out: Annotated[
-        Path,
-        Flag(
-            "Folder for the results; its parent must exist.",
-            names=("--out", "-o"),
-            recorded=False,
-        ),
-    ]
+    out: Annotated[Path, Flag("Folder for the results; its parent must exist.", "--out -o")]
     force: Annotated[
-        bool,
-        Flag(
-            "Write into a folder that holds other files.",
-            names=("--force",),
-            last=True,
-            recorded=False,
-        ),
+        bool, Flag("Write into a folder that holds other files.", "--force", last=True)
     ] = False
     command: tuple[str, ...] = ()
 
@@ -232,45 +234,27 @@ class RunOptions:
         check_options(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class ComputeOptions(RunOptions):
-    """What commands take that compute with a model.
-
-    Attributes:
-        provider: where the model runs.
-        threads: CPU threads; None: those that the process may use.
-    """
+    """What commands take that compute with a model."""
 
     provider: Annotated[
         ProviderChoice,
-        Flag(
-            "Where to run; auto takes a GPU when one works, else the CPU.",
-            last=True,
-            recorded=False,
-        ),
+        Flag("Where to run; auto takes a GPU when one works, else the CPU.", last=True),
     ] = "auto"
     threads: Annotated[
         int | None,
-        Flag("CPU threads; default: those this process may use.", last=True, recorded=False),
+        Flag("CPU threads; default: those this process may use.", last=True),
         Limits(least=1),
     ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class SampleOptions(ComputeOptions):
-    """What commands take that run a model on a sample.
-
-    Attributes:
-        model: a model folder, an ``.onnx`` file or a shipped model's name.
-        sample: the genome and the sample's files.
-    """
+    """What commands take that run a model on a sample."""
 
     model: Annotated[
         str | Path,
-        Flag(
-            "Model folder, .onnx file or shipped model (chromputer models).",
-            argument=True,
-            recorded=False,
-        ),
+        Flag("Model folder, .onnx file or shipped model (chromputer models).", argument=True),
     ]
     sample: SampleFiles

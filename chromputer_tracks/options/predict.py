@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -15,58 +14,34 @@ from chromputer_tracks.options.fields import (
     RunOptions,
     SampleOptions,
     check_options,
+    options,
 )
 from chromputer_tracks.records import Limits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class PredictOptions(SampleOptions):
-    """What to predict, from what, and how.
+    """What to predict, from what, and how."""
 
-    Attributes:
-        regions: BED; bins that touch its regions are predicted. None: see ``chroms``.
-        chroms: contigs, or regions such as ``chrI:1,001-2,000``, to predict; empty: all.
-        average_strands: take the mean of both strands' probabilities.
-        tile: outputs per tile.
-        batch: tiles per run of the network.
-    """
-
-    out: Annotated[
-        Path,
-        Flag(
-            "Folder for the tracks; its parent must exist.", names=("--out", "-o"), recorded=False
-        ),
-    ]
+    out: Annotated[Path, Flag("Folder for the tracks; its parent must exist.", "--out -o")]
     regions: Annotated[
-        Path | None,
-        Flag("Predict only the bins that touch the regions of this BED.", recorded=False),
+        Path | None, Flag("Predict only the bins that touch the regions of this BED.")
     ] = None
     chroms: Annotated[
         tuple[str, ...],
         Flag(
             "Predict only this chromosome or region (chrI:1,001-2,000); may be repeated.",
-            names=("--chrom",),
+            "--chrom",
         ),
     ] = ()
-    average_strands: Annotated[
-        bool,
-        Flag("Average over both strands; twice the time.", names=("--average-strands",)),
-    ] = False
+    average_strands: Annotated[bool, Flag("Average over both strands; twice the time.")] = False
     tile: Annotated[int, Flag("Outputs per tile.", last=True), Limits(least=1)] = 1024
     batch: Annotated[int, Flag("Tiles per run of the network.", last=True), Limits(least=1)] = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class ConvertOptions:
-    """Fragments of any format to one sorted, indexed file.
-
-    Attributes:
-        source: BAM in any order, fragment file or BEDPE.
-        out: the new file, bgzip; its ``.tbi`` is written beside it.
-        fragment_options: which fragments count.
-        fasta: genome, whose contigs give the order and the bounds; None: those of the source.
-        scratch: folder for temporary files; None: the system's.
-    """
+    """Fragments of any format to one sorted, indexed file."""
 
     source: Annotated[
         Path,
@@ -78,15 +53,11 @@ class ConvertOptions:
     ]
     out: Annotated[
         Path,
-        Flag(
-            "The new file, OUT.fragments.tsv.gz; its .tbi is written beside it.",
-            names=("--out", "-o"),
-        ),
+        Flag("The new file, OUT.fragments.tsv.gz; its .tbi is written beside it.", "--out -o"),
     ]
     fragment_options: FragmentOptions = FragmentOptions()
     fasta: Annotated[
-        Path | None,
-        Flag("Genome FASTA with its .fai: order of contigs, and bounds to check."),
+        Path | None, Flag("Genome FASTA with its .fai: order of contigs, and bounds to check.")
     ] = None
     scratch: Annotated[
         Path | None, Flag("Folder for temporary files; default: the system's.", last=True)
@@ -101,37 +72,11 @@ HUB_SHORT, HUB_LONG = 19, 69
 """Most characters of a hub's labels: UCSC wants under 20 and 70."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class HubOptions(RunOptions):
-    """What a hub is made of, and how.
+    """What a hub is made of, and how."""
 
-    Attributes:
-        folders: runs whose samples are told from the files that they read.
-        assembly: name at UCSC, or with ``fasta`` any name.
-        email: of whom to ask.
-        samples: name and folder of further runs.
-        url: where the folder is to be served, for links; None: not known yet.
-        name: of the hub, one word; None: made of the assembly.
-        short: label of the hub; None: made of the samples.
-        long: label of the hub; None: made of the models.
-        one_file: write all settings into ``hub.txt``.
-        link: link to the runs' files where they are kept as they are.
-        fasta: genome that the hub brings along; None: UCSC has it.
-        organism: of ``fasta``; None: the assembly's name.
-        scientific_name: of ``fasta``; None: none.
-        description: of ``fasta``'s assembly; None: made of the names.
-        sizes: ``chrom.sizes`` or ``.fai`` of the assembly, to check contigs; None: not checked.
-        position: region shown at first; None: the strongest site or call.
-        coverage: show the samples' inputs, too.
-        inputs: the samples' inputs where they are not where the runs found them.
-        models: models that are not where the runs found them.
-        scratch: folder for temporary files; None: the system's.
-    """
-
-    out: Annotated[
-        Path,
-        Flag("Folder for the hub; its parent must exist.", names=("--out", "-o"), recorded=False),
-    ]
+    out: Annotated[Path, Flag("Folder for the hub; its parent must exist.", "--out -o")]
     assembly: Annotated[
         str, Flag("UCSC's name of the assembly (sacCer3, hg38), or with --fasta any.")
     ]
@@ -142,27 +87,23 @@ class HubOptions(RunOptions):
     ] = ()
     samples: Annotated[
         tuple[tuple[str, Path], ...],
-        Flag("A folder and its sample's name in the hub; may be repeated.", names=("--sample",)),
+        Flag("A folder and its sample's name in the hub; may be repeated.", "--sample"),
     ] = ()
     url: Annotated[str | None, Flag("Where the folder will be served: prints links to see it.")] = (
         None
     )
-    one_file: Annotated[
-        bool, Flag("All settings in hub.txt (useOneFile on).", names=("--one-file",))
-    ] = False
-    link: Annotated[
-        bool, Flag("Link to bigWig and bigBed files instead of copying.", names=("--link",))
-    ] = False
+    one_file: Annotated[bool, Flag("All settings in hub.txt (useOneFile on).")] = False
+    link: Annotated[bool, Flag("Link to bigWig and bigBed files instead of copying.")] = False
     coverage: Annotated[
-        bool, Flag("Show the samples' inputs, too.", names=("--coverage/--no-coverage",))
+        bool, Flag("Show the samples' inputs, too.", "--coverage/--no-coverage")
     ] = True
     inputs: Annotated[
         tuple[Path, ...],
-        Flag("A sample's input that has moved since; may be repeated.", names=("--input",)),
+        Flag("A sample's input that has moved since; may be repeated.", "--input"),
     ] = ()
     models: Annotated[
         tuple[str | Path, ...],
-        Flag("A model that has moved since; may be repeated.", names=("--model",)),
+        Flag("A model that has moved since; may be repeated.", "--model"),
     ] = ()
     sizes: Annotated[
         Path | None, Flag("chrom.sizes or .fai of the assembly, to compare contigs with.")
@@ -171,10 +112,8 @@ class HubOptions(RunOptions):
         str | None, Flag("Region shown at first; default: the strongest site or call.")
     ] = None
     name: Annotated[str | None, Flag("The hub's name, one word.")] = None
-    short: Annotated[str | None, Flag("Its label, under 20 characters.", names=("--label",))] = None
-    long: Annotated[
-        str | None, Flag("Its long label, under 70 characters.", names=("--long-label",))
-    ] = None
+    short: Annotated[str | None, Flag("Its label, under 20 characters.", "--label")] = None
+    long: Annotated[str | None, Flag("Its long label, under 70 characters.", "--long-label")] = None
     fasta: Annotated[
         Path | None, Flag("FASTA that the hub brings along as 2bit.", panel=_GENOME)
     ] = None
@@ -184,8 +123,7 @@ class HubOptions(RunOptions):
     ] = None
     description: Annotated[str | None, Flag("A line about the assembly.", panel=_GENOME)] = None
     scratch: Annotated[
-        Path | None,
-        Flag("Folder for temporary files; default: the system's.", last=True, recorded=False),
+        Path | None, Flag("Folder for temporary files; default: the system's.", last=True)
     ] = None
 
     def __post_init__(self) -> None:
@@ -235,22 +173,9 @@ def _check_address(url: str) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class ViewOptions:
-    """What to show, and where.
-
-    Attributes:
-        folders: of runs.
-        samples: names of samples and their folders.
-        fasta: the genome; None: the one that the runs read.
-        tracks: other files to show: BED, GFF, GTF, bigBed, bigWig.
-        models: where models lie that are not where the runs found them.
-        locus: shown first, such as ``chrI:1,001-2,000``; None: a strong site.
-        port: of the server, on this machine alone; 0: any free one.
-        browser: open the page.
-        write_session: folder for session files; nothing is served then.
-        log_requests: show each request of the browser.
-    """
+    """What to show, and where."""
 
     folders: Annotated[
         tuple[Path, ...],
@@ -258,7 +183,7 @@ class ViewOptions:
     ] = ()
     samples: Annotated[
         tuple[tuple[str, Path], ...],
-        Flag("A folder with its sample's name; may be repeated.", names=("--sample",)),
+        Flag("A folder with its sample's name; may be repeated.", "--sample"),
     ] = ()
     fasta: Annotated[
         Path | None, Flag("The genome, with its .fai; default: the one of the runs.")
@@ -267,18 +192,16 @@ class ViewOptions:
         tuple[Path, ...],
         Flag(
             "Another file to show: BED, GFF, GTF, bigBed or bigWig; may be repeated.",
-            names=("--track",),
+            "--track",
         ),
     ] = ()
     models: Annotated[
         tuple[str | Path, ...],
-        Flag("A model that is not where the run found it; may be repeated.", names=("--model",)),
+        Flag("A model that is not where the run found it; may be repeated.", "--model"),
     ] = ()
     locus: Annotated[str | None, Flag("Where to start, such as chrI:1,001-2,000.")] = None
     port: Annotated[int, Flag("0: any free port."), Limits(least=0, most=65535)] = 0
-    browser: Annotated[
-        bool, Flag("Open the page in a browser.", names=("--browser/--no-browser",))
-    ] = True
+    browser: Annotated[bool, Flag("Open the page in a browser.", "--browser/--no-browser")] = True
     write_session: Annotated[
         Path | None,
         Flag(
@@ -286,9 +209,9 @@ class ViewOptions:
             metavar="FOLDER",
         ),
     ] = None
-    log_requests: Annotated[
-        bool, Flag("Show each request of the browser.", names=("--log-requests",))
-    ] = False
+    log_requests: Annotated[bool, Flag("Show each request of the browser.", "--log-requests")] = (
+        False
+    )
 
     def __post_init__(self) -> None:
         check_options(self)

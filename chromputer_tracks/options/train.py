@@ -3,129 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from chromputer_tracks.options.fields import ComputeOptions, Flag, RunOptions
+from chromputer_tracks.options.fields import ComputeOptions, Flag, RunOptions, options
 from chromputer_tracks.records import Limits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class ConfigOptions(RunOptions):
-    """What commands take that read a training configuration.
+    """What commands take that read a training configuration."""
 
-    Attributes:
-        config: the configuration, TOML.
-        data: folder that its relative paths start from; None: its own.
-    """
-
-    config: Annotated[Path, Flag("Training configuration (TOML).", argument=True, recorded=False)]
+    config: Annotated[Path, Flag("Training configuration (TOML).", argument=True)]
     data: Annotated[
         Path | None,
         Flag(
             "Folder that relative paths in the configuration start from; default: the "
-            "configuration's own folder.",
-            recorded=False,
+            "configuration's own folder."
         ),
     ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class DatasetOptions(ConfigOptions):
     """A configuration whose sites are shown."""
 
-    out: Annotated[
-        Path,
-        Flag("Folder for dataset.html and dataset.tsv.", names=("--out", "-o"), recorded=False),
-    ]
+    out: Annotated[Path, Flag("Folder for dataset.html and dataset.tsv.", "--out -o")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class TrainOptions(ConfigOptions):
-    """What to train.
+    """What to train."""
 
-    Attributes:
-        epochs: instead of the configuration's.
-        resume: go on from the last checkpoint in ``out``.
-        seed: instead of the configuration's.
-    """
-
-    out: Annotated[Path, Flag("Model folder to write.", names=("--out", "-o"), recorded=False)]
+    out: Annotated[Path, Flag("Model folder to write.", "--out -o")]
     epochs: Annotated[int | None, Flag("Instead of the configuration's."), Limits(least=1)] = None
-    resume: Annotated[
-        bool,
-        Flag(
-            "Go on where a run into the same folder was stopped.",
-            names=("--resume",),
-            recorded=False,
-        ),
-    ] = False
+    resume: Annotated[bool, Flag("Go on where a run into the same folder was stopped.")] = False
     force: Annotated[
         bool,
         Flag(
             "Start from the beginning where a run was stopped; write into a folder that holds "
             "other files.",
-            names=("--force",),
-            recorded=False,
+            "--force",
         ),
     ] = False
     seed: Annotated[int | None, Flag("Instead of the configuration's."), Limits(least=0)] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class AblateOptions(ConfigOptions):
-    """What to train and score.
+    """What to train and score."""
 
-    Attributes:
-        subsets: inputs to train with, each joined by ``+``; empty: every combination of up to
-            three inputs; of more, each alone, all but each, and all.
-        seeds: of the runs of each subset; empty: 1, 2, 3.
-        epochs: instead of the configuration's.
-        tss: BED of genes or start sites; None: the configuration's.
-        replicate_states: second states BED, for the ceiling.
-        replicates: second peak file by binary label, likewise.
-        jobs: threads of the random forest.
-        draws: bootstrap resamples.
-    """
-
-    out: Annotated[
-        Path,
-        Flag("Folder for runs, tables and report.", names=("--out", "-o"), recorded=False),
-    ]
+    out: Annotated[Path, Flag("Folder for runs, tables and report.", "--out -o")]
     subsets: Annotated[
         tuple[str, ...],
         Flag(
             "Inputs to train with, joined by +; may be repeated, the full set last. Default: "
             "every combination of up to three inputs; of more, each alone, all but each, and "
             "all.",
-            names=("--inputs",),
+            "--inputs",
             metavar="A+B",
         ),
     ] = ()
     seeds: Annotated[
         tuple[int, ...],
-        Flag("A run from each; may be repeated. Default: 1, 2, 3.", names=("--seed",)),
+        Flag("A run from each; may be repeated. Default: 1, 2, 3.", "--seed"),
         Limits(least=0),
     ] = ()
     epochs: Annotated[int | None, Flag("Instead of the configuration's."), Limits(least=1)] = None
-    tss: Annotated[
-        Path | None, Flag("BED of genes or start sites; default: data.tss.", recorded=False)
-    ] = None
+    tss: Annotated[Path | None, Flag("BED of genes or start sites; default: data.tss.")] = None
     replicate_states: Annotated[
-        Path | None,
-        Flag("Second states BED: its agreement is the ceiling.", recorded=False),
+        Path | None, Flag("Second states BED: its agreement is the ceiling.")
     ] = None
     replicates: Annotated[
         Mapping[str, Path],
-        Flag(
-            "Second peak file of a label; may be repeated.",
-            names=("--replicate",),
-            metavar="NAME=BED",
-            recorded=False,
-        ),
+        Flag("Second peak file of a label; may be repeated.", "--replicate", metavar="NAME=BED"),
     ] = field(default_factory=dict)
-    jobs: Annotated[int, Flag("Threads of the random forest.", recorded=False), Limits(least=1)] = 1
+    jobs: Annotated[int, Flag("Threads of the random forest."), Limits(least=1)] = 1
     draws: int = 1000
 
 
@@ -136,48 +90,27 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class EvaluateOptions(ComputeOptions):
-    """What to score, where and against what.
-
-    Attributes:
-        models: model folders, ``.onnx`` files or names of shipped models.
-        config: names the genome, the samples and their labels.
-        data: folder that the configuration's relative paths start from; None: its own.
-        split: whose contigs are scored, where ``contigs`` is empty.
-        contigs: which are scored.
-        sample: which of the configuration's samples; None: all.
-        baselines: learn and score baselines, too.
-        tss: BED of genes or start sites for gene proximity; None: the configuration's.
-        replicate_states: second states BED.
-        replicates: second peak file by binary label.
-        allow_training_contigs: score contigs that a model was trained on.
-        draws: bootstrap resamples.
-        seed: of resampling and baselines.
-    """
+    """What to score, where and against what."""
 
     models: Annotated[
         tuple[str, ...],
         Flag(
             "Model folders, .onnx files or shipped models; the first is compared with all others.",
-            names=("model",),
+            "model",
             argument=True,
         ),
     ]
     config: Annotated[
-        Path,
-        Flag("Training configuration (TOML): genome, samples, labels and splits.", recorded=False),
+        Path, Flag("Training configuration (TOML): genome, samples, labels and splits.")
     ]
-    out: Annotated[
-        Path,
-        Flag("Folder for scores, tables and report.html.", names=("--out", "-o"), recorded=False),
-    ]
+    out: Annotated[Path, Flag("Folder for scores, tables and report.html.", "--out -o")]
     data: Annotated[
         Path | None,
         Flag(
             "Folder that relative paths in the configuration start from; default: the "
-            "configuration's own folder.",
-            recorded=False,
+            "configuration's own folder."
         ),
     ] = None
     split: Annotated[
@@ -185,11 +118,7 @@ class EvaluateOptions(ComputeOptions):
     ] = "test"
     contigs: Annotated[
         tuple[str, ...],
-        Flag(
-            "Score these contigs instead of a split.",
-            metavar="NAME,NAME",
-            parse=_names,
-        ),
+        Flag("Score these contigs instead of a split.", metavar="NAME,NAME", parse=_names),
     ] = ()
     sample: Annotated[
         str | None, Flag("Score one of the configuration's samples; default: all.")
@@ -199,54 +128,39 @@ class EvaluateOptions(ComputeOptions):
         Flag(
             "Learn and score the majority class, gene proximity, a random forest on the "
             "fragments, and motif scans, too; some minutes.",
-            names=("--baselines",),
+            "--baselines",
         ),
     ] = False
     tss: Annotated[
         Path | None,
         Flag(
             "BED of genes or transcription start sites, for gene proximity; default: data.tss of "
-            "the configuration.",
-            recorded=False,
+            "the configuration."
         ),
     ] = None
     replicate_states: Annotated[
-        Path | None,
-        Flag("A second states BED: its agreement with the first is the ceiling.", recorded=False),
+        Path | None, Flag("A second states BED: its agreement with the first is the ceiling.")
     ] = None
     replicates: Annotated[
         Mapping[str, Path],
         Flag(
             "A second peak file of a label, likewise; may be repeated.",
-            names=("--replicate",),
+            "--replicate",
             metavar="NAME=BED",
-            recorded=False,
         ),
     ] = field(default_factory=dict)
-    allow_training_contigs: Annotated[
-        bool,
-        Flag("Score contigs that a model was trained on.", names=("--allow-training-contigs",)),
-    ] = False
+    allow_training_contigs: Annotated[bool, Flag("Score contigs that a model was trained on.")] = (
+        False
+    )
     draws: Annotated[int, Flag("Bootstrap resamples."), Limits(least=10)] = 1000
     seed: Annotated[int, Flag("Of resampling and baselines."), Limits(least=0)] = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@options
 class SimulateOptions(RunOptions):
-    """A genome whose best possible accuracy is known.
+    """A genome whose best possible accuracy is known."""
 
-    Attributes:
-        size: bp of the whole genome.
-        contigs: of equal size.
-        depth: expected fragments per kb of the first cell type.
-        states: chromatin states, quiescent included.
-        seed: of everything random.
-        second_cell_type: a second sample, with other states at some sites.
-        second_depth: its fragments per kb; None: half of ``depth``.
-        optimum: compute the best possible accuracy by depth.
-    """
-
-    out: Annotated[Path, Flag("Folder to write.", names=("--out", "-o"), recorded=False)]
+    out: Annotated[Path, Flag("Folder to write.", "--out -o")]
     size: Annotated[int, Flag("Bases of the whole genome.", metavar="BP"), Limits(least=1)] = (
         4_000_000
     )
@@ -261,13 +175,12 @@ class SimulateOptions(RunOptions):
         Flag(
             "A second sample: other states at some sites, over-digested, with regional bias and "
             "more background.",
-            names=("--second-cell-type",),
+            "--second-cell-type",
         ),
     ] = False
     second_depth: Annotated[
         float | None, Flag("Its fragments per kb; half of --depth if not given.")
     ] = None
     optimum: Annotated[
-        bool,
-        Flag("Compute the best possible accuracy by depth.", names=("--optimum/--no-optimum",)),
+        bool, Flag("Compute the best possible accuracy by depth.", "--optimum/--no-optimum")
     ] = True
