@@ -11,9 +11,10 @@ import pytest
 
 from chromputer_tracks.errors import ContigError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io.bbi import check_bbi, check_known, check_names
+from chromputer_tracks.io.bbi import check_bbi
 from chromputer_tracks.io.bigbed import write_bigbed
 from chromputer_tracks.io.bigwig import BigWigWriter
+from chromputer_tracks.tracks.hub.genome import check_known, check_names
 
 SIZES = ChromSizes({"chr1": 2_000_000, "chr2": 1_000}, "sizes")
 SQL = """table t

@@ -159,7 +159,7 @@ class BedTable:
         """Column 5, float64 (n,), or None: 0 to 1000; from 0 in a narrowPeak."""
         if self.columns < 5:
             return None
-        top = math.inf if self.parts.narrow_peak else _TOP_SCORE
+        top = _TOP_SCORE if self._summits("") is None else math.inf
         limit = "a number from 0" if top == math.inf else "a score from 0 to 1000"
         values = _numbers(self._text(5))
         bad = ~((values >= 0) & (values <= top) & np.isfinite(values))

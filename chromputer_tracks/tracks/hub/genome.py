@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from chromputer_tracks.errors import FormatError, InputError
+from chromputer_tracks.errors import ContigError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval, check_contigs
-from chromputer_tracks.io.bbi import check_bbi, check_known, check_names
+from chromputer_tracks.io.bbi import check_bbi
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.run import Report
@@ -167,3 +168,76 @@ def genome_texts(options: HubOptions, fasta: Path, sizes: ChromSizes) -> dict[st
 
 def _description(options: HubOptions) -> str:
     return options.description or f"Assembly {options.assembly}"
+
+
+# ---- Whether contigs are those of an assembly at UCSC.
+
+_BARE = re.compile(r"\d+[LR]?|[IVX]+|[XYWZ]|MT?|Mito", re.IGNORECASE)
+"""Names of chromosomes that UCSC begins with ``chr``."""
+_KNOWN = {
+    "hg18": ("chr1", 247_249_719),
+    "hg19": ("chr1", 249_250_621),
+    "hg38": ("chr1", 248_956_422),
+    "mm9": ("chr1", 197_195_432),
+    "mm10": ("chr1", 195_471_971),
+    "mm39": ("chr1", 195_154_279),
+    "rn7": ("chr1", 260_522_016),
+    "danRer11": ("chr1", 59_578_282),
+    "dm3": ("chr2L", 23_011_544),
+    "dm6": ("chr2L", 23_513_712),
+    "ce11": ("chrI", 15_072_434),
+    "sacCer3": ("chrI", 230_218),
+}
+"""A contig of assemblies at UCSC, and its length (bp), which no other of them has."""
+
+
+def check_names(contigs: dict[str, int], assembly: str, source: str) -> None:
+    """Check that contigs are called as UCSC calls those of its own assemblies.
+
+    Those of assemblies with accession numbers (``GCA_``, ``GCF_``) have several names there.
+
+    Args:
+        contigs: of the tracks.
+        assembly: name of an assembly at UCSC.
+        source: of the contigs, for messages.
+
+    Raises:
+        ContigError: chromosomes are called ``1``, ``I``, ``X`` or ``MT``.
+    """
+    if assembly.startswith(("GCA_", "GCF_")):
+        return
+    bare = [name for name in contigs if _BARE.fullmatch(name)]
+    if bare:
+        raise ContigError(
+            f"{source}: contig {bare[0]!r} is called {'chr' + bare[0]!r} in UCSC's {assembly}, "
+            "where these tracks would stay empty: run `chromputer predict` with a FASTA that has "
+            "UCSC's names, or give your FASTA with --fasta, and the hub brings its own genome"
+        )
+
+
+def check_known(contigs: dict[str, int], assembly: str, source: str) -> bool:
+    """Compare contigs with one of those of a common assembly at UCSC; whether that was possible.
+
+    Args:
+        contigs: of the tracks.
+        assembly: name of an assembly at UCSC.
+        source: of the contigs, for messages.
+
+    Raises:
+        ContigError: they are of another assembly.
+    """
+    if assembly not in _KNOWN:
+        return False
+    name, size = _KNOWN[assembly]
+    if contigs.get(name) == size:
+        return True
+    other = next((key for key, (c, bases) in _KNOWN.items() if contigs.get(c) == bases), None)
+    if name not in contigs and other is None:
+        return False
+    contig = name if other is None else _KNOWN[other][0]
+    found = f"{contig} has {contigs[contig]:,} bp"
+    theirs = f"{found}, as in {other}" if other else f"{found}, in {assembly} {size:,} bp"
+    raise ContigError(
+        f"{source} is not of UCSC's {assembly}: {theirs}; give the assembly of these tracks with "
+        "--assembly"
+    )
