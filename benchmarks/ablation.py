@@ -14,11 +14,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from chromputer_tracks.analysis.ablate.files import write_ablation
-from chromputer_tracks.analysis.ablate.run import AblateOptions, ablate
+from chromputer_tracks.analysis.ablate.run import write_ablation
+from chromputer_tracks.analysis.ablate.study import ablation
+from chromputer_tracks.cli.console import Reporter
 from chromputer_tracks.model.config import SignalConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.training import versions
+from chromputer_tracks.options.train import AblateOptions
 
 CONFIG = Path(__file__).parent.parent / "models" / "yeast-atac.toml"
 SUBSETS = ("cuts", "vplot", "sequence", "vplot+sequence", "vplot+sequence+shape")
@@ -39,14 +41,17 @@ def main() -> None:
         signals=(SignalConfig("cuts", "atac", "cuts"),),
     )
     config = replace(config, inputs=inputs, fit=replace(config.fit, epochs=EPOCHS))
-    command = shlex.join(["python", *sys.argv])
-    found = ablate(
-        AblateOptions(config, options.out, SUBSETS, tuple(options.seeds)),
-        lambda line: print(line, file=sys.stderr, flush=True),
-        command,
+    command = ("python", *sys.argv)
+    wanted = AblateOptions(
+        config=CONFIG,
+        out=options.out,
+        subsets=SUBSETS,
+        seeds=tuple(options.seeds),
+        command=command,
     )
+    found = ablation(config, wanted, Reporter())
     if found is not None:
-        record = {**versions(), "seeds": options.seeds, "command": command}
+        record = {**versions(), "seeds": options.seeds, "command": shlex.join(command)}
         for path in write_ablation(
             found, options.out, "What each input is worth", CONFIG.read_text(), record
         ):

@@ -14,10 +14,10 @@ import pytest
 import torch
 from scored_sites import load_sites
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score
-from toy_training import BIN, LENGTHS, Toy, make_toy, shorter
+from toy_training import BIN, LENGTHS, Lines, Toy, make_toy, shorter
 
-from chromputer_tracks.analysis.ablate.files import table, terminal_tables, write_ablation
-from chromputer_tracks.analysis.ablate.run import AblateOptions, Ablation, ablate
+from chromputer_tracks.analysis.ablate.run import table, terminal_tables, write_ablation
+from chromputer_tracks.analysis.ablate.study import Ablation, ablation
 from chromputer_tracks.data.features import probabilities
 from chromputer_tracks.errors import ChromputerError
 from chromputer_tracks.evaluation import baselines, sites
@@ -25,8 +25,10 @@ from chromputer_tracks.evaluation.metrics import bootstrap
 from chromputer_tracks.evaluation.scores import to_json
 from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.io.atomic import PARTIAL
+from chromputer_tracks.io.run import Silent
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.experiment import Experiment
+from chromputer_tracks.options.train import AblateOptions
 
 DRAWS = 40
 SUBSETS = ("vplot", "vplot+sequence")
@@ -66,6 +68,7 @@ def config(toy) -> TrainConfig:
 class Done:
     """An ablation that was stopped in its third run and done again."""
 
+    config: TrainConfig
     options: AblateOptions
     found: Ablation
     lines: list[str]
@@ -82,13 +85,13 @@ def times(folder: Path) -> dict[Path, int]:
 @pytest.fixture(scope="module")
 def done(toy, config, tmp_path_factory) -> Done:
     options = AblateOptions(
-        config,
-        tmp_path_factory.mktemp("ablation") / "out",
-        ("vplot", " sequence + vplot"),
-        SEEDS,
+        config=toy.folder / "toy.toml",
+        out=tmp_path_factory.mktemp("ablation") / "out",
+        subsets=("vplot", " sequence + vplot"),
+        seeds=SEEDS,
         tss=toy.folder / "genes.bed",
         replicate_states=toy.folder / "again.bed",
-        replicates=(("TF", toy.folder / "peaks" / "Even.bed"),),
+        replicates={"TF": toy.folder / "peaks" / "Even.bed"},
         draws=DRAWS,
     )
     validate, asked = Experiment._validate, []
@@ -99,17 +102,16 @@ def done(toy, config, tmp_path_factory) -> Done:
             raise KeyboardInterrupt
         return validate(experiment, network)
 
-    stopped: list[str] = []
+    stopped, report = Lines(), Lines()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Experiment, "_validate", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            ablate(options, stopped.append)
+            ablation(config, options, stopped)
     before = times(options.out)
     left = [str(path.relative_to(options.out / "runs")) for path in options.out.rglob("*.*")]
-    lines: list[str] = []
-    found = ablate(options, lines.append, "chromputer ablate toy.toml")
+    found = ablation(config, options, report)
     assert found is not None
-    return Done(options, found, lines, stopped, before, left)
+    return Done(config, options, found, report.lines, stopped.lines, before, left)
 
 
 def run_sites(done: Done, subset: str, seed: int) -> tuple[LabelledSites, np.ndarray]:
@@ -148,11 +150,11 @@ def test_a_stopped_ablation_leaves_whole_runs_and_goes_on(done):
 
 
 def test_a_second_call_trains_nothing_and_finds_the_same(done):
-    before, lines = times(done.options.out), []
-    again = ablate(done.options, lines.append)
+    before, report = times(done.options.out), Lines()
+    again = ablation(done.config, done.options, report)
     assert times(done.options.out) == before
-    assert sum("which was the last" in line for line in lines) == 4
-    assert not any(line.startswith("training on") for line in lines)
+    assert sum("which was the last" in line for line in report.lines) == 4
+    assert not any(line.startswith("training on") for line in report.lines)
     assert again is not None
     assert repr(again.rows) == repr(done.found.rows)
     assert repr(again.paired) == repr(done.found.paired)
@@ -210,8 +212,8 @@ def test_figures_and_intervals_are_means_over_the_seeds(done, subset):
 
 
 def gain(done: Done, name: str, figure: str, label: str = ""):
-    gains = dict(done.found.paired)[name]
-    (item,) = (item for item in gains if (item.figure, item.label) == (figure, label))
+    (test,) = (test for test in done.found.paired if test.second == name)
+    (item,) = (item for item in test.differences if (item.figure, item.label) == (figure, label))
     return item
 
 
@@ -237,7 +239,7 @@ def test_a_baseline_stands_against_every_seed(toy, done):
     (full,) = (row for row in done.found.rows if row.name == done.found.full)
     expected = np.mean([run.states.accuracy.value for run in full.runs]) - share
     assert gain(done, "majority class", "accuracy").difference.value == pytest.approx(expected)
-    names = [name for name, _ in done.found.paired]
+    names = [test.second for test in done.found.paired]
     assert names == ["majority class", "gene proximity", "random forest", "motif scan", "vplot"]
 
 
@@ -352,13 +354,10 @@ def test_terminal_tables(done):
 
 def test_a_run_of_other_settings_is_not_taken_up(done):
     before = times(done.options.out)
-    config = done.options.config
-    network = replace(config.network, hidden=8)
-    changed = replace(
-        done.options, config=replace(config, network=network), tss=None, subsets=("vplot",)
-    )
+    config = replace(done.config, network=replace(done.config.network, hidden=8))
+    changed = replace(done.options, tss=None, subsets=("vplot",))
     with pytest.raises(ChromputerError, match=r"network.hidden was 16, now 8") as caught:
-        ablate(changed, lambda line: None)
+        ablation(config, changed, Silent())
     (note,) = caught.value.__notes__
     folder = done.options.out / "runs" / "vplot" / "seed1"
     assert note == (

@@ -11,18 +11,20 @@ import numpy as np
 import pytest
 import torch
 from scored_sites import load_sites
-from toy_training import BIN, LENGTHS, Toy, make_samples, make_toy, shorter
+from toy_training import BIN, LENGTHS, Lines, Toy, make_samples, make_toy, shorter
 
-from chromputer_tracks.analysis.ablate import run as study
-from chromputer_tracks.analysis.ablate.files import terminal_tables, write_ablation
-from chromputer_tracks.analysis.ablate.run import AblateOptions, ablate
+from chromputer_tracks.analysis.ablate import study
+from chromputer_tracks.analysis.ablate.run import terminal_tables, write_ablation
+from chromputer_tracks.analysis.ablate.study import ablation
 from chromputer_tracks.analysis.evaluate.run import ceiling_sites
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.evaluation import baselines
+from chromputer_tracks.io.run import Silent
 from chromputer_tracks.model.config import SitesConfig, TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.sources import open_sources
+from chromputer_tracks.options.train import AblateOptions
 
 SUBSETS = ("vplot", "vplot+sequence")
 
@@ -60,22 +62,26 @@ def untrained(monkeypatch) -> list[tuple[int, tuple[str, ...]]]:
     return asked
 
 
+def wanted(out: Path, **more) -> AblateOptions:
+    """The configuration is given beside them, so that theirs is not read."""
+    return AblateOptions(config=Path("none.toml"), out=out, **({"draws": 5} | more))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"subsets": ("mnase",)}, "no input 'mnase'; the configuration has vplot, sequence"),
-        ({"replicates": (("Fox", Path("a")),)}, "--replicate Fox: .* it has TF, Odd"),
+        ({"replicates": {"Fox": Path("a")}}, "--replicate Fox: .* it has TF, Odd"),
         ({"tss": Path("none.bed")}, "cannot read none.bed"),
         ({"replicate_states": Path("none.bed")}, "cannot read none.bed"),
-        ({"replicates": (("TF", Path("none.bed")),)}, "cannot read none.bed"),
+        ({"replicates": {"TF": Path("none.bed")}}, "cannot read none.bed"),
     ],
 )
 def test_what_cannot_be_used_is_found_before_training(
     config, untrained, tmp_path, changes, message
 ):
-    options = replace(AblateOptions(config, tmp_path / "out"), **changes)
     with pytest.raises(InputError, match=message):
-        ablate(options, lambda line: None)
+        ablation(config, wanted(tmp_path / "out", **changes), Silent())
     assert untrained == []
     assert not (tmp_path / "out").exists()
 
@@ -83,24 +89,22 @@ def test_what_cannot_be_used_is_found_before_training(
 def test_folders_that_cannot_be_written(config, untrained, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="file: it is a file; name a folder"):
-        ablate(AblateOptions(config, tmp_path / "file"), lambda line: None)
+        ablation(config, wanted(tmp_path / "file"), Silent())
     with pytest.raises(OutputError, match="does not exist; make it first"):
-        ablate(AblateOptions(config, tmp_path / "none" / "out"), lambda line: None)
+        ablation(config, wanted(tmp_path / "none" / "out"), Silent())
     assert untrained == []
 
 
 def test_states_that_are_not_there_have_no_replicate(toy, config, untrained, tmp_path):
-    options = AblateOptions(
-        replace(config, states=None), tmp_path / "out", replicate_states=toy.folder / "states.bed"
-    )
+    options = wanted(tmp_path / "out", replicate_states=toy.folder / "states.bed")
     with pytest.raises(InputError, match=r"--replicate-states: the configuration has no \[states]"):
-        ablate(options, lambda line: None)
+        ablation(replace(config, states=None), options, Silent())
 
 
 def test_several_samples_are_scored_together(toy, untrained, tmp_path):
     config = load_config(make_samples(toy))
-    options = AblateOptions(config, tmp_path / "out", ("vplot", "cuts"), (4,), draws=5)
-    found = ablate(options, lambda line: None)
+    options = wanted(tmp_path / "out", subsets=("vplot", "cuts"), seeds=(4,))
+    found = ablation(config, options, Silent())
     assert found is not None
     assert untrained == [(4, ("vplot",)), (4, ("cuts",))]
     assert found.sites.contigs == ("chr3 (A)", "chr3 (B)")
@@ -112,18 +116,14 @@ def test_several_samples_are_scored_together(toy, untrained, tmp_path):
         assert scores.states.sites == 60
     (tf, _) = by_name["vplot"].binary
     assert tf.positives == (found.sites.binary[0] == 1).sum()
-    given = replace(options, replicates=(("TF", toy.folder / "peaks" / "Odd.bed"),))
+    given = replace(options, replicates={"TF": toy.folder / "peaks" / "Odd.bed"})
     with pytest.raises(InputError, match="of one sample, but the configuration trains on A, B"):
-        ablate(given, lambda line: None)
+        ablation(config, given, Silent())
 
 
 def test_continuous_labels_alone(config, untrained, tmp_path):
-    found = ablate(
-        AblateOptions(
-            replace(config, states=None, binary=()), tmp_path / "out", ("sequence",), draws=5
-        ),
-        lambda line: None,
-    )
+    alone = replace(config, states=None, binary=())
+    found = ablation(alone, wanted(tmp_path / "out", subsets=("sequence",)), Silent())
     assert found is not None
     # No baseline knows anything of signals.
     assert [row.name for row in found.rows] == ["sequence"]
@@ -141,10 +141,8 @@ def test_continuous_labels_alone(config, untrained, tmp_path):
 
 
 def test_binary_labels_alone(config, untrained, tmp_path):
-    options = AblateOptions(
-        replace(config, states=None, continuous=()), tmp_path / "out", ("sequence", "vplot"), (1,)
-    )
-    found = ablate(replace(options, draws=5), lambda line: None)
+    options = wanted(tmp_path / "out", subsets=("sequence", "vplot"), seeds=(1,))
+    found = ablation(replace(config, states=None, continuous=()), options, Silent())
     assert found is not None
     assert [row.name for row in found.rows] == [
         *("majority class", "random forest", "motif scan", "sequence", "vplot")
@@ -161,8 +159,8 @@ def test_binary_labels_alone(config, untrained, tmp_path):
 
 def test_matched_sites_are_the_same_for_all_subsets_and_seeds(config, untrained, tmp_path):
     matched = replace(config, sites=SitesConfig("matched"))
-    options = AblateOptions(matched, tmp_path / "out", SUBSETS[::-1] + ("sequence",), (1, 2))
-    found = ablate(replace(options, draws=5), lambda line: None)
+    options = wanted(tmp_path / "out", subsets=SUBSETS[::-1] + ("sequence",), seeds=(1, 2))
+    found = ablation(matched, options, Silent())
     assert found is not None
     files = sorted((tmp_path / "out").glob("runs/*/*/test.npz"))
     assert len(files) == 6
@@ -200,9 +198,8 @@ def test_a_ceiling_stands_at_the_sites_of_the_first_labels(toy, config):
 def test_all_training_processes_but_the_first_only_train(config, untrained, tmp_path, monkeypatch):
     monkeypatch.setattr(study, "process_rank", lambda fit: 1)
     monkeypatch.setattr(study, "sample_baselines", lambda *given: pytest.fail("not for these"))
-    told: list[str] = []
-    options = AblateOptions(config, tmp_path / "out", seeds=(1, 2))
-    assert ablate(options, told.append) is None
+    told = Lines()
+    assert ablation(config, wanted(tmp_path / "out", seeds=(1, 2)), told) is None
     assert [seed for seed, _ in untrained] == [1, 1, 1, 2, 2, 2]
-    assert told == []
+    assert told.lines == []
     assert not list(tmp_path.rglob("*.npz"))

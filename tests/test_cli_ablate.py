@@ -14,8 +14,10 @@ from scored_sites import load_sites
 from toy_training import Toy, make_toy
 from typer.testing import CliRunner
 
+from chromputer_tracks.analysis.ablate.run import AblateRecord
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.evaluation import baselines
+from chromputer_tracks.io.run import RunRecord
 from chromputer_tracks.model.experiment import Experiment
 
 
@@ -100,6 +102,10 @@ def test_everything_that_can_be_said(toy, run, tmp_path):
     page = (out / "ablation.html").read_text(encoding="utf-8")
     assert "Ein Spielzeug – klein." in page
     assert (out / "ablation.md").read_text(encoding="utf-8").startswith("AUPRC of each label:")
+    run_record = RunRecord.read(out)
+    assert run_record.outputs == tuple(sorted(f"ablation.{kind}" for kind in FILES))
+    assert run_record.results_as(AblateRecord, out).subsets == ("vplot", "vplot+sequence")
+    assert run_record.inputs["replicate TF"].path.endswith("TF.bed")
     sites, _ = load_sites(out / "runs" / "vplot+sequence" / "seed7" / "test.npz")
     assert sites.contigs == ("chr3",)
 

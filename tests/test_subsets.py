@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from toy_training import Toy, make_toy
 
-from chromputer_tracks.analysis.ablate.run import (
+from chromputer_tracks.analysis.ablate.study import (
     default_subsets,
     input_names,
     named_subsets,

@@ -14,6 +14,7 @@ import pysam
 import pytest
 import torch
 
+from chromputer_tracks.io.run import Silent
 from chromputer_tracks.model import training
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
@@ -309,3 +310,13 @@ def shorter(config: TrainConfig, epochs: int, **changes: object) -> TrainConfig:
     return dataclasses.replace(
         config, fit=dataclasses.replace(config.fit, epochs=epochs), **changes
     )
+
+
+class Lines(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)

@@ -1,406 +1,344 @@
-"""What each input is worth: the same training on subsets of the inputs, beside baselines."""
+"""An ablation as a table for people, TSV, JSON and an HTML report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+import math
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from chromputer_tracks.analysis.evaluate.run import (
-    CEILING,
-    ceiling_sites,
-    check_replicates,
-    sample_baselines,
+import numpy as np
+
+from chromputer_tracks.analysis.ablate.study import (
+    KIND,
+    RUNS,
+    Ablation,
+    AblationRow,
+    Role,
+    ablation,
 )
-from chromputer_tracks.data.features import Features
-from chromputer_tracks.errors import ChromputerError, InputError
-from chromputer_tracks.evaluation.calibration import uncalibrated
-from chromputer_tracks.evaluation.metrics import DRAWS
-from chromputer_tracks.evaluation.scores import Scores, mean_scores
-from chromputer_tracks.evaluation.scoring import Difference, Predicted, paired, score
-from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_sites
-from chromputer_tracks.io.atomic import check_folder, made_folder
-from chromputer_tracks.io.bed import read_tss
-from chromputer_tracks.model.checkpoints import LAST
-from chromputer_tracks.model.config import InputsConfig, TrainConfig
-from chromputer_tracks.model.experiment import Experiment
-from chromputer_tracks.model.processes import find_accelerator, process_rank
-from chromputer_tracks.model.sources import Sources, open_sources
-from chromputer_tracks.model.training import (
-    file_record,
-    fingerprint,
-    model_spec,
-    prepare_process,
-    run_provenance,
-    silent,
-)
-from chromputer_tracks.spec import InputSpec, ModelSpec
+from chromputer_tracks.analysis.evaluate.files import NONE, interval
+from chromputer_tracks.analysis.report.blocks import PlainTable, ReportData, ScoredModel
+from chromputer_tracks.analysis.report.page import write_report
+from chromputer_tracks.errors import counted
+from chromputer_tracks.evaluation.scores import Estimate, Scores, to_json
+from chromputer_tracks.io.atomic import output_errors
+from chromputer_tracks.io.run import Report, RunRecord, Silent, run
+from chromputer_tracks.io.text import write_tsv
+from chromputer_tracks.model.config_file import load_config
+from chromputer_tracks.model.processes import process_rank
+from chromputer_tracks.model.training import versions
+from chromputer_tracks.options.train import AblateOptions
 
-# ---- Subsets of a configuration's inputs, as ``vplot+sequence``, with the files that are open.
+_COLUMNS = 6
+"""Labels in one table of the terminal, which is 80 columns wide."""
 
-_ALL_COMBINATIONS = 3
-"""Most inputs of which every combination is trained unless subsets are given."""
-
-_BASES, _SHAPE = "sequence", "shape"
+_HEADLINES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "mean_auprc": "mean AUPRC"}
+_BY_LABEL = {"auprc": "AUPRC", "f1": "F1", "pearson": "Pearson correlation (log1p)"}
 
 
-def input_names(inputs: InputsConfig) -> tuple[str, ...]:
-    """Names of the inputs that can be left out: V-plots, signals, ``sequence``, ``shape``.
+def figures(scores: Scores, role: Role) -> Iterator[tuple[str, str, Estimate]]:
+    """Figure, label (empty for those of the states) and value of all that a row has.
 
-    Raises:
-        InputError: a signal is called as another input is.
+    Peaks of a replicate are calls without a ranking, so that a ceiling has no AUPRC.
     """
-    names = [item.name for item in inputs.specs() if item.kind == "vplot"]
-    names += [item.name for item in inputs.signals]
-    names += [_BASES] * inputs.sequence + [_SHAPE] * bool(inputs.shape)
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"two inputs are called {name!r}: give the signal another name")
-    return tuple(names)
+    if scores.states is not None:
+        yield "accuracy", "", scores.states.accuracy
+        yield "macro_f1", "", scores.states.macro_f1
+    for item in scores.binary:
+        if role != "ceiling":
+            yield "auprc", item.name, item.auprc
+        yield "f1", item.name, item.f1
+    for label in scores.continuous:
+        yield "pearson", label.name, label.pearson
+        yield "spearman", label.name, label.spearman
+        yield "explained", label.name, label.explained
 
 
-def default_subsets(inputs: InputsConfig) -> tuple[str, ...]:
-    """Every combination of up to three inputs; of more, each alone, all but each, and all."""
-    names = input_names(inputs)
-    if len(names) <= _ALL_COMBINATIONS:
-        sizes = range(1, len(names) + 1)
-        return tuple("+".join(found) for size in sizes for found in combinations(names, size))
-    without = ["+".join(other for other in names if other != name) for name in names]
-    return (*names, *without, "+".join(names))
+def terminal_tables(found: Ablation) -> Iterator[PlainTable]:
+    """Narrow tables: the headlines, the labels alone, and the gains of the full model."""
+    rows = [(row, _headlines(found, row)) for row in found.rows]
+    shown = [key for key in _HEADLINES if any(key in cells for _, cells in rows)]
+    if shown:
+        yield PlainTable(
+            "means over the seeds, 95 % intervals of one run",
+            ("inputs", *(_HEADLINES[key] for key in shown)),
+            tuple((row.name, *(cells.get(key, NONE) for key in shown)) for row, cells in rows),
+        )
+    for figure in _figures_by_label(found):
+        header, lines = table(found, (figure,), whole=False)
+        for first in range(1, len(header), _COLUMNS):
+            columns = slice(first, first + _COLUMNS)
+            yield PlainTable(
+                _BY_LABEL[figure],
+                (header[0], *header[columns]),
+                tuple((line[0], *line[columns]) for line in lines),
+            )
+    gains = gains_table(found)
+    if gains is not None:
+        yield gains
 
 
-def named_subsets(inputs: InputsConfig, given: Sequence[str]) -> tuple[str, ...]:
-    """Subsets as they are called everywhere: their inputs in the order of :func:`input_names`.
+def _headlines(found: Ablation, row: AblationRow) -> dict[str, str]:
+    """Cells by figure; the mean AUPRC where all labels of the full model have one."""
+    values = {(figure, label): value for figure, label, value in figures(row.scores, row.role)}
+    cells = {key: interval(values[key, ""]) for key in _HEADLINES if (key, "") in values}
+    (full,) = (other for other in found.rows if other.name == found.full)
+    ranked = [values.get(("auprc", item.name)) for item in full.scores.binary]
+    means = [value.value for value in ranked if value is not None]
+    if means and len(means) == len(ranked):
+        cells["mean_auprc"] = f"{np.mean(means):.3f}"
+    return cells
+
+
+def _figures_by_label(found: Ablation) -> list[str]:
+    """Those that rows have; F1 only beside a ceiling, which has nothing else of the labels."""
+    there = {key for row in found.rows for key, *_ in figures(row.scores, row.role)}
+    ceiling = any(row.role == "ceiling" and row.scores.binary for row in found.rows)
+    return [key for key in _BY_LABEL if key in there and (key != "f1" or ceiling)]
+
+
+def table(
+    found: Ablation, shown: Sequence[str], *, whole: bool = True
+) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows: a line for each baseline, subset and ceiling that has any of the figures.
 
     Args:
-        inputs: of the configuration.
-        given: input names joined by ``+``, in any order, with spaces or without.
-
-    Raises:
-        InputError: one names an input that is not there, or one twice, or two are the same.
+        found: what was found.
+        shown: figures, as :func:`figures` names them.
+        whole: cells are the mean over the seeds with the 95 % interval of one run and, for several
+            seeds, the lowest and highest of them; else the mean alone.
     """
-    known = input_names(inputs)
-    subsets: list[str] = []
-    for subset in given:
-        chosen = [name.strip() for name in subset.split("+")]
-        for name in chosen:
-            if name not in known:
-                raise InputError(
-                    f"subset {subset!r}: no input {name!r}; the configuration has "
-                    f"{', '.join(known)}"
-                )
-        if len(set(chosen)) < len(chosen):
-            raise InputError(f"subset {subset!r} names an input twice")
-        named = "+".join(name for name in known if name in chosen)
-        if named in subsets:
-            raise InputError(f"subset {named} is given twice")
-        subsets.append(named)
-    return tuple(subsets)
-
-
-def with_inputs(inputs: InputsConfig, subset: str) -> InputsConfig:
-    """The inputs of a subset from :func:`named_subsets` or :func:`default_subsets`."""
-    chosen = subset.split("+")
-    vplots = {item.name: item.assay for item in inputs.specs() if item.kind == "vplot"}
-    return replace(
-        inputs,
-        sequence=inputs.sequence and _BASES in chosen,
-        shape=inputs.shape if _SHAPE in chosen else (),
-        vplots=tuple(assay for name, assay in vplots.items() if name in chosen),
-        signals=tuple(item for item in inputs.signals if item.name in chosen),
+    columns: dict[tuple[str, str], str] = {}
+    lines: list[tuple[str, dict[tuple[str, str], str]]] = []
+    for row in found.rows:
+        cells = {}
+        for figure, label, value in figures(row.scores, row.role):
+            if figure in shown:
+                columns[figure, label] = label or _HEADLINES[figure]
+                cells[figure, label] = interval(value) if whole else _short(value.value)
+        if whole and len(row.runs) > 1:
+            for key, (least, most) in _spread(row).items():
+                if key in cells:
+                    cells[key] += f" ({least:.3f}-{most:.3f})"
+        if cells:
+            lines.append((row.name, cells))
+    return (
+        ["inputs", *columns.values()],
+        [[name, *(cells.get(key, NONE) for key in columns)] for name, cells in lines],
     )
 
 
-def with_subset(sources: Sources, inputs: InputsConfig) -> Sources:
-    """Open files, of which only the inputs of a subset are read.
-
-    Labels and sites stay those of the whole configuration, so that all subsets are trained and
-    scored on the same ones, even where sites are matched by the fragments.
-
-    Args:
-        sources: of the whole configuration.
-        inputs: from :func:`with_inputs`.
-    """
-    specs: list[InputSpec] = []
-    for item in sources.inputs:
-        if item.kind == "sequence":
-            if inputs.sequence or inputs.shape:
-                specs.append(replace(item, bases=inputs.sequence, shape=inputs.shape))
-        elif item.kind == "vplot":
-            specs += [item] * (item.assay in inputs.vplots)
-        else:
-            specs += [item] * any(item.name == signal.name for signal in inputs.signals)
-    read = tuple(specs)
-    return replace(
-        sources,
-        inputs=read,
-        samples=tuple(
-            replace(sample, features=Features(read, sources.fasta, sample.assays))
-            for sample in sources.samples
-        ),
-        shape_table=sources.shape_table if inputs.shape else None,
+def gains_table(found: Ablation) -> PlainTable | None:
+    """What the full model gains over each other; None where there is nothing to compare."""
+    rows = tuple(
+        (
+            test.second,
+            _HEADLINES[item.figure],
+            interval(item.difference, signed=True),
+            f"{item.p:.2g}",
+        )
+        for test in found.paired
+        for item in test.differences
+        if item.figure in _HEADLINES
     )
-
-
-Report = Callable[[str], None]
-Role = Literal["baseline", "network", "ceiling"]
-
-
-@dataclass(frozen=True, slots=True)
-class AblateOptions:
-    """What to train and score.
-
-    Attributes:
-        config: of the full model, checked.
-        out: folder of the runs; made if its parent exists. Finished runs in it are not repeated.
-        subsets: inputs to train with, each joined by ``+``; empty: see
-            :func:`~chromputer_tracks.analysis.ablate.run.default_subsets`.
-        seeds: of the runs of each subset.
-        tss: BED of genes or start sites; None: the configuration's.
-        replicate_states: second states BED, for the ceiling.
-        replicates: second peak file by binary label, likewise.
-        jobs: threads of the random forest.
-        draws: bootstrap resamples.
-    """
-
-    config: TrainConfig
-    out: Path
-    subsets: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = (1, 2, 3)
-    tss: Path | None = None
-    replicate_states: Path | None = None
-    replicates: tuple[tuple[str, Path], ...] = ()
-    jobs: int = 1
-    draws: int = DRAWS
+    caption = f"{found.full} minus each other, paired on the same resamples"
+    return PlainTable(caption, ("other", "figure", "difference", "p"), rows) if rows else None
 
 
 @dataclass(frozen=True, slots=True)
-class AblationRow:
-    """One line of the table.
+class AblateRecord:
+    """What ``run.json`` says of an ablation beside what every record does.
 
     Attributes:
-        name: inputs, or the baseline's name.
-        role: what it is.
-        scores: mean over the runs.
-        runs: scores of each run, of networks in the order of the seeds; one for others.
-    """
-
-    name: str
-    role: Role
-    scores: Scores
-    runs: tuple[Scores, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ablation:
-    """All that was found.
-
-    Attributes:
-        rows: baselines, networks in the order of the subsets, ceiling.
-        paired: name of another row to the last subset's gains over it, averaged over the seeds.
-        full: name of the last subset.
-        sites: of the last subset's first run.
-        spec: of the same network, without figures.
-        seeds: of the networks' runs.
-        files: what was read, by what it is: ``file`` and ``sha256``.
+        subsets: inputs of the networks.
+        seeds: seeds of the runs of each.
         notes: what the reader must know.
     """
 
-    rows: tuple[AblationRow, ...]
-    paired: tuple[tuple[str, tuple[Difference, ...]], ...]
-    full: str
-    sites: LabelledSites
-    spec: ModelSpec
+    subsets: tuple[str, ...]
     seeds: tuple[int, ...]
-    files: Mapping[str, Mapping[str, str]]
     notes: tuple[str, ...]
 
 
-def ablate(options: AblateOptions, report: Report, command: str = "") -> Ablation | None:
-    """Train every subset from every seed and score all on the test contigs.
+@dataclass(frozen=True, slots=True)
+class AblateResult:
+    """What was found, the files, and the record of the run."""
 
-    Baselines come first, so that a file that cannot be used is found before any training.
+    ablation: Ablation
+    files: tuple[Path, ...]
+    record: RunRecord
 
-    Args:
-        options: what to train.
-        report: told what happens, a line at a time.
-        command: for the provenance.
+
+def ablate(options: AblateOptions, report: Report | None = None) -> AblateResult | None:
+    """Train subsets of a configuration's inputs, compare them, and write tables and a report.
+
+    Finished runs in ``options.out`` are read, not repeated, and one that was stopped goes on.
 
     Returns:
-        What was found; None in all training processes but the first.
+        None in all training processes but the first.
 
     Raises:
-        ChromputerError: an input cannot be used, or a run in ``out`` is of other settings.
+        ChromputerError: an input cannot be used, a run in ``options.out`` is of other settings, or
+            a file cannot be written.
     """
-    config = options.config
-    subsets = named_subsets(config.inputs, options.subsets or default_subsets(config.inputs))
-    _check_replicates(options)
-    check_folder(options.out)
-    find_accelerator(config.fit)
-    first_process = process_rank(config.fit) == 0
-    if not first_process:
-        report = silent
-    prepare_process(config)
-    with open_sources(config) as sources:
-        study = _Study(options, sources, report, command)
-        references, ceiling = study.references() if first_process else ({}, None)
-        trained = study.train(subsets)
-    if not first_process:
+    report = report or Silent()
+    config = load_config(options.config, options.data)
+    if options.epochs is not None:
+        config = replace(config, fit=replace(config.fit, epochs=options.epochs))
+    if process_rank(config.fit) != 0:
+        ablation(config, options, report)
         return None
-    report("scoring")
-    full = subsets[-1]
-    runs = {**references, **{name: [run for run, _ in found] for name, found in trained.items()}}
-    rows = [
-        _row(name, "network" if name in trained else "baseline", found, options.draws)
-        for name, found in runs.items()
-    ]
-    if ceiling is not None:
-        rows.append(_row(CEILING, "ceiling", [ceiling], options.draws))
-    (sites, _), spec = trained[full][0]
-    return Ablation(
-        # Baselines know nothing of continuous labels.
-        tuple(row for row in rows if row.scores != Scores(None, (), ())),
-        tuple(
-            (name, _gains(runs[full], found, options.draws))
-            for name, found in runs.items()
-            if name != full
-        ),
-        full,
-        sites,
-        spec,
-        options.seeds,
-        study.files,
-        tuple(study.notes),
-    )
-
-
-def _check_replicates(options: AblateOptions) -> None:
-    config = options.config
-    check_replicates(config, options.replicate_states, dict(options.replicates))
-    train = [sample.name for sample in config.all_samples() if sample.use == "train"]
-    if len(train) > 1 and (options.replicate_states is not None or options.replicates):
-        raise InputError(
-            f"second label files are of one sample, but the configuration trains on "
-            f"{', '.join(train)}: leave --replicate-states and --replicate away"
-        )
-
-
-class _Study:
-    """All runs on the same open files.
-
-    Attributes:
-        files: what is read, by what it is.
-        notes: what the reader must know.
-    """
-
-    def __init__(
-        self, options: AblateOptions, sources: Sources, report: Report, command: str
-    ) -> None:
-        self._options, self._sources, self._report = options, sources, report
-        self._command = command
-        self.notes: list[str] = []
-        tss = options.tss or options.config.data.tss
-        beside = {} if tss is None else {"start sites": tss}
-        if options.replicate_states is not None:
-            beside["replicate states"] = options.replicate_states
-        beside |= {f"replicate {name}": path for name, path in options.replicates}
-        inputs = run_provenance(options.config, sources, command)["inputs"]
-        self.files = {**inputs, **{name: file_record(path) for name, path in beside.items()}}
-
-    def references(self) -> tuple[dict[str, list[Predicted]], Predicted | None]:
-        """Baselines and, where there are second label files, the ceiling, on the same sites."""
-        options, config, sources = self._options, self._options.config, self._sources
-        samples = sources.training_samples
-        tss = options.tss or config.data.tss
-        found = sample_baselines(
-            config,
-            sources,
-            samples,
-            None if tss is None else read_tss(tss, sources.sizes),
-            config.seed,
-            options.jobs,
-            self._report,
-            self.notes.append,
-        )
-        names = [sample.name for sample in samples] if len(samples) > 1 else None
-        baselines: dict[str, list[Predicted]] = {
-            item.name: [(pool_sites(item.sites, names), item.heads)] for item in found
+    with run(KIND, options, report, keep=(RUNS,)) as work:
+        with work.stages.phase("training and scoring"):
+            found = ablation(config, options, report)
+        assert found is not None  # noqa: S101  the first process
+        work.read({"configuration": options.config, **found.inputs})
+        provenance = {
+            **versions(),
+            "seeds": list(found.seeds),
+            "command": shlex.join(options.command),
         }
-        if options.replicate_states is None and not options.replicates:
-            self.notes.append(
-                "no ceiling: it needs second label files (--replicate-states, --replicate)"
-            )
-            return baselines, None
-        sites = ceiling_sites(
-            config, sources, samples[0], options.replicate_states, dict(options.replicates)
-        )
-        return baselines, (sites, uncalibrated(sources.heads))
+        text = options.config.read_text(encoding="utf-8")
+        paths = write_ablation(found, work.folder, config.name, text, provenance)
+        networks = tuple(row.name for row in found.rows if row.role == "network")
+        work.describe(AblateRecord(networks, found.seeds, found.notes))
+    return AblateResult(found, tuple(options.out / path.name for path in paths), work.record)
 
-    def train(self, subsets: Sequence[str]) -> dict[str, list[tuple[Predicted, ModelSpec]]]:
-        """Runs of each subset, in the order of the seeds."""
-        trained: dict[str, list[tuple[Predicted, ModelSpec]]] = {subset: [] for subset in subsets}
-        seeds = self._options.seeds
-        number = 0
-        # Seed by seed: a study that is stopped has all subsets of the seeds that it did.
-        for seed in seeds:
-            for subset in subsets:
-                number += 1
-                self._report(f"{subset}, seed {seed} (run {number} of {len(seeds) * len(subsets)})")
-                folder = self._options.out / "runs" / subset / f"seed{seed}"
-                try:
-                    trained[subset].append(self._run(subset, seed, folder))
-                except ChromputerError as error:
-                    error.add_note(
-                        f"{subset}, seed {seed}: to train it from the beginning, remove {folder} "
-                        f"or name another folder with --out"
-                    )
-                    raise
-        return trained
 
-    def _run(self, subset: str, seed: int, folder: Path) -> tuple[Predicted, ModelSpec]:
-        """Test predictions of a subset; a run that is there is taken up or read."""
-        inputs = with_inputs(self._options.config.inputs, subset)
-        config = replace(self._options.config, inputs=inputs, seed=seed)
-        sources = with_subset(self._sources, inputs)
-        prepare_process(config)
-        experiment = Experiment(config, sources)
-        provenance = run_provenance(config, sources, self._command)
-        with made_folder(folder):
-            network = experiment.fit(
-                folder,
-                self._report,
-                resume=(folder / LAST).exists(),
-                fingerprint=self._identity(config, provenance),
-            )
-            heads = experiment.calibrated(experiment.sites(network, config.splits.validation))
-            sites = experiment.sites(network, config.splits.test)
-            if process_rank(config.fit) == 0:
-                save_sites(folder / "test.npz", sites, heads)
-        return (sites, heads), model_spec(config, sources, heads, {}, provenance)
+def write_ablation(
+    found: Ablation, out: Path, title: str, config: str, provenance: dict[str, Any]
+) -> list[Path]:
+    """Write ``ablation.tsv``, ``ablation.md``, ``ablation.json`` and ``ablation.html``.
 
-    def _identity(self, config: TrainConfig, provenance: Mapping[str, Any]) -> str:
-        lines = [fingerprint(config, provenance)]
-        if config.sites.kind == "matched":
-            # By the fragments and the seed of the whole configuration, whatever is read.
-            lines.append(f"seed of the sites = {self._options.config.seed}")
-            lines += [
-                f"SHA-256 of {name} = {record['sha256']}"
-                for name, record in self.files.items()
-                if name not in provenance["inputs"]
+    Args:
+        found: what was found.
+        out: the folder.
+        title: the page's.
+        config: the configuration's text.
+        provenance: versions, seeds, command.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    tsv, markdown, plain, page = (
+        out / f"ablation.{kind}" for kind in ("tsv", "md", "json", "html")
+    )
+    provenance = {**provenance, "inputs": found.checksums}
+    record = {
+        "rows": {
+            row.name: {
+                "role": row.role,
+                "mean": to_json(row.scores),
+                "runs": [to_json(scores) for scores in row.runs],
+            }
+            for row in found.rows
+        },
+        "seeds": found.seeds,
+        "gains": {
+            f"{found.full} over {test.second}": [to_json(item) for item in test.differences]
+            for test in found.paired
+        },
+        "notes": found.notes,
+        "provenance": provenance,
+    }
+    header, *rows = _long(found)
+    write_tsv(tsv, header, rows)
+    with output_errors(out):
+        markdown.write_text("\n".join(_markdown(found)), encoding="utf-8")
+        plain.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_report(page, _report(found, title, config, provenance))
+    return [tsv, markdown, plain, page]
+
+
+def _long(found: Ablation) -> Iterator[list[str]]:
+    """A line for each row, run and figure; empty cells where there is no number."""
+    yield ["inputs", "role", "seed", "figure", "label", "value", "low", "high"]
+    for row in found.rows:
+        seeds = found.seeds if row.role == "network" else [""]
+        for seed, scores in zip(seeds, row.runs, strict=True):
+            for figure, label, value in figures(scores, row.role):
+                numbers = (value.value, value.low, value.high)
+                cells = ["" if math.isnan(number) else f"{number:.4g}" for number in numbers]
+                yield [row.name, row.role, str(seed), figure, label, *cells]
+
+
+def _markdown(found: Ablation) -> Iterator[str]:
+    """States and AUPRC in one table, other figures of labels each in theirs, then the gains."""
+    by_label = _figures_by_label(found)
+    for caption, shown in (
+        ("AUPRC of each label", ("accuracy", "macro_f1", "auprc")),
+        *((_BY_LABEL[figure], (figure,)) for figure in by_label if figure != "auprc"),
+    ):
+        header, rows = table(found, shown)
+        if len(header) > 1:
+            yield from _lines(caption, header, rows)
+    gains = gains_table(found)
+    if gains is not None:
+        yield from _lines(gains.caption, gains.header, gains.rows)
+
+
+def _lines(
+    caption: str, header: Sequence[str], rows: Sequence[Sequence[str | float]]
+) -> Iterator[str]:
+    yield f"{caption}:\n"
+    for line in (header, ["---"] * len(header), *rows):
+        yield f"| {' | '.join(map(str, line))} |"
+    yield ""
+
+
+def _spread(row: AblationRow) -> dict[tuple[str, str], tuple[float, float]]:
+    """Lowest and highest of the runs by figure and label, where all have a number."""
+    values: dict[tuple[str, str], list[float]] = {}
+    for scores in row.runs:
+        for figure, label, value in figures(scores, row.role):
+            values.setdefault((figure, label), []).append(value.value)
+    return {
+        key: (min(found), max(found))
+        for key, found in values.items()
+        if not any(map(math.isnan, found))
+    }
+
+
+def _short(value: float) -> str:
+    return NONE if math.isnan(value) else f"{value:.3f}"
+
+
+def _report(found: Ablation, title: str, config: str, provenance: dict[str, Any]) -> ReportData:
+    networks = [row for row in found.rows if row.role == "network"]
+    # The full model is the one that the page is about.
+    networks.sort(key=lambda row: row.name != found.full)
+    ceilings = [row for row in found.rows if row.role == "ceiling" and row.scores.states]
+    seeds = counted(len(found.seeds), "seed")
+    return ReportData(
+        title=title,
+        kind="ablation",
+        subtitle=f"What each input is worth: means over {seeds}",
+        models=tuple(
+            ScoredModel(row.name, row.scores, found.spec, found.sites)
+            if row.name == found.full
+            else ScoredModel(row.name, row.scores)
+            for row in networks
+        ),
+        baselines=tuple(
+            ScoredModel(row.name, row.scores) for row in found.rows if row.role == "baseline"
+        ),
+        # Its peaks have no ranking, so that no AUPRC is shown of them.
+        ceiling=next(
+            (ScoredModel(row.name, replace(row.scores, binary=())) for row in ceilings), None
+        ),
+        paired=found.paired,
+        config=config,
+        provenance=provenance,
+        notes="\n\n".join(
+            [
+                f"Every figure of a network is the mean over {seeds}, its interval the mean of "
+                f"the seeds' intervals. Paired tests average the seeds within each resample. "
+                f"Confusion matrices are rounded means; curves are those of the first seed.",
+                *found.notes,
             ]
-        return "\n".join(lines)
-
-
-def _row(name: str, role: Role, runs: Sequence[Predicted], draws: int) -> AblationRow:
-    scores = tuple(score(sites, heads, draws) for sites, heads in runs)
-    return AblationRow(name, role, mean_scores(scores), scores)
-
-
-def _gains(
-    full: Sequence[Predicted], other: Sequence[Predicted], draws: int
-) -> tuple[Difference, ...]:
-    """A baseline has one run, which stands against that of every seed."""
-    others = other if len(other) == len(full) else [other[0]] * len(full)
-    return paired(full, others, draws)
+        ),
+    )
