@@ -139,7 +139,10 @@ def reverse_strand(
     }
 
 
-# ---- V-plots.
+# ---- V-plots: fragments as an image, midpoint position by fragment length.
+#
+# After Henikoff et al. 2011 (doi:10.1073/pnas.1110731108): each fragment adds one count to the
+# pixel of its midpoint's position bin and its length class.
 
 DEFAULT_BIN = 10
 """bp per position bin."""

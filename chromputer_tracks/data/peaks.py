@@ -1,8 +1,4 @@
-"""Peak sets: what replicates agree on, and interval algebra through bedtools.
-
-Coordinates are 0-based and half-open. bedtools reads and writes files in a temporary folder of the
-call, which goes with it, whether it ends well or not.
-"""
+"""Peak sets: what several replicates agree on; coordinates are 0-based and half-open."""
 
 from __future__ import annotations
 
@@ -22,6 +18,11 @@ from chromputer_tracks.errors import DependencyError, InputError
 from chromputer_tracks.io.bed import Peak
 
 # ---- Irreproducible discovery rate: which peaks two replicates rank alike.
+#
+# After Li et al. 2011 (doi:10.1214/11-AOAS466): the ranks of the peaks' scores in two replicates
+# are taken to come from a Gaussian copula mixture of a reproducible part, whose latent scores
+# correlate and are higher, and an irreproducible part, whose latent scores are independent. Ranks
+# alone count, because peak callers' scores follow no distribution of a known form.
 
 LEAST_PEAKS = 20
 """Fewer matched peaks do not determine the mixture's four parameters."""
@@ -41,7 +42,7 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class CopulaMixture:
-    """Parameters of the mixture, see the module's docstring.
+    """Parameters of the mixture.
 
     Attributes:
         mean: of the reproducible part's latent scores, above 0; the other part's is 0.
@@ -179,6 +180,8 @@ def _maximise(latent: Float, expected: Float) -> CopulaMixture:
     )
 
 
+# ---- One set of peaks from several.
+
 How = Literal["union", "intersection", "rank"]
 
 Int64 = NDArray[np.int64]
@@ -200,7 +203,7 @@ def reproducible_peaks(
             replicate, each the other's nearest and at most ``within`` bp apart (of two that are
             equally near the left one is taken), at the mean of the partners' centres. ``rank``:
             those of the intersection whose scores the replicates rank alike, see
-            :func:`~chromputer_tracks.data.peaks.reproducibility`; of more than two replicates the
+            :func:`reproducibility`; of more than two replicates the
             two that agree least decide. Replicates are to hold weak peaks, too, for this. The
             scores are narrowPeaks' signalValue or p-value, else column 5: the first of them that
             all replicates have and that differs within each.

@@ -39,6 +39,8 @@ from chromputer_tracks.io.text import (
 from chromputer_tracks.options.fields import FragmentKind as FragmentKind
 from chromputer_tracks.options.fields import FragmentOptions as FragmentOptions
 
+# ---- What every format is read into, and what all readers do.
+
 Int32 = NDArray[np.int32]
 
 BULK_BARCODE = "bulk"
@@ -585,6 +587,8 @@ def _global_codes(
     indices: Int32 = column.indices.to_numpy()
     return table[indices]
 
+
+# ---- Any of the formats.
 
 _DEFAULT = FragmentOptions()
 
