@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pysam
 
 from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.io.fragments import FragmentOptions
 
 CONTIGS = {"chr1": 3_000, "chr2": 2_000, "chrUn": 500}
 SIZES = ChromSizes(CONTIGS, "g.fa")
@@ -27,6 +29,18 @@ class Pair:
     duplicate: bool = False
     qc_fail: bool = False
     proper: bool = True
+
+
+PLAIN = FragmentOptions(min_mapq=0, tn5_shift=False)
+
+
+def random_pairs(seed: int, count: int, longest: int) -> list[Pair]:
+    """Pairs near the contigs' starts, many of them equal where ``longest`` is small."""
+    rng = random.Random(seed)
+    return [
+        Pair(rng.choice(list(CONTIGS)), rng.randrange(150), rng.randrange(READ, longest))
+        for _ in range(count)
+    ]
 
 
 def record(

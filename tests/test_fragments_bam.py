@@ -11,9 +11,11 @@ import pysam
 import pytest
 from fragment_files import (
     CONTIGS,
+    PLAIN,
     READ,
     SIZES,
     Pair,
+    random_pairs,
     record,
     write_bam,
     write_pairs,
@@ -25,8 +27,6 @@ from chromputer_tracks.errors import ContigError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io import fragments as reasons
 from chromputer_tracks.io.fragments import FragmentOptions, open_fragments
-
-PLAIN = FragmentOptions(min_mapq=0, tn5_shift=False)
 
 
 def read(path: Path, options: FragmentOptions = PLAIN, sizes: ChromSizes | None = SIZES):
@@ -103,11 +103,7 @@ def test_filters_against_the_pairs_themselves(tmp_path_factory, pairs, tags, opt
 
 @pytest.fixture(scope="module")
 def many() -> list[Pair]:
-    rng = random.Random(3)
-    return [
-        Pair(rng.choice(list(CONTIGS)), rng.randrange(150), rng.randrange(READ, 350))
-        for _ in range(2_000)
-    ]
+    return random_pairs(3, 2_000, 350)
 
 
 @pytest.mark.parametrize("order", ["as aligned", "shuffled", "coordinate", "name"])

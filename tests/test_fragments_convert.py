@@ -12,7 +12,7 @@ from pathlib import Path
 import pysam
 import pytest
 import typer
-from fragment_files import CONTIGS, READ, SIZES, Pair, write_bedpe, write_pairs
+from fragment_files import CONTIGS, PLAIN, SIZES, Pair, random_pairs, write_bedpe, write_pairs
 from typer.testing import CliRunner
 
 from chromputer_tracks.cli.fragments import fragments
@@ -23,8 +23,6 @@ from chromputer_tracks.io import fragments as reasons
 from chromputer_tracks.io.fragment_convert import convert_fragments
 from chromputer_tracks.io.fragments import FragmentOptions
 
-PLAIN = FragmentOptions(min_mapq=0, tn5_shift=False)
-
 
 def rows_of(path: Path) -> list[tuple[str, int, int, str, int]]:
     with gzip.open(path, "rt") as file:
@@ -34,11 +32,7 @@ def rows_of(path: Path) -> list[tuple[str, int, int, str, int]]:
 
 @pytest.fixture(scope="module")
 def pairs() -> list[Pair]:
-    rng = random.Random(11)
-    return [
-        Pair(rng.choice(list(CONTIGS)), rng.randrange(150), rng.randrange(READ, 60))
-        for _ in range(3_000)
-    ]
+    return random_pairs(11, 3_000, 60)
 
 
 @pytest.mark.parametrize("kind", ["bam", "bedpe"])

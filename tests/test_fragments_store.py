@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fragment_files import CONTIGS, READ, SIZES, Pair, write_bedpe, write_pairs
+from fragment_files import CONTIGS, PLAIN, SIZES, Pair, random_pairs, write_bedpe, write_pairs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +20,6 @@ from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.fragments import FragmentOptions
 
-PLAIN = FragmentOptions(min_mapq=0, tn5_shift=False)
 BIG = ChromSizes({"chrA": 60_000, "chrB": 9_000, "chrC": 100}, "g.fa")
 
 
@@ -108,11 +107,7 @@ def contents(store: FragmentStore) -> dict[str, list[tuple[int, int]]]:
 
 @pytest.fixture(scope="module")
 def pairs() -> list[Pair]:
-    rng = random.Random(5)
-    return [
-        Pair(rng.choice(list(CONTIGS)), rng.randrange(150), rng.randrange(READ, 60))
-        for _ in range(3_000)
-    ]
+    return random_pairs(5, 3_000, 60)
 
 
 @pytest.mark.parametrize("small_buffer", [False, True])
