@@ -12,6 +12,11 @@ from typer.testing import CliRunner, Result
 
 from chromputer_tracks.cli.main import app
 
+FILES = (
+    "clusters.bed", "clusters.npz", "clusters.png", "clusters.svg", "clusters.tsv",
+    "embedding.npz", "map.html", "map.png", "map.svg", "sites.tsv",
+)  # fmt: skip
+"""What the command writes."""
 BED = (
     "#chrom\tstart\tend\tname\tscore\tstrand\tkind\n"
     "chr1\t3000\t3001\ta\t5\t+\tx\n"

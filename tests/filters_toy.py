@@ -17,10 +17,11 @@ from toy_genome import ToyGenome
 
 from chromputer_tracks.analysis.filters import page as filters_pictures
 from chromputer_tracks.analysis.filters import run as filters
-from chromputer_tracks.analysis.filters.run import FiltersOptions, FiltersRun, look_at_filters
+from chromputer_tracks.analysis.filters.run import FiltersResult, rank_filters
 from chromputer_tracks.data.sequence import one_hot
 from chromputer_tracks.inference.explain import Contributions, FirstLayer
 from chromputer_tracks.intervals import Interval
+from chromputer_tracks.options.explain import FiltersOptions
 from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.spec import EXPLAIN, HeadSpec, InputSpec, Label, ModelSpec, Normalisation
 
@@ -204,5 +205,5 @@ class Bench:
             **(given | more),
         )
 
-    def run(self, out: str = "out", notes: Notes | None = None, **more: Any) -> FiltersRun:
-        return look_at_filters(self.options(out, **more), notes or Notes())
+    def run(self, out: str = "out", notes: Notes | None = None, **more: Any) -> FiltersResult:
+        return rank_filters(self.options(out, **more), notes or Notes())

@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from embed_run import BED, embed, fails, payload, runs, table
+from embed_run import BED, FILES, embed, fails, payload, runs, table
 from predict_command import toy_inputs
 from tiny_models import tiny_spec, write_linear_model
 from toy_genome import ToyGenome, toy_genome
 from typer.testing import CliRunner
 
-from chromputer_tracks.analysis.embed.files import FILES
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.io.bed import read_bed
 

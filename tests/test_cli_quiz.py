@@ -181,7 +181,8 @@ def test_tables_say_what_the_page_says(toy: Toy, page: str):
     assert [c["asked"] for c in record["classes"]] == [
         sum(row["truth"] == f"S{k}" for row in rows) for k in range(3)
     ]
-    assert set(record["inputs"]) == {"model", "fasta", "states", "assay atac"}
+    assert set(record["inputs"]) == {"fasta", "states", "assay atac"}
+    assert record["model"]["name"] == "tiny" and record["model"]["sha256"]
 
 
 def test_the_terminal_tells_the_score(toy: Toy):

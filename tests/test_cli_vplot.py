@@ -106,7 +106,7 @@ def test_any_bed(files: Files) -> None:
     ]
     assert set(record["inputs"]) == {"regions", "fasta", "fragments"}
     assert record["options"]["edges"] == [20, 150, 400]
-    assert record["fragments"]["min_mapq"] == 30
+    assert record["options"]["min_mapq"] == 30
 
 
 def test_the_title_of_one_class_is_the_file_s_name_or_the_given(files: Files) -> None:

@@ -11,12 +11,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from embed_run import BED, payload, runs, table
+from embed_run import BED, FILES, payload, runs, table
 from predict_command import toy_inputs
 from tiny_models import EDGES, WINDOW, tiny_spec, weights
 from toy_genome import ToyGenome, toy_genome
 
-from chromputer_tracks.analysis.embed.files import FILES
 from chromputer_tracks.io.bed import read_bed
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -18,7 +19,7 @@ from chromputer_tracks.analysis.embed.clusters import (
     MEDOIDS,
     STABLE,
     Clustering,
-    Components,
+    PrincipalComponents,
     best_jaccard,
     check_method,
     find_clusters,
@@ -27,6 +28,8 @@ from chromputer_tracks.analysis.embed.clusters import (
     summarise,
 )
 from chromputer_tracks.errors import DependencyError, InputError
+from chromputer_tracks.options.explain import EmbedOptions
+from chromputer_tracks.options.fields import SampleFiles
 
 
 def blobs(k: int, each: int, d: int = 6, seed: int = 3, far: float = 12) -> NDArray[np.float32]:
@@ -159,8 +162,9 @@ def test_umap_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DependencyError, match="--method umap needs umap-learn: pip install"):
         check_method("umap")
+    sample = SampleFiles(Path("x.fa"))
     with pytest.raises(InputError, match="'mds' is not one of tsne, umap, pca"):
-        check_method("mds")
+        EmbedOptions(model="m", sample=sample, out=Path("out"), method="mds")
 
 
 def test_clusters_are_found_and_the_largest_comes_first() -> None:
@@ -247,5 +251,5 @@ def test_summaries_against_slow_loops() -> None:
 
 
 def test_components_without_clusters_have_all_sites_in_one() -> None:
-    found = Components(np.zeros((4, 2)), np.zeros(2))
+    found = PrincipalComponents(np.zeros((4, 2)), np.zeros(2))
     assert find_clusters(found.scores, None, 0).codes.tolist() == [0, 0, 0, 0]

@@ -11,7 +11,7 @@ from chromputer_tracks.analysis.filters.scan import (
     MotifLayer,
     PatchLayer,
     activations,
-    matches,
+    match_scores,
     patch_activations,
     smoothed_kernel,
 )
@@ -66,7 +66,7 @@ def test_sequence_activations_equal_the_networks() -> None:
     trunk, layer = sequence_layer()
     bases = random_bases(5, 1)
     ours = MotifLayer.of(layer, CONFIG.stride)
-    found = activations(ours, matches(ours, bases))
+    found = activations(ours, match_scores(ours, bases))
     with torch.no_grad():
         expected, _ = trunk(torch.from_numpy(bases))
     assert found.shape == (5, 25, 7)
@@ -81,7 +81,7 @@ def test_a_bias_before_the_maximum_counts() -> None:
     folded_in = FirstLayer(layer.weight, 0 * bias, layer.scale, layer.scale * bias + layer.shift)
     bases = random_bases(2, 2)
     one, other = (
-        activations(item, matches(item, bases))
+        activations(item, match_scores(item, bases))
         for item in (MotifLayer.of(with_bias, 50), MotifLayer.of(folded_in, 50))
     )
     np.testing.assert_array_equal(one, other)

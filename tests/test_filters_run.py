@@ -24,10 +24,12 @@ from filters_toy import (
     toy_layers,
     toy_spec,
 )
+from run_records import write_record
 from test_filters_scan import turned
 from tiny_models import WINDOW
 from toy_genome import ToyGenome, toy_genome
 
+from chromputer_tracks.analysis.filters.results import FilterKey
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.inference.explain import head_weights
 from chromputer_tracks.intervals import Interval
@@ -136,7 +138,7 @@ def test_known_motifs_are_named(bench: Bench) -> None:
     write_meme(path, known)
     run = bench.run(regions=bench.bed(*SITES[:2]), motifs=path)
     out = bench.folder / "out"
-    match = run.results.known(0)
+    match = run.results.looks_like(FilterKey("dna", 0))
     assert match is not None and match.reverse and match.target.name == "M40"
     assert run.results.matches[2] == ()
     assert rows(out / "dna.filters.tsv")[0]["looks_like"] == "PLANTED (M40)"
@@ -146,7 +148,7 @@ def test_known_motifs_are_named(bench: Bench) -> None:
     )  # fmt: skip
     assert {motif.alternate for motif in read_meme(out / "filters.meme")} >= {"PLANTED"}
     assert "PLANTED" in (out / "filters.html").read_text()
-    assert run.record["motif_database"] == "known.meme, 41 motifs"
+    assert run.record.results["motif_database"] == "known.meme, 41 motifs"
 
 
 def test_patterns(bench: Bench) -> None:
@@ -253,14 +255,14 @@ def test_models_of_any_inputs(
     assert (out / "filters.meme").is_file() == any(
         item.bases for item in inputs if item.kind == "sequence"
     )
-    assert run.record["classes"]["TF1"]["completeness"] is None
+    assert run.record.results["classes"]["TF1"]["completeness"] is None
     for item in inputs:
         assert len(rows(out / f"{item.name}.filters.tsv")) == (3 if item.kind == "sequence" else 4)
     assert ("taken to be average" in text) == (DNA_AND_SHAPE in inputs)
     if SHAPE in inputs:
         weights = rows(out / "dna.weights.tsv")
         assert [row["row"] for row in weights[:22]] == ["MGW"] * 11 + ["Roll"] * 11
-        assert "dna.f0" in run.record["classes"]["TF1"]["top"]
+        assert "dna.f0" in run.record.results["classes"]["TF1"]["top"]
 
 
 def test_a_stretch_of_n_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +293,7 @@ def test_mistakes(bench: Bench) -> None:
         regions=sites,
         exclude=bench.bed("chr1 1100 1101", name="exclude.bed"),
     )
-    fails(bench, InputError, "no JASPAR|no taxon", jaspar="bacteria")
+    fails(bench, InputError, r"--jaspar .bacteria. is not one of fungi", jaspar="bacteria")
     fails(bench, InputError, "either --motifs or --jaspar", motifs=sites, jaspar="fungi")
     fails(
         bench,
@@ -304,7 +306,7 @@ def test_mistakes(bench: Bench) -> None:
 def test_another_commands_folder_is_refused(bench: Bench) -> None:
     out = bench.folder / "out"
     out.mkdir()
-    (out / "run.json").write_text('{"kind": "explain", "outputs": ["kept"]}')
+    write_record(out, "explain", outputs=["kept"])
     (out / "kept").write_text("")
     match = "results of `chromputer explain`, which `chromputer filters` would replace"
     with pytest.raises(OutputError, match=match):

@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from chromputer_tracks.analysis.filters.scan import (
+    FilterMatch,
     FilterMotifs,
     FilterPatches,
-    Match,
     MotifLayer,
     MotifScan,
     PatchLayer,
     PatchScan,
-    distinct_windows,
     owned_ranges,
     patch_activations,
     window_batches,
@@ -74,7 +73,7 @@ def motif_layer(words: list[str]) -> MotifLayer:
 def scan(
     layer: MotifLayer, genome: Genome, windows: list[Interval], batch: int = 2
 ) -> FilterMotifs:
-    windows = distinct_windows(windows)
+    windows = sorted(set(windows))
     owned = owned_ranges(windows)
     found = MotifScan(layer)
     for _, arrays in window_batches(genome, windows, batch):
@@ -150,7 +149,7 @@ def test_a_planted_motif_is_found_on_both_strands_and_turned_round() -> None:
     exact = one_hot(np.frombuffer(MOTIF.encode(), np.uint8))
     assert found.subsequences.tolist() == [3]
     np.testing.assert_array_equal(found.counts[0], 3 * exact)
-    assert found.best == (Match(Interval("c", 61, 68), "-", MOTIF),)
+    assert found.best == (FilterMatch(Interval("c", 61, 68), "-", MOTIF),)
     assert found.maximum.tolist() == [4.0]
 
 
@@ -178,9 +177,7 @@ def test_a_stretch_of_n_activates_nothing() -> None:
 
 @given(st.lists(st.integers(-50, 300), min_size=1, max_size=12))
 def test_every_base_of_the_windows_has_one_owner(starts: list[int]) -> None:
-    windows = distinct_windows(
-        Interval("ab"[start % 2], start, start + 41 * 2) for start in starts + starts
-    )
+    windows = sorted({Interval("ab"[start % 2], start, start + 41 * 2) for start in starts})
     owned = owned_ranges(windows)
     for chrom in "ab":
         here = [i for i, window in enumerate(windows) if window.chrom == chrom]
@@ -200,7 +197,7 @@ def patch_layer(seed: int = 2) -> PatchLayer:
 def scan_patches(
     layer: PatchLayer, genome: Genome, windows: list[Interval], batch: int, top: int
 ) -> FilterPatches:
-    windows = distinct_windows(windows)
+    windows = sorted(set(windows))
     owned = owned_ranges(windows)
     found = PatchScan(layer, 4, top)
     for part, arrays in window_batches(genome, windows, batch):

@@ -28,6 +28,7 @@ from chromputer_tracks.inference.explain import head_weights
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
 
+NOTHING = Mask({}, {})
 SIZES = {"chr1": 61, "chr2": 30, "tiny": 1}
 """Bins of each contig; six make a window."""
 
@@ -50,7 +51,7 @@ def predictions(seed: int) -> dict[str, NDArray[np.float32]]:
 
 
 def slow_top(
-    values: dict[str, NDArray[np.float32]], name: str, number: int, mask: Mask | None
+    values: dict[str, NDArray[np.float32]], name: str, number: int, mask: Mask
 ) -> list[Interval]:
     row = ["S0", "S1", "S2", "TF1", "TF2", "H3"].index(name)
     threshold = {"TF1": np.float32(0.6), "TF2": np.float32(0.5)}.get(name)
@@ -69,7 +70,7 @@ def slow_top(
             if best is not None:
                 start = best[1] * STRIDE - (WINDOW - STRIDE) // 2
                 window = Interval(chrom, start, start + WINDOW)
-                if mask is None or not mask.touches(chrom, window.start, window.end):
+                if not mask.touches(chrom, window.start, window.end):
                     found.append((-float(best[0]), window))
     return sorted(window for _, window in sorted(found)[:number])
 
@@ -78,7 +79,7 @@ def slow_top(
 @pytest.mark.parametrize("masked", [False, True])
 def test_top_sites_equal_slow_search(tile: int, masked: bool) -> None:
     model, values = spec(), predictions(tile)
-    mask = Mask.from_intervals([Interval("chr1", 700, 900)]) if masked else None
+    mask = Mask.from_intervals([Interval("chr1", 700, 900)]) if masked else NOTHING
     for number in (1, 2, 5, 50):
         top = TopSites(model, filter_classes(model), number, mask)
         for chrom in sorted(values):
@@ -90,7 +91,7 @@ def test_top_sites_equal_slow_search(tile: int, masked: bool) -> None:
 
 def test_a_class_without_calls_has_no_sites() -> None:
     model = spec()
-    top = TopSites(model, filter_classes(model, ("TF1", "S1")), 3)
+    top = TopSites(model, filter_classes(model, ("TF1", "S1")), 3, NOTHING)
     values = np.zeros((6, 10), np.float32)
     values[0] = 1
     top.add("chr1", 0, values)
@@ -159,7 +160,7 @@ def test_unmasked() -> None:
     windows = [Interval("a", 0, 10), Interval("a", 10, 20), Interval("b", 0, 10)]
     mask = Mask.from_intervals([Interval("a", 10, 11)])
     assert unmasked(windows, mask) == [windows[0], windows[2]]
-    assert unmasked(windows, None) == windows
+    assert unmasked(windows, NOTHING) == windows
 
 
 def test_frequencies_and_information() -> None:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from chromputer_tracks.analysis.quiz.files import payload, render_quiz
-from chromputer_tracks.analysis.quiz.run import QuizOptions, make_quiz
+from chromputer_tracks.analysis.quiz.run import make_quiz
 from chromputer_tracks.inference.explain import head_weights, open_explainer
 from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.inference.sample import open_sample
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.options.explain import QuizOptions
 from chromputer_tracks.options.fields import SampleFiles
 
 
@@ -54,8 +55,9 @@ def test_contributions_are_those_of_the_answers(files: SampleFiles, bed: Path, w
     peaks = bed.with_name("peaks.bed")
     peaks.write_text("\n".join(bed.read_text().splitlines()[::4]) + "\n")
     options = QuizOptions(
-        "yeast-atac",
-        files,
+        model="yeast-atac",
+        sample=files,
+        out=bed.with_name(f"{what}.html"),
         states=bed if what == "states" else None,
         binary=None if what == "states" else what,
         peaks=None if what == "states" else peaks,
@@ -70,7 +72,7 @@ def test_contributions_are_those_of_the_answers(files: SampleFiles, bed: Path, w
         threads=1,
     )
     notes = Notes()
-    quiz = make_quiz(options, notes)
+    quiz = make_quiz(options, notes).quiz
     assert "explaining the answers" in notes.lines
     data = payload(quiz)
     assert data["seen"]["edges"] == quiz.model.spec.inputs[1].length_edges
@@ -97,4 +99,5 @@ def test_contributions_are_those_of_the_answers(files: SampleFiles, bed: Path, w
             assert np.abs(levels).max() == 127
             # No fragment, no contribution.
             assert not levels[arrays["vplot"].ravel() == 0].any()
-    assert "What the network looked at" in render_quiz(quiz)
+    assert "What the network looked at" in options.out.read_text()
+    assert render_quiz(quiz) == options.out.read_text()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromputer_tracks.analysis.quiz.run import (
+from chromputer_tracks.analysis.quiz.answers import (
     balanced_probabilities,
     best_choice,
     chance_of_right_answer,

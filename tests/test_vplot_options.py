@@ -8,21 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chromputer_tracks.analysis.vplots.run import (
-    VplotOptions,
-    checked_window,
-    parse_lengths,
-    parse_locus,
-)
+from chromputer_tracks.analysis.vplots.run import checked_window, own_axes, parse_locus
 from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.options.explain import VplotOptions, parse_lengths
 
 SIZES = ChromSizes({"chrI": 230_218, "HLA:1,2": 500}, "toy.fa")
 BED = Path("x.bed")
 
 
 def options(**changes) -> VplotOptions:
-    return VplotOptions(Path("x.png"), **changes)
+    return VplotOptions(out=Path("x.png"), **changes)
 
 
 @pytest.mark.parametrize(
@@ -91,10 +87,10 @@ def test_what_does_not(changes: dict, words: str) -> None:
 
 
 def test_defaults_of_the_axes() -> None:
-    assert options().own_axes() == (2000, 10, tuple(range(20, 401, 10)))
-    assert options(window=600, bin_size=20, edges=(1, 5)).own_axes() == (600, 20, (1, 5))
+    assert own_axes(options()) == (2000, 10, tuple(range(20, 401, 10)))
+    assert own_axes(options(window=600, bin_size=20, edges=(1, 5))) == (600, 20, (1, 5))
     with pytest.raises(InputError, match="window of 105 bp must be even and a multiple"):
-        options(window=105, bin_size=5).own_axes()
+        own_axes(options(window=105, bin_size=5))
     with pytest.raises(InputError, match="more than 10,000 bins"):
         checked_window(200_000, 10)
     with pytest.raises(InputError, match="give the genome with --fasta"):

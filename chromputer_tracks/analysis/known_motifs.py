@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.io.meme import MemeMotif, read_meme
 from chromputer_tracks.io.run import Report
+from chromputer_tracks.options.fields import Taxon
 
-JASPAR_TAXA = ("fungi", "vertebrates", "plants", "insects", "nematodes", "urochordates")
+JASPAR_TAXA = get_args(Taxon)
 """Taxa of JASPAR CORE with enough motifs for a background."""
 FEWEST_TARGETS = 25
 """With fewer targets, p-values depend strongly on which they are (memelite warns below this)."""

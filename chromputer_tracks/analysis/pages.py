@@ -1,11 +1,15 @@
-"""Self-contained HTML pages from this package's templates."""
+"""Files of results as text: self-contained HTML pages from templates, and whatever else."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
+
+from chromputer_tracks.io.atomic import output_errors
 
 
 class Page:
@@ -38,3 +42,16 @@ class Page:
     def render(self, **values: Any) -> str:
         """The page, HTML5."""
         return self._template.render(**values).lstrip()
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write texts by their names in a folder of results, making the folders in it.
+
+    Raises:
+        OutputError: one cannot be written.
+    """
+    with output_errors(folder):
+        for name, text in texts.items():
+            path = folder / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")

@@ -46,9 +46,15 @@ def command(
 
 @dataclass(frozen=True, slots=True)
 class _Given(Option):
-    """An option as the command line has it; its default is MISSING where it must be given."""
+    """An option as the command line has it.
+
+    Attributes:
+        default: MISSING where it must be given.
+        place: name of the parameter, which begins with those of the groups that the option is in.
+    """
 
     default: Any
+    place: str
 
     def parameter(self) -> inspect.Parameter:
         """As Typer is told of it."""
@@ -70,7 +76,7 @@ class _Given(Option):
             shown |= {"min": self.limits.least, "max": self.limits.most}
         info = typer.Argument(**shown) if self.flag.argument else typer.Option(*self.words, **shown)
         return inspect.Parameter(
-            self.name,
+            self.place,
             inspect.Parameter.KEYWORD_ONLY,
             default=inspect.Parameter.empty if default is MISSING else default,
             annotation=Annotated[kind, info],
@@ -133,12 +139,13 @@ def _shown_type(hint: Any) -> Any:
     return str if set(get_args(hint)) - {NoneType} == {str, Path} else hint
 
 
-def _flags(kind: Any, optional: bool = False) -> list[_Given]:
+def _flags(kind: Any, optional: bool = False, within: str = "") -> list[_Given]:
     """The options of a dataclass and of its groups, in order.
 
     Args:
         kind: the dataclass.
         optional: whether nothing of it must be given.
+        within: what the names of parameters begin with.
     """
     found = []
     hints = get_type_hints(kind, include_extras=True)
@@ -149,9 +156,10 @@ def _flags(kind: Any, optional: bool = False) -> list[_Given]:
             default, kind_ = _default(item), option.hint
             if default is MISSING and optional:
                 kind_, default = kind_ | None, None
-            found.append(_Given(item.name, kind_, option.flag, option.limits, default))
+            place = within + item.name
+            found.append(_Given(item.name, kind_, option.flag, option.limits, default, place))
         elif group is not None:
-            found += _flags(group, optional or group is not hint)
+            found += _flags(group, optional or group is not hint, f"{within}{item.name}_")
     return found
 
 
@@ -164,7 +172,7 @@ def _group(hint: Any) -> Any:
     return next((part for part in (hint, *get_args(hint)) if is_dataclass(part)), None)
 
 
-def _build(kind: type[Options], given: Mapping[str, Any]) -> Options:
+def _build(kind: type[Options], given: Mapping[str, Any], within: str = "") -> Options:
     """Options of a command line.
 
     Raises:
@@ -172,18 +180,19 @@ def _build(kind: type[Options], given: Mapping[str, Any]) -> Options:
     """
     values: dict[str, Any] = {}
     hints = get_type_hints(kind, include_extras=True)
-    flags = {item.name: item for item in _flags(kind)}
+    flags = {item.place: item for item in _flags(kind, within=within)}
     for item in fields(kind):  # type: ignore[arg-type]
         group = _group(hints[item.name])
         if item.name == "command":
             # The words of this command, as records of results hold them.
             values[item.name] = ("chromputer", *sys.argv[1:])
-        elif item.name in flags:
-            values[item.name] = flags[item.name].value(given[item.name])
+        elif (place := within + item.name) in flags:
+            values[item.name] = flags[place].value(given[place])
         elif group is not None:
             needed = [part.name for part in fields(group) if _default(part) is MISSING]
-            if group is hints[item.name] or all(given[name] is not None for name in needed):
-                values[item.name] = _build(group, given)
+            found = all(given[f"{place}_{name}"] is not None for name in needed)
+            if group is hints[item.name] or found:
+                values[item.name] = _build(group, given, f"{place}_")
     try:
         return kind(**values)
     except OptionError as error:

@@ -1,149 +1,40 @@
-"""``chromputer quiz``: a page that lets people guess from V-plots, against the model."""
+"""``chromputer quiz``: a page that asks people what a model predicts, AI vs. human."""
 
 from __future__ import annotations
 
-import shlex
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from chromputer_tracks.cli.sample_flags import (
-    AssayFiles,
-    DropDuplicates,
-    ExcludeContig,
-    FastaFile,
-    FragmentsFile,
-    MinMapq,
-    ModelName,
-    Provider,
-    ProviderName,
-    Scratch,
-    Threads,
-    Tn5Shift,
-    sample_files,
-)
+from chromputer_tracks.cli.flags import command
+from chromputer_tracks.cli.requirements import DRAWING, require
+from chromputer_tracks.options.explain import QuizOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from chromputer_tracks.analysis.quiz.run import Quiz
+    from chromputer_tracks.analysis.quiz.answers import Quiz
 
 
-class Choices(StrEnum):
-    """Values of ``--choices``."""
-
-    FOUR = "4"
-    ALL = "all"
-
-
-def quiz(
-    model: ModelName,
-    fasta: FastaFile,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="The page (.html); its folder must exist.")
-    ],
-    fragments: FragmentsFile = None,
-    assay: AssayFiles = None,
-    states: Annotated[
-        Path | None, typer.Option(help="BED of chromatin states: the truth; names as the model's.")
-    ] = None,
-    state_table: Annotated[
-        Path | None,
-        typer.Option(help="Names and colours of the states (TSV); default: the model's."),
-    ] = None,
-    binary: Annotated[
-        str | None,
-        typer.Option(metavar="LABEL", help="Ask for one of the model's binary labels instead."),
-    ] = None,
-    peaks: Annotated[
-        Path | None, typer.Option(help="Peaks of that label (BED or narrowPeak): the truth.")
-    ] = None,
-    blacklist: Annotated[Path | None, typer.Option(help="BED of regions not to ask.")] = None,
-    chrom: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Ask sites of this chromosome; may be repeated. Default: those that the model was "
-            "tested on."
-        ),
-    ] = None,
-    allow_training_contigs: Annotated[
-        bool,
-        typer.Option(
-            "--allow-training-contigs", help="Ask sites that the model was trained on, too."
-        ),
-    ] = False,
-    questions: Annotated[int, typer.Option(min=2, help="How many.")] = 20,
-    choices: Annotated[
-        Choices, typer.Option(help="Answers to choose from: four, or all classes.")
-    ] = Choices.FOUR,
-    min_fragments: Annotated[
-        int,
-        typer.Option(min=0, help="Ask only sites with at least so many fragments in the picture."),
-    ] = 20,
-    lesson: Annotated[
-        bool,
-        typer.Option(
-            "--lesson/--no-lesson",
-            help="Show what each class looks like on the training chromosomes.",
-        ),
-    ] = True,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed asks other sites.")] = 0,
-    draws: Annotated[
-        int, typer.Option(min=10, help="Bootstrap resamples of the model's score.")
-    ] = 1000,
-    tsv: Annotated[
-        bool,
-        typer.Option("--tsv", help="Write questions (.tsv) and scores (.json) beside the page."),
-    ] = False,
-    provider: Provider = ProviderName.AUTO,
-    threads: Threads = None,
-    min_mapq: MinMapq = 30,
-    drop_duplicates: DropDuplicates = True,
-    exclude_contig: ExcludeContig = None,
-    tn5_shift: Tn5Shift = None,
-    scratch: Scratch = None,
-) -> None:
-    """Make a quiz, AI vs. human: guess from V-plots of held-out sites; one page, opens offline."""
-    from chromputer_tracks.cli.console import Reporter, command_line
-    from chromputer_tracks.cli.requirements import DRAWING, require
+def run_quiz(options: QuizOptions) -> None:
+    """Make a quiz with messages and progress on stderr, then tell the model's score."""
+    from chromputer_tracks.cli.console import Reporter
 
     require("a quiz", DRAWING, extra="analysis")
-    from chromputer_tracks.analysis.quiz.files import write_files
-    from chromputer_tracks.analysis.quiz.run import QuizOptions, make_quiz
-    from chromputer_tracks.io.atomic import check_parent
+    from chromputer_tracks.analysis.quiz.run import make_quiz
 
-    if out.suffix != ".html" or out.is_dir():
-        raise typer.BadParameter(f"{out} is no name of a page (.html)", param_hint="--out")
-    check_parent(out)
-    options = QuizOptions(
-        model=model,
-        sample=sample_files(
-            fasta, fragments, assay, scratch, min_mapq, drop_duplicates, exclude_contig, tn5_shift
-        ),
-        states=states,
-        state_table=state_table,
-        binary=binary,
-        peaks=peaks,
-        blacklist=blacklist,
-        chroms=tuple(chrom or ()),
-        allow_training_contigs=allow_training_contigs,
-        questions=questions,
-        choices=None if choices is Choices.ALL else int(choices),
-        min_fragments=min_fragments,
-        lesson=lesson,
-        draws=draws,
-        seed=seed,
-        provider=provider.value,
-        threads=threads,
-    )
-    command = shlex.join(command_line())
     with Reporter() as reporter:
-        made = make_quiz(options, reporter)
-        files = write_files(made, options, out, command, tables=tsv)
-    _summary(made, reporter.console)
+        quiz = make_quiz(options, reporter).quiz
+    _summary(quiz, reporter.console)
+    out = options.out
+    files = [out, *(out.with_suffix(suffix) for suffix in (".tsv", ".json") if options.tsv)]
     reporter.console.print(f"written: {', '.join(map(str, files))}; open {out} in a browser")
+
+
+quiz = command(
+    QuizOptions,
+    run_quiz,
+    "quiz",
+    "Make a quiz, AI vs. human: guess from V-plots of held-out sites; one page, opens offline.",
+)
 
 
 def _summary(made: Quiz, console: Console) -> None:

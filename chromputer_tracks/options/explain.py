@@ -290,6 +290,7 @@ class VplotOptions(ComputeOptions):
             "--out -o",
         ),
     ]
+    force: bool = False
     sample: SampleFiles | None = None
     regions: Annotated[
         Path | None,
@@ -520,6 +521,7 @@ class QuizOptions(SampleOptions):
     """What to ask, and of whom."""
 
     out: Annotated[Path, Flag("The page (.html); its folder must exist.", "--out -o")]
+    force: bool = False
     states: Annotated[
         Path | None, Flag("BED of chromatin states: the truth; names as the model's.")
     ] = None
@@ -572,3 +574,8 @@ class QuizOptions(SampleOptions):
     tsv: Annotated[
         bool, Flag("Write questions (.tsv) and scores (.json) beside the page.", "--tsv")
     ] = False
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.out.suffix != ".html" or self.out.is_dir():
+            raise OptionError(f"{self.out} is no name of a page (.html)", key="--out")

@@ -101,12 +101,17 @@ _UNRECORDED = {"out", "force", "resume", "scratch", "provider", "threads"}
 
 
 def recorded(options: Any) -> dict[str, Any]:
-    """What a record says of options: names to plain values, those of groups among them."""
+    """What a record says of options: names to plain values, those of groups among them.
+
+    A name that a group shares with the options themselves begins with the group's.
+    """
     values: dict[str, Any] = {}
-    for name, hint in get_type_hints(type(options), include_extras=True).items():
+    hints = get_type_hints(type(options), include_extras=True)
+    for name, hint in hints.items():
         value, option = getattr(options, name), option_of(name, hint)
         if option is None and is_dataclass(value):
-            values |= recorded(value)
+            inner = recorded(value)
+            values |= {f"{name}_{key}" if key in hints else key: inner[key] for key in inner}
         elif option is not None and name not in _UNRECORDED:
             values[name] = to_plain(value)
     return values

@@ -13,7 +13,6 @@ import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +22,10 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from chromputer_tracks.errors import DependencyError, InputError
+from chromputer_tracks.options.explain import MapMethod
 from chromputer_tracks.spec import Label, ModelSpec
 
 # ---- From an embedding to a map of two dimensions: principal components, then t-SNE or UMAP.
-
-Method = Literal["tsne", "umap", "pca"]
 
 SHARE = 0.95
 """Of the variance, which the principal components that are kept hold at least."""
@@ -44,7 +42,7 @@ _INITIAL_SPREAD = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Components:
+class PrincipalComponents:
     """Principal components of an embedding.
 
     Attributes:
@@ -57,7 +55,7 @@ class Components:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layout:
+class MapLayout:
     """A map.
 
     Attributes:
@@ -68,20 +66,17 @@ class Layout:
     """
 
     xy: NDArray[np.float64]
-    method: Method
+    method: MapMethod
     library: str
     perplexity: float = 0.0
 
 
-def check_method(method: str) -> None:
-    """Check that a method is known and its library installed.
+def check_method(method: MapMethod) -> None:
+    """Check that the library of a method is installed.
 
     Raises:
-        InputError: it is unknown.
         DependencyError: it needs umap-learn.
     """
-    if method not in get_args(Method):
-        raise InputError(f"method {method!r} is not one of {', '.join(get_args(Method))}")
     if method == "umap" and importlib.util.find_spec("umap") is None:
         raise DependencyError(
             "--method umap needs umap-learn: pip install umap-learn, or take --method tsne"
@@ -97,7 +92,7 @@ def one_thread() -> Iterator[None]:
 
 def principal_components(
     embedding: NDArray[np.float32], share: float = SHARE, most: int = MOST_COMPONENTS
-) -> Components:
+) -> PrincipalComponents:
     """The first principal components, centred and not scaled.
 
     Args:
@@ -111,7 +106,7 @@ def principal_components(
     n, d = embedding.shape
     scores = np.zeros((n, 2))
     if n < 2 or not np.ptp(embedding, axis=0).any():
-        return Components(scores, np.zeros(2))
+        return PrincipalComponents(scores, np.zeros(2))
     values = embedding.astype(np.float64)
     with one_thread():
         pca = PCA(min(n - 1, d, most), svd_solver="full")
@@ -123,10 +118,10 @@ def principal_components(
     scores[:, :kept] = found[:, :kept]
     shares = np.zeros(scores.shape[1])
     shares[:kept] = explained[:kept]
-    return Components(scores, shares)
+    return PrincipalComponents(scores, shares)
 
 
-def lay_out(components: Components, method: Method, seed: int) -> Layout:
+def lay_out(components: PrincipalComponents, method: MapMethod, seed: int) -> MapLayout:
     """Lay sites out in two dimensions.
 
     t-SNE (van der Maaten and Hinton 2008) starts from the first two principal components, which
@@ -136,7 +131,7 @@ def lay_out(components: Components, method: Method, seed: int) -> Layout:
 
     Args:
         components: of the sites.
-        method: see :data:`Method`.
+        method: see :data:`MapMethod`.
         seed: at least 0.
 
     Raises:
@@ -146,12 +141,12 @@ def lay_out(components: Components, method: Method, seed: int) -> Layout:
     scores = components.scores
     n = len(scores)
     if method == "pca" or n < LEAST_SITES or not scores.any():
-        return Layout(scores[:, :2].copy(), "pca", _version("scikit-learn"))
+        return MapLayout(scores[:, :2].copy(), "pca", _version("scikit-learn"))
     with one_thread():
         return _umap(scores, seed) if method == "umap" else _tsne(scores, seed)
 
 
-def _tsne(scores: NDArray[np.float64], seed: int) -> Layout:
+def _tsne(scores: NDArray[np.float64], seed: int) -> MapLayout:
     perplexity = min(PERPLEXITY, (len(scores) - 1) / 3)
     start = scores[:, :2] / scores[:, 0].std() * _INITIAL_SPREAD
     if importlib.util.find_spec("openTSNE") is not None:
@@ -165,14 +160,14 @@ def _tsne(scores: NDArray[np.float64], seed: int) -> Layout:
             n_jobs=1,
             random_state=seed,
         ).fit(scores)
-        return Layout(np.array(made, dtype=np.float64), "tsne", _version("openTSNE"), perplexity)
+        return MapLayout(np.array(made, dtype=np.float64), "tsne", _version("openTSNE"), perplexity)
     xy = TSNE(
         n_components=2, perplexity=perplexity, init=start.astype(np.float32), random_state=seed
     ).fit_transform(scores)
-    return Layout(xy.astype(np.float64), "tsne", _version("scikit-learn"), perplexity)
+    return MapLayout(xy.astype(np.float64), "tsne", _version("scikit-learn"), perplexity)
 
 
-def _umap(scores: NDArray[np.float64], seed: int) -> Layout:
+def _umap(scores: NDArray[np.float64], seed: int) -> MapLayout:
     import umap
 
     xy = umap.UMAP(
@@ -182,7 +177,7 @@ def _umap(scores: NDArray[np.float64], seed: int) -> Layout:
         random_state=seed,
         n_jobs=1,
     ).fit_transform(scores)
-    return Layout(np.array(xy, dtype=np.float64), "umap", _version("umap-learn"))
+    return MapLayout(np.array(xy, dtype=np.float64), "umap", _version("umap-learn"))
 
 
 def _version(name: str) -> str:

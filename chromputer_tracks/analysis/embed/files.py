@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,7 @@ from chromputer_tracks.analysis.vplots.figures import color_bar, draw_vplot, set
 from chromputer_tracks.analysis.vplots.images import VplotScale
 from chromputer_tracks.errors import counted
 from chromputer_tracks.figures.style import INK, MUTED, RGB, canvas, css, to_svg
-from chromputer_tracks.io.atomic import atomic_path
+from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.spec import Label
 
 # ---- The map of sites as a picture, and its clusters with what is in them.
@@ -325,7 +324,7 @@ _READ = {
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ClusterCard:
     """A cluster on the page.
 
     Attributes:
@@ -425,7 +424,7 @@ def render_page(item: SiteMap) -> str:
     )
 
 
-def _cards(item: SiteMap, scales: list[VplotScale]) -> list[Card]:
+def _cards(item: SiteMap, scales: list[VplotScale]) -> list[ClusterCard]:
     _, states = states_of(item.spec)
     loci = item.sites.loci
     cards = []
@@ -443,7 +442,7 @@ def _cards(item: SiteMap, scales: list[VplotScale]) -> list[Card]:
         )
         shares = zip(states, summary.states.tolist(), strict=True)
         cards.append(
-            Card(
+            ClusterCard(
                 summary,
                 css(category_color(code)),
                 panels,
@@ -477,8 +476,8 @@ def _facts(item: SiteMap) -> list[tuple[str, str]]:
     perplexity = item.layout.perplexity
     return [
         ("Sites", f"{item.rule}{drawn}"),
-        ("Embedding", f"{item.readings.embedding.shape[1]} numbers a site, "
-         f"{_READ[item.readings.strands]}"),
+        ("Embedding", f"{item.outputs.embedding.shape[1]} numbers a site, "
+         f"{_READ[item.outputs.strands]}"),
         ("Components", f"{len(shares)} principal components, {shares.sum():.0%} of the variance"),
         ("Map", f"{method_name(item)} by {item.layout.library}"
          + (f", perplexity {perplexity:.3g}" if perplexity else "")),
@@ -486,43 +485,24 @@ def _facts(item: SiteMap) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-FILES = (
-    "clusters.bed",
-    "clusters.npz",
-    "clusters.png",
-    "clusters.svg",
-    "clusters.tsv",
-    "embedding.npz",
-    "map.html",
-    "map.png",
-    "map.svg",
-    "sites.tsv",
-)
-"""What :func:`write_map` writes."""
-
 _BED_STRANDS = {1: "+", -1: "-", 0: "."}
 
 
 def write_map(out: Path, item: SiteMap) -> None:
-    """Write all files of a map; they appear together, when all of them are complete.
-
-    Args:
-        out: the folder, which exists.
-        item: the map.
+    """Write all files of a map into a folder.
 
     Raises:
         OutputError: one cannot be written.
     """
-    with ExitStack() as stack:
-        paths = {name: stack.enter_context(atomic_path(out / name)) for name in FILES}
-        write_embedding(paths["embedding.npz"], item)
-        write_sites(paths["sites.tsv"], item)
-        write_clusters_bed(paths["clusters.bed"], item)
-        write_clusters_tsv(paths["clusters.tsv"], item)
-        write_cluster_vplots(paths["clusters.npz"], item)
-        draw_map(item, paths["map.png"], paths["map.svg"])
-        draw_clusters(item, paths["clusters.png"], paths["clusters.svg"])
-        paths["map.html"].write_text(render_page(item), encoding="utf-8")
+    with output_errors(out):
+        write_embedding(out / "embedding.npz", item)
+        write_sites(out / "sites.tsv", item)
+        write_clusters_bed(out / "clusters.bed", item)
+        write_clusters_tsv(out / "clusters.tsv", item)
+        write_cluster_vplots(out / "clusters.npz", item)
+        draw_map(item, out / "map.png", out / "map.svg")
+        draw_clusters(item, out / "clusters.png", out / "clusters.svg")
+        (out / "map.html").write_text(render_page(item), encoding="utf-8")
 
 
 def write_embedding(path: Path, item: SiteMap) -> None:
@@ -536,7 +516,7 @@ def write_embedding(path: Path, item: SiteMap) -> None:
     with path.open("wb") as file:
         np.savez_compressed(
             file,
-            embedding=item.readings.embedding,
+            embedding=item.outputs.embedding,
             components=item.components.scores,
             map=item.layout.xy,
             cluster=item.clustering.codes + 1,
@@ -566,7 +546,7 @@ def write_sites(path: Path, item: SiteMap) -> None:
     ]
     if labels:
         header.append("state")
-        codes = item.readings.probabilities[:, rows].argmax(axis=1)
+        codes = item.outputs.probabilities[:, rows].argmax(axis=1)
         columns.append([labels[code].name for code in codes.tolist()])
     header += item.names
     columns += [_texts(values) for values in item.probabilities.T.tolist()]

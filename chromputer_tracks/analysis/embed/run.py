@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from chromputer_tracks.analysis.embed.clusters import (
     LEAST_SITES,
     Clustering,
-    Method,
     check_method,
     find_clusters,
     lay_out,
     principal_components,
     summarise,
 )
-from chromputer_tracks.analysis.embed.files import FILES, UCSC_ASSEMBLIES, write_map
+from chromputer_tracks.analysis.embed.files import UCSC_ASSEMBLIES, write_map
 from chromputer_tracks.analysis.embed.site_map import (
     SiteMap,
     category_color,
@@ -29,8 +25,7 @@ from chromputer_tracks.analysis.embed.site_map import (
     resolve_key,
 )
 from chromputer_tracks.analysis.embed.windows import (
-    Elements,
-    Strands,
+    MapSites,
     chosen_strands,
     find_elements,
     read_windows,
@@ -50,90 +45,113 @@ from chromputer_tracks.inference.genome import (
     region_bins,
 )
 from chromputer_tracks.inference.registry import Model, load_model
-from chromputer_tracks.inference.run import (
-    Checksums,
-    output_folder,
-    remove_stale,
-    run_record,
-    write_run_json,
+from chromputer_tracks.inference.sample import (
+    Sample,
+    announce,
+    input_roles,
+    model_records,
+    open_sample,
 )
-from chromputer_tracks.inference.sample import Sample, announce, input_roles, open_sample
-from chromputer_tracks.inference.session import ProviderChoice, Session, open_session
-from chromputer_tracks.inference.stages import Stages
+from chromputer_tracks.inference.session import Session, open_session
 from chromputer_tracks.intervals import ChromSizes, parse_region
 from chromputer_tracks.io.bed import SiteTable, read_site_table
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.run import Report
-from chromputer_tracks.options.fields import SampleFiles
+from chromputer_tracks.io.run import Report, RunRecord, Silent, Stages, run
+from chromputer_tracks.options.explain import EmbedOptions, MapMethod, Strands
 from chromputer_tracks.spec import Label, ModelSpec
 
-KIND = "embed"
-"""What ``run.json`` says of the command."""
-MOST_SITES = 10_000
-"""By default; t-SNE takes a minute for them, and more would not look different."""
+# ---- What ``run.json`` says of a map beside what every record does.
 
 
 @dataclass(frozen=True, slots=True)
-class EmbedOptions:
-    """What to map, and how.
+class MappedSitesRecord:
+    """Sites found and mapped, what they are, the strands and the bp of the windows read."""
 
-    Attributes:
-        model: a model folder, an ``.onnx`` file or a shipped model's name.
-        sample: the genome and the sample's files.
-        out: folder of the results; made when only its parent exists.
-        regions: BED of the sites; None: the elements that the model predicts.
-        chroms: contigs, or regions such as ``chrI:1,001-2,000``, to find elements in; empty: all.
-        color_by: ``state``, ``cluster``, a label, or a column of the BED by name or number; None:
-            the state, or the cluster where the model has no states.
-        method: of the map.
-        clusters: their number; None: it is found.
-        max_sites: at most so many sites are drawn at random.
-        strands: which strand of the windows is read.
-        seed: of the sample, the map and the clusters, at least 0.
-        provider: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
-        threads: CPU threads of the network; None: those that the process may use.
-        force: write into a folder that holds other things than an earlier run.
-        command: the command line, for ``run.json``.
-    """
+    found: int
+    mapped: int
+    rule: str
+    strands: Strands
+    window: int
 
-    model: str | Path
-    sample: SampleFiles
-    out: Path
-    regions: Path | None = None
-    chroms: tuple[str, ...] = ()
-    color_by: str | None = None
-    method: Method = "tsne"
-    clusters: int | None = None
-    max_sites: int = MOST_SITES
-    strands: Strands = "auto"
-    seed: int = 0
-    provider: ProviderChoice = "auto"
-    threads: int | None = None
-    force: bool = False
-    command: tuple[str, ...] = ()
+
+@dataclass(frozen=True, slots=True)
+class ComponentsRecord:
+    """Number of the principal components, and their shares of the variance."""
+
+    number: int
+    explained: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutRecord:
+    """How sites were laid out, and what the map is coloured by; see ``SiteMap``."""
+
+    method: MapMethod
+    library: str
+    perplexity: float
+    color_by: str
+    ucsc: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClustersRecord:
+    """Number, stability and sites of the clusters, and the stability of other numbers tried."""
+
+    number: int
+    method: str
+    stability: tuple[float, ...]
+    least_stability_by_number: dict[str, float]
+    sites: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedRecord:
+    """Sites, components, map and clusters."""
+
+    sites: MappedSitesRecord
+    components: ComponentsRecord
+    map: LayoutRecord
+    clusters: ClustersRecord
+
+    @classmethod
+    def of(cls, item: SiteMap) -> EmbedRecord:
+        """What is said of a map."""
+        explained, clustering, layout = item.components.explained, item.clustering, item.layout
+        return cls(
+            MappedSitesRecord(
+                item.found, len(item), item.rule, item.outputs.strands, item.spec.window
+            ),
+            ComponentsRecord(len(explained), tuple(round(float(x), 5) for x in explained)),
+            LayoutRecord(
+                layout.method, layout.library, round(layout.perplexity, 3), item.key, item.ucsc
+            ),
+            ClustersRecord(
+                clustering.k,
+                "k-means on the principal components",
+                tuple(round(float(value), 4) for value in clustering.stability),
+                {str(k): round(value, 4) for k, value in clustering.tried.items()},
+                tuple(summary.sites for summary in item.summaries),
+            ),
+        )
+
+
+# ---- The run.
 
 
 @dataclass(frozen=True, slots=True)
 class EmbedResult:
-    """What a run gave.
+    """What a run gave: the map, and the record."""
 
-    Attributes:
-        out: folder of the results.
-        map: the map.
-        record: what ``run.json`` holds.
-    """
-
-    out: Path
     map: SiteMap
-    record: dict[str, Any]
+    record: RunRecord
 
 
-def embed_sites(options: EmbedOptions, report: Report) -> EmbedResult:
+def embed_sites(options: EmbedOptions, report: Report | None = None) -> EmbedResult:
     """Map sites and write the results with ``run.json`` into ``options.out``.
 
     Everything that can be checked is checked before the fragments are read. A run that fails
-    leaves nothing under a final name, and removes the folder if it made it.
+    leaves what was there.
 
     Raises:
         SpecError: the model cannot be used.
@@ -142,9 +160,9 @@ def embed_sites(options: EmbedOptions, report: Report) -> EmbedResult:
         ProviderError: the provider does not work here.
         OutputError: the results cannot be written.
     """
-    started = datetime.now(UTC)
-    stages = Stages()
-    with ExitStack() as stack:
+    report = report or Silent()
+    with run("embed", options, report) as work, ExitStack() as stack:
+        stages = work.stages
         with stages.phase("checking"):
             _check(options)
             model = load_model(options.model)
@@ -154,46 +172,30 @@ def embed_sites(options: EmbedOptions, report: Report) -> EmbedResult:
             given = None if options.regions is None else read_site_table(options.regions, sizes)
             regions = [parse_region(text, sizes) for text in dict.fromkeys(options.chroms)]
             key = resolve_key(options.color_by, spec, () if given is None else given.columns)
-            roles = input_roles(model, options.sample, regions=options.regions)
-            earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
+            work.read(input_roles(model, options.sample, regions=options.regions))
             session = open_session(model.path, options.provider, options.threads)
             _check_embedding(model, session)
         announce(model, session, sizes, options.sample, report)
-        checksums = stack.enter_context(Checksums(roles))
         sample = open_sample(stack, model, fasta, options.sample, report, stages)
         if given is None:
             bins = region_bins(regions or None, sizes, spec.grid)
             with stages.phase("finding elements"):
                 elements = _find(session, spec, sample, bins, sizes, options, stages, report)
         else:
-            elements = Elements(given, "the regions of a BED")
+            elements = MapSites(given, "the regions of a BED")
         item = _map(session, spec, sample, elements, sizes, key, options, stages, report)
-        inputs = checksums.result()
         with stages.phase("writing"):
-            write_map(options.out, item)
-        record = run_record(
-            KIND, options.command, started, model, session, sizes, sample, inputs, stages
-        ) | {
-            "options": _option_record(options),
-            **_map_record(item),
-            "outputs": sorted(FILES),
-        }
-        write_run_json(options.out, record)
-    remove_stale(options.out, earlier - set(FILES))
-    return EmbedResult(options.out, item, record)
+            write_map(work.folder, item)
+        work.describe(EmbedRecord.of(item), **model_records(model, session, sizes, sample))
+    return EmbedResult(item, work.record)
 
 
 def _check(options: EmbedOptions) -> None:
     check_method(options.method)
     if options.regions is not None and options.chroms:
         raise InputError("give either --regions or --chrom, not both")
-    for name, value, limit in (
-        ("--max-sites", options.max_sites, 1),
-        ("--clusters", options.clusters, 1),
-        ("--seed", options.seed, 0),
-    ):
-        if value is not None and value < limit:
-            raise InputError(f"{name} {value} must be at least {limit}")
+    if options.clusters is not None and options.clusters < 1:
+        raise InputError(f"--clusters {options.clusters} must be at least 1")
 
 
 def _check_embedding(model: Model, session: Session) -> None:
@@ -220,7 +222,7 @@ def _find(
     options: EmbedOptions,
     stages: Stages,
     report: Report,
-) -> Elements:
+) -> MapSites:
     """The elements of the regions; both strands are averaged where the map does so."""
     total = covered_bases(bins, sizes, spec.grid)
     predictions = predict_regions(
@@ -248,7 +250,7 @@ def _map(
     session: Session,
     spec: ModelSpec,
     sample: Sample,
-    elements: Elements,
+    elements: MapSites,
     sizes: ChromSizes,
     key: str,
     options: EmbedOptions,
@@ -260,7 +262,7 @@ def _map(
     sites = elements.sites.sample(options.max_sites, options.seed)
     report.note(_site_note(elements, len(sites), options, chosen_strands(sites, options.strands)))
     with stages.phase("reading windows"):
-        readings = read_windows(
+        outputs = read_windows(
             session,
             spec,
             sample.features,
@@ -269,7 +271,7 @@ def _map(
             progress=lambda done: report.progress("reading windows", done, len(sites), "sites"),
         )
     with stages.phase("clustering"):
-        components = principal_components(readings.embedding)
+        components = principal_components(outputs.embedding)
         clustering = find_clusters(components.scores, options.clusters, options.seed)
     shares = components.explained
     report.note(
@@ -292,19 +294,19 @@ def _map(
         sites,
         found,
         elements.rule,
-        readings,
+        outputs,
         components,
         layout,
         clustering,
-        summarise(spec, components.scores, readings.probabilities, clustering),
-        colorings(spec, sites, readings.probabilities, clustering),
+        summarise(spec, components.scores, outputs.probabilities, clustering),
+        colorings(spec, sites, outputs.probabilities, clustering),
         key,
         vplots,
         spec.assembly if known else "",
     )
 
 
-def _site_note(elements: Elements, taken: int, options: EmbedOptions, strands: Strands) -> str:
+def _site_note(elements: MapSites, taken: int, options: EmbedOptions, strands: Strands) -> str:
     found = len(elements.sites)
     how = {"forward": "", "site": ", each on its strand", "both": ", mean over both strands"}
     drawn = f", {taken:,} of them at random (--max-sites, --seed)" if taken < found else ""
@@ -349,43 +351,3 @@ def cluster_vplots(
         for code, (count, image) in enumerate(zip(counts, images, strict=True))
     )
     return VplotSet(title, width, FINE_LENGTH_EDGES, pairs)
-
-
-def _option_record(options: EmbedOptions) -> dict[str, Any]:
-    names = ("chroms", "color_by", "method", "clusters", "max_sites", "strands", "seed")
-    return {name: getattr(options, name) for name in names} | asdict(
-        options.sample.fragment_options
-    )
-
-
-def _map_record(item: SiteMap) -> dict[str, Any]:
-    clustering = item.clustering
-    return {
-        "sites": {
-            "found": item.found,
-            "mapped": len(item),
-            "rule": item.rule,
-            "strands": item.readings.strands,
-            "window": item.spec.window,
-        },
-        "components": {
-            "number": len(item.components.explained),
-            "explained": [round(float(share), 5) for share in item.components.explained],
-        },
-        "map": {
-            "method": item.layout.method,
-            "library": item.layout.library,
-            "perplexity": round(item.layout.perplexity, 3),
-            "color_by": item.key,
-            "ucsc": item.ucsc,
-        },
-        "clusters": {
-            "number": clustering.k,
-            "method": "k-means on the principal components",
-            "stability": [round(float(value), 4) for value in clustering.stability],
-            "least_stability_by_number": {
-                str(k): round(value, 4) for k, value in clustering.tried.items()
-            },
-            "sites": [summary.sites for summary in item.summaries],
-        },
-    }

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from chromputer_tracks.analysis.embed.clusters import (
     Clustering,
     ClusterSummary,
-    Components,
-    Layout,
+    MapLayout,
+    PrincipalComponents,
     states_of,
 )
-from chromputer_tracks.analysis.embed.windows import Readings
+from chromputer_tracks.analysis.embed.windows import WindowOutputs
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.figures.style import RGB, SERIES
@@ -305,7 +305,7 @@ class SiteMap:
         sites: as they were given or found, at most as many as were asked for.
         found: how many sites there were before that.
         rule: what the sites are, in words.
-        readings: embedding and predictions.
+        outputs: embedding and predictions.
         components: principal components of the embedding.
         layout: where each site lies.
         clustering: of the sites, in the components.
@@ -320,9 +320,9 @@ class SiteMap:
     sites: SiteTable
     found: int
     rule: str
-    readings: Readings
-    components: Components
-    layout: Layout
+    outputs: WindowOutputs
+    components: PrincipalComponents
+    layout: MapLayout
     clustering: Clustering
     summaries: tuple[ClusterSummary, ...]
     colorings: tuple[Coloring, ...]
@@ -361,7 +361,7 @@ class SiteMap:
     @property
     def probabilities(self) -> NDArray[np.float64]:
         """Float64 (n, outputs), rounded as files show them."""
-        return _rounded(self.readings.probabilities)
+        return _rounded(self.outputs.probabilities)
 
 
 def _rounded(values: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,8 @@ from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.genome import Arrays, ArraySource, Prediction
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import SiteTable
+from chromputer_tracks.options.explain import Strands
 from chromputer_tracks.spec import ModelSpec
-
-Strands = Literal["auto", "forward", "site", "both"]
-"""Which strand of a window is read; see :func:`read_windows`."""
 
 BATCH = 32
 """Windows per run of the session: more are no faster."""
@@ -44,7 +42,7 @@ class OutputSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Readings:
+class WindowOutputs:
     """What the network says of sites.
 
     Attributes:
@@ -74,7 +72,7 @@ def read_windows(
     *,
     batch: int = BATCH,
     progress: Callable[[int], None] | None = None,
-) -> Readings:
+) -> WindowOutputs:
     """Run the network on the window around each site.
 
     The network tells the strands of a window apart, so that a map of unstranded sites read as the
@@ -107,7 +105,7 @@ def read_windows(
         done += len(embedding)
         if progress is not None:
             progress(done)
-    return Readings(np.concatenate(embeddings), np.concatenate(values), read)
+    return WindowOutputs(np.concatenate(embeddings), np.concatenate(values), read)
 
 
 def _stream(
@@ -156,20 +154,15 @@ def _stream(
 
 
 @dataclass(frozen=True, slots=True)
-class Elements:
-    """Elements of a genome.
-
-    Attributes:
-        sites: one an element, in genome order, named by its label; no strands.
-        rule: what an element is, in words.
-    """
+class MapSites:
+    """Sites to map, and what they are, in words."""
 
     sites: SiteTable
     rule: str
 
 
 @dataclass(slots=True)
-class _Run:
+class _BinRun:
     """Consecutive bins of one class: half-open bp, the greatest score and the base of its bin."""
 
     chrom: str
@@ -185,8 +178,8 @@ def find_elements(
     predictions: Iterable[Prediction],
     bins: Mapping[str, list[tuple[int, int]]],
     sizes: ChromSizes,
-) -> Elements:
-    """The elements that a model predicts.
+) -> MapSites:
+    """The elements that a model predicts: a site each, in genome order, named by its label.
 
     With a states head they are the runs of bins of one most likely state; the state of the most
     bases, the background, is left out. Without one they are the runs of bins where a binary label
@@ -226,7 +219,7 @@ def find_elements(
         rule = "runs of bins where a label reaches its threshold"
         names = [label.name for label in labels]
     else:
-        return Elements(_bins(spec, bins, sizes), f"all bins of {spec.label_bin} bp")
+        return MapSites(_bins(spec, bins, sizes), f"all bins of {spec.label_bin} bp")
     if not runs:
         raise InputError(
             f"model {spec.name} predicts no element here ({rule}): give the sites with --regions"
@@ -242,7 +235,7 @@ def find_elements(
         np.zeros(len(runs), dtype=np.int64),
         tuple(names[run.code] for run in runs),
     )
-    return Elements(sites, rule)
+    return MapSites(sites, rule)
 
 
 _Codes = tuple[NDArray[np.intp], NDArray[np.float32]]
@@ -259,14 +252,14 @@ def _of_calls(margins: NDArray[np.float32]) -> _Codes:
     return np.where(best >= 0, margins.argmax(axis=0), -1), best
 
 
-def _runs(spec: ModelSpec, bins: Iterable[tuple[Prediction, _Codes]]) -> Iterable[_Run]:
+def _runs(spec: ModelSpec, bins: Iterable[tuple[Prediction, _Codes]]) -> Iterable[_BinRun]:
     """Merge consecutive bins, across predictions.
 
     Bins of different states are different elements; called bins that touch are one element
     whatever the label, and it is of the label that stands out most.
     """
     by_state = any(head.kind == "states" for head in spec.heads)
-    run: _Run | None = None
+    run: _BinRun | None = None
     for prediction, (codes, scores) in bins:
         kinds = codes if by_state else np.where(codes < 0, -1, 0)
         firsts = np.flatnonzero(np.diff(kinds, prepend=-2))
@@ -278,7 +271,9 @@ def _runs(spec: ModelSpec, bins: Iterable[tuple[Prediction, _Codes]]) -> Iterabl
             stop = min(prediction.start + int(last) * spec.stride, prediction.end)
             peak = prediction.start + top * spec.stride
             centre = min(peak + spec.stride // 2, prediction.end - 1)
-            new = _Run(prediction.chrom, begin, stop, int(codes[top]), float(scores[top]), centre)
+            new = _BinRun(
+                prediction.chrom, begin, stop, int(codes[top]), float(scores[top]), centre
+            )
             same = run is not None and run.chrom == new.chrom and run.end == begin
             if run is not None and same and (not by_state or run.code == new.code):
                 run.end = stop

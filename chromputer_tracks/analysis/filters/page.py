@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -221,7 +222,7 @@ def contribution_map(
         )
 
 
-# ---- The pictures of ``chromputer filters``, each an SVG file.
+# ---- All pictures, each an SVG file.
 
 MAP = "contributions.svg"
 
@@ -274,12 +275,12 @@ def _map(results: FilterResults) -> str:
     )
     names = []
     for i in order:
-        match = results.known(keys[i].number) if keys[i].input == results.sequence else None
-        names.append(
-            f"{keys[i]} {match.target.alternate or match.target.name}" if match else str(keys[i])
-        )
+        match = results.looks_like(keys[i])
+        names.append(f"{keys[i]} {match.name}" if match else str(keys[i]))
     return contribution_map(values[:, order], [item.name for item in rows], names)
 
+
+# ---- The page.
 
 PAGE = "filters.html"
 
@@ -290,8 +291,8 @@ _ROW = 14
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A symbol of the page, drawn at a size in CSS pixels."""
+class FilterSymbol:
+    """A filter's logo or weights, a symbol of the page, drawn at a size in CSS pixels."""
 
     symbol: str
     width: int
@@ -299,78 +300,12 @@ class Picture:
     description: str
 
 
-@dataclass(frozen=True, slots=True)
-class RankedFilter:
-    """A row of a class's table.
-
-    Attributes:
-        name: of the filter.
-        picture: its logo or weights; None for one that was never active.
-        reads: its consensus, or fragment lengths.
-        known: the motif that it looks like; empty for none.
-        match: its identifier and the false discovery rate; empty for none.
-        mean: mean contribution.
-        error: its standard error.
-        share: of the sites with a contribution above 0.
-        bar: length of its bar, 0 to 1, relative to the class's largest.
-    """
-
-    name: str
-    picture: Picture | None
-    reads: str
-    known: str
-    match: str
-    mean: str
-    error: str
-    share: str
-    bar: float
-
-
-@dataclass(frozen=True, slots=True)
-class RankedClass:
-    """A class with its highest filters."""
-
-    anchor: str
-    name: str
-    title: str
-    color: str
-    sites: str
-    logit: str
-    rows: tuple[RankedFilter, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SequenceFilter:
-    """A row of the table of sequence filters."""
-
-    name: str
-    picture: Picture | None
-    consensus: str
-    known: str
-    match: str
-    bits: str
-    subsequences: str
-    maximum: str
-    active: str
-    best: str
-    contribution: str
-
-
-@dataclass(frozen=True, slots=True)
-class PatternFilter:
-    """A V-plot or signal filter: its figure and what is said of it."""
-
-    name: str
-    figure: str
-    text: str
-
-
 def render_page(results: FilterResults, pictures: Mapping[str, str], version: str) -> str:
     """The page, HTML5.
 
     Args:
         results: what was found.
-        pictures: from :func:`~.filters.pictures.draw_pictures`.
+        pictures: from :func:`draw_pictures`.
         version: of this package, for the foot of the page.
     """
     page = Page("filters.html.j2")
@@ -429,13 +364,14 @@ def _symbol(key: FilterKey) -> str:
     return f"filter-{key}"
 
 
-def _picture(results: FilterResults, key: FilterKey) -> Picture | None:
+def _drawn(results: FilterResults, key: FilterKey) -> FilterSymbol | None:
+    """None for a filter that was never active."""
     if results.maximum(key) == 0:
         return None
     tall = _CELL_HEIGHT
     if key.input == results.sequence:
         width, height = logo_size(results.pwm(key.number).shape[1])
-        what = f"sequence logo of {key}, {results.says(key)}"
+        what = f"sequence logo of {key}, {results.reads(key)}"
     else:
         shape = results.layers[key.input].weight.shape
         if key.input in results.patches:
@@ -443,10 +379,11 @@ def _picture(results: FilterResults, key: FilterKey) -> Picture | None:
         width, height = grid_size(shape[1:])
         tall = min(_CELL_HEIGHT, _ROW * shape[1])
         what = f"weights of {key}"
-    return Picture(_symbol(key), round(width * tall / height), tall, what)
+    return FilterSymbol(_symbol(key), round(width * tall / height), tall, what)
 
 
-def _ranked(results: FilterResults, item: FilterClass, found: ClassContributions) -> RankedClass:
+def _ranked(results: FilterResults, item: FilterClass, found: ClassContributions) -> dict[str, Any]:
+    """A class with its highest filters; the bar of each is relative to the largest."""
     keys = results.ranking(item.name)[: results.top]
     means = [float(found.mean[key.input][key.number]) for key in keys]
     largest = max(map(abs, means), default=0.0) or 1.0
@@ -454,41 +391,41 @@ def _ranked(results: FilterResults, item: FilterClass, found: ClassContributions
     for key, mean in zip(keys, means, strict=True):
         known, match = _known(results, key)
         rows.append(
-            RankedFilter(
-                str(key),
-                _picture(results, key),
-                results.says(key),
-                known,
-                match,
-                signed(mean),
-                number(float(found.error[key.input][key.number])),
-                f"{found.positive[key.input][key.number]:.0%}",
-                max(mean, 0.0) / largest,
-            )
+            {
+                "name": str(key),
+                "picture": _drawn(results, key),
+                "reads": results.reads(key),
+                "known": known,
+                "match": match,
+                "mean": signed(mean),
+                "error": number(float(found.error[key.input][key.number])),
+                "share": f"{found.positive[key.input][key.number]:.0%}",
+                "bar": max(mean, 0.0) / largest,
+            }
         )
-    return RankedClass(
-        f"class-{item.name}",
-        item.name,
-        "" if item.label.title == item.name else item.label.title,
-        css(item.label.color),
-        f"{found.sites:,}",
-        signed(found.logit),
-        tuple(rows),
-    )
+    return {
+        "anchor": f"class-{item.name}",
+        "name": item.name,
+        "title": "" if item.label.title == item.name else item.label.title,
+        "color": css(item.label.color),
+        "sites": f"{found.sites:,}",
+        "logit": signed(found.logit),
+        "rows": rows,
+    }
 
 
 def _known(results: FilterResults, key: FilterKey) -> tuple[str, str]:
     """Name of the known motif, and its identifier with q; empty texts without one."""
-    match = results.known(key.number) if key.input == results.sequence else None
+    match = results.looks_like(key)
     if match is None:
         return "", ""
     found = [f"q {match.q:.1e}"]
     if match.target.alternate:
         found.insert(0, match.target.name)
-    return match.target.alternate or match.target.name, ", ".join(found)
+    return match.name, ", ".join(found)
 
 
-def _sequence_filters(results: FilterResults) -> list[SequenceFilter]:
+def _sequence_filters(results: FilterResults) -> list[dict[str, Any]]:
     """All sequence filters, those that add most to any class first; the never active last."""
     name, found = results.sequence, results.motifs
     if name is None or found is None:
@@ -499,19 +436,19 @@ def _sequence_filters(results: FilterResults) -> list[SequenceFilter]:
         known, match = _known(results, key)
         motif = results.motif(key.number)
         rows.append(
-            SequenceFilter(
-                str(key),
-                _picture(results, key),
-                consensus(motif) if results.maximum(key) else "never active",
-                known,
-                match,
-                f"{information(motif).sum():.1f}" if results.maximum(key) else MISSING,
-                f"{found.subsequences[key.number]:,}",
-                f"{results.maximum(key):.2f}",
-                f"{found.active[key.number] / max(found.positions, 1):.1%}",
-                best,
-                signed(contribution),
-            )
+            {
+                "name": str(key),
+                "picture": _drawn(results, key),
+                "consensus": consensus(motif) if results.maximum(key) else "never active",
+                "known": known,
+                "match": match,
+                "bits": f"{information(motif).sum():.1f}" if results.maximum(key) else MISSING,
+                "subsequences": f"{found.subsequences[key.number]:,}",
+                "maximum": f"{results.maximum(key):.2f}",
+                "active": f"{found.active[key.number] / max(found.positions, 1):.1%}",
+                "best": best,
+                "contribution": signed(contribution),
+            }
         )
     return rows
 
@@ -526,7 +463,8 @@ def _sorted(results: FilterResults, name: str) -> list[FilterKey]:
 
 def _patterns(
     results: FilterResults, name: str, pictures: Mapping[str, str]
-) -> list[PatternFilter]:
+) -> list[dict[str, str]]:
+    """The figure of each V-plot or signal filter, and what is said of it."""
     layer, found = results.patches[name]
     rows = []
     for key in _sorted(results, name):
@@ -542,5 +480,6 @@ def _patterns(
                 f"{format_region(top.interval(0, results.windows, layer))}; active in "
                 f"{found.active[key.number] / max(found.pixels, 1):.0%} of all pixels."
             )
-        rows.append(PatternFilter(str(key), pictures[pattern_file(key)], " ".join(parts)))
+        figure = pictures[pattern_file(key)]
+        rows.append({"name": str(key), "figure": figure, "text": " ".join(parts)})
     return rows

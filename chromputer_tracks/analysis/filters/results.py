@@ -19,12 +19,17 @@ from chromputer_tracks.analysis.filters.scan import (
     PatchLayer,
 )
 from chromputer_tracks.analysis.filters.sites import FilterClass, FilterSites
-from chromputer_tracks.analysis.known_motifs import MotifMatch, MotifSet, match_motifs
+from chromputer_tracks.analysis.known_motifs import (
+    MotifMatch,
+    MotifSet,
+    match_motifs,
+    named,
+)
 from chromputer_tracks.analysis.logos import consensus, frequencies, information, motif_columns
+from chromputer_tracks.analysis.pages import write_texts
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.inference.explain import Explainer, FirstLayer
 from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.meme import MemeMotif, write_meme
 from chromputer_tracks.spec import InputSpec, ModelSpec
 from chromputer_tracks.tracks.explain.label import Completeness, Tally
@@ -232,12 +237,13 @@ class FilterResults:
         """Filters that were active nowhere."""
         return [key for name in self.layers for key in self.keys(name) if self.maximum(key) == 0]
 
-    def known(self, number: int) -> MotifMatch | None:
+    def looks_like(self, key: FilterKey) -> MotifMatch | None:
         """The known motif that a sequence filter looks like, None without one at the rate asked."""
-        found = self.matches[number][:1] if self.matches else ()
-        return found[0] if found and found[0].q <= self.q else None
+        if key.input != self.sequence or not self.matches:
+            return None
+        return named(self.matches[key.number], self.q)
 
-    def says(self, key: FilterKey) -> str:
+    def reads(self, key: FilterKey) -> str:
         """What a filter reads, in a word: its consensus, or the usual fragment lengths."""
         if self.maximum(key) == 0:
             return "never active"
@@ -301,17 +307,14 @@ MEME = "filters.meme"
 
 def write_files(
     results: FilterResults, pictures: Mapping[str, str], folder: Path, sizes: ChromSizes
-) -> list[str]:
+) -> None:
     """Write all but the page and ``run.json``.
 
     Args:
         results: what was found.
-        pictures: from :func:`~.filters.pictures.draw_pictures`.
+        pictures: from :func:`~.filters.page.draw_pictures`.
         folder: exists; files get their final names in it.
         sizes: the genome's contigs.
-
-    Returns:
-        names of the files, relative to ``folder``.
 
     Raises:
         OutputError: a file cannot be written.
@@ -332,16 +335,10 @@ def write_files(
     for name in results.patches:
         texts[f"{name}.patterns.tsv"] = table(_pattern_rows(results, name), PATCH_RULE)
     texts |= pictures
-    with output_errors(folder):
-        for name, text in texts.items():
-            path = folder / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+    write_texts(folder, texts)
     motifs = _motifs(results)
     if motifs:
         write_meme(folder / MEME, motifs)
-        texts[MEME] = ""
-    return list(texts)
 
 
 def table(rows: Iterable[dict[str, Value]], comment: str = "") -> str:
@@ -385,7 +382,7 @@ def _ranking_rows(results: FilterResults) -> Iterator[dict[str, Value]]:
     for item in results.contributions:
         for rank, key in enumerate(results.ranking(item.name), 1):
             place = (key.input, key.number)
-            match = results.known(key.number) if key.input == results.sequence else None
+            match = results.looks_like(key)
             yield {
                 "class": item.name,
                 "rank": rank,
@@ -394,7 +391,7 @@ def _ranking_rows(results: FilterResults) -> Iterator[dict[str, Value]]:
                 "standard_error": float(item.error[place[0]][place[1]]),
                 "share_of_sites_above_0": float(item.positive[place[0]][place[1]]),
                 "sites": item.sites,
-                "reads": results.says(key),
+                "reads": results.reads(key),
                 "looks_like": match.target.title if match else "",
             }
 
@@ -425,7 +422,7 @@ def _sequence_row(results: FilterResults, key: FilterKey) -> dict[str, Value]:
     number = key.number
     pwm = results.pwm(number)
     part = motif_columns(pwm)
-    match, best = results.known(number), found.best[number]
+    match, best = results.looks_like(key), found.best[number]
     return {
         **_common(results, key),
         "threshold": SHARE * float(found.maximum[number]),
@@ -507,18 +504,8 @@ def _pattern_rows(results: FilterResults, name: str) -> Iterator[dict[str, Value
 def _match_rows(results: FilterResults) -> Iterator[dict[str, Value]]:
     for number, matches in enumerate(results.matches):
         for rank, match in enumerate(matches, 1):
-            yield {
-                "filter": str(FilterKey(results.sequence or "", number)),
-                "rank": rank,
-                "motif": match.target.name,
-                "name": match.target.alternate,
-                "strand": "-" if match.reverse else "+",
-                "start": match.start,
-                "overlap": match.overlap,
-                "p": match.p,
-                "q": match.q,
-                "e": match.e,
-            }
+            key = FilterKey(results.sequence or "", number)
+            yield {"filter": str(key), "rank": rank, **match.row()}
 
 
 def _motifs(results: FilterResults) -> list[MemeMotif]:
@@ -527,9 +514,9 @@ def _motifs(results: FilterResults) -> list[MemeMotif]:
         return []
     found = []
     for key in results.keys(results.sequence):
-        pwm, match = results.motif(key.number), results.known(key.number)
+        pwm, match = results.motif(key.number), results.looks_like(key)
         if pwm.shape[1]:
-            name = "_".join((match.target.alternate or match.target.name).split()) if match else ""
+            name = match.meme_name if match else ""
             sites = int(results.motifs.subsequences[key.number])
             found.append(MemeMotif(str(key), pwm, name, sites))
     return found

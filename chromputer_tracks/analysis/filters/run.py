@@ -5,10 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 from chromputer_tracks import __version__
 from chromputer_tracks.analysis.filters.page import PAGE, draw_pictures, render_page
@@ -33,115 +30,96 @@ from chromputer_tracks.analysis.filters.sites import (
     unmasked,
 )
 from chromputer_tracks.analysis.known_motifs import known_motifs
+from chromputer_tracks.analysis.pages import write_texts
 from chromputer_tracks.data.features import Features
-from chromputer_tracks.data.labels import Mask
+from chromputer_tracks.data.labels import Mask, read_mask
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.inference.explain import Explainer, FirstLayer, Method, open_explainer
+from chromputer_tracks.inference.explain import Explainer, FirstLayer, open_explainer
 from chromputer_tracks.inference.genome import covered_bases, region_bins
 from chromputer_tracks.inference.registry import Model, load_model
-from chromputer_tracks.inference.run import (
-    Checksums,
-    output_folder,
-    remove_stale,
-    run_record,
-    write_run_json,
+from chromputer_tracks.inference.sample import (
+    announce,
+    input_roles,
+    model_records,
+    open_sample,
 )
-from chromputer_tracks.inference.sample import announce, input_roles, open_sample
-from chromputer_tracks.inference.session import ProviderChoice, open_session
-from chromputer_tracks.inference.stages import Stages
+from chromputer_tracks.inference.session import open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
-from chromputer_tracks.io.atomic import Staging, output_errors
-from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.run import Report
-from chromputer_tracks.options.fields import SampleFiles
+from chromputer_tracks.io.run import Report, RunRecord, Silent, Stages, run
+from chromputer_tracks.options.explain import FiltersOptions
 from chromputer_tracks.spec import EXPLAIN, ModelSpec
-from chromputer_tracks.tracks.explain.label import COMPLETENESS
+from chromputer_tracks.tracks.explain.label import COMPLETENESS, Completeness
 from chromputer_tracks.tracks.explain.sites import region_sites
-
-# ---- What ``chromputer filters`` is asked.
-
-DEFAULT_TOP = 8
-DEFAULT_SITES = 200
-DEFAULT_SAMPLE = 1000
-DEFAULT_REFERENCES = 5
-"""Fewer than ``explain`` takes: the mean over sites is a mean over references, too."""
-DEFAULT_Q = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class FiltersOptions:
-    """Which filters to look at, where, and how.
+class FilterClassRecord:
+    """A class: its sites, their mean logit (None without any), and the filters shown of it."""
+
+    sites: int
+    mean_logit: float | None
+    completeness: Completeness | None
+    top: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FiltersRecord:
+    """What ``run.json`` says of filters beside what every record does.
 
     Attributes:
-        model: a model folder or a shipped model's name.
-        sample: the genome and the sample's files.
-        out: folder of the results; made when only its parent exists.
-        heads: labels that filters are ranked for; empty: all.
-        regions: BED or narrowPeak of the sites; None: the model's most probable and random ones.
-        chroms: contigs, or regions such as ``chrI:1,001-2,000``: only sites there; empty: all.
-        exclude: BED; sites whose windows touch it are left out; None: none.
-        top: filters shown of each class.
-        sites: sites of each class over which contributions are averaged.
-        sample_sites: random windows that are scanned beside those of the classes.
-        motifs: MEME file of known motifs; None: see ``jaspar``.
-        jaspar: taxon of JASPAR CORE to match to; None: no database.
-        q: false discovery rate up to which a known motif is named.
-        method: of explaining.
-        references: dinucleotide shuffles a window.
-        seed: of the shuffles and of what is drawn at random.
-        provider: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
-        threads: CPU threads; None: those that the process may use.
-        force: write into a folder that holds other things than an earlier run.
-        command: the command line, for ``run.json``.
+        motif_database: what sequence filters were matched to.
+        rules: how sites, motifs, patterns and the ranking came about, in words.
+        windows: how many were scanned.
+        classes: what was found, by class.
+        never_active: filters.
     """
 
-    model: str | Path
-    sample: SampleFiles
-    out: Path
-    heads: tuple[str, ...] = ()
-    regions: Path | None = None
-    chroms: tuple[str, ...] = ()
-    exclude: Path | None = None
-    top: int = DEFAULT_TOP
-    sites: int = DEFAULT_SITES
-    sample_sites: int = DEFAULT_SAMPLE
-    motifs: Path | None = None
-    jaspar: str | None = None
-    q: float = DEFAULT_Q
-    method: Method = "deeplift"
-    references: int = DEFAULT_REFERENCES
-    seed: int = 0
-    provider: ProviderChoice = "auto"
-    threads: int | None = None
-    force: bool = False
-    command: tuple[str, ...] = ()
+    motif_database: str | None
+    rules: dict[str, str]
+    windows: int
+    classes: dict[str, FilterClassRecord]
+    never_active: tuple[str, ...]
 
-
-KIND = "filters"
-"""What ``run.json`` says wrote the folder."""
+    @classmethod
+    def of(cls, results: FilterResults) -> FiltersRecord:
+        """From what was found."""
+        return cls(
+            results.database or None,
+            {
+                "sites": results.sites.rule,
+                "motifs": results.motif_rule,
+                "patterns": PATCH_RULE,
+                "ranking": RANK_RULE,
+                "completeness": COMPLETENESS,
+            },
+            len(results.windows),
+            {
+                item.name: FilterClassRecord(
+                    item.sites,
+                    item.logit if math.isfinite(item.logit) else None,
+                    item.completeness,
+                    tuple(map(str, results.ranking(item.name)[: results.top])),
+                )
+                for item in results.contributions
+            },
+            tuple(map(str, results.dead())),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FiltersRun:
-    """What a run gave.
+class FiltersResult:
+    """What a run gave: what was found, and the record."""
 
-    Attributes:
-        out: folder of the results.
-        results: what was found.
-        record: what ``run.json`` holds.
-    """
-
-    out: Path
     results: FilterResults
-    record: dict[str, Any]
+    record: RunRecord
 
 
-def look_at_filters(options: FiltersOptions, report: Report) -> FiltersRun:
+def rank_filters(options: FiltersOptions, report: Report | None = None) -> FiltersResult:
     """Find motifs and patterns of the first layers, rank them by class, and write the results.
 
     Everything that can be checked is checked before the fragments are read. A run that fails
-    leaves nothing under a final name, and removes the folder if it made it.
+    leaves what was there.
 
     Raises:
         SpecError: the model cannot be used or explained.
@@ -150,27 +128,28 @@ def look_at_filters(options: FiltersOptions, report: Report) -> FiltersRun:
         ProviderError: the provider does not work here.
         OutputError: the results cannot be written.
     """
-    started = datetime.now(UTC)
-    stages = Stages()
-    with ExitStack() as stack:
+    report = report or Silent()
+    with run("filters", options, report) as work, ExitStack() as stack:
+        stages = work.stages
         with stages.phase("checking"):
             model = load_model(options.model)
             classes = filter_classes(model.spec, options.heads)
             fasta = stack.enter_context(Fasta(options.sample.fasta))
             sizes = fasta.sizes
             within = [parse_region(text, sizes) for text in dict.fromkeys(options.chroms)]
-            mask = _mask(options.exclude, sizes)
+            mask = read_mask(options.exclude, sizes)
             given = _given(options, model.spec, sizes, within, mask)
             known = known_motifs(options.motifs, options.jaspar, report)
-            roles = input_roles(
-                model,
-                options.sample,
-                explain=model.path.with_name(EXPLAIN),
-                regions=options.regions,
-                exclude=options.exclude,
-                motifs=options.motifs,
+            work.read(
+                input_roles(
+                    model,
+                    options.sample,
+                    explain=model.path.with_name(EXPLAIN),
+                    regions=options.regions,
+                    exclude=options.exclude,
+                    motifs=options.motifs,
+                )
             )
-            earlier = stack.enter_context(output_folder(options.out, KIND, force=options.force))
             explainer = open_explainer(
                 model,
                 options.method,
@@ -180,7 +159,6 @@ def look_at_filters(options: FiltersOptions, report: Report) -> FiltersRun:
                 threads=options.threads,
             )
         announce(model, explainer.session, sizes, options.sample, report)
-        checksums = stack.enter_context(Checksums(roles))
         sample = open_sample(stack, model, fasta, options.sample, report, stages)
         if given is None:
             with stages.phase("predicting"):
@@ -221,69 +199,14 @@ def look_at_filters(options: FiltersOptions, report: Report) -> FiltersRun:
         if known is not None and motifs is not None:
             with stages.phase("matching"):
                 results = with_matches(results, known)
-        with stages.phase("writing"), Staging(options.out) as staging:
+        with stages.phase("writing"):
             pictures = draw_pictures(results)
-            outputs = write_files(results, pictures, staging.folder, sizes)
-            with output_errors(options.out):
-                page = render_page(results, pictures, __version__)
-                (staging.folder / PAGE).write_text(page, encoding="utf-8")
-            outputs.append(PAGE)
-            staging.publish_when_done(outputs)
-        record = run_record(
-            KIND,
-            options.command,
-            started,
-            model,
-            explainer.session,
-            sizes,
-            sample,
-            checksums.result(),
-            stages,
-        ) | {
-            **_settings(options, results),
-            "outputs": sorted(outputs),
-        }
-        write_run_json(options.out, record)
-    remove_stale(options.out, earlier - set(outputs))
-    return FiltersRun(options.out, results, record)
-
-
-def _settings(options: FiltersOptions, results: FilterResults) -> dict[str, Any]:
-    """How it was done and what came of it, for ``run.json``."""
-    names = ("method", "references", "seed", "chroms", "top", "sites", "sample_sites", "q")
-    return {
-        **{name: getattr(options, name) for name in names},
-        "motif_database": results.database or None,
-        "rules": {
-            "sites": results.sites.rule,
-            "motifs": results.motif_rule,
-            "patterns": PATCH_RULE,
-            "ranking": RANK_RULE,
-            "completeness": COMPLETENESS,
-        },
-        "windows": len(results.windows),
-        "classes": {
-            item.name: {
-                "sites": item.sites,
-                "mean_logit": _finite(item.logit),
-                "completeness": asdict(item.completeness) if item.completeness else None,
-                "top": [str(key) for key in results.ranking(item.name)[: results.top]],
-            }
-            for item in results.contributions
-        },
-        "never_active": [str(key) for key in results.dead()],
-    }
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no NaN."""
-    return value if math.isfinite(value) else None
-
-
-def _mask(path: Path | None, sizes: ChromSizes) -> Mask | None:
-    if path is None:
-        return None
-    return Mask.from_intervals(record.interval for record in read_bed(path, sizes))
+            write_files(results, pictures, work.folder, sizes)
+            write_texts(work.folder, {PAGE: render_page(results, pictures, __version__)})
+        work.describe(
+            FiltersRecord.of(results), **model_records(model, explainer.session, sizes, sample)
+        )
+    return FiltersResult(results, work.record)
 
 
 def _given(
@@ -291,7 +214,7 @@ def _given(
     spec: ModelSpec,
     sizes: ChromSizes,
     within: Sequence[Interval],
-    mask: Mask | None,
+    mask: Mask,
 ) -> list[Interval] | None:
     """Windows around the sites of a BED, sorted, distinct; None where the model says where."""
     if options.regions is None:
@@ -314,7 +237,7 @@ def _model_sites(
     features: Features,
     sizes: ChromSizes,
     within: list[Interval],
-    mask: Mask | None,
+    mask: Mask,
     stages: Stages,
     report: Report,
 ) -> FilterSites:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -203,7 +203,7 @@ class PatchScan:
         Args:
             images: float32 (n, lengths, positions).
             windows: the n windows.
-            owned: int64 (n, 2), from :func:`~.filters.windows.owned_ranges`: a patch counts in the
+            owned: int64 (n, 2), from :func:`owned_ranges`: a patch counts in the
                 window that owns the first base of its middle position.
             first: index of the first of these windows among all.
         """
@@ -300,11 +300,6 @@ class ArraySource(Protocol):
 
     def arrays(self, interval: Interval) -> Arrays:
         """Input name to float32 (channels, len(interval) / bin)."""
-
-
-def distinct_windows(windows: Iterable[Interval]) -> list[Interval]:
-    """The windows in sorted order, each once."""
-    return sorted(set(windows))
 
 
 def owned_ranges(windows: Sequence[Interval]) -> NDArray[np.int64]:
@@ -407,7 +402,7 @@ class MotifLayer:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class FilterMatch:
     """A filter's best match: the subsequence as the filter reads it, and where it lies."""
 
     interval: Interval
@@ -435,11 +430,11 @@ class FilterMotifs:
     positions: int
     counts: NDArray[np.int64]
     subsequences: NDArray[np.int64]
-    best: tuple[Match | None, ...]
+    best: tuple[FilterMatch | None, ...]
 
 
-def matches(layer: MotifLayer, bases: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Match of every subsequence on either strand, where the layer reads.
+def match_scores(layer: MotifLayer, bases: NDArray[np.float32]) -> NDArray[np.float32]:
+    """FilterMatch of every subsequence on either strand, where the layer reads.
 
     Args:
         layer: the filters.
@@ -491,7 +486,7 @@ class MotifScan:
         self._positions = 0
         self._counts = np.zeros((filters, _BASES, width), dtype=np.int64)
         self._subsequences = np.zeros(filters, dtype=np.int64)
-        self._best: list[Match | None] = [None] * filters
+        self._best: list[FilterMatch | None] = [None] * filters
         self._best_value = np.zeros(filters, dtype=np.float32)
 
     def measure(self, bases: NDArray[np.float32]) -> None:
@@ -500,7 +495,7 @@ class MotifScan:
         Args:
             bases: float32 (n, 4, window), one-hot.
         """
-        values = activations(self._layer, matches(self._layer, bases))
+        values = activations(self._layer, match_scores(self._layer, bases))
         np.maximum(self._maximum, values.max(axis=(0, 1)), out=self._maximum)
         self._active += (values > 0).sum(axis=(0, 1))
         self._positions += values.shape[0] * values.shape[1]
@@ -516,11 +511,11 @@ class MotifScan:
         Args:
             bases: float32 (n, 4, window), one-hot.
             windows: the n windows.
-            owned: int64 (n, 2), from :func:`~.filters.windows.owned_ranges`: a subsequence counts
+            owned: int64 (n, 2), from :func:`owned_ranges`: a subsequence counts
                 in the window that owns its middle base.
         """
         layer = self._layer
-        found = matches(layer, bases)
+        found = match_scores(layer, bases)
         values = activations(layer, found)
         window, cell, kind = np.nonzero(values > SHARE * self._maximum)
         # (hits, 2, 10): ties go to the forward strand, then to the left.
@@ -547,7 +542,7 @@ class MotifScan:
                     self._best_value[item] = strength[part][top]
                     place = windows[window[part][top]]
                     begin = place.start + int(first[part][top])
-                    self._best[item] = Match(
+                    self._best[item] = FilterMatch(
                         Interval(place.chrom, begin, begin + layer.width),
                         "-" if backward[top] else "+",
                         _letters(cut[top]),

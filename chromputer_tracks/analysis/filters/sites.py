@@ -98,7 +98,7 @@ class TopSites:
         spec: ModelSpec,
         classes: Sequence[FilterClass],
         number: int,
-        mask: Mask | None = None,
+        mask: Mask,
     ) -> None:
         self._spec = spec
         self._classes = tuple(classes)
@@ -159,7 +159,7 @@ class TopSites:
 
     def _masked(self, site: tuple[float, str, int]) -> bool:
         window = self._window(site)
-        return self._mask is not None and self._mask.touches(window.chrom, window.start, window.end)
+        return self._mask.touches(window.chrom, window.start, window.end)
 
     def _window(self, site: tuple[float, str, int]) -> Interval:
         _, chrom, place = site
@@ -246,8 +246,6 @@ def drawn_sites(windows: Sequence[Interval], number: int, seed: int) -> tuple[In
     return tuple(windows[row] for row in np.sort(rows).tolist())
 
 
-def unmasked(windows: Sequence[Interval], mask: Mask | None) -> list[Interval]:
+def unmasked(windows: Sequence[Interval], mask: Mask) -> list[Interval]:
     """The windows that touch no position of a mask."""
-    if mask is None:
-        return list(windows)
     return [item for item in windows if not mask.touches(item.chrom, item.start, item.end)]

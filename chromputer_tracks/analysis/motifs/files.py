@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from chromputer_tracks.analysis.logos import (
     logo_file,
     small_logo,
 )
+from chromputer_tracks.analysis.motifs.discovery import SeqletCount
 from chromputer_tracks.analysis.motifs.hits import (
     Hits,
     LabelMotifs,
@@ -27,12 +29,14 @@ from chromputer_tracks.analysis.motifs.hits import (
     SeqletSpans,
     outcome,
 )
-from chromputer_tracks.analysis.pages import Page
+from chromputer_tracks.analysis.pages import Page, write_texts
 from chromputer_tracks.analysis.report.blocks import MISSING, Fact, signed
+from chromputer_tracks.errors import InputError
 from chromputer_tracks.figures.style import ACCENT, MUTED, canvas, to_svg
-from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.bed import BedTable
 from chromputer_tracks.io.meme import MemeMotif, write_meme
+from chromputer_tracks.io.run import ModelRecord, RunRecord
+from chromputer_tracks.options.explain import MotifsOptions
 
 MEME = "patterns.meme"
 PATTERNS, MATCHES, MATRICES = "patterns.tsv", "matches.tsv", "matrices.tsv"
@@ -53,7 +57,7 @@ def write_files(
     folder: Path,
     q: float,
     database: str,
-) -> list[str]:
+) -> None:
     """Write all but the page, ``run.json`` and modisco-lite's own files.
 
     Args:
@@ -62,9 +66,6 @@ def write_files(
         folder: exists; the labels' folders are made.
         q: false discovery rate up to which a match names a pattern.
         database: what patterns were matched to; empty for none.
-
-    Returns:
-        names of the files, relative to ``folder``.
 
     Raises:
         OutputError: a file cannot be written.
@@ -86,15 +87,104 @@ def write_files(
         texts[f"{result.label}/{HITS_TABLE}"] = table(hits)
     for item, _ in found:
         texts[f"logos/{item.pattern.name}.svg"] = logo_file(item.logo(item.description))
-    with output_errors(folder):
-        for name, text in texts.items():
-            path = folder / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+    write_texts(folder, texts)
     if found:
         write_meme(folder / MEME, [_motif(item, q) for item, _ in found])
-        texts[MEME] = ""
-    return list(texts)
+
+
+# ---- The record.
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedRecord:
+    """What was explained, and how; None where the folder's record is missing or damaged."""
+
+    folder: Path
+    model: ModelRecord | None = None
+    method: str | None = None
+    references: int | None = None
+    seed: int | None = None
+
+    @classmethod
+    def of(cls, folder: Path) -> ExplainedRecord:
+        """From the record of ``explain``."""
+        try:
+            record = RunRecord.read(folder)
+        except InputError:
+            return cls(folder)
+        names = ("method", "references", "seed")
+        return cls(folder, record.model, *(record.options.get(name) for name in names))
+
+
+@dataclass(frozen=True, slots=True)
+class PatternRecord:
+    """A pattern; ``looks_like`` and ``q`` are of the known motif that it looks like."""
+
+    name: str
+    consensus: str
+    seqlets: int
+    hits: int
+    sites_with_hit: int
+    looks_like: str | None
+    q: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMotifsRecord:
+    """A label: its sites, seqlets of each sign, and patterns."""
+
+    sites: int
+    seqlets: dict[str, SeqletCount]
+    patterns: tuple[PatternRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MotifsRecord:
+    """What ``run.json`` says of motifs beside what every record does.
+
+    Attributes:
+        explained: where the contributions are from.
+        seqlet_core: bp whose summed contribution makes a seqlet.
+        seqlet_flank: bp on either side of it.
+        seqlet_fdr: false discovery rate of seqlets.
+        leiden_runs: clusterings, of which the best is taken.
+        hit_weakest: share of a pattern's seqlets that may be weaker than a hit.
+        motif_database: what patterns were matched to.
+        known_motifs: how many motifs that has.
+        libraries: their versions.
+        labels: what was found, by label.
+    """
+
+    explained: ExplainedRecord
+    seqlet_core: int
+    seqlet_flank: int
+    seqlet_fdr: float
+    leiden_runs: int
+    hit_weakest: float
+    motif_database: str | None
+    known_motifs: int | None
+    libraries: dict[str, str]
+    labels: dict[str, LabelMotifsRecord]
+
+
+def label_record(result: LabelMotifs, q: float) -> LabelMotifsRecord:
+    """What ``run.json`` says of a label."""
+    patterns = []
+    for item in result.patterns:
+        match = item.known(q)
+        patterns.append(
+            PatternRecord(
+                item.pattern.name,
+                item.pattern.consensus,
+                len(item.pattern.seqlets),
+                len(item.hits),
+                item.sites,
+                match.target.title if match else None,
+                match.q if match else None,
+            )
+        )
+    seqlets = {"positive": result.positive, "negative": result.negative}
+    return LabelMotifsRecord(result.sites, seqlets, tuple(patterns))
 
 
 # ---- BED and tables.
@@ -205,31 +295,31 @@ def _motif(item: PatternResult, q: float) -> MemeMotif:
 
 
 def render_page(
-    results: Sequence[LabelMotifs], record: Mapping[str, Any], database: str, q: float
+    results: Sequence[LabelMotifs], options: MotifsOptions, record: MotifsRecord
 ) -> str:
     """The page, HTML5; every text is escaped, and nothing is loaded from elsewhere.
 
     Args:
         results: of each label.
+        options: of the run.
         record: of the run, as ``run.json`` will hold it.
-        database: what patterns were matched to; empty for none.
-        q: false discovery rate up to which a match names a pattern.
     """
     page = Page("motifs.html.j2")
     return page.render(
         title=", ".join(result.label for result in results),
-        facts=_facts(results, record, database, q),
+        facts=_facts(results, options, record),
         sections=[
             {
                 "name": result.label,
                 "outcome": outcome(result),
-                "cards": [_card(item, result, q) for item in result.patterns],
+                "cards": [_card(item, result, options.q) for item in result.patterns],
             }
             for result in results
         ],
-        database=database,
-        q=f"{q:g}",
-        settings=record,
+        database=record.motif_database,
+        q=f"{options.q:g}",
+        options=options,
+        record=record,
         glyphs=Markup(glyphs()),  # noqa: S704
         style=page.own("report.css", "motifs.css"),
         version=__version__,
@@ -237,25 +327,24 @@ def render_page(
 
 
 def _facts(
-    results: Sequence[LabelMotifs], record: Mapping[str, Any], database: str, q: float
+    results: Sequence[LabelMotifs], options: MotifsOptions, record: MotifsRecord
 ) -> list[Fact]:
-    explained = record["explained"]
+    explained = record.explained
     patterns = [item for result in results for item in result.patterns]
     facts = [Fact("Patterns", f"{len(patterns):,}")]
-    if database:
-        named = sum(item.known(q) is not None for item in patterns)
+    if record.motif_database:
+        named = sum(item.known(options.q) is not None for item in patterns)
         facts.append(Fact("Look like a known motif", f"{named:,}"))
-        facts.append(Fact("Known motifs", f"{database}, {record['known_motifs']:,}"))
+        facts.append(Fact("Known motifs", f"{record.motif_database}, {record.known_motifs:,}"))
     sites = [result.sites for result in results]
     ends = sorted({min(sites), max(sites)})
     facts.append(Fact("Sites of each label", " to ".join(f"{n:,}" for n in ends)))
-    facts.append(Fact("Bases looked at", f"{record['window']:,} bp around each summit"))
-    if "model" in explained:
-        facts.append(Fact("Model", explained["model"]["name"]))
-    if "method" in explained:
-        references = explained.get("references")
-        by = f", {references} references" if explained["method"] == "deeplift" else ""
-        facts.append(Fact("Contributions", f"{explained['method']}{by}"))
+    facts.append(Fact("Bases looked at", f"{options.window:,} bp around each summit"))
+    if explained.model is not None:
+        facts.append(Fact("Model", explained.model.name))
+    if explained.method is not None:
+        by = f", {explained.references} references" if explained.method == "deeplift" else ""
+        facts.append(Fact("Contributions", f"{explained.method}{by}"))
     return facts
 
 

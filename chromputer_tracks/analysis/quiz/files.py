@@ -5,19 +5,17 @@ from __future__ import annotations
 import csv
 import json
 from base64 import b64encode
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chromputer_tracks import __version__
 from chromputer_tracks.analysis.pages import Page
+from chromputer_tracks.analysis.quiz.answers import Quiz, QuizQuestion
 from chromputer_tracks.analysis.quiz.questions import EDGES, color_table, shown_vplot
-from chromputer_tracks.analysis.quiz.run import Quiz, QuizOptions, QuizQuestion
 from chromputer_tracks.data.features import DEFAULT_BIN
 from chromputer_tracks.evaluation.scores import Estimate
 from chromputer_tracks.figures.style import css
-from chromputer_tracks.inference.run import Checksums, versions
-from chromputer_tracks.inference.sample import input_roles
 from chromputer_tracks.intervals import format_region
 from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.spec import InputSpec, ModelSpec
@@ -114,56 +112,8 @@ def render_quiz(quiz: Quiz) -> str:
     )
 
 
-def write_quiz(path: Path, quiz: Quiz) -> None:
-    """Write the page; it appears only when it is complete.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    page = render_quiz(quiz)
-    with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-
-
-def write_files(
-    quiz: Quiz, options: QuizOptions, page: Path, command: str, *, tables: bool
-) -> list[Path]:
-    """Write the page and, under its name, the questions (.tsv) and the scores (.json).
-
-    Args:
-        quiz: what was asked.
-        options: how it was made.
-        page: its path.
-        command: for the provenance.
-        tables: write the two other files.
-
-    Returns:
-        the files.
-
-    Raises:
-        OutputError: one cannot be written.
-        InputError: an input cannot be read for its checksum.
-    """
-    write_quiz(page, quiz)
-    if not tables:
-        return [page]
-    table, scores = page.with_suffix(".tsv"), page.with_suffix(".json")
-    _write_questions(table, quiz)
-    with Checksums(_inputs(quiz, options)) as checksums:
-        about = {"command": command, "versions": versions(), "inputs": checksums.result()}
-    with atomic_path(scores) as temporary:
-        temporary.write_text(json.dumps(_record(quiz) | about, indent=2) + "\n")
-    return [page, table, scores]
-
-
-def _inputs(quiz: Quiz, options: QuizOptions) -> dict[str, Path]:
-    """Role to path of all that was read."""
-    roles = ("states", "state_table", "peaks", "blacklist")
-    others = {role: getattr(options, role) for role in roles}
-    return input_roles(quiz.model, options.sample, **others)
-
-
-def _write_questions(table: Path, quiz: Quiz) -> None:
+def write_questions(table: Path, quiz: Quiz) -> None:
+    """Write a row for each question."""
     names = [label.name for label in quiz.subject.classes]
     with atomic_path(table) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
@@ -184,33 +134,87 @@ def _write_questions(table: Path, quiz: Quiz) -> None:
             )
 
 
-def _record(quiz: Quiz) -> dict[str, Any]:
-    draw, classes = quiz.draw, quiz.subject.classes
-    recall = dict(zip(draw.offered, quiz.score.recall, strict=True))
-    return {
-        "model": quiz.model.name,
-        "subject": quiz.subject.title,
-        "contigs": quiz.contigs,
-        "held_out": quiz.held_out,
-        "seed": quiz.seed,
-        "choices": draw.choices,
-        "min_fragments": quiz.min_fragments,
-        "questions": len(quiz.questions),
-        "right": {"model": quiz.right("model"), "most_common": quiz.right("most_common")},
-        "model_on_all_sites": {
-            "sites": quiz.score.sites,
-            "accuracy": asdict(quiz.score.accuracy),
-            "by_chance": 1 / draw.choices,
-        },
-        "classes": [
-            {
-                "name": label.name,
-                "title": label.title,
-                "labelled": int(quiz.labelled[code]),
-                "eligible": int(quiz.eligible[code]),
-                "asked": sum(item.truth == code for item in quiz.questions),
-                "model_right": recall.get(code),
-            }
-            for code, label in enumerate(classes)
-        ],
-    }
+# ---- The record.
+
+
+@dataclass(frozen=True, slots=True)
+class RightRecord:
+    """Questions that the model answers rightly, and that the choice of the most frequent does."""
+
+    model: int
+    most_common: int
+
+
+@dataclass(frozen=True, slots=True)
+class AllSitesRecord:
+    """The model on all sites that may be asked, and what guessing would give."""
+
+    sites: int
+    accuracy: Estimate
+    by_chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuizClassRecord:
+    """A class: its labelled sites, those that may be asked, those asked, the share answered right.
+
+    ``model_right`` is None of a class that is not asked.
+    """
+
+    name: str
+    title: str
+    labelled: int
+    eligible: int
+    asked: int
+    model_right: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuizRecord:
+    """What the record says of a quiz beside what every record does.
+
+    Attributes:
+        subject: what is asked.
+        contigs: of the questions.
+        held_out: whether the model has not seen them.
+        choices: answers to choose from at each question.
+        questions: how many.
+        right: right answers to them.
+        model_on_all_sites: the model's score.
+        classes: in the subject's order.
+    """
+
+    subject: str
+    contigs: tuple[str, ...]
+    held_out: bool
+    choices: int
+    questions: int
+    right: RightRecord
+    model_on_all_sites: AllSitesRecord
+    classes: tuple[QuizClassRecord, ...]
+
+    @classmethod
+    def of(cls, quiz: Quiz) -> QuizRecord:
+        """What is said of a quiz."""
+        draw, score = quiz.draw, quiz.score
+        recall = dict(zip(draw.offered, score.recall, strict=True))
+        return cls(
+            quiz.subject.title,
+            quiz.contigs,
+            quiz.held_out,
+            draw.choices,
+            len(quiz.questions),
+            RightRecord(quiz.right("model"), quiz.right("most_common")),
+            AllSitesRecord(score.sites, score.accuracy, 1 / draw.choices),
+            tuple(
+                QuizClassRecord(
+                    label.name,
+                    label.title,
+                    int(quiz.labelled[code]),
+                    int(quiz.eligible[code]),
+                    sum(item.truth == code for item in quiz.questions),
+                    recall.get(code),
+                )
+                for code, label in enumerate(quiz.subject.classes)
+            ),
+        )

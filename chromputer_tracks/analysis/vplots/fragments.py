@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -31,12 +30,13 @@ from chromputer_tracks.analysis.vplots.images import (
     log2_ratio,
     mean_image,
 )
-from chromputer_tracks.analysis.vplots.sites import Centre, VplotSites, random_sites, read_sites
+from chromputer_tracks.analysis.vplots.sites import VplotSites, random_sites, read_sites
 from chromputer_tracks.data.features import Features, vplot
 from chromputer_tracks.data.labels import UNKNOWN, Mask
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.options.explain import Centre, Compare, Normalise
 from chromputer_tracks.spec import InputSpec
 
 _RANDOM_PLACES = 10_000
@@ -44,8 +44,6 @@ _RANDOM_PLACES = 10_000
 _MOST_POINTS = 2_000
 """Fragments of a locus that are marked one by one at most."""
 
-Normalise = Literal["none", "depth", "lengths", "model"]
-Compare = Literal["log2", "difference"]
 Means = Callable[[VplotSites], Float64]
 """Mean image of each class of sites: float64 (classes, lengths, positions)."""
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
 
 import numpy as np
 
@@ -16,9 +13,7 @@ from chromputer_tracks.analysis.vplots.aggregate import FINE_LENGTH_EDGES
 from chromputer_tracks.analysis.vplots.figures import FigureText, check_suffix, save_vplots
 from chromputer_tracks.analysis.vplots.fragments import (
     Background,
-    Compare,
     Means,
-    Normalise,
     bed_background,
     fragment_means,
     genome_background,
@@ -31,7 +26,6 @@ from chromputer_tracks.analysis.vplots.images import (
     CHANGE,
     CONTRIBUTION,
     INPUT,
-    PRIOR,
     VplotAxes,
     VplotRow,
     VplotTable,
@@ -42,7 +36,6 @@ from chromputer_tracks.analysis.vplots.images import (
 )
 from chromputer_tracks.analysis.vplots.sites import (
     ALL,
-    Centre,
     VplotSites,
     only_classes,
     oriented,
@@ -63,206 +56,39 @@ from chromputer_tracks.analysis.vplots.states import (
 from chromputer_tracks.data.features import DEFAULT_BIN, Features
 from chromputer_tracks.data.labels import MODEL_STATES, UNKNOWN, Mask, read_mask, read_states
 from chromputer_tracks.errors import FormatError, InputError, counted
-from chromputer_tracks.inference.explain import Method, open_explainer
+from chromputer_tracks.inference.explain import open_explainer
 from chromputer_tracks.inference.registry import Model, load_model
-from chromputer_tracks.inference.run import RUN_JSON, Checksums, versions
 from chromputer_tracks.inference.sample import announce, assay_files, open_sample
-from chromputer_tracks.inference.session import ProviderChoice, open_session
+from chromputer_tracks.inference.session import open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, format_region, parse_region
 from chromputer_tracks.io.assays import open_assay
-from chromputer_tracks.io.atomic import atomic_path, check_parent
 from chromputer_tracks.io.bed import read_tss
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.run import Report
-from chromputer_tracks.io.text import parse_int32
-from chromputer_tracks.options.fields import SampleFiles
+from chromputer_tracks.io.run import RUN_JSON, Report, RunRecord, Silent, run_files
+from chromputer_tracks.options.explain import GENOME, RANDOM, VplotOptions
 from chromputer_tracks.spec import HeadSpec
 
-# ---- What a V-plot is drawn of, and how: the options of a run, checked against each other.
+# ---- Windows, bins and loci that can be drawn.
 
-GENOME, RANDOM = "genome", "random"
 
 _MOST_BINS = 10_000
 """Position bins of a picture; a V-plot of more cannot be seen."""
 _POSITION = re.compile(r"(?P<chrom>\S+):(?P<position>[0-9][0-9,]*)")
 
 
-@dataclass(frozen=True, slots=True)
-class VplotOptions:
-    """A run of ``chromputer vplot``.
+def own_axes(options: VplotOptions) -> tuple[int, int, tuple[int, ...]]:
+    """Window, bin and length edges where no model gives them.
 
-    Attributes:
-        out: the picture; the numbers (``.tsv``) and the record (``.json``) get its name.
-        sample: the genome and the fragments; None where explained sites are drawn.
-        regions: BED of sites.
-        site: one locus, as a browser shows it, or one position; in place of ``regions``.
-        centre: what lies at 0; see :func:`~.vplots.sites.read_sites`.
-        by: column of ``regions`` that tells classes apart.
-        chroms: contigs that sites may lie on; empty: all.
-        exclude: BED; sites whose centre lies inside are left out.
-        orient: BED of genes or start sites; sites are turned by the nearest one's strand.
-        orient_within: bp within which a start site counts.
-        window: bp; None: 2,000, or the model's.
-        bin_size: bp per position bin; None: 10, or the model's.
-        edges: fragment-length class edges in bp; None: 20 to 400 by 10, or the model's.
-        normalise: ``none``: fragments per site and pixel; ``depth``: per million fragments, too;
-            ``lengths``: over the genome's mean of each length class; ``model``: as the model reads
-            them.
-        background: compared with: ``genome`` (its mean), ``random`` (places) or a BED's name.
-        compare: with the background.
-        prior: fragments that draw a ratio towards 1.
-        seed: of random places and of a model's references.
-        model: a model folder, an ``.onnx`` file or a shipped model's name.
-        input: name of the model's V-plot; None: the only one.
-        states: BED of true states; None: the model's predictions.
-        only: names of the classes to draw; empty: all.
-        max_sites: of a state at most, evenly spaced; explaining takes time.
-        min_sites: a state with fewer sites is left out.
-        contributions: folder that ``chromputer explain`` wrote.
-        method: of explaining.
-        references: dinucleotide shuffles a window.
-        provider: where the model runs.
-        threads: CPU threads; None: those that the process may use.
-        title: of the picture.
-        zero: what lies at 0, for the axis; empty: by ``centre``.
-        smooth: pixels of the Gaussian that smooths the picture.
-        command: the command line, for the record.
+    Raises:
+        InputError: they cannot be drawn.
     """
-
-    out: Path
-    sample: SampleFiles | None = None
-    regions: Path | None = None
-    site: str | None = None
-    centre: Centre = "summit"
-    by: str | None = None
-    chroms: tuple[str, ...] = ()
-    exclude: Path | None = None
-    orient: Path | None = None
-    orient_within: int = 1000
-    window: int | None = None
-    bin_size: int | None = None
-    edges: tuple[int, ...] | None = None
-    normalise: Normalise = "none"
-    background: str | None = None
-    compare: Compare = "log2"
-    prior: float = PRIOR
-    seed: int = 0
-    model: str | Path | None = None
-    input: str | None = None
-    states: Path | None = None
-    only: tuple[str, ...] = ()
-    max_sites: int = 100
-    min_sites: int = 10
-    contributions: Path | None = None
-    method: Method = "deeplift"
-    references: int = 5
-    provider: ProviderChoice = "auto"
-    threads: int | None = None
-    title: str = ""
-    zero: str = ""
-    smooth: float = 1.0
-    command: tuple[str, ...] = ()
-
-    @property
-    def by_state(self) -> bool:
-        """Whether a model's states are explained."""
-        return self.model is not None and self.contributions is None and self.normalise != "model"
-
-    @property
-    def at_zero(self) -> str:
-        """What lies at 0, for the axis."""
-        return self.zero or (self.centre if self.centre in ("start", "end") else "site")
-
-    def files(self) -> SampleFiles:
-        """The genome and the fragments.
-
-        Raises:
-            InputError: none are given.
-        """
-        if self.sample is None:
-            raise InputError(
-                "give the genome with --fasta and fragments with --fragments, or explained sites "
-                "with --contributions and --model"
-            )
-        return self.sample
-
-    def check(self) -> None:
-        """Check that the options go together.
-
-        Raises:
-            InputError: they do not; says what to do.
-        """
-        for value, allowed, name in (
-            (self.normalise, get_args(Normalise), "--normalise"),
-            (self.compare, get_args(Compare), "--compare"),
-        ):
-            if value not in allowed:
-                raise InputError(f"{name} {value!r} is not one of {', '.join(allowed)}")
-        given = {
-            "--site": self.site,
-            "--regions": self.regions,
-            "--by": self.by,
-            "--background": self.background,
-            "--orient": self.orient,
-            "--states": self.states,
-            "--exclude": self.exclude,
-            "--model": self.model,
-            "--window": self.window,
-            "--bin": self.bin_size,
-            "--lengths": self.edges,
-        }
-        refused: tuple[str, ...] = ()
-        why = ""
-        if self.contributions is not None:
-            refused = ("--site", "--regions", "--background", "--states", "--exclude", "--orient")
-            refused += ("--window", "--bin", "--lengths")
-            why = "--contributions draws the sites of that folder"
-            if self.model is None:
-                raise InputError(
-                    "--contributions needs the model that was explained: name it with --model"
-                )
-        elif self.site is not None:
-            refused = ("--regions", "--by", "--background", "--orient", "--states", "--model")
-            why = "--site draws the fragments of one locus"
-            if self.normalise != "none":
-                raise InputError(f"{why}: leave --normalise {self.normalise} out")
-        elif self.by_state:
-            refused = ("--by", "--background", "--window", "--bin", "--lengths")
-            why = "--model draws its own states and pixels"
-            if self.normalise != "none":
-                raise InputError(f"{why}: leave --normalise {self.normalise} out")
-        else:
-            refused = ("--states",)
-            why = "true states are drawn with a model (--model), or by --regions FILE --by name"
-            if self.regions is None:
-                raise InputError("give sites with --regions, or one locus with --site")
-        if self.normalise == "model":
-            refused += ("--bin", "--lengths")
-            why = "--normalise model draws the model's own pixels"
-            if self.model is None:
-                raise InputError("--normalise model needs a model: name it with --model")
-            if self.background == GENOME or (self.background and self.compare == "log2"):
-                raise InputError(
-                    "what a model reads is compared with --background random or a BED, by "
-                    "--compare difference"
-                )
-        for name in refused:
-            if given[name] is not None:
-                raise InputError(f"{why}: leave {name} out")
-
-    def own_axes(self) -> tuple[int, int, tuple[int, ...]]:
-        """Window, bin and length edges where no model gives them.
-
-        Raises:
-            InputError: they cannot be drawn.
-        """
-        bin_size = DEFAULT_BIN if self.bin_size is None else self.bin_size
-        return (
-            checked_window(2000 if self.window is None else self.window, bin_size),
-            bin_size,
-            FINE_LENGTH_EDGES if self.edges is None else self.edges,
-        )
+    bin_size = DEFAULT_BIN if options.bin_size is None else options.bin_size
+    return (
+        checked_window(2000 if options.window is None else options.window, bin_size),
+        bin_size,
+        FINE_LENGTH_EDGES if options.edges is None else options.edges,
+    )
 
 
 def checked_window(window: int, bin_size: int) -> int:
@@ -282,30 +108,6 @@ def checked_window(window: int, bin_size: int) -> int:
             "bins: draw less, or in larger bins"
         )
     return window
-
-
-def parse_lengths(text: str) -> tuple[int, ...]:
-    """Length class edges from ``FIRST:LAST:STEP`` or a list such as ``20,100,180,247``, in bp.
-
-    Raises:
-        InputError: the text is neither, or the edges do not ascend.
-    """
-    parts = text.split(":")
-    numbers = [parse_int32(part.strip()) for part in (parts if len(parts) > 1 else text.split(","))]
-    known = [number for number in numbers if number is not None and number >= 0]
-    if len(known) < len(numbers) or len(parts) not in (1, 3):
-        raise InputError(f"lengths {text!r}: write FIRST:LAST:STEP or edges such as 20,100,180,247")
-    edges = tuple(known)
-    if len(parts) == 3:
-        first, last, step = known
-        if step < 1 or last <= first or (last - first) % step:
-            raise InputError(
-                f"lengths {text!r}: the step must divide the stretch from first to last"
-            )
-        edges = tuple(range(first, last + 1, step))
-    if len(edges) < 2 or any(b <= a for a, b in zip(edges, edges[1:], strict=False)):
-        raise InputError(f"lengths {text!r}: at least two edges, ascending")
-    return edges
 
 
 def parse_locus(text: str, sizes: ChromSizes, window: int, bin_size: int) -> Interval:
@@ -344,29 +146,33 @@ def parse_locus(text: str, sizes: ChromSizes, window: int, bin_size: int) -> Int
 
 # ---- The run: a table drawn, its numbers and its record written.
 
-_RECORDED = tuple(
-    field.name
-    for field in fields(VplotOptions)
-    if field.name not in ("out", "sample", "command", "threads", "provider")
-)
+
+@dataclass(frozen=True, slots=True)
+class VplotClassRecord:
+    """A class that was drawn."""
+
+    name: str
+    title: str
+    sites: int
+
+
+@dataclass(frozen=True, slots=True)
+class VplotRecord:
+    """What the record says beside what every record does: classes, and the quantities' units."""
+
+    classes: tuple[VplotClassRecord, ...]
+    quantities: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class VplotResult:
-    """What a run wrote.
+    """What was drawn, and the record."""
 
-    Attributes:
-        outputs: the picture; its numbers, see :func:`~.vplots.images.write_vplot_tsv`; the record.
-        table: what was drawn.
-        record: what the JSON holds.
-    """
-
-    outputs: tuple[Path, Path, Path]
     table: VplotTable
-    record: dict[str, Any]
+    record: RunRecord
 
 
-def draw_vplots(options: VplotOptions, report: Report) -> VplotResult:
+def draw_vplots(options: VplotOptions, report: Report | None = None) -> VplotResult:
     """Draw V-plots, and write their numbers (``.tsv``) and record (``.json``) beside the picture.
 
     Options are checked before files are read.
@@ -377,12 +183,12 @@ def draw_vplots(options: VplotOptions, report: Report) -> VplotResult:
         ProviderError: the provider does not work here.
         OutputError: something cannot be written.
     """
+    report = report or Silent()
     check_suffix(options.out)
     options.check()
-    check_parent(options.out)
-    with ExitStack() as stack:
+    with run_files("vplot", options, report) as work, ExitStack() as stack:
         model = None if options.model is None else load_model(options.model)
-        checksums = stack.enter_context(Checksums(_roles(options, model)))
+        work.read(_inputs(options, model))
         if model is not None and options.contributions is not None:
             item = vplot_input(model.spec, options.input)
             table = explained_table(
@@ -393,38 +199,25 @@ def draw_vplots(options: VplotOptions, report: Report) -> VplotResult:
         else:
             table = _fragments_table(options, model, stack, report)
         report.note(f"drawing {options.out}")
-        numbers, described = (options.out.with_suffix(suffix) for suffix in (".tsv", ".json"))
         title = options.title
         if len(table.rows) == 1 and table.rows[0].name == ALL:
             # One class that has no name of its own takes the picture's title.
             stem = "" if options.regions is None else options.regions.name.partition(".")[0]
             row = replace(table.rows[0], title=title or stem)
             table, title = replace(table, rows=(row,)), ""
-        save_vplots(options.out, table, FigureText(title, options.at_zero), options.smooth)
-        write_vplot_tsv(numbers, table)
-        record = {
-            "command": shlex.join(options.command),
-            "versions": versions(),
-            "inputs": checksums.result(),
-            "options": {name: _plain(getattr(options, name)) for name in _RECORDED},
-            "fragments": None
-            if options.sample is None
-            else asdict(options.sample.fragment_options),
-            "classes": [
-                {"name": row.name, "title": row.title, "sites": row.sites} for row in table.rows
-            ],
-            "quantities": {quantity.name: quantity.unit for quantity in table.quantities},
-        }
-        with atomic_path(described) as temporary:
-            temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return VplotResult((options.out, numbers, described), table, record)
+        picture = work.folder / options.out.name
+        save_vplots(picture, table, FigureText(title, options.at_zero), options.smooth)
+        write_vplot_tsv(picture.with_suffix(".tsv"), table)
+        classes = (VplotClassRecord(row.name, row.title, row.sites) for row in table.rows)
+        work.describe(
+            VplotRecord(
+                tuple(classes), {quantity.name: quantity.unit for quantity in table.quantities}
+            )
+        )
+    return VplotResult(table, work.record)
 
 
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Path) else value
-
-
-def _roles(options: VplotOptions, model: Model | None) -> dict[str, Path]:
+def _inputs(options: VplotOptions, model: Model | None) -> dict[str, Path | None]:
     """Files whose checksums are recorded, by what they are."""
     roles: dict[str, Path | None] = {
         "model": None if model is None else model.path,
@@ -442,7 +235,7 @@ def _roles(options: VplotOptions, model: Model | None) -> dict[str, Path]:
         roles |= {f"assay {name}": path for name, path in options.sample.assays.items()}
     if options.background not in (None, GENOME, RANDOM):
         roles["background"] = Path(str(options.background))
-    return {role: path for role, path in roles.items() if path is not None}
+    return roles
 
 
 # ---- Fragments of sites or of a locus.
@@ -455,7 +248,7 @@ def _fragments_table(
     fasta = stack.enter_context(Fasta(files.fasta))
     sizes = fasta.sizes
     if options.site is not None:
-        window, bin_size, edges = options.own_axes()
+        window, bin_size, edges = own_axes(options)
         locus = parse_locus(options.site, sizes, window, bin_size)
         store = _store(options, stack, sizes, report)
         title = options.title or format_region(locus)
@@ -464,7 +257,7 @@ def _fragments_table(
     sites = _region_sites(options, sizes, excluded, report)
     sites = present_classes(only_classes(sites, options.only, str(options.regions)))
     if model is None:
-        axes = VplotAxes.around_site(*options.own_axes())
+        axes = VplotAxes.around_site(*own_axes(options))
         store = _store(options, stack, sizes, report)
         means = fragment_means(store, sizes, axes)
     else:

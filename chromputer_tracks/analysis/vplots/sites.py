@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,7 @@ from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import SiteTable, TssTable, read_site_table
 from chromputer_tracks.io.text import parse_int32
-
-Centre = Literal["summit", "middle", "start", "end"]
+from chromputer_tracks.options.explain import Centre
 
 ALL = "all"
 """Name of the only class where sites are not told apart."""

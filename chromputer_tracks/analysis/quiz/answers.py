@@ -1,0 +1,279 @@
+"""A model's answers to a quiz: why it gave them, and how often it is right."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chromputer_tracks.analysis.quiz.questions import (
+    ClassExample,
+    QuestionDraw,
+    QuizSubject,
+    SitePicture,
+)
+from chromputer_tracks.data.features import Features
+from chromputer_tracks.evaluation.metrics import Resamples, estimate, ratio
+from chromputer_tracks.evaluation.scores import Estimate
+from chromputer_tracks.inference.explain import Explainer, head_weights
+from chromputer_tracks.inference.registry import Model
+from chromputer_tracks.intervals import Interval
+
+# ---- What the model looked at: contributions of the V-plot to its answers.
+
+_PLACES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerContributions:
+    """Why the model gave an answer.
+
+    Attributes:
+        code: class whose logit is explained, minus the mean of all states' logits where the classes
+            are states.
+        parts: what each input contributes in all, in units of that logit, by ``sequence``,
+            ``shape`` and the names of V-plots and signals.
+        pixels: base64 of int8 (lengths, positions): contribution of each pixel of the V-plot, from
+            -127 to 127, which is the largest magnitude.
+    """
+
+    code: int
+    parts: dict[str, float]
+    pixels: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As the page takes it."""
+        parts = {name: round(value, _PLACES) for name, value in self.parts.items()}
+        return {"code": self.code, "parts": parts, "pixels": self.pixels}
+
+
+def explain_answers(
+    explainer: Explainer,
+    features: Features,
+    subject: QuizSubject,
+    vplot: str,
+    places: Sequence[tuple[str, int]],
+    answers: Sequence[int],
+) -> list[AnswerContributions]:
+    """Explain the model's answers.
+
+    Args:
+        explainer: of the model.
+        features: of the sample.
+        subject: what is asked.
+        vplot: name of the input whose pixels are shown.
+        places: contig and centre (bp, 0-based) of each site.
+        answers: the model's class at each.
+
+    Raises:
+        ProviderError: ONNX Runtime failed.
+    """
+    spec = explainer.spec
+    windows = [Interval.centred(chrom, centre, spec.window) for chrom, centre in places]
+    # A binary label has one logit, which speaks for it.
+    codes = [1 if subject.binary else code for code in answers]
+    weights = np.stack([head_weights(spec, subject.output(spec, code)) for code in codes])
+    found = []
+    for first, _, batch in explainer.stream(features, windows, weights):
+        parts = batch.parts()
+        for row, pixels in enumerate(batch.inputs[vplot]):
+            sums = {name: float(values[row]) for name, values in parts.items()}
+            found.append(AnswerContributions(codes[first + row], sums, _levels(pixels)))
+    return found
+
+
+def _levels(values: NDArray[np.float32]) -> str:
+    """Contributions as base64 of int8, on a scale of their own."""
+    top = float(np.abs(values).max()) or 1.0
+    return b64encode(np.round(values / top * 127).astype(np.int8).tobytes()).decode()
+
+
+# ---- How the model answers a quiz, and how often it would be right on all sites that may be asked.
+
+
+def balanced_probabilities(
+    probabilities: NDArray[np.float32], frequencies: NDArray[np.float64], offered: Sequence[int]
+) -> NDArray[np.float64]:
+    """Probabilities where all offered classes are equally frequent, as they are in a quiz.
+
+    By Bayes' rule each is divided by its class's frequency among the sites that may be asked; those
+    of one site then sum to 1 over the offered classes (Saerens et al. 2002,
+    doi:10.1162/089976602753284446).
+
+    Args:
+        probabilities: float32 (classes, n).
+        frequencies: float64 (classes,), above 0.
+        offered: classes that are asked.
+
+    Returns:
+        float64 (classes, n); 0 in the rows of the other classes.
+    """
+    balanced = np.zeros(probabilities.shape)
+    rows = list(offered)
+    balanced[rows] = probabilities[rows] / frequencies[rows, None]
+    balanced /= balanced.sum(axis=0)
+    return balanced
+
+
+def best_choice(balanced: NDArray[np.float64], choices: Sequence[int]) -> int:
+    """The most probable of the choices, the first of equal ones; ``balanced``: (classes,)."""
+    return max(choices, key=lambda code: (balanced[code], -code))
+
+
+def chance_of_right_answer(
+    balanced: NDArray[np.float64], truth: NDArray[np.int64], offered: Sequence[int], choices: int
+) -> NDArray[np.float64]:
+    """Probability of a right answer at each site, over all ways to draw the wrong choices.
+
+    With ``above`` classes more probable than the true one, the answer is right when none of them is
+    among the ``choices - 1`` that are drawn from the other offered classes.
+
+    Args:
+        balanced: float64 (classes, n).
+        truth: int64 (n,), offered classes.
+        offered: classes that are asked, ascending.
+        choices: answers to choose from.
+
+    Returns:
+        float64 (n,); 0 or 1 where all classes are to choose from.
+    """
+    rows = np.array(offered)
+    own = balanced[truth, np.arange(len(truth))]
+    first = (balanced[rows] == own) & (rows[:, None] < truth)
+    above = ((balanced[rows] > own) | first).sum(axis=0)
+    others, wrong = len(rows) - 1, choices - 1
+    table = np.array([comb(others - k, wrong) / comb(others, wrong) for k in range(len(rows))])
+    right: NDArray[np.float64] = table[above]
+    return right
+
+
+@dataclass(frozen=True, slots=True)
+class ModelScore:
+    """How often the model is right on all sites that may be asked, all classes equally often.
+
+    Attributes:
+        sites: their number.
+        accuracy: mean over the classes of the share of right answers.
+        recall: share of right answers at the sites of each offered class.
+    """
+
+    sites: int
+    accuracy: Estimate
+    recall: tuple[float, ...]
+
+
+def model_score(
+    balanced: NDArray[np.float64],
+    truth: NDArray[np.int64],
+    blocks: NDArray[np.int64],
+    offered: Sequence[int],
+    choices: int,
+    draws: int,
+    seed: int,
+) -> ModelScore:
+    """Score the model on sites of the offered classes.
+
+    Args:
+        balanced: float64 (classes, n), see :func:`balanced_probabilities`.
+        truth: int64 (n,), offered classes.
+        blocks: int64 (n,), bootstrap block of each site.
+        offered: classes that are asked, ascending.
+        choices: answers to choose from.
+        draws: resamples of the interval.
+        seed: of the resamples.
+    """
+    right = chance_of_right_answer(balanced, truth, offered, choices)
+    place = np.searchsorted(np.array(offered), truth)
+    drawn = Resamples.draw(blocks, draws, seed)
+    recall = ratio(drawn.sums(place, len(offered), right), drawn.sums(place, len(offered)))
+    # A resample may hold no site of a rare class; its mean is over the others.
+    accuracy = estimate(np.nanmean(recall, axis=1))
+    return ModelScore(len(truth), accuracy, tuple(recall[0].tolist()))
+
+
+@dataclass(frozen=True, slots=True)
+class QuizQuestion:
+    """One question with its answers.
+
+    Attributes:
+        chrom: contig.
+        centre: bp, 0-based, of the site.
+        bin: bp around the centre that the truth is about.
+        choices: classes to choose from, ascending.
+        truth: the class.
+        answer: the model's.
+        most_common: the choice that is most frequent in the genome.
+        probabilities: float32 (classes,), as ``predict`` writes them.
+        balanced: float64 (classes,), with all offered classes equally frequent.
+        picture: the V-plot.
+        contributions: why the model answered so; None where it cannot be explained.
+    """
+
+    chrom: str
+    centre: int
+    bin: int
+    choices: tuple[int, ...]
+    truth: int
+    answer: int
+    most_common: int
+    probabilities: NDArray[np.float32]
+    balanced: NDArray[np.float64]
+    picture: SitePicture
+    contributions: AnswerContributions | None = None
+
+    @property
+    def site(self) -> Interval:
+        """The bases that the truth is about."""
+        return Interval.centred(self.chrom, self.centre, self.bin)
+
+
+@dataclass(frozen=True, slots=True)
+class Quiz:
+    """A quiz.
+
+    Attributes:
+        model: that plays.
+        subject: what is asked; codes of classes index its ``classes``.
+        draw: which of them are asked, and how many choices there are.
+        contigs: where the questions are from.
+        assay: whose fragments are shown.
+        window: bp of the pictures.
+        min_fragments: in a picture.
+        seed: of all that was drawn.
+        labelled: sites of each class on the contigs, int64 (classes,).
+        eligible: those of them that could have been asked, int64 (classes,).
+        questions: in the order of asking.
+        examples: what the offered classes look like.
+        score: of the model on all sites that could have been asked.
+    """
+
+    model: Model
+    subject: QuizSubject
+    draw: QuestionDraw
+    contigs: tuple[str, ...]
+    assay: str
+    window: int
+    min_fragments: int
+    seed: int
+    labelled: NDArray[np.int64]
+    eligible: NDArray[np.int64]
+    questions: tuple[QuizQuestion, ...]
+    examples: tuple[ClassExample, ...]
+    score: ModelScore
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the model was neither trained nor tuned on the contigs of the questions."""
+        splits = self.model.spec.splits
+        known = {name for split in ("train", "validation") for name in splits.get(split, ())}
+        return not known.intersection(self.contigs)
+
+    def right(self, who: Literal["model", "most_common"]) -> int:
+        """Questions that the model answers rightly, or that its most frequent choice does."""
+        name = "answer" if who == "model" else who
+        return sum(getattr(item, name) == item.truth for item in self.questions)
