@@ -12,8 +12,7 @@ from tiny_models import write_linear_model
 from toy_genome import ToyGenome, toy_genome
 
 from chromputer_tracks.options.fields import SampleFiles
-from chromputer_tracks.options.predict import PredictOptions
-from chromputer_tracks.tracks.hub.options import HubOptions
+from chromputer_tracks.options.predict import HubOptions, PredictOptions
 from chromputer_tracks.tracks.hub.run import HubResult, make_hub
 from chromputer_tracks.tracks.predict import predict_tracks
 
@@ -83,7 +82,8 @@ def hub(
     runs: ToyRuns, out: Path, notes: Notes | None = None, **changes: object
 ) -> tuple[HubResult, Path]:
     """A hub, and the folder of its genome."""
-    options = HubOptions((runs.first, runs.second, runs.explained), out, "toy1", EMAIL)
+    folders = (runs.first, runs.second, runs.explained)
+    options = HubOptions(folders=folders, out=out, assembly="toy1", email=EMAIL)
     result = make_hub(replace(options, **changes), notes or Notes())  # type: ignore[arg-type]
     return result, out / "toy1"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from typer.testing import CliRunner, Result
 
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.intervals import Interval
-from chromputer_tracks.tracks.hub.options import HubOptions
+from chromputer_tracks.options.predict import HubOptions
+from chromputer_tracks.tracks.hub.run import hub_labels, hub_links, hub_url
 
 
 @pytest.fixture(scope="module")
@@ -133,10 +135,12 @@ def test_options_that_cannot_be_used(runs, tmp_path, more, given, message):
 
 @pytest.mark.parametrize("url", ["https://x.org/h", "https://x.org/h/", "https://x.org/h/hub.txt"])
 def test_the_address_of_a_hub(url):
-    options = HubOptions((Path("x"),), Path("out"), "hg38", EMAIL, url=url)
-    assert options.hub_url == "https://x.org/h/hub.txt"
-    accession = HubOptions((Path("x"),), Path("out"), "GCF_000146045.2", EMAIL, url=url)
-    (_, link), _ = accession.links(Interval("chrI", 0, 9))
+    options = HubOptions(
+        folders=(Path("x"),), out=Path("out"), assembly="hg38", email=EMAIL, url=url
+    )
+    assert hub_url(options) == "https://x.org/h/hub.txt"
+    accession = replace(options, assembly="GCF_000146045.2")
+    (_, link), _ = hub_links(accession, Interval("chrI", 0, 9))
     assert link == (
         "https://genome.ucsc.edu/cgi-bin/hgTracks?genome=GCF_000146045.2&"
         "hubUrl=https%3A%2F%2Fx.org%2Fh%2Fhub.txt&position=chrI%3A1-9"
@@ -144,16 +148,17 @@ def test_the_address_of_a_hub(url):
 
 
 def test_labels_of_a_hub():
-    options = HubOptions((), Path("out"), "hg38", EMAIL, (("liver", Path("x")),))
-    assert options.labels(["m"], ["liver"]) == (
+    samples = (("liver", Path("x")),)
+    options = HubOptions(samples=samples, out=Path("out"), assembly="hg38", email=EMAIL)
+    assert hub_labels(options, ["m"], ["liver"]) == (
         "Chromputer liver",
         "Chromatin tracks of liver, predicted by m",
     )
-    assert options.labels(["m", "n"], ["liver", "lung"]) == (
+    assert hub_labels(options, ["m", "n"], ["liver", "lung"]) == (
         "Chromputer tracks",
         "Chromatin tracks of 2 samples, predicted by m, n",
     )
-    short, long = options.labels(["m" * 70], ["an endless name"])
+    short, long = hub_labels(options, ["m" * 70], ["an endless name"])
     assert (len(short), len(long)) == (19, 69)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -262,6 +263,23 @@ def test_a_hub_does_not_replace_a_run(runs, tmp_path):
     with pytest.raises(OutputError, match="holds the results of `chromputer predict`"):
         hub(own, own.first)
     assert sorted(own.first.rglob("*")) == before
+
+
+def test_the_record_names_no_place_of_the_machine(runs, tmp_path):
+    """A hub is published as it is."""
+    result, folder = hub(runs, tmp_path / "hub", fasta=runs.fasta, inputs=(runs.fragments,))
+    text = (folder.parent / "run.json").read_text()
+    assert str(tmp_path) not in text and str(runs.folder) not in text
+    assert str(Path.cwd()) not in text
+    record = json.loads(text)
+    assert record["options"]["assembly"] == "toy1"
+    assert record["genome"]["digest"] == runs.toy.sizes.digest()
+    (model,) = record["models"]
+    assert [(name, len(shown)) for name, shown in model["samples"].items()] == [
+        ("first", 2),
+        ("second", 1),
+    ]
+    assert result.record.outputs == tuple(record["outputs"])
 
 
 def test_own_genome(runs, tmp_path):

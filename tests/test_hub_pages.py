@@ -15,14 +15,16 @@ from hub_toy import ToyRuns, copied, edit, hub, make_runs
 from tiny_models import write_linear_model
 
 from chromputer_tracks.inference.registry import read_spec, shipped_models
+from chromputer_tracks.io.run import GenomeRecord, ModelRecord, RunRecord
 from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
+from chromputer_tracks.tracks.explain.run import ExplainRecord
 from chromputer_tracks.tracks.hub.layout import HubModel
 from chromputer_tracks.tracks.hub.pages import render, track_page
 from chromputer_tracks.tracks.hub.stanzas import UniqueNames
 from chromputer_tracks.tracks.predict import predict_tracks
-from chromputer_tracks.tracks.runs import ModelRuns, Run, SampleRuns, read_runs
+from chromputer_tracks.tracks.runs import ExplainFolder, ModelRuns, SampleRuns, read_runs
 
 VOID = {"meta", "link", "br"}
 SECTIONS = ["Description", "Display Conventions and Configuration", "Methods", "Credits",
@@ -191,11 +193,14 @@ def shipped(kind: str, **changes: object) -> str:
         (shipped_models()["yeast-atac"] / "model.json").read_text(), "model.json"
     )
     spec = replace(spec, **changes)  # type: ignore[arg-type]
-    record = {
-        "started": "2026-01-02T03:04:05+00:00",
-        "versions": {"chromputer-tracks": "9.9"},
-    }
-    run = Run(Path("x"), "predict", record, spec, "", spec.sizes_digest, frozenset(), ())
+    record = RunRecord(
+        "explain", "", "", "2026-01-02T03:04:05+00:00", 1.0, {"chromputer-tracks": "9.9"},
+        {}, {}, (), 1.0, {},
+    )  # fmt: skip
+    graph = ModelRecord(spec.name, "", 1, "", {})
+    genome = GenomeRecord(1, 1, spec.sizes_digest, spec.assembly, True)
+    results = ExplainRecord("regions", spec.window, "", {}, {})
+    run = ExplainFolder(Path("x"), record, graph, genome, spec, (), results)
     runs = ModelRuns(spec, (SampleRuns("s", None, (run,)),))
     model = HubModel(runs, UniqueNames(), {"s": "s"}, "", False)
     return track_page(kind, model, "me@example.org")

@@ -13,7 +13,7 @@ from explain_run import Notes
 from hub_spec_check import check_hub, stanzas
 from hub_toy import ToyRuns, copied, edit, hub, make_runs
 
-from chromputer_tracks.errors import ContigError, FormatError, InputError
+from chromputer_tracks.errors import ContigError, FormatError, InputError, SpecError
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +141,8 @@ def test_a_model_that_is_gone(runs, tmp_path):
     _, folder = hub(own, tmp_path / "again")
     assert (folder / "trackDb.txt").read_text() == before
     for run in (own.first, own.second, own.explained):
-        edit(run, '"spec"', '"was"')
-    with pytest.raises(InputError, match=r"not the record of a run of this release \(KeyError"):
+        edit(run, '"stride"', '"was"')
+    with pytest.raises(SpecError, match=r"run\.json \(model\.spec\).*stride"):
         hub(own, tmp_path / "third")
     _, folder = hub(own, tmp_path / "third", models=(own.model,))
     assert (folder / "trackDb.txt").read_text() == before

@@ -102,7 +102,7 @@ def test_a_genome_of_its_own(runs, tmp_path):
     place = session["reference"]["twoBitURL"]
     assert place == root.attrib["genome"] == "toy1/toy1.2bit"
     assert read_twobit(genome.parent / place).keys() == runs.toy.bases.keys()
-    assert {"session.json", "session.xml"} <= set(result.record["outputs"])
+    assert {"session.json", "session.xml"} <= set(result.record.outputs)
 
 
 @pytest.mark.parametrize("folder", ["my hub", "my%20hub/", "my hub/hub.txt"])

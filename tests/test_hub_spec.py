@@ -21,8 +21,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
 @pytest.fixture(scope="module")
 def hub(runs: ToyRuns, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two samples, one explained, with a genome of their own."""
-    result, _ = hub_of(runs, tmp_path_factory.mktemp("hub") / "hub", fasta=runs.fasta)
-    return result.out
+    _, folder = hub_of(runs, tmp_path_factory.mktemp("hub") / "hub", fasta=runs.fasta)
+    return folder.parent
 
 
 @pytest.mark.parametrize("one_file", [False, True])

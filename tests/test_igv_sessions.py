@@ -14,12 +14,11 @@ from view_runs import toy_runs
 from chromputer_tracks.errors import ContigError, FormatError, InputError, OutputError
 from chromputer_tracks.intervals import Interval, parse_region
 from chromputer_tracks.io.bed import read_bed
-from chromputer_tracks.tracks.igv import relative_path
+from chromputer_tracks.options.predict import ViewOptions
+from chromputer_tracks.tracks.igv import relative_path, write_sessions
 from chromputer_tracks.tracks.view.run import (
-    ViewOptions,
     open_server,
     read_view,
-    write_view_sessions,
 )
 
 TRACK_ATTRIBUTES = {
@@ -42,6 +41,10 @@ JSON_TRACK_KEYS = {
     },
 } | {"both": {"name", "type", "format", "url", "indexURL", "order", "height", "metadata"}}
 """Of igv.js (igv.org/doc/igvjs, Tracks); margin is a default of its annotation tracks."""
+
+
+def write_view_sessions(view, folder):
+    return write_sessions(folder, view.genome, view.tracks, view.locus)
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +192,7 @@ def test_a_folder_and_its_session_can_be_moved(runs, tmp_path):
     shutil.copytree(runs.folder, tmp_path / "here")
     here = tmp_path / "here"
     view = read_view(
-        ViewOptions((here / "predicted", here / "explained"), fasta=here / "input/toy.fa")
+        ViewOptions(folders=(here / "predicted", here / "explained"), fasta=here / "input/toy.fa")
     )
     write_view_sessions(view, here / "predicted")
     here.rename(tmp_path / "there")
@@ -282,7 +285,7 @@ def test_links_to_files_stay_links(tmp_path):
 
 def test_a_track_that_vanishes_leaves_no_session(runs, tmp_path):
     shutil.copytree(runs.predicted, tmp_path / "gone")
-    view = read_view(ViewOptions((tmp_path / "gone",)))
+    view = read_view(ViewOptions(folders=(tmp_path / "gone",)))
     (tmp_path / "gone/factors/TF1.bw").unlink()
     with pytest.raises(OutputError, match=r"session\.json: \.\./gone/factors/TF1\.bw leads to no"):
         write_view_sessions(view, tmp_path / "out")

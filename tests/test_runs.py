@@ -48,8 +48,8 @@ def test_samples_by_their_inputs(runs):
     (model,) = found
     assert model.spec.name == "tiny"
     first = model.samples[0]
-    assert first.predict is not None and first.predict.kind == "predict"
-    assert first.explain[0].labels() == ("TF1", "S1")
+    assert first.predict is not None and first.predict.record.kind == "predict"
+    assert list(first.explain[0].results.labels) == ["TF1", "S1"]
     (item,) = first.predict.inputs
     assert (item.assay, item.path, item.bytes) == (
         "atac",
@@ -69,12 +69,13 @@ def test_inputs_are_found_from_another_folder(runs, tmp_path, monkeypatch):
     predict_tracks(options, Notes())
     monkeypatch.chdir(tmp_path)
     (run,) = read_runs((Path("out"),), ())[0].samples[0].runs
-    assert run.record["inputs"]["fasta"]["path"] == "toy.fa"
+    assert run.record.inputs["fasta"].path == "toy.fa"
     assert browser_genome(run).fasta == runs.fragments.with_name("toy.fa")
     assert run.inputs[0].path == runs.fragments
     # Moved together with the results, they are found from the new place.
-    record = {"directory": str(tmp_path / "gone")}
-    assert recorded_path(record, "toy.fa") == recorded_path({}, "toy.fa") == Path("toy.fa")
+    record = replace(run.record, directory=str(tmp_path / "gone"))
+    assert recorded_path(record, "toy.fa") == Path("toy.fa")
+    assert recorded_path(replace(record, directory=""), "toy.fa") == Path("toy.fa")
 
 
 def test_without_a_prediction_the_folder_names_the_sample(runs):
@@ -122,7 +123,7 @@ def test_a_label_explained_twice(runs, tmp_path):
     change(again, lambda record: record["labels"].pop("TF1"))
     change(runs_copy := copied(runs, tmp_path / "r").explained, lambda r: r["labels"].pop("S1"))
     (model,) = read_runs((runs_copy, again), ())
-    assert [run.labels() for run in model.samples[0].explain] == [("TF1",), ("S1",)]
+    assert [list(run.results.labels) for run in model.samples[0].explain] == [["TF1"], ["S1"]]
 
 
 def test_two_samples_of_one_name(runs, tmp_path):
@@ -152,11 +153,16 @@ def test_no_run(runs, tmp_path):
     ("how", "message"),
     [
         (lambda record: record.update(kind="vplot"), "results of `chromputer vplot`; browsers are"),
-        (lambda record: record.pop("kind"), r"not the record .*KeyError\('kind'\)"),
-        (lambda record: record.pop("inputs"), r"not the record .*KeyError\('inputs'\)"),
-        (lambda record: record.pop("started"), r"not the record .*KeyError\('started'\)"),
-        (lambda record: record["summary"].pop("calls"), r"not the record .*KeyError\('calls'\)"),
-        (lambda record: record.update(model=[]), "not the record .*TypeError"),
+        (lambda record: record.pop("kind"), "not the record .*kind"),
+        (lambda record: record.pop("inputs"), "not the record .*inputs"),
+        (lambda record: record.pop("started"), "not the record .*started"),
+        (lambda record: record["summary"].pop("calls"), "not the record .*calls"),
+        (lambda record: record["genome"].pop("same_as_model"), "not the record .*same_as_model"),
+        (lambda record: record.pop("genome"), "not the record .*the genome: missing"),
+        (lambda record: record["versions"].clear(), "not the record .*chromputer-tracks: missing"),
+        (lambda record: record["options"].pop("exclude"), "not the record .*exclude"),
+        (lambda record: record["assays"].clear(), "not the record .*atac"),
+        (lambda record: record.update(model=[]), "not the record .*model"),
     ],
 )
 def test_records_of_something_else(runs, tmp_path, how, message):

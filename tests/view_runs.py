@@ -9,10 +9,10 @@ import pytest
 from explain_run import Bench, Notes, explained_spec
 from toy_genome import ToyGenome, toy_genome
 
-from chromputer_tracks.options.predict import PredictOptions
+from chromputer_tracks.options.predict import PredictOptions, ViewOptions
 from chromputer_tracks.tracks.predict import predict_tracks
 from chromputer_tracks.tracks.runs import ModelRuns, read_runs
-from chromputer_tracks.tracks.view.run import View, ViewOptions, read_view
+from chromputer_tracks.tracks.view.run import View, read_view
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from glob import escape
 from pathlib import Path
@@ -492,7 +492,8 @@ class Run:
 
         Args:
             results: dataclass or mapping of the command's own keys.
-            **parts: ``provider``, ``model``, ``genome``, ``assays``.
+            **parts: ``provider``, ``model``, ``genome``, ``assays``; or another field of the record
+                that is to say something else.
         """
         self._described |= parts
         if results is not None:
@@ -509,7 +510,7 @@ class Run:
                 model.name, graph.path, graph.bytes, graph.sha256, model.spec,
                 inputs.pop("explain", None),
             )  # fmt: skip
-        self.record = RunRecord(
+        record = RunRecord(
             self.kind,
             shlex.join(self.options.command),
             str(Path.cwd()),
@@ -521,9 +522,9 @@ class Run:
             tuple(sorted(outputs)),
             round(self.stages.peak_mb() or peak_mb(), 1),
             self.stages.report(),
-            **(self._described | ({} if model is None else {"model": model})),
             results=self._results,
         )
+        self.record = replace(record, **(self._described | {"model": model}))
         return self.record
 
 

@@ -74,7 +74,7 @@ HUB_SHORT, HUB_LONG = 19, 69
 
 @options
 class HubOptions(RunOptions):
-    """What a hub is made of, and how."""
+    """What a hub is made of, and how; its record leaves out what names places of this machine."""
 
     out: Annotated[Path, Flag("Folder for the hub; its parent must exist.", "--out -o")]
     assembly: Annotated[

@@ -18,7 +18,13 @@ from chromputer_tracks.io.bed import Rgb
 from chromputer_tracks.io.contributions import SITES_BED
 from chromputer_tracks.spec import Label
 from chromputer_tracks.tracks.explain.layout import importance_tracks
-from chromputer_tracks.tracks.runs import ModelRuns, Run, SampleRuns
+from chromputer_tracks.tracks.runs import (
+    ExplainFolder,
+    ModelRuns,
+    PredictFolder,
+    RunFolder,
+    SampleRuns,
+)
 from chromputer_tracks.tracks.writer import STATES_BIGBED, label_file
 
 # ---- Colours that no model names.
@@ -118,7 +124,7 @@ class BrowserTrack:
 # ---- The tracks of one run.
 
 
-def predicted_tracks(run: Run) -> Iterator[BrowserTrack]:
+def predicted_tracks(run: PredictFolder) -> Iterator[BrowserTrack]:
     """States, then of each label in the model's order its probability and calls, or its signal.
 
     Raises:
@@ -161,7 +167,7 @@ def predicted_tracks(run: Run) -> Iterator[BrowserTrack]:
                 yield calls
 
 
-def explained_tracks(run: Run, name: str) -> Iterator[BrowserTrack]:
+def explained_tracks(run: ExplainFolder, name: str) -> Iterator[BrowserTrack]:
     """What the inputs contribute to a label, in the model's order, and the explained sites.
 
     Args:
@@ -206,7 +212,7 @@ def explained_tracks(run: Run, name: str) -> Iterator[BrowserTrack]:
 
 
 def _track(
-    run: Run, file: str, name: str, about: str, group: str, kind: Kind, **more: Any
+    run: RunFolder, file: str, name: str, about: str, group: str, kind: Kind, **more: Any
 ) -> BrowserTrack:
     form = _FORMATS[PurePosixPath(file).suffix]
     return BrowserTrack(run.file(file), name, about, group, kind, form, file=file, **more)
@@ -258,7 +264,7 @@ def _sample_tracks(sample: SampleRuns) -> list[BrowserTrack]:
         if track.label is not None:
             of_label.setdefault(track.label.key, []).append(track)
     for run in sample.explain:
-        for name in run.labels():
+        for name in run.results.labels:
             key = find_label(run.spec, name).key
             found += [replace(track, group=key) for track in of_label.pop(key, [])]
             found += sorted(explained_tracks(run, name), key=_from_top)

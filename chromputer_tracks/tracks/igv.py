@@ -12,13 +12,13 @@ from urllib.parse import quote, unquote
 from xml.etree import ElementTree as ET
 
 from chromputer_tracks.errors import ContigError, InputError, OutputError
-from chromputer_tracks.inference.run import RUN_JSON
 from chromputer_tracks.intervals import ChromSizes, Interval, format_region
 from chromputer_tracks.io.atomic import atomic_path, check_folder, output_errors
 from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.run import RUN_JSON
 from chromputer_tracks.io.text import is_bgzf
 from chromputer_tracks.tracks.browser_tracks import BrowserTrack, css_color
-from chromputer_tracks.tracks.runs import Run, recorded_path
+from chromputer_tracks.tracks.runs import RunFolder, recorded_path
 from chromputer_tracks.tracks.writer import rgb_text
 
 # ---- The genome that a browser shows tracks on, and where it starts.
@@ -43,7 +43,7 @@ class BrowserGenome:
     gzi: Path | None
 
 
-def browser_genome(run: Run, fasta: Path | None = None) -> BrowserGenome:
+def browser_genome(run: RunFolder, fasta: Path | None = None) -> BrowserGenome:
     """The genome that runs were made with.
 
     Args:
@@ -54,15 +54,12 @@ def browser_genome(run: Run, fasta: Path | None = None) -> BrowserGenome:
         InputError: it is not there any more, or cannot be used (:class:`Fasta` tells why).
         ContigError: its contigs are not the run's.
     """
-    try:
-        recorded = recorded_path(run.record, run.record["inputs"]["fasta"]["path"])
-        same = bool(run.record["genome"]["same_as_model"])
-    except (KeyError, TypeError) as error:
+    if "fasta" not in run.record.inputs:
         raise InputError(
-            f"{run.folder / RUN_JSON} does not name the genome ({error!r}): run `chromputer "
-            f"{run.kind}` again"
-        ) from error
-    path = recorded if fasta is None else fasta
+            f"{run.folder / RUN_JSON} does not name the genome: run `chromputer {run.record.kind}` "
+            "again"
+        )
+    path = fasta or recorded_path(run.record, run.record.inputs["fasta"].path)
     if fasta is None and not path.is_file():
         raise InputError(
             f"{path}, the genome that {run.folder} was made with, is not there: name the file with "
@@ -70,12 +67,12 @@ def browser_genome(run: Run, fasta: Path | None = None) -> BrowserGenome:
         )
     with Fasta(path) as file:
         sizes = file.sizes
-    if sizes.digest() != run.digest:
+    if sizes.digest() != run.genome.digest:
         raise ContigError(
             f"{path} has other contigs than the genome that {run.folder} was made with: name that "
             "one with --fasta"
         )
-    name = run.spec.assembly if same else path.name.split(".")[0]
+    name = run.spec.assembly if run.genome.same_as_model else path.name.split(".")[0]
     gzi = path.with_name(f"{path.name}.gzi") if is_bgzf(path) else None
     return BrowserGenome(path, name, sizes, path.with_name(f"{path.name}.fai"), gzi)
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
-from chromputer_tracks.errors import ContigError, InputError
+from chromputer_tracks.errors import ContigError, FormatError, InputError
 from chromputer_tracks.inference.registry import find_label, load_model, shipped_models
-from chromputer_tracks.inference.run import RUN_JSON, SPEC
-from chromputer_tracks.io.fragments import FragmentOptions
+from chromputer_tracks.io.run import RUN_JSON, GenomeRecord, ModelRecord, RunRecord
 from chromputer_tracks.io.text import open_input
+from chromputer_tracks.options.fields import FragmentOptions
+from chromputer_tracks.records import from_plain
 from chromputer_tracks.spec import PREDICT, ModelSpec
 from chromputer_tracks.tracks.explain.run import KIND as EXPLAIN_RUN
+from chromputer_tracks.tracks.explain.run import ExplainRecord
 from chromputer_tracks.tracks.predict import KIND as PREDICT_RUN
+from chromputer_tracks.tracks.predict import Prediction
 
 _ASSAY = "assay "
+_EXPLAIN_OPTIONS = ("method", "references", "baseline", "merge")
+"""Options of an explanation that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +49,23 @@ class AssayInput:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """One folder.
+class RunFolder:
+    """A folder of results, with its ``run.json``.
 
     Attributes:
-        folder: with ``run.json``.
-        kind: ``predict`` or ``explain``.
+        folder: itself.
         record: what ``run.json`` holds.
+        model: the model that ran.
+        genome: the genome that was read.
         spec: of the model.
-        model: SHA-256 of the model's graph.
-        digest: of the genome's contigs.
-        outputs: the files, relative to the folder.
         inputs: files of the sample.
     """
 
     folder: Path
-    kind: str
-    record: dict[str, Any]
+    record: RunRecord
+    model: ModelRecord
+    genome: GenomeRecord
     spec: ModelSpec
-    model: str
-    digest: str
-    outputs: frozenset[str]
     inputs: tuple[AssayInput, ...]
 
     def file(self, name: str) -> Path:
@@ -75,16 +75,26 @@ class Run:
             InputError: it is not there.
         """
         path = self.folder / name
-        if name not in self.outputs or not path.is_file():
+        if name not in self.record.outputs or not path.is_file():
             raise InputError(
                 f"{path} is missing, which belongs to the results in {self.folder}: copy the whole "
-                f"folder, or run `chromputer {self.kind}` again"
+                f"folder, or run `chromputer {self.record.kind}` again"
             )
         return path
 
-    def labels(self) -> tuple[str, ...]:
-        """The labels that a run of ``explain`` explained, as it names their folders."""
-        return tuple(self.record["labels"]) if self.kind == EXPLAIN_RUN else ()
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictFolder(RunFolder):
+    """Results of ``predict``; ``results`` says what is in the tracks."""
+
+    results: Prediction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExplainFolder(RunFolder):
+    """Results of ``explain``; ``results`` has figures of each label, by the name of its folder."""
+
+    results: ExplainRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,11 +108,11 @@ class SampleRuns:
     """
 
     name: str
-    predict: Run | None
-    explain: tuple[Run, ...]
+    predict: PredictFolder | None
+    explain: tuple[ExplainFolder, ...]
 
     @property
-    def runs(self) -> tuple[Run, ...]:
+    def runs(self) -> tuple[RunFolder, ...]:
         """All of its runs."""
         return (*([self.predict] if self.predict is not None else []), *self.explain)
 
@@ -139,9 +149,9 @@ def read_runs(
     runs += [(name, _read(folder, found)) for name, folder in named]
     _check_genome([run for _, run in runs])
     names = _sample_names(runs)
-    grouped: dict[str, dict[str, list[Run]]] = {}
+    grouped: dict[str, dict[str, list[RunFolder]]] = {}
     for name, (_, run) in zip(names, runs, strict=True):
-        grouped.setdefault(run.model, {}).setdefault(name, []).append(run)
+        grouped.setdefault(run.model.sha256, {}).setdefault(name, []).append(run)
     return tuple(
         ModelRuns(
             next(iter(samples.values()))[0].spec,
@@ -151,25 +161,27 @@ def read_runs(
     )
 
 
-def _check_genome(runs: Sequence[Run]) -> None:
+def _check_genome(runs: Sequence[RunFolder]) -> None:
     for run in runs[1:]:
-        if run.digest != runs[0].digest:
+        if run.genome.digest != runs[0].genome.digest:
             raise ContigError(
                 f"{run.folder} is of another genome than {runs[0].folder} (names or lengths of "
                 "their contigs differ): show one genome at a time"
             )
 
 
-def _sample_names(runs: Sequence[tuple[str, Run]]) -> list[str]:
+def _sample_names(runs: Sequence[tuple[str, RunFolder]]) -> list[str]:
     """The sample of each run."""
 
-    def key(run: Run) -> tuple[tuple[str, str], ...]:
+    def key(run: RunFolder) -> tuple[tuple[str, str], ...]:
         return tuple((item.assay, item.sha256) for item in run.inputs)
 
     by_inputs = {key(run): name for name, run in runs if name}
     named = {(key(run), name) for name, run in runs if name}
     # A prediction names its sample before what else was made of it.
-    order = sorted((run for name, run in runs if not name), key=lambda run: run.kind != PREDICT_RUN)
+    order = sorted(
+        (run for name, run in runs if not name), key=lambda run: isinstance(run, ExplainFolder)
+    )
     for run in order:
         samples = sorted(name for k, name in named if k == key(run))
         if len(samples) > 1:
@@ -187,18 +199,18 @@ def _sample_names(runs: Sequence[tuple[str, Run]]) -> list[str]:
     return [name or by_inputs[key(run)] for name, run in runs]
 
 
-def _sample(name: str, runs: Sequence[Run]) -> SampleRuns:
-    predictions = [run for run in runs if run.kind == PREDICT_RUN]
-    explaining = [run for run in runs if run.kind == EXPLAIN_RUN]
+def _sample(name: str, runs: Sequence[RunFolder]) -> SampleRuns:
+    predictions = [run for run in runs if isinstance(run, PredictFolder)]
+    explaining = [run for run in runs if isinstance(run, ExplainFolder)]
     if len(predictions) > 1:
         first, second = (run.folder for run in predictions[:2])
         raise InputError(
             f"{first} and {second} are both predictions of sample {name!r} by the same model: "
             "leave one out, or name them apart with --sample NAME=DIR"
         )
-    explained: dict[str, Run] = {}
+    explained: dict[str, RunFolder] = {}
     for run in explaining:
-        for label in run.labels():
+        for label in run.results.labels:
             if label in explained:
                 raise InputError(
                     f"{explained[label].folder} and {run.folder} both explain {label} in sample "
@@ -208,7 +220,7 @@ def _sample(name: str, runs: Sequence[Run]) -> SampleRuns:
     return SampleRuns(name, predictions[0] if predictions else None, tuple(explaining))
 
 
-def _read(folder: Path, models: _Models) -> Run:
+def _read(folder: Path, models: _Models) -> RunFolder:
     path = folder / RUN_JSON
     if not path.is_file():
         what = f"it has no {RUN_JSON}"
@@ -217,76 +229,61 @@ def _read(folder: Path, models: _Models) -> Run:
         raise InputError(
             f"{folder} does not hold results of `chromputer predict` or `explain`: {what}"
         )
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        kind = record["kind"]
-        if kind not in (PREDICT_RUN, EXPLAIN_RUN):
-            raise InputError(
-                f"{folder} holds results of `chromputer {kind}`; browsers are shown those of "
-                "`chromputer predict` and `chromputer explain`"
-            )
-        model = record["model"]
-        run = Run(
-            folder,
-            kind,
-            record,
-            models.spec(folder, model),
-            model["sha256"],
-            record["genome"]["digest"],
-            frozenset(record["outputs"]),
-            tuple(_inputs(record)),
-        )
-        _check_record(record)
-        for label in run.labels():
-            find_label(run.spec, label)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    record = RunRecord.read(path)
+    if record.kind not in (PREDICT_RUN, EXPLAIN_RUN):
         raise InputError(
-            f"{path} is not the record of a run of this release ({error!r}): run the command again"
-        ) from error
+            f"{folder} holds results of `chromputer {record.kind}`; browsers are shown those of "
+            "`chromputer predict` and `chromputer explain`"
+        )
+    explained = record.kind == EXPLAIN_RUN
+    needed = [
+        *((key, record.options) for key in (_EXPLAIN_OPTIONS if explained else ())),
+        ("chromputer-tracks", record.versions),
+    ]
+    missing = [key for key, where in needed if key not in where]
+    if record.model is None or record.genome is None or missing:
+        what = missing[0] if missing else "the model and the genome"
+        raise _not_a_record(path, f"{what}: missing")
+    try:
+        inputs = tuple(_inputs(record))
+    except (KeyError, TypeError, FormatError) as error:
+        raise _not_a_record(path, repr(error)) from error
+    spec = models.spec(folder, record.model)
+    shared = (folder, record, record.model, record.genome, spec, inputs)
+    if not explained:
+        return PredictFolder(*shared, record.results_as(Prediction, path))
+    run = ExplainFolder(*shared, record.results_as(ExplainRecord, path))
+    for label in run.results.labels:
+        find_label(spec, label)
     return run
 
 
-def _check_record(record: Mapping[str, Any]) -> None:
-    """Raise ``KeyError`` where a figure is missing that is shown."""
-    needed: list[tuple[Mapping[str, Any], tuple[str, ...]]] = [
-        (record["versions"], ("chromputer-tracks",)),
-        (record, ("started",)),
-    ]
-    if record["kind"] == PREDICT_RUN:
-        needed.append((record["summary"], ("states", "calls")))
-    else:
-        needed.append((record, ("sites", "labels")))
-        needed.append((record["options"], ("method", "references", "baseline", "merge")))
-        figures = ("sites", "candidates", "bases", "mean_logit", "shares")
-        needed += [(about, figures) for about in record["labels"].values()]
-    for about, keys in needed:
-        missing = [key for key in keys if key not in about]
-        if missing:
-            raise KeyError(missing[0])
-
-
-def _inputs(record: Mapping[str, Any]) -> Iterable[AssayInput]:
-    given = record["options"]
-    options = FragmentOptions(
-        given["min_mapq"], given["drop_duplicates"], tuple(given["exclude"]), given["tn5_shift"]
+def _not_a_record(path: Path, why: str) -> InputError:
+    return InputError(
+        f"{path} is not the record of a run of this release ({why}): run the command again"
     )
-    for role, entry in record["inputs"].items():
+
+
+def _inputs(record: RunRecord) -> Iterable[AssayInput]:
+    given = {item.name: record.options[item.name] for item in fields(FragmentOptions)}
+    options = from_plain(FragmentOptions, given)
+    for role, file in record.inputs.items():
         if role.startswith(_ASSAY):
             assay = role.removeprefix(_ASSAY)
-            about = record["assays"][assay]
-            is_bigwig = about["format"] == "bigwig"
+            found = record.assays[assay]
+            depth = found.mean if found.per_kb is None else found.per_kb
             yield AssayInput(
                 assay,
-                recorded_path(record, entry["path"]),
-                entry["sha256"],
-                entry["bytes"],
+                recorded_path(record, file.path),
+                file.sha256,
+                file.bytes,
                 options,
-                float(about["mean" if is_bigwig else "per_kb"]),
-                None if is_bigwig else int(about["kept"]),
+                float("nan") if depth is None else depth,
+                found.kept,
             )
 
 
-def recorded_path(record: Mapping[str, Any], path: str) -> Path:
+def recorded_path(record: RunRecord, path: str) -> Path:
     """Where a file lies that a run read.
 
     Args:
@@ -294,7 +291,7 @@ def recorded_path(record: Mapping[str, Any], path: str) -> Path:
         path: as the command named it; a relative one starts from the folder in which the command
             ran, or where there is no such file (any more) from the current one.
     """
-    there = Path(record.get("directory", ""), path)
+    there = Path(record.directory, path)
     return there if there.exists() else Path(path)
 
 
@@ -317,9 +314,9 @@ class _Models:
             model = load_model(name)
             self._specs[file_digest(model.path)] = model.spec
 
-    def spec(self, folder: Path, record: Mapping[str, Any]) -> ModelSpec:
+    def spec(self, folder: Path, record: ModelRecord) -> ModelSpec:
         """The spec of a run's model; without its figures where the model itself is gone."""
-        name, path, sha256 = record["name"], Path(record["path"]), record["sha256"]
+        name, path, sha256 = record.name, Path(record.path), record.sha256
         if sha256 not in self._specs:
             shipped = shipped_models().get(name)
             places = [path, *([shipped / PREDICT] if shipped else [])]
@@ -328,6 +325,6 @@ class _Models:
                     self._specs[sha256] = load_model(place).spec
                     break
             else:
-                source = f"{folder / RUN_JSON} (model.{SPEC})"
-                self._specs[sha256] = ModelSpec.from_json(json.dumps(record[SPEC]), source)
+                source = f"{folder / RUN_JSON} (model.spec)"
+                self._specs[sha256] = ModelSpec.from_json(json.dumps(record.spec), source)
         return self._specs[sha256]

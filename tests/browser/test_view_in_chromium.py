@@ -16,7 +16,8 @@ from pages import LETTERS
 from runs import MODEL, MOTIF, REGION
 
 from chromputer_tracks.inference.registry import load_model
-from chromputer_tracks.tracks.view.run import ViewOptions, open_server, read_view
+from chromputer_tracks.options.predict import ViewOptions
+from chromputer_tracks.tracks.view.run import open_server, read_view
 
 NEGATIVE = (120, 120, 120)
 STATES = "Chromatin states"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -19,13 +19,10 @@ from chromputer_tracks.io.bbi import check_bbi
 from chromputer_tracks.io.bed import BedTable, read_bed
 from chromputer_tracks.io.bigbed import Row, write_bigbed
 from chromputer_tracks.io.bigwig import BigWigWriter
-from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.run import Report
-from chromputer_tracks.io.twobit import write_twobit
+from chromputer_tracks.options.predict import HubOptions
 from chromputer_tracks.spec import InputSpec, Normalisation
-from chromputer_tracks.tracks.browser_tracks import BrowserTrack
-from chromputer_tracks.tracks.hub.options import HubOptions
 from chromputer_tracks.tracks.hub.stanzas import HubTrack, Range, plain, tracks_with_data
 from chromputer_tracks.tracks.runs import AssayInput, file_digest
 from chromputer_tracks.tracks.writer import rgb_text
@@ -68,102 +65,48 @@ _AUTOSQL = {
 name goes into each."""
 
 
-class HubWriter:
-    """Makes the files in a folder from which they are published.
+def make_data(
+    tracks: Sequence[HubTrack], options: HubOptions, folder: Path, sizes: ChromSizes, report: Report
+) -> dict[str, Range]:
+    """Make and check the data of all tracks; returns the range of values by file name.
+
+    Several tracks may show the same file.
 
     Args:
+        tracks: of the hub.
         options: of the hub.
-        folder: exists.
+        folder: where the hub is made.
         sizes: the genome's contigs.
         report: told how far it is.
 
-    Attributes:
-        names: of the files made, relative to the hub.
+    Raises:
+        InputError: what a file is made of cannot be used, or is not what the run read.
+        FormatError: a file is damaged, not sorted or lacks zoom levels.
+        ContigError: its contigs are not those of the genome.
+        OutputError: it cannot be written.
     """
-
-    def __init__(
-        self, options: HubOptions, folder: Path, sizes: ChromSizes, report: Report
-    ) -> None:
-        self._options = options
-        self._folder = folder
-        self._sizes = sizes
-        self._report = report
-        self.names: list[str] = []
-
-    def data(self, tracks: Sequence[HubTrack]) -> dict[str, Range]:
-        """Make and check the data of all tracks; returns the range of values by file name.
-
-        Several tracks may show the same file.
-
-        Raises:
-            InputError: what a file is made of cannot be used, or is not what the run read.
-            FormatError: a file is damaged, not sorted or lacks zoom levels.
-            ContigError: its contigs are not those of the genome.
-            OutputError: it cannot be written.
-        """
-        wanted = {track.file: (track, shown) for track, shown in tracks_with_data(tracks)}
-        ranges = {}
-        for number, (name, (track, shown)) in enumerate(wanted.items(), 1):
-            place = f"{self._options.assembly}/{name}"
-            path = self._make(track, shown, self._new(place), self._options.out / place)
-            found = check_bbi(path, track.type, self._sizes)
-            ranges[name] = (found.low, found.high)
-            self._report.progress("files", number, len(wanted), "files")
-        return ranges
-
-    def _make(self, track: HubTrack, shown: BrowserTrack, path: Path, final: Path) -> Path:
-        """Make a file in ``path``, and say which one to check."""
-        item, source = track.input, shown.path
+    wanted = {track.file: (track, shown) for track, shown in tracks_with_data(tracks)}
+    ranges = {}
+    for number, (name, (track, shown)) in enumerate(wanted.items(), 1):
+        path = folder / options.assembly / name
+        with output_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        source, item = shown.path, track.input
         if item is not None:
             _check_input(source, item)
         if shown.label is not None and shown.kind in _AUTOSQL:
             autosql = _AUTOSQL[shown.kind].format(plain(shown.label.label.title).replace(";", ","))
-            _make_bigbed(source, path, self._sizes, autosql, overlap=shown.kind == "sites")
+            _make_bigbed(source, path, sizes, autosql, overlap=shown.kind == "sites")
         elif item is not None and not is_bigwig(source):
-            self._make_coverage(source, item, path)
+            _make_coverage(source, item, path, sizes, options.scratch, report)
         else:
-            _keep(source, path, final, link=self._options.link)
+            _keep(source, path, options.out / options.assembly / name, link=options.link)
             # A link leads from its final place only; and an error names what the user knows.
-            return source
-        return path
-
-    def _make_coverage(self, source: Path, item: AssayInput, path: Path) -> None:
-        def read(kept: int) -> None:
-            self._report.progress(f"reading {source.name}", kept, None, "fragments")
-
-        with FragmentStore.build(
-            source, self._sizes, item.options, read, self._options.scratch
-        ) as store:
-            write_coverage(path, store, self._sizes)
-
-    def texts(self, texts: Mapping[str, str]) -> None:
-        """Write text files by name.
-
-        Raises:
-            OutputError: one cannot be written.
-        """
-        for name, text in texts.items():
-            with output_errors(self._options.out / name):
-                self._new(name).write_text(text, encoding="utf-8", newline="\n")
-
-    def sequence(self, name: str, path: Path) -> None:
-        """Write the sequence of a FASTA as 2bit.
-
-        Raises:
-            InputError: the FASTA cannot be read.
-            OutputError: the file cannot be written.
-        """
-        self._report.note(f"writing {PurePosixPath(name).name}")
-        with Fasta(path) as fasta:
-            write_twobit(self._new(name), fasta)
-
-    def _new(self, name: str) -> Path:
-        """Where a file is made."""
-        path = self._folder / name
-        with output_errors(self._options.out / name):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        self.names.append(name)
-        return path
+            path = source
+        found = check_bbi(path, track.type, sizes)
+        ranges[name] = (found.low, found.high)
+        report.progress("files", number, len(wanted), "files")
+    return ranges
 
 
 def _keep(source: Path, path: Path, final: Path, *, link: bool) -> None:
@@ -210,6 +153,21 @@ def _check_input(path: Path, item: AssayInput) -> None:
             f"{item.sha256[:12]}...): say where that is with --input, or leave coverage out with "
             "--no-coverage"
         )
+
+
+def _make_coverage(
+    source: Path,
+    item: AssayInput,
+    path: Path,
+    sizes: ChromSizes,
+    scratch: Path | None,
+    report: Report,
+) -> None:
+    def read(kept: int) -> None:
+        report.progress(f"reading {source.name}", kept, None, "fragments")
+
+    with FragmentStore.build(source, sizes, item.options, read, scratch) as store:
+        write_coverage(path, store, sizes)
 
 
 def write_coverage(path: Path, store: FragmentStore, sizes: ChromSizes) -> None:

@@ -13,7 +13,7 @@ from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.run import Report
 from chromputer_tracks.io.text import numbered_lines
-from chromputer_tracks.tracks.hub.options import HubOptions
+from chromputer_tracks.options.predict import HubOptions
 from chromputer_tracks.tracks.hub.pages import render
 from chromputer_tracks.tracks.hub.stanzas import (
     BIGWIG,

@@ -30,7 +30,13 @@ from chromputer_tracks.tracks.hub.stanzas import (
     short_label,
     shorten,
 )
-from chromputer_tracks.tracks.runs import AssayInput, ModelRuns, Run, SampleRuns
+from chromputer_tracks.tracks.runs import (
+    AssayInput,
+    ExplainFolder,
+    ModelRuns,
+    PredictFolder,
+    SampleRuns,
+)
 
 LOW, TALL, THIN = 20, 6, 40
 """Most tracks of a kind that are drawn at first: of 32 pixels, of 64, and of a line."""
@@ -86,19 +92,19 @@ class HubModel:
         """How many tracks of a kind are drawn at first, of the most of all models together."""
         return max(1, most // self.models)
 
-    def predicted(self) -> Iterator[tuple[SampleRuns, Run]]:
+    def predicted(self) -> Iterator[tuple[SampleRuns, PredictFolder]]:
         """Samples with a prediction."""
         for sample in self.runs.samples:
             if sample.predict is not None:
                 yield sample, sample.predict
 
-    def explained(self) -> Iterator[tuple[SampleRuns, Run, str, Label]]:
+    def explained(self) -> Iterator[tuple[SampleRuns, ExplainFolder, str, Label]]:
         """Samples, runs and labels (as the run names them), each label in all samples."""
         found = [
             (sample, run, name)
             for sample in self.runs.samples
             for run in sample.explain
-            for name in run.labels()
+            for name in run.results.labels
         ]
         for wanted in dict.fromkeys(name for _, _, name in found):
             label = find_label(self.runs.spec, wanted).label

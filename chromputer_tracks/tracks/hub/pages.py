@@ -10,14 +10,15 @@ import jinja2
 
 from chromputer_tracks import __version__
 from chromputer_tracks.inference.registry import model_labels
+from chromputer_tracks.options.predict import HubOptions
 from chromputer_tracks.spec import InputSpec, Label, ModelSpec
 from chromputer_tracks.tracks.explain.layout import fragment_classes
+from chromputer_tracks.tracks.explain.run import LabelRecord
 from chromputer_tracks.tracks.hub.files import COVERAGE_BIN
 from chromputer_tracks.tracks.hub.layout import HubModel
-from chromputer_tracks.tracks.hub.options import HubOptions
 from chromputer_tracks.tracks.hub.stanzas import HubTrack, tracks_with_data
 from chromputer_tracks.tracks.igv import JSON_NAME, XML_NAME
-from chromputer_tracks.tracks.runs import AssayInput, Run
+from chromputer_tracks.tracks.runs import AssayInput, RunFolder
 
 _REFERENCES = {
     "dynseq": (
@@ -102,7 +103,7 @@ def track_page(kind: str, model: HubModel, email: str) -> str:
     ]
     context = {
         **_shared(kind, email, inputs, many=model.many),
-        "model": _model(spec, all(run.digest == spec.sizes_digest for run in runs)),
+        "model": _model(spec, all(run.genome.digest == spec.sizes_digest for run in runs)),
         "runs": _made(runs),
         "samples": [sample.name for sample, _ in model.predicted()],
         **_predicted(model),
@@ -209,11 +210,10 @@ def _reads(item: InputSpec) -> str:
     return f"{item.measure} of {item.assay} in {item.bin}-bp bins"
 
 
-def _made(runs: Sequence[Run]) -> str:
+def _made(runs: Sequence[RunFolder]) -> str:
     """Versions and dates of runs."""
     found = {
-        f"chromputer-tracks {run.record['versions']['chromputer-tracks']} on "
-        f"{run.record['started'][:10]}"
+        f"chromputer-tracks {run.record.versions['chromputer-tracks']} on {run.record.started[:10]}"
         for run in runs
     }
     return ", ".join(sorted(found))
@@ -225,11 +225,9 @@ def _css(label: Label) -> str:
 
 def _predicted(model: HubModel) -> dict[str, Any]:
     """Rows of states and labels, with what each sample has of them."""
-    found = [run.record["summary"] for _, run in model.predicted()]
-    shares = [[f"{row['share']:.1%}" for row in item["states"]] for item in found]
-    calls = [
-        [(f"{row['calls']:,}", f"{row['bases']:,}") for row in item["calls"]] for item in found
-    ]
+    found = [run.results.summary for _, run in model.predicted()]
+    shares = [[f"{row.share:.1%}" for row in item.states] for item in found]
+    calls = [[(f"{row.calls:,}", f"{row.bases:,}") for row in item.calls] for item in found]
 
     def rows(kind: str) -> Iterator[dict[str, Any]]:
         items = [item for item in model_labels(model.runs.spec) if item.head.kind == kind]
@@ -309,9 +307,8 @@ def _explained(model: HubModel) -> dict[str, Any]:
         label for head in model.runs.spec.heads if head.kind == "states" for label in head.labels
     ]
     for sample, run, name, label in model.explained():
-        record = run.record["labels"][name]
-        parts |= dict.fromkeys(record["shares"])
-        calls = run.record["sites"] == "calls"
+        found, options = run.results.labels[name], run.record.options
+        parts |= dict.fromkeys(found.shares)
         rows.append(
             {
                 "sample": sample.name,
@@ -319,19 +316,19 @@ def _explained(model: HubModel) -> dict[str, Any]:
                 "title": label.title,
                 "state": label in states,
                 "color": _css(label),
-                "sites": f"{record['sites']:,}",
-                "bases": f"{record['bases']:,}",
-                "logit": f"{record['mean_logit']:.2f}",
-                "shares": record["shares"],
-                "which": _which(record, calls=calls),
+                "sites": f"{found.sites:,}",
+                "bases": f"{found.bases:,}",
+                "logit": f"{found.mean_logit:.2f}",
+                "shares": found.shares,
+                "which": _which(found, run.results.sites),
             }
         )
         how[run.folder] = {
             "sample": sample.name,
-            "labels": ", ".join(run.labels()),
-            "method": _method(run.record),
-            "complete": run.record["method"] == "deeplift",
-            "merge": _MERGE.get(run.record["merge"], run.record["merge"]),
+            "labels": ", ".join(run.results.labels),
+            "method": _method(options),
+            "complete": options["method"] == "deeplift",
+            "merge": _MERGE.get(options["merge"], options["merge"]),
         }
     for row in rows:
         row["shares"] = [f"{row['shares'].get(part, 0):.1%}" for part in parts]
@@ -353,18 +350,18 @@ def _explained(model: HubModel) -> dict[str, Any]:
     }
 
 
-def _which(record: Mapping[str, Any], *, calls: bool) -> str:
-    what = "of the model's calls" if calls else "of the given regions"
-    if record["sites"] < record["candidates"]:
-        return f"the strongest {record['sites']:,} {what} ({record['candidates']:,})"
+def _which(found: LabelRecord, sites: str) -> str:
+    what = "of the model's calls" if sites == "calls" else "of the given regions"
+    if found.sites < found.candidates:
+        return f"the strongest {found.sites:,} {what} ({found.candidates:,})"
     return f"all {what}"
 
 
-def _method(record: Mapping[str, Any]) -> str:
-    if record["method"] != "deeplift":
+def _method(options: Mapping[str, Any]) -> str:
+    if options["method"] != "deeplift":
         return "gradient times input"
-    baseline = "zero (no fragments)" if record["baseline"] == "zero" else "the genome's mean"
+    baseline = "zero (no fragments)" if options["baseline"] == "zero" else "the genome's mean"
     return (
-        f"DeepLIFT (rescale rule): the sequence against {record['references']} dinucleotide "
+        f"DeepLIFT (rescale rule): the sequence against {options['references']} dinucleotide "
         f"shuffles of it, other inputs against {baseline}"
     )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.inference.run import output_folder, remove_stale, versions, write_run_json
-from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
-from chromputer_tracks.io.atomic import Staging
-from chromputer_tracks.io.run import Report
-from chromputer_tracks.tracks.hub.files import HubWriter
+from chromputer_tracks.intervals import Interval, parse_region
+from chromputer_tracks.io.atomic import output_errors
+from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.run import GenomeRecord, Report, RunRecord, Silent, run
+from chromputer_tracks.io.twobit import write_twobit
+from chromputer_tracks.options.fields import recorded
+from chromputer_tracks.options.predict import HUB_LONG, HUB_SHORT, HubOptions
+from chromputer_tracks.tracks.hub.files import make_data
 from chromputer_tracks.tracks.hub.genome import (
     GROUP,
     first_position,
@@ -30,27 +31,60 @@ from chromputer_tracks.tracks.hub.layout import (
     coverage_track,
     model_tracks,
 )
-from chromputer_tracks.tracks.hub.options import HUB, HubOptions
 from chromputer_tracks.tracks.hub.pages import Inputs, coverage_page, overview_page, track_page
 from chromputer_tracks.tracks.hub.stanzas import (
     HubTrack,
     Range,
     UniqueNames,
+    browser_position,
     file_text,
+    identifier,
     session_tracks,
+    shorten,
     stanza,
     track_stanzas,
     tracks_with_data,
 )
-from chromputer_tracks.tracks.igv import session_texts
-from chromputer_tracks.tracks.runs import ModelRuns, file_digest, read_runs
+from chromputer_tracks.tracks.igv import JSON_NAME, session_texts
+from chromputer_tracks.tracks.runs import ModelRuns, RunFolder, file_digest, read_runs
 
 KIND = "hub"
 """What ``run.json`` says wrote the folder."""
+HUB = "hub.txt"
+"""The file that a browser is given."""
 GENOMES, TRACKS, OVERVIEW = "genomes.txt", "trackDb.txt", "hub.html"
+BROWSER = "https://genome.ucsc.edu/cgi-bin/hgTracks"
+IGV = "https://igv.org/app/"
+_PLACES = ("folders", "samples", "inputs", "models", "sizes", "fasta")
+"""Options that name files and folders."""
 _AS_GIVEN = "/:@[]!$&'()*+,;=%"
 """What an address keeps beside letters, digits and ``_.-~`` (RFC 3986); it may be quoted already.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRun:
+    """What ``run.json`` says of a run that is shown: command, time, SHA-256 of inputs by assay."""
+
+    kind: str
+    started: str
+    inputs: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownModel:
+    """What ``run.json`` says of a model that is shown: its runs by sample."""
+
+    name: str
+    sha256: str
+    samples: dict[str, tuple[ShownRun, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class HubRecord:
+    """What ``run.json`` says of a hub beside what every record does."""
+
+    models: tuple[ShownModel, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +92,6 @@ class HubResult:
     """What was made.
 
     Attributes:
-        out: folder of the hub.
         tracks: number of tracks with data.
         bytes: of all files; a link counts as its file.
         url: of ``hub.txt``; None where it is not known.
@@ -66,18 +99,15 @@ class HubResult:
         record: what ``run.json`` holds.
     """
 
-    out: Path
     tracks: int
     bytes: int
     url: str | None
     links: tuple[tuple[str, str], ...]
-    record: dict[str, Any]
+    record: RunRecord
 
 
-def make_hub(options: HubOptions, report: Report) -> HubResult:
+def make_hub(options: HubOptions, report: Report | None = None) -> HubResult:
     """Make a hub: text files, description pages and data, all paths relative to its folder.
-
-    All files are made and checked before the first appears under its name.
 
     Raises:
         InputError: a run, the genome or an input cannot be used.
@@ -86,60 +116,122 @@ def make_hub(options: HubOptions, report: Report) -> HubResult:
         SpecError: a model cannot be found.
         OutputError: the hub cannot be written.
     """
-    started = datetime.now(UTC)
-    runs = read_runs(options.folders, options.samples, options.models)
-    samples = list(dict.fromkeys(sample.name for model in runs for sample in model.samples))
-    many, names, folders, called = len(samples) > 1, UniqueNames(), UniqueNames(), UniqueNames()
-    placed = {sample: folders.new(sample) for sample in samples}
-    models = [
-        HubModel(
-            model,
-            names,
-            placed,
-            called.new(model.spec.name) if len(runs) > 1 else "",
-            many,
-            len(runs),
+    report = report or Silent()
+    with run(KIND, options, report) as work:
+        runs = read_runs(options.folders, options.samples, options.models)
+        samples = list(dict.fromkeys(sample.name for model in runs for sample in model.samples))
+        many, names, folders, called = len(samples) > 1, UniqueNames(), UniqueNames(), UniqueNames()
+        placed = {sample: folders.new(sample) for sample in samples}
+        models = [
+            HubModel(
+                model,
+                names,
+                placed,
+                called.new(model.spec.name) if len(runs) > 1 else "",
+                many,
+                len(runs),
+            )
+            for model in runs
+        ]
+        inputs = _inputs(options, runs, report)
+        covered = coverage_track(inputs, names, placed, many=many)
+        tracks = [] if covered is None else [covered]
+        tracks += [track for model in models for track in model_tracks(model)]
+        sizes = hub_contigs(options, runs, tracks, report)
+        if options.position is None:
+            position = first_position(tracks, sizes)
+        else:
+            position = parse_region(options.position, sizes)
+        labels = hub_labels(options, [model.spec.name for model in runs], samples)
+        links = hub_links(options, position)
+        ranges = make_data(tracks, options, work.folder, sizes, report)
+        texts = _settings(options, labels, tracks, ranges, position)
+        texts |= _sessions(options, tracks, position)
+        texts |= _pages(options, models, inputs, tracks, many=many)
+        texts[OVERVIEW] = overview_page(labels[1], options, models, tracks, links)
+        if options.fasta is not None:
+            own = genome_texts(options, options.fasta, sizes)
+            texts |= {f"{options.assembly}/{name}": text for name, text in own.items()}
+            report.note(f"writing {twobit_name(options)}")
+            with Fasta(options.fasta) as fasta:
+                write_twobit(work.folder / options.assembly / twobit_name(options), fasta)
+        for name, text in texts.items():
+            with output_errors(work.folder / name):
+                (work.folder / name).write_text(text, encoding="utf-8", newline="\n")
+        spec = runs[0].spec
+        genome = GenomeRecord(
+            len(sizes),
+            sizes.total,
+            sizes.digest(),
+            spec.assembly,
+            sizes.digest() == spec.sizes_digest,
         )
-        for model in runs
-    ]
-    inputs = _inputs(options, runs, report)
-    covered = coverage_track(inputs, names, placed, many=many)
-    tracks = [] if covered is None else [covered]
-    tracks += [track for model in models for track in model_tracks(model)]
-    sizes = hub_contigs(options, runs, tracks, report)
-    if options.position is None:
-        position = first_position(tracks, sizes)
-    else:
-        position = parse_region(options.position, sizes)
-    labels = options.labels([model.spec.name for model in runs], samples)
-    links = options.links(position)
-    with output_folder(options.out, KIND, force=options.force) as earlier:
-        with Staging(options.out) as staging:
-            writer = HubWriter(options, staging.folder, sizes, report)
-            ranges = writer.data(tracks)
-            writer.texts(_settings(options, labels, tracks, ranges, position))
-            writer.texts(_sessions(options, tracks, position))
-            writer.texts(_pages(options, models, inputs, tracks, many=many))
-            writer.texts({OVERVIEW: overview_page(labels[1], options, models, tracks, links)})
-            if options.fasta is not None:
-                base = f"{options.assembly}/"
-                texts = genome_texts(options, options.fasta, sizes)
-                writer.sequence(base + twobit_name(options), options.fasta)
-                writer.texts({base + name: text for name, text in texts.items()})
-            # A folder comes before what is in it, and the file that names all others at last.
-            outputs = sorted(writer.names, key=lambda name: (name == HUB, name.count("/"), name))
-            staging.publish_when_done(outputs)
-        record = _record(options, models, sizes, outputs, started)
-        write_run_json(options.out, record)
-    remove_stale(options.out, earlier - set(outputs))
+        shown = HubRecord(tuple(_shown(model) for model in models))
+        # A hub is published: its record names no folder of this machine.
+        told = {name: value for name, value in recorded(options).items() if name not in _PLACES}
+        work.describe(shown, genome=genome, options=told, command="", directory="")
     return HubResult(
-        options.out,
         sum(1 for _ in tracks_with_data(tracks)),
-        sum((options.out / name).stat().st_size for name in outputs),
-        options.hub_url,
+        sum((options.out / name).stat().st_size for name in work.record.outputs),
+        hub_url(options),
         links,
-        record,
+        work.record,
     )
+
+
+# ---- What a hub is called, and where it is seen.
+
+
+def folder_url(options: HubOptions) -> str | None:
+    """Address of the hub's folder, with a ``/`` behind it; None where it is not known."""
+    return None if options.url is None else f"{options.url.removesuffix('/' + HUB).rstrip('/')}/"
+
+
+def hub_url(options: HubOptions) -> str | None:
+    """Address of ``hub.txt``; None where it is not known."""
+    folder = folder_url(options)
+    return None if folder is None else folder + HUB
+
+
+def hub_labels(
+    options: HubOptions, models: Sequence[str], samples: Sequence[str]
+) -> tuple[str, str]:
+    """Short and long label of the hub.
+
+    Args:
+        options: of the hub.
+        models: names.
+        samples: names.
+    """
+    # A folder's name tells something only beside others.
+    one = samples[0] if len(samples) == 1 and options.samples else ""
+    of = f"of {one}, " if one else f"of {len(samples)} samples, " * (len(samples) > 1)
+    by = ", ".join(models)
+    return (
+        shorten(options.short or f"Chromputer {one or 'tracks'}", HUB_SHORT),
+        shorten(options.long or f"Chromatin tracks {of}predicted by {by}", HUB_LONG),
+    )
+
+
+def hub_links(options: HubOptions, position: Interval) -> tuple[tuple[str, str], ...]:
+    """What the hub is seen with, and its address; nothing without a URL."""
+    url = hub_url(options)
+    if url is None:
+        return ()
+    known = options.fasta is None and not options.assembly.startswith(("GCA_", "GCF_"))
+    query = {
+        "db" if known else "genome": options.assembly,
+        "hubUrl": url,
+        "position": browser_position(position),
+    }
+    session = {"sessionURL": f"{folder_url(options)}{JSON_NAME}"}
+    return (
+        ("UCSC genome browser", f"{BROWSER}?{urlencode(query)}"),
+        ("IGV-Web", f"{IGV}?{urlencode(session)}"),
+    )
+
+
+# ---- What is in its files.
 
 
 def _inputs(options: HubOptions, runs: Sequence[ModelRuns], report: Report) -> Inputs:
@@ -191,7 +283,8 @@ def _settings(
     """
     base = f"{options.assembly}/"
     short, long = labels
-    hub = [("hub", options.hub_name()), ("shortLabel", short), ("longLabel", long)]
+    name = options.name or identifier("chromputer", options.assembly.replace(".", "_"))
+    hub = [("hub", name), ("shortLabel", short), ("longLabel", long)]
     hub.append(("useOneFile", "on") if options.one_file else ("genomesFile", GENOMES))
     hub += [("email", options.email), ("descriptionUrl", OVERVIEW)]
     genome = [("genome", options.assembly)]
@@ -219,7 +312,7 @@ def _sessions(
     With the hub's address the paths in them are addresses, so that a session works from anywhere;
     without it they are relative. Where the hub brings no genome, IGV is asked for the assembly.
     """
-    url, assembly = options.folder_url, options.assembly
+    url, assembly = folder_url(options), options.assembly
 
     def address(path: Path) -> str:
         return quote(f"{url or ''}{assembly}/{path}", safe=_AS_GIVEN)
@@ -258,38 +351,12 @@ def _pages(
     return {f"{options.assembly}/{page}.html": text for page, text in made.items()}
 
 
-def _record(
-    options: HubOptions,
-    models: Sequence[HubModel],
-    sizes: ChromSizes,
-    outputs: Sequence[str],
-    started: datetime,
-) -> dict[str, Any]:
-    """What ``run.json`` holds; a hub is published, so it names no folder of this machine."""
-    return {
-        "kind": KIND,
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
-        "versions": versions(),
-        "assembly": options.assembly,
-        "genome": {"contigs": len(sizes), "bases": sizes.total, "digest": sizes.digest()},
-        "models": [
-            {
-                "name": model.runs.spec.name,
-                "sha256": model.runs.samples[0].runs[0].model,
-                "samples": {
-                    sample.name: [
-                        {
-                            "kind": run.kind,
-                            "started": run.record["started"],
-                            "inputs": {item.assay: item.sha256 for item in run.inputs},
-                        }
-                        for run in sample.runs
-                    ]
-                    for sample in model.runs.samples
-                },
-            }
-            for model in models
-        ],
-        "outputs": sorted(outputs),
-    }
+def _shown(model: HubModel) -> ShownModel:
+    samples = {sample.name: tuple(map(_shown_run, sample.runs)) for sample in model.runs.samples}
+    first = model.runs.samples[0].runs[0]
+    return ShownModel(model.runs.spec.name, first.model.sha256, samples)
+
+
+def _shown_run(run: RunFolder) -> ShownRun:
+    inputs = {item.assay: item.sha256 for item in run.inputs}
+    return ShownRun(run.record.kind, run.record.started, inputs)

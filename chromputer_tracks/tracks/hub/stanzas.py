@@ -22,8 +22,6 @@ from chromputer_tracks.tracks.writer import rgb_text
 
 SHORT, LONG = 17, 76
 """Most characters of a track's short and long label."""
-HUB_SHORT, HUB_LONG = 19, 69
-"""Most characters of a hub's own labels: "under 20" and "under 70"."""
 
 _CUT = ".."
 _LEAST_SAMPLE = 6

@@ -1,4 +1,4 @@
-"""A page that shows runs in igv.js, served on loopback; and the same as session files."""
+"""A page that shows runs in igv.js, served on loopback."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.bed import read_site_table
+from chromputer_tracks.options.predict import ViewOptions
 from chromputer_tracks.tracks.browser_tracks import (
     NEUTRAL,
     BrowserTrack,
@@ -28,12 +29,13 @@ from chromputer_tracks.tracks.igv import (
     fasta_reference,
     igv_js_session,
     quoted_url,
-    write_sessions,
 )
 from chromputer_tracks.tracks.runs import ModelRuns, read_runs
 from chromputer_tracks.tracks.view.server import Content, Log, Resource, ViewServer
 
-# ---- Places worth a look: the strongest explained sites and calls of each label.
+PAGE = "view.html"
+PAYLOAD = "view.json"
+_STATIC = ("view.css", "view.js", "sites.js", "igv.min.js", "igv.LICENSE.txt")
 
 MOST_SITES = 200
 """Of a label."""
@@ -64,6 +66,154 @@ class SiteList:
     explained: bool
     places: tuple[tuple[str, int], ...]
     total: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """All that is shown, read and checked.
+
+    Attributes:
+        models: the runs.
+        genome: the reference.
+        tracks: from top to bottom.
+        sites: to go through.
+        locus: shown first.
+    """
+
+    models: tuple[ModelRuns, ...]
+    genome: BrowserGenome
+    tracks: tuple[BrowserTrack, ...]
+    sites: tuple[SiteList, ...]
+    locus: Interval
+
+
+def read_view(options: ViewOptions) -> View:
+    """Read and check all that is to be shown.
+
+    Raises:
+        InputError: a folder, the genome or a track cannot be used, or there is nothing to show.
+        ContigError: the runs, or the genome, do not match.
+        SpecError: a model cannot be found or used.
+    """
+    if not (options.folders or options.samples):
+        raise InputError("name a folder that `chromputer predict` or `chromputer explain` wrote")
+    models = read_runs(options.folders, options.samples, options.models)
+    run = models[0].samples[0].runs[0]
+    genome = browser_genome(run, options.fasta)
+    tracks = browser_tracks(models, options.tracks)
+    sites = site_lists(tracks, genome.sizes)
+    if options.locus is None:
+        locus = first_locus(sites, genome.sizes)
+    else:
+        locus = parse_region(options.locus, genome.sizes)
+    return View(models, genome, tracks, sites, locus)
+
+
+def open_server(view: View, port: int = 0, log: Log | None = None) -> ViewServer:
+    """A server of the page and all that it reads; not yet serving.
+
+    Args:
+        view: what is shown.
+        port: 0 for any free one.
+        log: is told of each answer.
+
+    Raises:
+        InputError: the name of a file is not UTF-8.
+        OutputError: the port cannot be used.
+    """
+    files = dict(_files(view))
+    urls = {path: quoted_url(url) for url, path in files.items()}
+    reference = fasta_reference(view.genome, urls.__getitem__)
+    session = igv_js_session(reference, view.tracks, view.locus, urls.__getitem__)
+    payload = page_payload(view.models, view.tracks, view.sites, session)
+    static = resources.files("chromputer_tracks.tracks.view") / "static"
+    served: dict[str, Resource] = {f"/{url}": path for url, path in files.items()}
+    served["/"] = Content((static / PAGE).read_bytes(), "text/html; charset=utf-8")
+    served["/" + PAYLOAD] = Content(json.dumps(payload).encode(), "application/json")
+    for name in _STATIC:
+        kind = "text/css" if name.endswith(".css") else "text/javascript"
+        kind = "text/plain" if name.endswith(".txt") else kind
+        served["/static/" + name] = Content((static / name).read_bytes(), f"{kind}; charset=utf-8")
+    return ViewServer(served, port, log)
+
+
+def _files(view: View) -> Iterator[tuple[str, Path]]:
+    """URL, relative to the page and not quoted, and path of each file."""
+    genome = view.genome
+    # The index of blocks is looked for under the FASTA's name.
+    for path in (genome.fasta, genome.fai, genome.gzi):
+        if path is not None:
+            yield f"genome/{path.name}", path
+    for place, track in enumerate(view.tracks):
+        yield f"tracks/{place}/{track.path.name}", track.path
+        if track.index is not None:
+            yield f"tracks/{place}/{track.index.name}", track.index
+
+
+# ---- What the page of ``chromputer view`` is sent: the session, a legend, groups of tracks, sites.
+
+
+def page_payload(
+    models: Sequence[ModelRuns],
+    tracks: Sequence[BrowserTrack],
+    sites: Sequence[SiteList],
+    session: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The object that ``view.js`` reads, ready for JSON.
+
+    Args:
+        models: what is shown.
+        tracks: in the order of the session's.
+        sites: to go through.
+        session: of igv.js.
+    """
+    samples = [sample.name for runs in models for sample in runs.samples]
+    return {
+        "title": ", ".join(dict.fromkeys(samples)),
+        "model": ", ".join(dict.fromkeys(runs.spec.name for runs in models)),
+        "assembly": session["reference"]["name"],
+        "session": session,
+        "legend": _legend(models, tracks),
+        "groups": _groups(tracks),
+        "sites": [
+            {
+                "name": item.name,
+                "explained": item.explained,
+                "places": item.places,
+                "total": item.total,
+            }
+            for item in sites
+        ],
+    }
+
+
+def _legend(models: Sequence[ModelRuns], tracks: Sequence[BrowserTrack]) -> list[dict[str, str]]:
+    """Name, full name and colour of each state of the models whose states are shown."""
+    if not any(track.kind == "states" for track in tracks):
+        return []
+    states = {
+        (label.name, label.title, css_color(label.color)): None
+        for runs in models
+        for head in runs.spec.heads
+        if head.kind == "states"
+        for label in head.labels
+    }
+    return [{"name": name, "title": title, "color": color} for name, title, color in states]
+
+
+def _groups(tracks: Sequence[BrowserTrack]) -> list[dict[str, Any]]:
+    """Groups in the order of their first tracks, with the tracks' places in the session."""
+    found: dict[str, dict[str, Any]] = {}
+    for place, track in enumerate(tracks):
+        group = found.setdefault(
+            track.group,
+            {"name": track.group, "color": css_color(track.color or NEUTRAL), "tracks": []},
+        )
+        group["tracks"].append(place)
+    return list(found.values())
+
+
+# ---- Places worth a look: the strongest explained sites and calls of each label.
 
 
 def site_lists(tracks: Sequence[BrowserTrack], sizes: ChromSizes) -> tuple[SiteList, ...]:
@@ -136,179 +286,3 @@ def _most_important(
             f"{track.path} cannot be read as bigWig ({error}): run it again"
         ) from error
     return moved
-
-
-# ---- What the page of ``chromputer view`` is sent: the session, a legend, groups of tracks, sites.
-
-
-def page_payload(
-    models: Sequence[ModelRuns],
-    tracks: Sequence[BrowserTrack],
-    sites: Sequence[SiteList],
-    session: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The object that ``view.js`` reads, ready for JSON.
-
-    Args:
-        models: what is shown.
-        tracks: in the order of the session's.
-        sites: to go through.
-        session: of igv.js.
-    """
-    samples = [sample.name for runs in models for sample in runs.samples]
-    return {
-        "title": ", ".join(dict.fromkeys(samples)),
-        "model": ", ".join(dict.fromkeys(runs.spec.name for runs in models)),
-        "assembly": session["reference"]["name"],
-        "session": session,
-        "legend": _legend(models, tracks),
-        "groups": _groups(tracks),
-        "sites": [
-            {
-                "name": item.name,
-                "explained": item.explained,
-                "places": item.places,
-                "total": item.total,
-            }
-            for item in sites
-        ],
-    }
-
-
-def _legend(models: Sequence[ModelRuns], tracks: Sequence[BrowserTrack]) -> list[dict[str, str]]:
-    """Name, full name and colour of each state of the models whose states are shown."""
-    if not any(track.kind == "states" for track in tracks):
-        return []
-    states = {
-        (label.name, label.title, css_color(label.color)): None
-        for runs in models
-        for head in runs.spec.heads
-        if head.kind == "states"
-        for label in head.labels
-    }
-    return [{"name": name, "title": title, "color": color} for name, title, color in states]
-
-
-def _groups(tracks: Sequence[BrowserTrack]) -> list[dict[str, Any]]:
-    """Groups in the order of their first tracks, with the tracks' places in the session."""
-    found: dict[str, dict[str, Any]] = {}
-    for place, track in enumerate(tracks):
-        group = found.setdefault(
-            track.group,
-            {"name": track.group, "color": css_color(track.color or NEUTRAL), "tracks": []},
-        )
-        group["tracks"].append(place)
-    return list(found.values())
-
-
-PAGE = "view.html"
-PAYLOAD = "view.json"
-_STATIC = ("view.css", "view.js", "sites.js", "igv.min.js", "igv.LICENSE.txt")
-
-
-@dataclass(frozen=True, slots=True)
-class ViewOptions:
-    """What to show.
-
-    Attributes:
-        folders: of runs.
-        samples: names of samples and their folders.
-        models: where models lie that are not where the runs found them.
-        fasta: the genome; None: the one that the runs read.
-        tracks: other files to show: BED, GFF, GTF, bigBed, bigWig.
-        locus: shown first, such as ``chrI:1,001-2,000``; None: a strong site.
-    """
-
-    folders: tuple[Path, ...] = ()
-    samples: tuple[tuple[str, Path], ...] = ()
-    models: tuple[str, ...] = ()
-    fasta: Path | None = None
-    tracks: tuple[Path, ...] = ()
-    locus: str | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class View:
-    """All that is shown, read and checked.
-
-    Attributes:
-        models: the runs.
-        genome: the reference.
-        tracks: from top to bottom.
-        sites: to go through.
-        locus: shown first.
-    """
-
-    models: tuple[ModelRuns, ...]
-    genome: BrowserGenome
-    tracks: tuple[BrowserTrack, ...]
-    sites: tuple[SiteList, ...]
-    locus: Interval
-
-
-def read_view(options: ViewOptions) -> View:
-    """Read and check all that is to be shown.
-
-    Raises:
-        InputError: a folder, the genome or a track cannot be used, or there is nothing to show.
-        ContigError: the runs, or the genome, do not match.
-        SpecError: a model cannot be found or used.
-    """
-    if not (options.folders or options.samples):
-        raise InputError("name a folder that `chromputer predict` or `chromputer explain` wrote")
-    models = read_runs(options.folders, options.samples, options.models)
-    run = models[0].samples[0].runs[0]
-    genome = browser_genome(run, options.fasta)
-    tracks = browser_tracks(models, options.tracks)
-    sites = site_lists(tracks, genome.sizes)
-    if options.locus is None:
-        locus = first_locus(sites, genome.sizes)
-    else:
-        locus = parse_region(options.locus, genome.sizes)
-    return View(models, genome, tracks, sites, locus)
-
-
-def open_server(view: View, port: int = 0, log: Log | None = None) -> ViewServer:
-    """A server of the page and all that it reads; not yet serving.
-
-    Args:
-        view: what is shown.
-        port: 0 for any free one.
-        log: is told of each answer.
-
-    Raises:
-        InputError: the name of a file is not UTF-8.
-        OutputError: the port cannot be used.
-    """
-    files = dict(_files(view))
-    urls = {path: quoted_url(url) for url, path in files.items()}
-    reference = fasta_reference(view.genome, urls.__getitem__)
-    session = igv_js_session(reference, view.tracks, view.locus, urls.__getitem__)
-    payload = page_payload(view.models, view.tracks, view.sites, session)
-    static = resources.files("chromputer_tracks.tracks.view") / "static"
-    served: dict[str, Resource] = {f"/{url}": path for url, path in files.items()}
-    served["/"] = Content((static / PAGE).read_bytes(), "text/html; charset=utf-8")
-    served["/" + PAYLOAD] = Content(json.dumps(payload).encode(), "application/json")
-    for name in _STATIC:
-        kind = "text/css" if name.endswith(".css") else "text/javascript"
-        kind = "text/plain" if name.endswith(".txt") else kind
-        served["/static/" + name] = Content((static / name).read_bytes(), f"{kind}; charset=utf-8")
-    return ViewServer(served, port, log)
-
-
-def write_view_sessions(view: View, folder: Path) -> tuple[Path, Path]:
-    """Write ``session.json`` and ``session.xml``; see :func:`.igv.sessions.write_sessions`."""
-    return write_sessions(folder, view.genome, view.tracks, view.locus)
-
-
-def _files(view: View) -> Iterator[tuple[str, Path]]:
-    """URL, relative to the page and not quoted, and path of each file."""
-    genome = view.genome
-    # The index of blocks is looked for under the FASTA's name.
-    for path in (genome.fasta, genome.fai, genome.gzi):
-        if path is not None:
-            yield f"genome/{path.name}", path
-    for place, track in enumerate(view.tracks):
-        yield f"tracks/{place}/{track.path.name}", track.path
-        if track.index is not None:
-            yield f"tracks/{place}/{track.index.name}", track.index
