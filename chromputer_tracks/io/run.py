@@ -311,8 +311,10 @@ class RunRecord:
         values: dict[str, Any] = to_plain(self)
         results = values.pop("results")
         if self.model is None:
-            for name in ("provider", "model", "genome", "assays"):
+            for name in ("provider", "model", "assays"):
                 del values[name]
+        if self.genome is None:
+            del values["genome"]
         if values.get("model", {}).get("explain", 0) is None:
             del values["model"]["explain"]
         for name, assay in values.get("assays", {}).items():
