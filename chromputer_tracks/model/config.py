@@ -344,8 +344,8 @@ class BinaryConfig:
 
     Attributes:
         name: short code.
-        peaks: the only sample's BED or narrowPeak files, one a replicate; the centre counts (the
-            summit, where a narrowPeak has one).
+        peaks: the only sample's BED or narrowPeak files, one a replicate; the centre counts, see
+            :meth:`~chromputer_tracks.io.bed.BedTable.centred_by`.
         title: full name; the code where empty.
         color: RGB.
         motif: JASPAR matrix ID for the motif-scan baseline, or empty.
