@@ -248,12 +248,12 @@ HEADER = "state\tname\tcolor\n"
         (
             {"states.bed": "chr1\t0\t200\tajar\n"},
             InputError,
-            r"states.bed: state 'ajar' at chr1:0-200 is not among the states \(open, closed\): add",
+            r"states.bed line 1: state 'ajar' is not among the states \(open, closed\): add",
         ),
         (
             {"states.bed": "chr1\t0\t200\topen\nchr1\t100\t300\topen\n"},
             FormatError,
-            r"states.bed: segments chr1:0-200 and chr1:100-300 overlap",
+            r"states.bed: segments chr1:1-200 and chr1:101-300 overlap",
         ),
         (
             {"states.bed": "chr1\t0\t200\topen\nchr2\t0\t200\topen\n"},

@@ -217,8 +217,8 @@ def explain(
         label: a state, binary or continuous label; ``HEAD.LABEL`` where several heads have it.
         fasta: as in ``predict``.
         regions: as in ``predict``. One window of the model is centred on each: on an interval's
-            ``centre``, in a BED on the summit of a narrowPeak or the middle of a thick part. All are held in memory, some 0.1 MB each for
-            a window of 2 kb.
+            ``centre``, on the summit of a narrowPeak or the middle of a BED's thick part. All are
+            held in memory, some 0.1 MB each for a window of 2 kb.
         fragments: as in ``predict``.
         assays: as in ``predict``.
         method: ``deeplift`` or ``gradient*input``.
