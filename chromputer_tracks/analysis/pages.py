@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,10 @@ import jinja2
 from markupsafe import Markup
 
 from chromputer_tracks.io.atomic import output_errors
+from chromputer_tracks.io.text import write_tsv
+
+Value = str | int | float
+"""Of a cell of a table."""
 
 
 class Page:
@@ -55,3 +59,18 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
             path = folder / name
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Value]], comment: str = "") -> None:
+    """Write a table whose rows name its columns; nothing but the comment where there is none.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    lines = list(rows)
+    if lines:
+        header = list(lines[0])
+        values = ([line[name] for name in header] for line in lines)
+        write_tsv(path, header, values, [comment] if comment else ())
+    else:
+        write_texts(path.parent, {path.name: f"# {comment}\n" if comment else ""})

@@ -35,6 +35,7 @@ from chromputer_tracks.analysis.vplots.images import VplotScale
 from chromputer_tracks.errors import counted
 from chromputer_tracks.figures.style import INK, MUTED, RGB, canvas, css, to_svg
 from chromputer_tracks.io.atomic import output_errors
+from chromputer_tracks.io.text import tsv_lines, write_tsv
 from chromputer_tracks.spec import Label
 
 # ---- The map of sites as a picture, and its clusters with what is in them.
@@ -554,7 +555,7 @@ def write_sites(path: Path, item: SiteMap) -> None:
         if column.number not in (4, 6):
             header.append(f"bed.{column.name}")
             columns.append(column.values)
-    _write_table(path, header, zip(*columns, strict=True))
+    write_tsv(path, header, zip(*columns, strict=True))
 
 
 def _texts(values: Iterable[float]) -> list[str]:
@@ -583,7 +584,7 @@ def write_clusters_tsv(path: Path, item: SiteMap) -> None:
         )
         for code, summary in enumerate(item.summaries)
     ]
-    _write_table(path, [*header, "medoids"], rows)
+    write_tsv(path, [*header, "medoids"], rows)
 
 
 def write_cluster_vplots(path: Path, item: SiteMap) -> None:
@@ -623,14 +624,4 @@ def write_clusters_bed(path: Path, item: SiteMap) -> None:
              round(1000 * scores[row]), _BED_STRANDS[int(sites.strand[row])], centre, centre + 1,
              ",".join(map(str, category_color(code))))
         )  # fmt: skip
-    _write_rows(path, lines)
-
-
-def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    _write_rows(path, [header, *rows])
-
-
-def _write_rows(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    """Tab-separated lines; no field holds a tab, for those of a BED were cut at them."""
-    text = "".join("\t".join(map(str, row)) + "\n" for row in rows)
-    path.write_text(text, encoding="utf-8")
+    path.write_text("".join(tsv_lines(lines)), encoding="utf-8")

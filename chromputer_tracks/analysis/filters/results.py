@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +24,7 @@ from chromputer_tracks.analysis.known_motifs import (
     named,
 )
 from chromputer_tracks.analysis.logos import consensus, frequencies, information, motif_columns
-from chromputer_tracks.analysis.pages import write_texts
+from chromputer_tracks.analysis.pages import Value, write_rows, write_texts
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.inference.explain import Explainer, FirstLayer
 from chromputer_tracks.intervals import ChromSizes, Interval
@@ -301,12 +299,11 @@ def with_matches(results: FilterResults, known: MotifSet) -> FilterResults:
 
 # ---- The files of ``chromputer filters``: tables and motifs.
 
-Value = str | int | float
 MEME = "filters.meme"
 
 
 def write_files(
-    results: FilterResults, pictures: Mapping[str, str], folder: Path, sizes: ChromSizes
+    results: FilterResults, pictures: dict[str, str], folder: Path, sizes: ChromSizes
 ) -> None:
     """Write all but the page and ``run.json``.
 
@@ -319,43 +316,20 @@ def write_files(
     Raises:
         OutputError: a file cannot be written.
     """
-    texts = {
-        "sites.bed": "".join(_bed(results, sizes)),
-        "contributions.tsv": table(_contribution_rows(results), RANK_RULE),
-        "ranking.tsv": table(_ranking_rows(results), RANK_RULE),
-    }
+    write_texts(folder, {"sites.bed": "".join(_bed(results, sizes))} | pictures)
+    write_rows(folder / "contributions.tsv", _contribution_rows(results), RANK_RULE)
+    write_rows(folder / "ranking.tsv", _ranking_rows(results), RANK_RULE)
     for name in results.layers:
-        rows, rule = _filter_rows(results, name)
-        texts[f"{name}.filters.tsv"] = table(rows, rule)
-        texts[f"{name}.weights.tsv"] = table(_weight_rows(results, name))
+        write_rows(folder / f"{name}.filters.tsv", *_filter_rows(results, name))
+        write_rows(folder / f"{name}.weights.tsv", _weight_rows(results, name))
     if results.database:
-        texts["matches.tsv"] = table(
-            _match_rows(results), f"Tomtom (memelite) against {results.database}"
-        )
+        about = f"Tomtom (memelite) against {results.database}"
+        write_rows(folder / "matches.tsv", _match_rows(results), about)
     for name in results.patches:
-        texts[f"{name}.patterns.tsv"] = table(_pattern_rows(results, name), PATCH_RULE)
-    texts |= pictures
-    write_texts(folder, texts)
+        write_rows(folder / f"{name}.patterns.tsv", _pattern_rows(results, name), PATCH_RULE)
     motifs = _motifs(results)
     if motifs:
         write_meme(folder / MEME, motifs)
-
-
-def table(rows: Iterable[dict[str, Value]], comment: str = "") -> str:
-    """Rows as tab-separated text with a header; a comment goes before it, behind ``#``."""
-    lines = list(rows)
-    buffer = io.StringIO()
-    if comment:
-        buffer.write(f"# {comment}\n")
-    if lines:
-        writer = csv.DictWriter(buffer, lines[0], dialect="excel-tab", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({k: _text(v) for k, v in line.items()} for line in lines)
-    return buffer.getvalue()
-
-
-def _text(value: Value) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _bed(results: FilterResults, sizes: ChromSizes) -> Iterator[str]:

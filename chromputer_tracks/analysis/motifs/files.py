@@ -13,7 +13,6 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from chromputer_tracks import __version__
-from chromputer_tracks.analysis.filters.results import Value, table
 from chromputer_tracks.analysis.logos import (
     aligned_logo,
     glyphs,
@@ -29,13 +28,14 @@ from chromputer_tracks.analysis.motifs.hits import (
     SeqletSpans,
     outcome,
 )
-from chromputer_tracks.analysis.pages import Page, write_texts
+from chromputer_tracks.analysis.pages import Page, Value, write_rows, write_texts
 from chromputer_tracks.analysis.report.blocks import MISSING, Fact, signed
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.figures.style import ACCENT, MUTED, canvas, to_svg
 from chromputer_tracks.io.bed import BedTable
 from chromputer_tracks.io.meme import MemeMotif, write_meme
 from chromputer_tracks.io.run import ModelRecord, RunRecord
+from chromputer_tracks.io.text import tsv_lines
 from chromputer_tracks.options.explain import MotifsOptions
 
 MEME = "patterns.meme"
@@ -71,23 +71,19 @@ def write_files(
         OutputError: a file cannot be written.
     """
     found = [(item, result) for result in results for item in result.patterns]
-    texts = {
-        PATTERNS: table(_pattern_row(item, result, q) for item, result in found),
-        MATRICES: table(row for item, _ in found for row in _matrix_rows(item)),
-    }
+    write_rows(folder / PATTERNS, (_pattern_row(item, result, q) for item, result in found))
+    write_rows(folder / MATRICES, (row for item, _ in found for row in _matrix_rows(item)))
     if database:
-        texts[MATCHES] = table(
-            (row for item, _ in found for row in _match_rows(item)), f"Tomtom against {database}"
-        )
+        matches = (row for item, _ in found for row in _match_rows(item))
+        write_rows(folder / MATCHES, matches, f"Tomtom against {database}")
     for result, beds in zip(results, sites, strict=True):
         seqlets = [row for item in result.patterns for row in _bed_rows(item, item.seqlets)]
         hits = _hit_rows(result, beds)
-        texts[f"{result.label}/{SEQLETS}"] = _bed(sorted(seqlets, key=_place))
-        texts[f"{result.label}/{HITS}"] = _bed(hits)
-        texts[f"{result.label}/{HITS_TABLE}"] = table(hits)
-    for item, _ in found:
-        texts[f"logos/{item.pattern.name}.svg"] = logo_file(item.logo(item.description))
-    write_texts(folder, texts)
+        texts = {SEQLETS: _bed(sorted(seqlets, key=_place)), HITS: _bed(hits)}
+        write_texts(folder, {f"{result.label}/{name}": text for name, text in texts.items()})
+        write_rows(folder / result.label / HITS_TABLE, hits)
+    logos = {f"logos/{item.pattern.name}.svg": item.logo(item.description) for item, _ in found}
+    write_texts(folder, {name: logo_file(logo) for name, logo in logos.items()})
     if found:
         write_meme(folder / MEME, [_motif(item, q) for item, _ in found])
 
@@ -208,7 +204,7 @@ def _place(row: Mapping[str, Value]) -> tuple[Any, ...]:
 
 
 def _bed(rows: Sequence[Mapping[str, Value]]) -> str:
-    return "".join("\t".join(str(row[name]) for name in _BED6) + "\n" for row in rows)
+    return "".join(tsv_lines([row[name] for name in _BED6] for row in rows))
 
 
 def _hit_rows(result: LabelMotifs, sites: BedTable) -> list[dict[str, Value]]:

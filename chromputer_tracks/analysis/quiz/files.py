@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from base64 import b64encode
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from chromputer_tracks.data.features import DEFAULT_BIN
 from chromputer_tracks.evaluation.scores import Estimate
 from chromputer_tracks.figures.style import css
 from chromputer_tracks.intervals import format_region
-from chromputer_tracks.io.atomic import atomic_path
+from chromputer_tracks.io.text import write_tsv
 from chromputer_tracks.spec import InputSpec, ModelSpec
 
 # ---- The files of a quiz: its page, and beside it its questions and scores.
@@ -115,23 +114,21 @@ def render_quiz(quiz: Quiz) -> str:
 def write_questions(table: Path, quiz: Quiz) -> None:
     """Write a row for each question."""
     names = [label.name for label in quiz.subject.classes]
-    with atomic_path(table) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(
-            ["chrom", "start", "end", "fragments", "choices", "truth", "model", "most_common"]
-            + [f"probability_{name}" for name in names]
-            + [f"quiz_{name}" for name in names]
-        )
-        for item in quiz.questions:
-            answers = (item.truth, item.answer, item.most_common)
-            writer.writerow(
-                [
-                    *(item.site.chrom, item.site.start, item.site.end, item.picture.fragments),
-                    ",".join(names[code] for code in item.choices),
-                    *(names[code] for code in answers),
-                    *(f"{value:.6g}" for value in (*item.probabilities, *item.balanced)),
-                ]
-            )
+    header = ["chrom", "start", "end", "fragments", "choices", "truth", "model", "most_common"]
+    header += [f"{kind}_{name}" for kind in ("probability", "quiz") for name in names]
+    write_tsv(
+        table,
+        header,
+        (
+            [
+                *(item.site.chrom, item.site.start, item.site.end, item.picture.fragments),
+                ",".join(names[code] for code in item.choices),
+                *(names[code] for code in (item.truth, item.answer, item.most_common)),
+                *(*item.probabilities, *item.balanced),
+            ]
+            for item in quiz.questions
+        ),
+    )
 
 
 # ---- The record.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from scipy.ndimage import gaussian_filter
 
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.io.atomic import atomic_path
+from chromputer_tracks.io.text import tsv_lines
 from chromputer_tracks.spec import Label
 
 Float64 = NDArray[np.float64]
@@ -159,21 +161,19 @@ def write_vplot_tsv(path: Path, table: VplotTable) -> None:
         OutputError: it cannot be written.
     """
     axes = table.axes
-    # A leading # would make a line of data a comment; tabs cannot be in a BED's field.
+    where = f"{axes.contig}, 0-based" if axes.contig else "bp from the site"
+    columns = [f"{at}:{at + axes.bin}" for at in axes.positions]
+    lengths = [f"{low}:{high}" for low, high in pairwise(axes.edges)]
+    rows = (
+        [length, row.name, row.sites, quantity.name, *(f"{v:.{_DIGITS}g}" for v in values.tolist())]
+        for row in table.rows
+        for quantity, image in zip(table.quantities, row.images, strict=True)
+        for length, values in zip(lengths, image.values, strict=True)
+    )
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        where = f"{axes.contig}, 0-based" if axes.contig else "bp from the site"
         file.write(f"#length and positions: start:end, end not included; positions: {where}\n")
-        for quantity in table.quantities:
-            file.write(f"#{quantity.name}: {quantity.unit}\n")
-        columns = [f"{at}:{at + axes.bin}" for at in axes.positions]
-        file.write("\t".join([*_LEADING, *columns]) + "\n")
-        for row in table.rows:
-            for quantity, image in zip(table.quantities, row.images, strict=True):
-                for index, values in enumerate(image.values):
-                    length = f"{axes.edges[index]}:{axes.edges[index + 1]}"
-                    fields = [length, row.name, str(row.sites), quantity.name]
-                    fields += [f"{value:.{_DIGITS}g}" for value in values.tolist()]
-                    file.write("\t".join(fields) + "\n")
+        file.writelines(f"#{quantity.name}: {quantity.unit}\n" for quantity in table.quantities)
+        file.writelines(tsv_lines([[*_LEADING, *columns], *rows]))
 
 
 # ---- What pixels mean: counts, depth, the genome's mean, a background.
