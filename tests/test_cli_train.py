@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from chromputer_tracks.analysis.report import page as train_report
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import OutputError
+from chromputer_tracks.io.run import RunRecord
 from chromputer_tracks.model import training
 from chromputer_tracks.spec import ModelSpec
 
@@ -97,7 +98,7 @@ def test_what_a_run_leaves(done):
     names = {str(path.relative_to(done.out)) for path in done.out.rglob("*") if path.is_file()}
     events = {name for name in names if "events.out.tfevents" in name}
     assert names - events == {
-        *("README.md", "model.json", "predict.onnx"),
+        *("README.md", "model.json", "predict.onnx", "run.json"),
         *(f"training/{name}.npz" for name in ("validation", "test")),
         *(f"training/{name}.ckpt" for name in ("last", "best")),
         *("training/metrics.csv", "training/report.html"),
@@ -105,6 +106,13 @@ def test_what_a_run_leaves(done):
     spec = json.loads((done.out / "model.json").read_text())
     assert spec["provenance"]["seed"] == 6
     assert spec["provenance"]["command"].split()[0] == "chromputer"
+    record = RunRecord.read(done.out)
+    assert record.kind == "train"
+    assert (record.options["epochs"], record.options["seed"]) == (2, 6)
+    assert record.outputs == ("README.md", "model.json", "predict.onnx")
+    assert {name: item.sha256 for name, item in record.inputs.items() if name != "config"} == {
+        name: item["sha256"] for name, item in spec["provenance"]["inputs"].items()
+    }
     sites, heads = load_sites(done.out / "training" / "test.npz")
     assert sites.contigs == ("chr3",)
     assert [head.name for head in heads] == ["states", "binary", "halves", "signal"]

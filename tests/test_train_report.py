@@ -36,7 +36,7 @@ def untrained(config: TrainConfig, folder: Path) -> Trained:
         spec = model_spec(config, sources, sources.heads, {}, provenance)
     scores = score(sites, spec.heads, draws=5)
     (folder / "training").mkdir(parents=True)
-    return Trained(spec, folder, 0.0, sites, scores, {"majority class": scores})
+    return Trained(config, spec, folder, 0.0, sites, scores, {"majority class": scores})
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,6 @@ from chromputer_tracks.model.config import AuxiliaryConfig
 from chromputer_tracks.model.dataset import SegmentDataset
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.sources import open_sources
-from chromputer_tracks.model.training import train_model
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +245,7 @@ def test_a_resumed_run_must_be_of_the_same_settings_and_files(toy, run, tmp_path
     ):
         changed = dataclasses.replace(config, **changes)
         with pytest.raises(ConfigError, match=f"cannot resume: .*last.ckpt.*{message}"):
-            train_model(changed, tmp_path / "m", lambda line: None, resume=True)
+            train(changed, tmp_path / "m", write=False, resume=True)
 
 
 def test_prior_shifts_are_those_of_what_training_sees(toy):
@@ -322,7 +321,7 @@ def test_the_epoch_is_picked_by_all_labels_alike(toy):
 def test_a_missing_parent_is_found_before_training(toy, tmp_path):
     config = toy.config()
     with pytest.raises(OutputError, match="does not exist; make it"):
-        train_model(config, tmp_path / "none" / "toy", print)
+        train(config, tmp_path / "none" / "toy", write=False)
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write .*file: it is a file"):
-        train_model(config, tmp_path / "file", print)
+        train(config, tmp_path / "file", write=False)

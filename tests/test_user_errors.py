@@ -30,7 +30,7 @@ from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.sources import open_sources
 from chromputer_tracks.model.training import train_model
-from chromputer_tracks.options.train import DatasetOptions
+from chromputer_tracks.options.train import DatasetOptions, TrainOptions
 
 CONFIG = """
 name = "lab"
@@ -274,7 +274,7 @@ def test_a_stopped_run_is_not_removed_unasked(tmp_path):
     folder.mkdir(parents=True)
     (folder / "last.ckpt").write_text("of a run")
     with pytest.raises(ConfigError, match="go on with --resume, or start .* with --force"):
-        train_model(load_config(path), tmp_path / "model", print)
+        train_model(TrainOptions(config=path, out=tmp_path / "model"))
     assert (folder / "last.ckpt").read_text() == "of a run"
     # A model that came of it ends it.
     (tmp_path / "model" / "predict.onnx").touch()
@@ -292,7 +292,7 @@ def test_what_cannot_be_trained_leaves_no_folder(tmp_path, monkeypatch, text):
     path = write_lab(tmp_path)
     path.write_text(f"{path.read_text()}[fit]\n{text}\nkmers_per_label = 0\n")
     with pytest.raises(ConfigError, match="fit.accelerator is 'gpu'|do not fill one batch of 4000"):
-        train_model(load_config(path), tmp_path / "model", lambda line: None)
+        train_model(TrainOptions(config=path, out=tmp_path / "model"))
     assert not (tmp_path / "model").exists()
 
 
@@ -338,7 +338,7 @@ def test_a_folder_of_other_things_is_not_trained_into(tmp_path):
     path = write_lab(tmp_path)
     (tmp_path / "README.md").write_text("my project")
     with pytest.raises(OutputError, match="holds files that are not of a model .*pass --force"):
-        train_model(load_config(path), tmp_path, print)
+        train_model(TrainOptions(config=path, out=tmp_path))
     assert (tmp_path / "README.md").read_text() == "my project"
     assert not (tmp_path / "training").exists()
 

@@ -21,6 +21,7 @@ from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.dataset import SegmentPlan
 from chromputer_tracks.model.network import Chromputer
 from chromputer_tracks.model.training import Trained, train_model
+from chromputer_tracks.options.train import TrainOptions
 from chromputer_tracks.spec import ModelSpec
 
 LENGTHS = {"chr1": 36_000, "chr2": 12_000, "chr3": 12_100}
@@ -292,17 +293,17 @@ def train(
     config: TrainConfig, out: Path, *, write: bool, resume: bool = False, **changes: object
 ) -> Run:
     """Train; without ``write`` the export is left out, as it takes longer than the training."""
-    lines: list[str] = []
+    report = Lines()
+    options = TrainOptions(
+        config=Path(__file__),  # of which only the checksum is recorded
+        out=out,
+        resume=resume,
+        command=("chromputer", "train", "toy.toml"),
+    )
     with recorded(write=write) as (networks, epochs):
-        trained = train_model(
-            dataclasses.replace(config, **changes),
-            out,
-            lines.append,
-            "chromputer train toy.toml",
-            resume=resume,
-        )
+        trained = train_model(options, report, dataclasses.replace(config, **changes))
     assert trained is not None
-    return Run(trained, networks[0].eval(), lines, epochs)
+    return Run(trained, networks[0].eval(), report.lines, epochs)
 
 
 def shorter(config: TrainConfig, epochs: int, **changes: object) -> TrainConfig:

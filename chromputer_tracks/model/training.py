@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
 import platform
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,21 +18,26 @@ import lightning
 import torch
 
 from chromputer_tracks import __version__
-from chromputer_tracks.errors import InputError, OutputError
+from chromputer_tracks.errors import OutputError
 from chromputer_tracks.evaluation.baselines import SampleSites, run_baselines
 from chromputer_tracks.evaluation.scores import Scores, split_metrics
 from chromputer_tracks.evaluation.scoring import score
 from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_sites
-from chromputer_tracks.io.atomic import atomic_path, check_folder, made_folder
+from chromputer_tracks.io.atomic import check_folder
+from chromputer_tracks.io.run import FileRecord, Report, Silent, file_record, run
 from chromputer_tracks.model.card import model_card
 from chromputer_tracks.model.checkpoints import check_stopped
 from chromputer_tracks.model.config import TrainConfig
+from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.export import export_explain, export_network
-from chromputer_tracks.model.fitting import Report
 from chromputer_tracks.model.processes import find_accelerator, process_rank
 from chromputer_tracks.model.sources import Sources, input_files, motif_matrices, open_sources
+from chromputer_tracks.options.train import TrainOptions
 from chromputer_tracks.spec import PREDICT, HeadSpec, ModelSpec
+
+TRAINING = "training"
+"""Folder of a model folder that keeps a run's logs, checkpoints and predictions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,7 @@ class Trained:
     """What a training run gave.
 
     Attributes:
+        config: as it was trained.
         spec: of the exported model, with its figures on the validation and test contigs.
         folder: the model folder.
         parity: largest difference between ONNX Runtime and PyTorch, relative.
@@ -47,6 +54,7 @@ class Trained:
         baselines: name to scores of what needs no network, there.
     """
 
+    config: TrainConfig
     spec: ModelSpec
     folder: Path
     parity: float
@@ -56,24 +64,17 @@ class Trained:
 
 
 def train_model(
-    config: TrainConfig,
-    out: Path,
-    report: Report,
-    command: str = "",
-    *,
-    resume: bool = False,
-    force: bool = False,
+    options: TrainOptions, report: Report | None = None, config: TrainConfig | None = None
 ) -> Trained | None:
     """Train, calibrate, score on the test contigs, export.
 
+    Training logs, checkpoints and the predictions at the validation and test sites go to the folder
+    ``training`` of the model folder, where a run that was stopped is taken up again.
+
     Args:
-        config: checked.
-        out: the model folder; made if its parent exists. Training logs, checkpoints and the
-            predictions at the validation and test sites go to ``out/training``.
-        report: told what happens, a line at a time.
-        command: recorded in the model's provenance.
-        resume: go on from the last checkpoint in ``out/training``, if there is one.
-        force: also where ``out`` holds other files, or a run that was stopped, which is removed.
+        options: what to train, and where to.
+        report: told what happens.
+        config: in place of that in ``options.config``, ``options.epochs`` and ``options.seed``.
 
     Returns:
         What was trained; None in all training processes but the first, which writes the model.
@@ -81,30 +82,42 @@ def train_model(
     Raises:
         ChromputerError: a file, a setting or the export is not right.
     """
+    config = _configured(options) if config is None else config
+    report = report or Silent()
+    out, folder = options.out, options.out / TRAINING
     check_folder(out)
     find_accelerator(config.fit)
     notes = config.notes.read_text(encoding="utf-8") if config.notes else ""
     prepare_process(config)
-    folder = out / "training"
-    if process_rank(config.fit) != 0:
-        report = silent
-    elif not force:
+    first = process_rank(config.fit) == 0
+    if first and not options.force:
         _check_free(out)
-        if not resume:
+        if not options.resume:
             check_stopped(folder, out / PREDICT)
-    with open_sources(config) as sources:
+    with ExitStack() as stack:
+        work = None
+        if first:
+            # What may be replaced was judged above: a model of an earlier release has no record.
+            may_replace = replace(options, resume=False, force=True)
+            work = stack.enter_context(run("train", may_replace, report, keep=(TRAINING,)))
+        tell = report.note if first else silent
+        sources = stack.enter_context(open_sources(config))
         experiment = Experiment(config, sources)
-        report(experiment.summary())
-        provenance = run_provenance(config, sources, command)
-        with made_folder(out):
-            network = experiment.fit(
-                folder, report, resume=resume, fingerprint=fingerprint(config, provenance)
-            )
-        if process_rank(config.fit) != 0:
+        tell(experiment.summary())
+        checksums = None
+        if work is not None:
+            work.read({"config": options.config, **input_files(config, sources)})
+            checksums = work.checksums.result()
+        command = shlex.join(options.command)
+        provenance = run_provenance(config, sources, command, checksums)
+        network = experiment.fit(
+            folder, tell, resume=options.resume, fingerprint=fingerprint(config, provenance)
+        )
+        if work is None:
             return None
         validation = experiment.sites(network, config.splits.validation)
         heads = experiment.calibrated(validation)
-        report("scoring the validation and test contigs")
+        tell("scoring the validation and test contigs")
         test = experiment.sites(network, config.splits.test)
         metrics = {}
         for split, sites in (("validation", validation), ("test", test)):
@@ -113,12 +126,21 @@ def train_model(
             baselines = _baselines(experiment, getattr(config.splits, split))
             metrics[split] = split_metrics(scores, baselines)
         spec = model_spec(config, sources, heads, metrics, provenance)
-        # First, so that a model that can be used can also be explained.
-        parity = max(export_explain(network, spec, out), export_network(network, spec, out))
-        with atomic_path(out / "README.md") as path:
-            path.write_text(model_card(spec, config.description, notes), encoding="utf-8")
+        parity = max(
+            export_explain(network, spec, work.folder), export_network(network, spec, work.folder)
+        )
+        card = model_card(spec, config.description, notes)
+        (work.folder / "README.md").write_text(card, encoding="utf-8")
     # The test split is the last.
-    return Trained(spec, out, parity, sites, scores, baselines)
+    return Trained(config, spec, out, parity, sites, scores, baselines)
+
+
+def _configured(options: TrainOptions) -> TrainConfig:
+    """The configuration with what the options have in place of its settings."""
+    config = load_config(options.config, options.data)
+    if options.epochs is not None:
+        config = replace(config, fit=replace(config.fit, epochs=options.epochs))
+    return config if options.seed is None else replace(config, seed=options.seed)
 
 
 def _check_free(out: Path) -> None:
@@ -225,15 +247,34 @@ def _settings(value: Any, place: str) -> Iterator[str]:
             yield f"{place} = {json.dumps(value)}"
 
 
-def run_provenance(config: TrainConfig, sources: Sources, command: str) -> dict[str, Any]:
-    """Versions, seed, command, and the SHA-256 of every input file."""
+def run_provenance(
+    config: TrainConfig,
+    sources: Sources,
+    command: str,
+    checksums: Mapping[str, FileRecord] | None = None,
+) -> dict[str, Any]:
+    """Versions, seed, command, and name and SHA-256 of every input file, by what it is.
+
+    Args:
+        config: the configuration.
+        sources: its files.
+        command: words of the command line.
+        checksums: of the files, if they are known already.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    files = input_files(config, sources)
+    found = checksums or {name: file_record(path) for name, path in files.items()}
     return {
         **versions(),
         "date": datetime.now(UTC).date().isoformat(),
         "seed": config.seed,
         "sites": config.sites.kind,
         "command": command,
-        "inputs": {name: file_record(path) for name, path in input_files(config, sources).items()},
+        "inputs": {
+            name: {"file": path.name, "sha256": found[name].sha256} for name, path in files.items()
+        },
     }
 
 
@@ -245,17 +286,3 @@ def versions() -> dict[str, str]:
         "lightning": lightning.__version__,
         "python": platform.python_version(),
     }
-
-
-def file_record(path: Path) -> dict[str, str]:
-    """Name and SHA-256 of a file.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    return {"file": path.name, "sha256": digest}

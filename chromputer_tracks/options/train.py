@@ -7,7 +7,14 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from chromputer_tracks.options.fields import ComputeOptions, Flag, RunOptions, options
+from chromputer_tracks.errors import OptionError
+from chromputer_tracks.options.fields import (
+    ComputeOptions,
+    Flag,
+    RunOptions,
+    check_options,
+    options,
+)
 from chromputer_tracks.records import Limits
 
 
@@ -48,6 +55,11 @@ class TrainOptions(ConfigOptions):
         ),
     ] = False
     seed: Annotated[int | None, Flag("Instead of the configuration's."), Limits(least=0)] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.resume and self.force:
+            raise OptionError("goes on with what --force removes", key="--resume")
 
 
 @options

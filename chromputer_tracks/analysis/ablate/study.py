@@ -23,14 +23,13 @@ from chromputer_tracks.evaluation.scoring import Difference, PairedTest, Predict
 from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_sites
 from chromputer_tracks.io.atomic import check_folder, made_folder
 from chromputer_tracks.io.bed import read_tss
-from chromputer_tracks.io.run import Report, Silent
+from chromputer_tracks.io.run import Report, Silent, file_record
 from chromputer_tracks.model.checkpoints import LAST
 from chromputer_tracks.model.config import InputsConfig, TrainConfig
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.processes import find_accelerator, process_rank
 from chromputer_tracks.model.sources import Sources, input_files, open_sources
 from chromputer_tracks.model.training import (
-    file_record,
     fingerprint,
     model_spec,
     prepare_process,
@@ -294,7 +293,10 @@ class _Study:
         beside |= {f"replicate {name}": path for name, path in options.replicates.items()}
         self.inputs = input_files(config, sources)
         self.inputs |= {name: path for name, path in beside.items() if path is not None}
-        self.checksums = {name: file_record(path) for name, path in self.inputs.items()}
+        self.checksums = {
+            name: {"file": path.name, "sha256": file_record(path).sha256}
+            for name, path in self.inputs.items()
+        }
 
     def references(self) -> tuple[dict[str, list[Predicted]], Predicted | None]:
         """Baselines and, where there are second label files, the ceiling, on the same sites."""
