@@ -16,8 +16,9 @@
     ├── DependencyError       an optional package or a binary is missing
     └── OutputError           a result cannot be written, or failed its check after writing
 
-Each message is one sentence or two: file, place, value, remedy. The command line prints it and
-exits with 1; anything that is not a ``ChromputerError`` is a bug and keeps its traceback.
+Each message is one sentence or two: file, place, value, remedy; :func:`counted` says how many. The
+command line prints it and exits with 1; anything that is not a ``ChromputerError`` is a bug and
+keeps its traceback.
 """
 
 from __future__ import annotations

@@ -66,6 +66,8 @@ def open_assay(
     return stack.enter_context(FragmentStore.build(path, sizes, options, progress, scratch))
 
 
+# ---- A bigWig as a source of signal.
+
 CUMULATIVE_BIN = 100
 """bp between the sums that :meth:`BigWigSource.cumulative` interpolates."""
 

@@ -337,9 +337,7 @@ class _Reader:
 
 def _with_matched_sites(config: TrainConfig, fasta: Fasta, sample: Sample) -> Sample:
     how = config.sites.matched or MatchedConfig()
-    accessible = None
-    if how.peaks is not None:
-        accessible = Mask.from_intervals(r.interval for r in read_bed(how.peaks, fasta.sizes))
+    accessible = None if how.peaks is None else read_mask(how.peaks, fasta.sizes)
     try:
         chosen = _matched_sites(config, fasta, sample, how, accessible)
     except InputError as error:
