@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.evaluation.metrics import DRAWS, bootstrap
-from chromputer_tracks.evaluation.scores import Estimate
+from chromputer_tracks.evaluation.metrics import DRAWS, Estimate, bootstrap
 from chromputer_tracks.figures.charts import Line, depth_curves
 from chromputer_tracks.io.atomic import atomic_path
 

@@ -10,16 +10,15 @@ from chromputer_tracks.analysis.report.blocks import (
     Transfer,
 )
 from chromputer_tracks.analysis.vplots.aggregate import VplotPair, VplotSet
+from chromputer_tracks.evaluation.metrics import Curve, Estimate, Reliability
 from chromputer_tracks.evaluation.scores import (
     BinaryScores,
     ContinuousScores,
-    Curve,
-    Estimate,
-    Reliability,
+    Difference,
+    PairedTest,
     Scores,
     StatesScores,
 )
-from chromputer_tracks.evaluation.scoring import Difference, PairedTest
 from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec, Normalisation
 

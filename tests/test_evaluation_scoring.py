@@ -29,10 +29,9 @@ from chromputer_tracks.data.features import probabilities
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.evaluation import metrics
-from chromputer_tracks.evaluation.metrics import DRAWS, Resamples, bootstrap
-from chromputer_tracks.evaluation.scores import Estimate, Scores, mean_scores, to_json
-from chromputer_tracks.evaluation.scoring import paired as paired_runs
-from chromputer_tracks.evaluation.scoring import score
+from chromputer_tracks.evaluation.metrics import DRAWS, Estimate, Resamples, bootstrap
+from chromputer_tracks.evaluation.scores import Scores, mean_scores, score, to_json
+from chromputer_tracks.evaluation.scores import paired as paired_runs
 from chromputer_tracks.evaluation.sites import BLOCK, LabelledSites
 from chromputer_tracks.records import from_plain
 from chromputer_tracks.spec import HeadSpec, Label

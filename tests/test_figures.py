@@ -16,7 +16,8 @@ from PIL import Image
 from chromputer_tracks.analysis.vplots import figures as vplot_figures
 from chromputer_tracks.analysis.vplots.aggregate import VplotPair, VplotSet
 from chromputer_tracks.analysis.vplots.images import FRAGMENTS, VplotScale
-from chromputer_tracks.evaluation.scores import BinaryScores, Curve, Estimate, Reliability
+from chromputer_tracks.evaluation.metrics import Curve, Estimate, Reliability
+from chromputer_tracks.evaluation.scores import BinaryScores
 from chromputer_tracks.figures import charts, style
 from chromputer_tracks.figures.charts import Bar, Line
 from chromputer_tracks.spec import Label

@@ -36,7 +36,8 @@ from chromputer_tracks.analysis.report.blocks import (
 )
 from chromputer_tracks.analysis.report.page import render_report, sections, write_report
 from chromputer_tracks.errors import FormatError, OutputError
-from chromputer_tracks.evaluation.scores import Estimate, Scores
+from chromputer_tracks.evaluation.metrics import Estimate
+from chromputer_tracks.evaluation.scores import Scores
 from chromputer_tracks.spec import HeadSpec
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}

@@ -13,15 +13,8 @@ from chromputer_tracks.analysis.report.blocks import PlainTable
 from chromputer_tracks.cli.console import terminal_table
 from chromputer_tracks.cli.train import _headline
 from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.evaluation.scores import (
-    BinaryScores,
-    ContinuousScores,
-    Curve,
-    Estimate,
-    Reliability,
-    Scores,
-    StatesScores,
-)
+from chromputer_tracks.evaluation.metrics import Curve, Estimate, Reliability
+from chromputer_tracks.evaluation.scores import BinaryScores, ContinuousScores, Scores, StatesScores
 from chromputer_tracks.evaluation.sites import LabelledSites
 
 WIDE = PlainTable(

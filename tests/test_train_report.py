@@ -12,7 +12,7 @@ from toy_training import Toy, make_samples, make_toy, shorter
 from chromputer_tracks.analysis.report import page as train_report
 from chromputer_tracks.analysis.report.blocks import ReportData
 from chromputer_tracks.analysis.report.page import write_training_report
-from chromputer_tracks.evaluation.scoring import score
+from chromputer_tracks.evaluation.scores import score
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment

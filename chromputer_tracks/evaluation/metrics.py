@@ -24,8 +24,42 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import ConfigError
-from chromputer_tracks.evaluation.scores import Curve, Estimate, Reliability
 from chromputer_tracks.evaluation.sites import LabelledSites
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its bootstrap interval (95 %)."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of a curve in the order of x."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Calibration in bins of predicted probability that hold any site.
+
+    Attributes:
+        predicted: mean predicted probability of each bin.
+        observed: share of positives in it.
+        sites: number of sites in it.
+        error: expected calibration error: mean of |observed - predicted| weighted by sites.
+    """
+
+    predicted: tuple[float, ...]
+    observed: tuple[float, ...]
+    sites: tuple[int, ...]
+    error: Estimate
+
 
 # ---- Single figures, as training follows them from epoch to epoch.
 

@@ -1,4 +1,10 @@
-"""What a model scores at sites, as plain values that go to JSON, tables and figures."""
+"""Scores of a model at sites, as plain values, as means over runs, and as paired tests.
+
+Two models are scored on the same resamples of blocks, so that what is hard in a block is hard for
+both and cancels in the difference: its interval is far narrower than the two models' own. McNemar's
+exact test of the accuracies is left out on purpose: it takes sites as independent, but neighbouring
+bins share windows, peaks and states, so that its p-values would be far too small.
+"""
 
 from __future__ import annotations
 
@@ -8,42 +14,33 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from chromputer_tracks.data.features import probabilities
+from chromputer_tracks.data.labels import UNKNOWN
+from chromputer_tracks.evaluation.metrics import (
+    DRAWS,
+    Curve,
+    Estimate,
+    Reliability,
+    Resamples,
+    accuracy,
+    confusion,
+    estimate,
+    f1,
+    macro_f1,
+    pearson,
+    poisson_explained,
+    rank,
+    ratio,
+    reliability,
+    spearman,
+    state_f1,
+    variance_explained,
+)
+from chromputer_tracks.evaluation.sites import LabelledSites, common, in_order
 from chromputer_tracks.records import to_plain
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure with its bootstrap interval (95 %)."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """Points of a curve in the order of x."""
-
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reliability:
-    """Calibration in bins of predicted probability that hold any site.
-
-    Attributes:
-        predicted: mean predicted probability of each bin.
-        observed: share of positives in it.
-        sites: number of sites in it.
-        error: expected calibration error: mean of |observed - predicted| weighted by sites.
-    """
-
-    predicted: tuple[float, ...]
-    observed: tuple[float, ...]
-    sites: tuple[int, ...]
-    error: Estimate
+from chromputer_tracks.spec import HeadKind, HeadSpec, Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +119,274 @@ class Scores:
     states: StatesScores | None
     binary: tuple[BinaryScores, ...]
     continuous: tuple[ContinuousScores, ...]
+
+
+def score(
+    sites: LabelledSites, heads: tuple[HeadSpec, ...], draws: int = DRAWS, seed: int = 0
+) -> Scores:
+    """All scores of a model.
+
+    Resamples depend on the sites' places, ``draws`` and ``seed`` alone: two models on the same
+    sites are scored on the same resamples.
+
+    Args:
+        sites: predictions and labels; NaN logits are sites that the model does not predict.
+        heads: of the model, with the calibration to apply; in any order of kinds.
+        draws: resamples of the block bootstrap.
+        seed: of the resampling.
+    """
+    resamples = Resamples.draw(sites.blocks, draws, seed)
+    values = probabilities(sites.logits, in_order(heads))
+    first, last = sites.number_of_states, sites.number_of_states + len(sites.binary)
+    states = [label for _, label in _labels(heads, "states")]
+    binary = [
+        _score_binary(label, truth, predicted, resamples)
+        for (_, label), truth, predicted in zip(
+            _labels(heads, "binary"), sites.binary, values[first:last], strict=True
+        )
+    ]
+    continuous = [
+        _score_continuous(head, label, truth, predicted, resamples)
+        for (head, label), truth, predicted in zip(
+            _labels(heads, "continuous"), sites.continuous, values[last:], strict=True
+        )
+    ]
+    return Scores(
+        _score_states(states, values[:first], sites.states, resamples) if states else None,
+        tuple(item for item in binary if item is not None),
+        tuple(item for item in continuous if item is not None),
+    )
+
+
+def _labels(heads: tuple[HeadSpec, ...], kind: HeadKind) -> list[tuple[HeadSpec, Label]]:
+    """Labels of a kind with their heads, in the order of the rows of :class:`LabelledSites`."""
+    return [(head, label) for head in heads if head.kind == kind for label in head.labels]
+
+
+def _score_states(
+    states: list[Label],
+    predicted: NDArray[np.float32],
+    truth: NDArray[np.int64],
+    resamples: Resamples,
+) -> StatesScores | None:
+    """Scores of the states head from probabilities (states, n); None where nothing is known."""
+    known = (truth != UNKNOWN) & np.isfinite(predicted).all(axis=0)
+    if not known.any():
+        return None
+    predicted, truth, resamples = predicted[:, known], truth[known], resamples.select(known)
+    called = predicted.argmax(axis=0)
+    table = confusion(truth, called, len(states), resamples)
+    each = state_f1(table)
+    return StatesScores(
+        sites=len(truth),
+        accuracy=estimate(accuracy(table)),
+        macro_f1=estimate(macro_f1(table)),
+        confusion=tuple(tuple(int(count) for count in row) for row in table[0]),
+        reliability=reliability(called == truth, predicted.max(axis=0), resamples),
+        labels=tuple(
+            _score_label(label.name, truth == row, predicted[row], each[:, row], resamples)
+            for row, label in enumerate(states)
+            if (truth == row).any()
+        ),
+    )
+
+
+def _score_binary(
+    label: Label,
+    truth: NDArray[np.int64],
+    predicted: NDArray[np.float32],
+    resamples: Resamples,
+) -> BinaryScores | None:
+    """Scores of a label; None where it has no positive or is not predicted."""
+    known = (truth != UNKNOWN) & np.isfinite(predicted)
+    positive, predicted, resamples = truth[known] == 1, predicted[known], resamples.select(known)
+    if not positive.any():
+        return None
+    called = predicted >= label.threshold
+    values = f1(*(resamples.total(row) for row in (positive & called, positive, called)))
+    return _score_label(label.name, positive, predicted, values, resamples)
+
+
+def _score_label(
+    name: str,
+    positive: NDArray[np.bool_],
+    predicted: NDArray[np.float32],
+    f1_values: NDArray[np.float64],
+    resamples: Resamples,
+) -> BinaryScores:
+    ranking = rank(positive, predicted, resamples)
+    return BinaryScores(
+        name=name,
+        sites=len(positive),
+        positives=int(positive.sum()),
+        auprc=estimate(ranking.auprc),
+        auroc=estimate(ranking.auroc),
+        f1=estimate(f1_values),
+        recall_at={str(level): estimate(found) for level, found in ranking.recall_at.items()},
+        pr=ranking.pr,
+        reliability=reliability(positive, predicted, resamples),
+    )
+
+
+def _score_continuous(
+    head: HeadSpec,
+    label: Label,
+    truth: NDArray[np.float32],
+    predicted: NDArray[np.float32],
+    resamples: Resamples,
+) -> ContinuousScores | None:
+    """Scores of predicted values; None where nothing is known or predicted."""
+    known = np.isfinite(truth) & np.isfinite(predicted)
+    if not known.any():
+        return None
+    observed, value = truth[known].astype(np.float64), predicted[known].astype(np.float64)
+    resamples = resamples.select(known)
+    if head.transform == "log":
+        explained = poisson_explained(observed, value, resamples)
+    else:
+        explained = variance_explained(np.log1p(observed), np.log1p(value), resamples)
+    return ContinuousScores(
+        name=label.name,
+        sites=len(observed),
+        pearson=estimate(pearson(np.log1p(observed), np.log1p(value), resamples)),
+        spearman=estimate(spearman(observed, value, resamples)),
+        explained=estimate(explained),
+    )
+
+
+# ---- Is one model better than another? The paired block bootstrap.
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A figure of the first model minus that of the second.
+
+    Attributes:
+        figure: ``accuracy``, ``macro_f1``, ``auprc``, or ``mean_auprc`` (over the binary labels).
+        label: of an ``auprc``, else empty.
+        difference: with its 95 % interval.
+        p: two-sided bootstrap p-value, not corrected for the number of figures; at least
+            ``2 / (draws + 1)``.
+    """
+
+    figure: str
+    label: str
+    difference: Estimate
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
+class PairedTest:
+    """Differences between two models on the same sites of one sample.
+
+    Attributes:
+        sample: name of the sample; empty where there is but one.
+        first: name of the model that is better where a difference is above 0.
+        second: name of the other.
+        differences: from :func:`paired`.
+    """
+
+    sample: str
+    first: str
+    second: str
+    differences: tuple[Difference, ...]
+
+
+Predicted = tuple[LabelledSites, tuple[HeadSpec, ...]]
+"""Predictions of one model, and its heads with their calibration."""
+
+
+def paired(
+    ones: Sequence[Predicted], others: Sequence[Predicted], draws: int = DRAWS, seed: int = 0
+) -> tuple[Difference, ...]:
+    """Differences of all figures that both models have, on the bins that both were scored on.
+
+    A model may have several runs, such as trainings from several seeds: each is paired with one
+    run of the other on the same resamples, of which each then gives one mean over the pairs. Sites
+    of one block cannot be resampled: there is no interval then, and p is 1.
+
+    Args:
+        ones: predictions of each run of the first model.
+        others: as many of the second, of the same labels in the same order.
+        draws: resamples.
+        seed: of the resampling.
+
+    Raises:
+        InputError: no bin in common, or other labels.
+    """
+    gains = [_gains(*one, *other, draws, seed) for one, other in zip(ones, others, strict=True)]
+    return tuple(
+        _difference(figure, label, np.mean([gain[figure, label] for gain in gains], axis=0))
+        for figure, label in gains[0]
+        if all((figure, label) in gain for gain in gains)
+    )
+
+
+def _gains(
+    one: LabelledSites,
+    one_heads: tuple[HeadSpec, ...],
+    other: LabelledSites,
+    other_heads: tuple[HeadSpec, ...],
+    draws: int,
+    seed: int,
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """Figure and label to the differences, float64 (1 + draws,)."""
+    one, other = common(one, other)
+    blocks = one.blocks
+    resamples = Resamples.draw(blocks, draws if blocks.any() else 0, seed)
+    first = probabilities(one.logits, in_order(one_heads))
+    second = probabilities(other.logits, in_order(other_heads))
+    found: dict[tuple[str, str], NDArray[np.float64]] = {}
+    n = one.number_of_states
+    known = (one.states != UNKNOWN) & np.isfinite(first[:n]).all(axis=0)
+    known &= np.isfinite(second[:n]).all(axis=0)
+    if n and known.any():
+        truth, kept = one.states[known], resamples.select(known)
+        tables = [
+            confusion(truth, rows[:n, known].argmax(axis=0), n, kept) for rows in (first, second)
+        ]
+        for figure, of in (("accuracy", accuracy), ("macro_f1", macro_f1)):
+            found[figure, ""] = of(tables[0]) - of(tables[1])
+    gains = []
+    for row, (_, label) in enumerate(_labels(one_heads, "binary")):
+        gain = _auprc_gain(one.binary[row], first[n + row], second[n + row], resamples)
+        if gain is not None:
+            gains.append(gain)
+            found["auprc", label.name] = gain
+    if gains:
+        # A resample without a positive of a label leaves the label out.
+        there = ~np.isnan(gains)
+        mean = ratio(np.where(there, gains, 0).sum(axis=0), there.sum(axis=0).astype(np.float64))
+        found["mean_auprc", ""] = mean
+    return found
+
+
+def _auprc_gain(
+    truth: NDArray[np.int64],
+    one: NDArray[np.float32],
+    other: NDArray[np.float32],
+    resamples: Resamples,
+) -> NDArray[np.float64] | None:
+    """Difference of AUPRC, float64 (1 + draws,); None where a label cannot be scored."""
+    known = (truth != UNKNOWN) & np.isfinite(one) & np.isfinite(other)
+    positive, kept = truth[known] == 1, resamples.select(known)
+    if not positive.any():
+        return None
+    first, second = (rank(positive, scores[known], kept).auprc for scores in (one, other))
+    difference: NDArray[np.float64] = first - second
+    return difference
+
+
+def _difference(figure: str, label: str, values: NDArray[np.float64]) -> Difference:
+    """A difference from its values on the sites as they are and on the resamples.
+
+    The p-value inverts the percentile interval: twice the share of resamples on the rarer side of
+    0 (Efron and Tibshirani 1993, chapter 15). The sites as they are count as one more on that
+    side, so that p is never 0: some hundreds of resamples cannot show less than one in as many.
+    """
+    drawn = values[1:][~np.isnan(values[1:])]
+    side = min((drawn <= 0).sum(), (drawn >= 0).sum())
+    return Difference(figure, label, estimate(values), min(1.0, 2 * (side + 1) / (len(drawn) + 1)))
 
 
 # ---- Scores as plain values; ``records.from_plain(Scores, ...)`` reads them back.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +16,6 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import counted
-from chromputer_tracks.evaluation.scores import BinaryScores, Curve, Estimate, Reliability
 from chromputer_tracks.figures.style import (
     ACCENT,
     CELL,
@@ -31,6 +31,10 @@ from chromputer_tracks.figures.style import (
     to_svg,
     unit_axes,
 )
+
+if TYPE_CHECKING:
+    from chromputer_tracks.evaluation.metrics import Curve, Estimate, Reliability
+    from chromputer_tracks.evaluation.scores import BinaryScores
 
 _PANEL = (2.32, 2.46, (0.46, 0.46, 0.08, 0.26))
 """Inches of a small square panel and its margins; pages lay several out in a row."""

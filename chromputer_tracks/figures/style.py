@@ -13,6 +13,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import numpy as np
@@ -21,7 +22,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from chromputer_tracks.evaluation.scores import Curve
+if TYPE_CHECKING:
+    from chromputer_tracks.evaluation.metrics import Curve
+
 
 INK = "#1f2328"
 MUTED = "#5a646f"

@@ -20,8 +20,7 @@ import torch
 from chromputer_tracks import __version__
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.evaluation.baselines import SampleSites, run_baselines
-from chromputer_tracks.evaluation.scores import Scores, split_metrics
-from chromputer_tracks.evaluation.scoring import score
+from chromputer_tracks.evaluation.scores import Scores, score, split_metrics
 from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_sites
 from chromputer_tracks.io.atomic import check_folder
 from chromputer_tracks.io.run import FileRecord, Report, Silent, file_record, run

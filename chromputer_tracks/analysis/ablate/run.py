@@ -24,7 +24,8 @@ from chromputer_tracks.analysis.evaluate.files import NONE, interval
 from chromputer_tracks.analysis.report.blocks import PlainTable, ReportData, ScoredModel
 from chromputer_tracks.analysis.report.page import write_report
 from chromputer_tracks.errors import counted
-from chromputer_tracks.evaluation.scores import Estimate, Scores, to_json
+from chromputer_tracks.evaluation.metrics import Estimate
+from chromputer_tracks.evaluation.scores import Scores, to_json
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.run import Report, RunRecord, Silent, run
 from chromputer_tracks.io.text import write_tsv

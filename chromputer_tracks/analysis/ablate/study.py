@@ -18,8 +18,15 @@ from chromputer_tracks.analysis.evaluate.run import (
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.errors import ChromputerError, InputError
 from chromputer_tracks.evaluation.calibration import uncalibrated
-from chromputer_tracks.evaluation.scores import Scores, mean_scores
-from chromputer_tracks.evaluation.scoring import Difference, PairedTest, Predicted, paired, score
+from chromputer_tracks.evaluation.scores import (
+    Difference,
+    PairedTest,
+    Predicted,
+    Scores,
+    mean_scores,
+    paired,
+    score,
+)
 from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_sites
 from chromputer_tracks.io.atomic import check_folder, made_folder
 from chromputer_tracks.io.bed import read_tss

@@ -20,8 +20,14 @@ from chromputer_tracks.analysis.report.blocks import (
 from chromputer_tracks.analysis.report.page import write_report
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.evaluation.baselines import MAJORITY
-from chromputer_tracks.evaluation.scores import BinaryScores, Estimate, Scores, to_json
-from chromputer_tracks.evaluation.scoring import Difference, PairedTest
+from chromputer_tracks.evaluation.metrics import Estimate
+from chromputer_tracks.evaluation.scores import (
+    BinaryScores,
+    Difference,
+    PairedTest,
+    Scores,
+    to_json,
+)
 from chromputer_tracks.evaluation.sites import BLOCK, LabelledSites, save_sites
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.run import Run, versions

@@ -22,7 +22,7 @@ from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import ChromputerError, InputError
 from chromputer_tracks.evaluation.baselines import Baseline, SampleSites, run_baselines
 from chromputer_tracks.evaluation.calibration import uncalibrated
-from chromputer_tracks.evaluation.scoring import PairedTest, paired, score
+from chromputer_tracks.evaluation.scores import PairedTest, paired, score
 from chromputer_tracks.evaluation.sites import LabelledSites, label_sites, predict_sites
 from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.session import Session, available_cpus, open_session

@@ -18,8 +18,7 @@ from chromputer_tracks.analysis.quiz.questions import (
     SitePicture,
 )
 from chromputer_tracks.data.features import Features
-from chromputer_tracks.evaluation.metrics import Resamples, estimate, ratio
-from chromputer_tracks.evaluation.scores import Estimate
+from chromputer_tracks.evaluation.metrics import Estimate, Resamples, estimate, ratio
 from chromputer_tracks.inference.explain import Explainer, head_weights
 from chromputer_tracks.inference.registry import Model
 from chromputer_tracks.intervals import Interval

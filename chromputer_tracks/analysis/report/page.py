@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chromputer_tracks import __version__
-from chromputer_tracks.analysis.pages import Page
 from chromputer_tracks.analysis.report.blocks import (
     MISSING,
     Block,
@@ -24,6 +23,7 @@ from chromputer_tracks.analysis.report.blocks import (
     FigureBlock,
     HeadingBlock,
     Key,
+    Page,
     ReportData,
     ScoredModel,
     Section,
@@ -49,7 +49,7 @@ from chromputer_tracks.analysis.vplots.aggregate import VplotSet, state_vplots
 from chromputer_tracks.analysis.vplots.figures import color_bar, set_scale, vplot_panel
 from chromputer_tracks.analysis.vplots.images import VplotScale
 from chromputer_tracks.errors import counted
-from chromputer_tracks.evaluation.scoring import Difference
+from chromputer_tracks.evaluation.scores import Difference
 from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.figures.charts import (
     accuracy_matrix,
@@ -62,7 +62,6 @@ from chromputer_tracks.figures.style import css
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.model.checkpoints import METRICS
 from chromputer_tracks.model.config import SitesConfig, TrainConfig
 from chromputer_tracks.model.sources import Sample, open_sources
 from chromputer_tracks.spec import Label
@@ -462,6 +461,9 @@ def write_training_report(trained: Trained, config: TrainConfig, text: str) -> P
     Raises:
         ChromputerError: the logs or the fragments cannot be read, or the file not be written.
     """
+    # Loads torch, which other reports do without.
+    from chromputer_tracks.model.checkpoints import METRICS
+
     spec = trained.spec
     history = read_history(trained.folder / "training" / METRICS)
     path = trained.folder / "training" / "report.html"

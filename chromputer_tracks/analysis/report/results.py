@@ -33,7 +33,8 @@ from chromputer_tracks.analysis.report.blocks import (
     strip_cell,
 )
 from chromputer_tracks.errors import counted
-from chromputer_tracks.evaluation.scores import BinaryScores, Curve, Estimate, Scores
+from chromputer_tracks.evaluation.metrics import Curve, Estimate
+from chromputer_tracks.evaluation.scores import BinaryScores, Scores
 from chromputer_tracks.figures.charts import (
     Bar,
     bars,
