@@ -28,7 +28,7 @@ from chromputer_tracks.analysis.embed.site_map import (
     SiteMap,
     category_color,
 )
-from chromputer_tracks.analysis.report.blocks import Page
+from chromputer_tracks.analysis.pages import Page
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.analysis.vplots.figures import color_bar, draw_vplot, set_scale, vplot_panel
 from chromputer_tracks.analysis.vplots.images import VplotScale

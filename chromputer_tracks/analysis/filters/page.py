@@ -35,7 +35,8 @@ from chromputer_tracks.analysis.logos import (
     logo_svg,
     logo_symbol,
 )
-from chromputer_tracks.analysis.report.blocks import MISSING, Fact, Page, number, signed
+from chromputer_tracks.analysis.pages import Page
+from chromputer_tracks.analysis.report.blocks import MISSING, Fact, number, signed
 from chromputer_tracks.figures.style import ACCENT, INK, MUTED, canvas, css, to_svg
 from chromputer_tracks.intervals import format_region
 

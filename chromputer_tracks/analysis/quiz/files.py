@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from chromputer_tracks import __version__
+from chromputer_tracks.analysis.pages import Page
 from chromputer_tracks.analysis.quiz.answers import Quiz, QuizQuestion
 from chromputer_tracks.analysis.quiz.questions import EDGES, color_table, shown_vplot
-from chromputer_tracks.analysis.report.blocks import Page
 from chromputer_tracks.data.features import DEFAULT_BIN
 from chromputer_tracks.evaluation.metrics import Estimate
 from chromputer_tracks.figures.style import css

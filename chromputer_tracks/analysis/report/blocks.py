@@ -1,4 +1,4 @@
-"""Pages from templates, and what a report is made from and shows: sections of blocks, no HTML."""
+"""What a report is made from, and what its page shows: sections of blocks, no HTML."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import jinja2
-from markupsafe import Markup
-
 from chromputer_tracks.errors import FormatError
 from chromputer_tracks.figures.style import RGB, css
-from chromputer_tracks.io.atomic import output_errors
 
 if TYPE_CHECKING:
     from chromputer_tracks.analysis.vplots.aggregate import VplotSet
@@ -275,54 +271,6 @@ def plain(value: object) -> str:
 def words(key: object) -> str:
     """The name of a value of a record, without its underscores."""
     return str(key).replace("_", " ")
-
-
-# ---- A page, of this report or of another command.
-
-
-class Page:
-    """A template of :mod:`chromputer_tracks.analysis`; every text that it is given is escaped.
-
-    Args:
-        template: its file name.
-    """
-
-    def __init__(self, template: str) -> None:
-        self._loader = jinja2.PackageLoader("chromputer_tracks.analysis", "templates")
-        environment = jinja2.Environment(
-            loader=self._loader,
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-        # Figures are made by this package, with their texts escaped.
-        environment.filters["svg"] = Markup
-        self._environment = environment
-        self._template = environment.get_template(template)
-
-    def own(self, *names: str) -> Markup:
-        """Style sheets or scripts of this package, one after the other, as they are."""
-        parts = [self._loader.get_source(self._environment, name)[0] for name in names]
-        return Markup("\n".join(parts))  # noqa: S704
-
-    def render(self, **values: Any) -> str:
-        """The page, HTML5."""
-        return self._template.render(**values).lstrip()
-
-
-def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
-    """Write texts by their names in a folder of results, making the folders in it.
-
-    Raises:
-        OutputError: one cannot be written.
-    """
-    with output_errors(folder):
-        for name, text in texts.items():
-            path = folder / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
 
 
 # ---- What a report is made from; the commands fill it, :mod:`.report.page` shows it.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chromputer_tracks import __version__
+from chromputer_tracks.analysis.pages import Page
 from chromputer_tracks.analysis.report.blocks import (
     MISSING,
     Block,
@@ -23,7 +24,6 @@ from chromputer_tracks.analysis.report.blocks import (
     FigureBlock,
     HeadingBlock,
     Key,
-    Page,
     ReportData,
     ScoredModel,
     Section,
