@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,13 @@ import jinja2
 from chromputer_tracks import __version__
 from chromputer_tracks.inference.registry import model_labels
 from chromputer_tracks.options.predict import HubOptions
-from chromputer_tracks.spec import InputSpec, Label, ModelSpec
+from chromputer_tracks.spec import InputSpec, ModelSpec
 from chromputer_tracks.tracks.explain.layout import fragment_classes
-from chromputer_tracks.tracks.explain.run import LabelRecord
 from chromputer_tracks.tracks.hub.files import COVERAGE_BIN
 from chromputer_tracks.tracks.hub.layout import HubModel
 from chromputer_tracks.tracks.hub.stanzas import HubTrack, tracks_with_data
 from chromputer_tracks.tracks.igv import JSON_NAME, XML_NAME
-from chromputer_tracks.tracks.runs import AssayInput, RunFolder
+from chromputer_tracks.tracks.runs import AssayInput
 
 _REFERENCES = {
     "dynseq": (
@@ -65,16 +64,6 @@ Inputs = Sequence[tuple[str, AssayInput, Path]]
 """Sample, its input, and where the file is."""
 
 
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("chromputer_tracks.tracks.hub", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def render(template: str, context: Mapping[str, Any]) -> str:
     """A page; ASCII alone, as the browser puts it into a page of an encoding of its own.
 
@@ -82,120 +71,34 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         template: name, without its suffix.
         context: its values; their text is escaped.
     """
-    page = _environment().get_template(f"{template}.html.j2").render(**context)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("chromputer_tracks.tracks.hub", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "grouped": lambda number: f"{number:,}",
+        "percent": lambda share: f"{share:.1%}",
+        "number": _number,
+        "estimate": _estimate,
+        "input_in_words": _input_in_words,
+    }
+    page = environment.get_template(f"{template}.html.j2").render(**context)
     return page.lstrip().encode("ascii", "xmlcharrefreplace").decode()
 
 
-def track_page(kind: str, model: HubModel, email: str) -> str:
-    """The page of a kind of track.
-
-    Args:
-        kind: ``states``, ``probabilities`` ...
-        model: whose tracks they are.
-        email: of whom to ask.
-    """
-    spec = model.runs.spec
-    runs = [run for sample in model.runs.samples for run in sample.runs]
-    inputs = [
-        (sample.name, item, item.path)
-        for sample in model.runs.samples
-        for item in {item.sha256: item for run in sample.runs for item in run.inputs}.values()
-    ]
-    context = {
-        **_shared(kind, email, inputs, many=model.many),
-        "model": _model(spec, all(run.genome.digest == spec.sizes_digest for run in runs)),
-        "runs": _made(runs),
-        "samples": [sample.name for sample, _ in model.predicted()],
-        **_predicted(model),
-        **_accuracy(spec),
-        **_explained(model),
-    }
-    return render(kind, context)
+def _number(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.3f}"
 
 
-def coverage_page(inputs: Inputs, email: str, *, many: bool) -> str:
-    """The page of the samples' inputs."""
-    context = _shared("coverage", email, inputs, many=many)
-    return render("coverage", {**context, "model": None, "runs": "", "coverage_bin": COVERAGE_BIN})
+def _estimate(item: Mapping[str, float | None]) -> str:
+    low, high = _number(item["low"]), _number(item["high"])
+    return f"{_number(item['value'])} [{low}, {high}]"
 
 
-def overview_page(
-    title: str,
-    options: HubOptions,
-    models: Sequence[HubModel],
-    tracks: Sequence[HubTrack],
-    links: Sequence[tuple[str, str]],
-) -> str:
-    """The page of the whole hub, which stands alone.
-
-    Args:
-        title: long label of the hub.
-        options: of the hub.
-        models: its models.
-        tracks: all that it lists.
-        links: text and address of where to see it.
-    """
-    samples = dict.fromkeys(sample.name for model in models for sample in model.runs.samples)
-    rows = [
-        {
-            "page": f"{options.assembly}/{track.page}.html",
-            "short": track.short,
-            "long": track.long,
-            "files": f"{sum(1 for _ in tracks_with_data([track])):,}",
-        }
-        for track in tracks
-    ]
-    context = {
-        "title": title,
-        "assembly": options.assembly,
-        "models": [model.runs.spec.name for model in models],
-        "samples": list(samples),
-        "many": len(samples) > 1,
-        "tracks": rows,
-        "links": links,
-        "sessions": {"xml": XML_NAME, "json": JSON_NAME},
-        "email": options.email,
-        "version": __version__,
-    }
-    return render("overview", context)
-
-
-def _shared(kind: str, email: str, inputs: Inputs, *, many: bool) -> dict[str, Any]:
-    return {
-        "email": email,
-        "version": __version__,
-        "many": many,
-        "inputs": [_input(sample, item, path) for sample, item, path in inputs],
-        "references": [_REFERENCES[key] for key in _SOURCES.get(kind, ("vplot", "atac"))],
-    }
-
-
-def _input(sample: str, item: AssayInput, path: Path) -> dict[str, str]:
-    fragments = item.fragments is not None
-    return {
-        "sample": sample,
-        "assay": item.assay,
-        "file": path.name,
-        "fragments": f"{item.fragments:,}" if fragments else "",
-        "depth": f"{item.depth:.3g} per {'kb' if fragments else 'bp'}",
-    }
-
-
-def _model(spec: ModelSpec, same_genome: bool) -> dict[str, Any]:
-    return {
-        "name": spec.name,
-        "window": f"{spec.window:,}",
-        "stride": spec.stride,
-        "label_bin": spec.label_bin,
-        "assembly": spec.assembly,
-        "held_out": ", ".join(spec.splits.get("test", ())),
-        "inputs": [_reads(item) for item in spec.inputs],
-        "same_genome": same_genome,
-    }
-
-
-def _reads(item: InputSpec) -> str:
-    """What an input is, in words."""
+def _input_in_words(item: InputSpec) -> str:
     if item.kind == "sequence":
         parts = ["the bases"] if item.bases else []
         if item.shape:
@@ -210,119 +113,134 @@ def _reads(item: InputSpec) -> str:
     return f"{item.measure} of {item.assay} in {item.bin}-bp bins"
 
 
-def _made(runs: Sequence[RunFolder]) -> str:
-    """Versions and dates of runs."""
-    found = {
+# ---- The page of the whole hub, which stands alone.
+
+
+def overview_page(
+    title: str,
+    options: HubOptions,
+    models: Sequence[HubModel],
+    tracks: Sequence[HubTrack],
+    links: Sequence[tuple[str, str]],
+) -> str:
+    """The page of the whole hub.
+
+    Args:
+        title: long label of the hub.
+        options: what the hub is asked to be.
+        models: its models.
+        tracks: all that it lists.
+        links: text and address of where to see it.
+    """
+    context = {
+        "title": title,
+        "assembly": options.assembly,
+        "models": [model.runs.spec.name for model in models],
+        "samples": list(dict.fromkeys(s.name for model in models for s in model.runs.samples)),
+        "tracks": [(track, sum(1 for _ in tracks_with_data([track]))) for track in tracks],
+        "links": links,
+        "sessions": {"xml": XML_NAME, "json": JSON_NAME},
+        "email": options.email,
+        "version": __version__,
+    }
+    return render("overview", context)
+
+
+# ---- The pages of tracks.
+
+
+def coverage_page(inputs: Inputs, email: str, *, many: bool) -> str:
+    """The page of the samples' inputs."""
+    own = {"model": None, "runs": "", "coverage_bin": COVERAGE_BIN}
+    return render("coverage", _shared("coverage", email, inputs, many=many) | own)
+
+
+def track_page(kind: str, model: HubModel, email: str) -> str:
+    """The page of a kind of track.
+
+    Args:
+        kind: ``states``, ``probabilities`` ...
+        model: the runs that the tracks are of.
+        email: address of the person to ask.
+    """
+    spec = model.runs.spec
+    runs = [run for sample in model.runs.samples for run in sample.runs]
+    inputs = [
+        (sample.name, item, item.path)
+        for sample in model.runs.samples
+        for item in {item.sha256: item for run in sample.runs for item in run.inputs}.values()
+    ]
+    made = {
         f"chromputer-tracks {run.record.versions['chromputer-tracks']} on {run.record.started[:10]}"
         for run in runs
     }
-    return ", ".join(sorted(found))
+    context = _shared(kind, email, inputs, many=model.many) | {
+        "model": spec,
+        "held_out": ", ".join(spec.splits.get("test", ())),
+        "same_genome": all(run.genome.digest == spec.sizes_digest for run in runs),
+        "runs": ", ".join(sorted(made)),
+        "samples": [sample.name for sample, _ in model.predicted()],
+        "states": _labels(model, "states"),
+        "labels": _labels(model, "binary"),
+        "signals": _labels(model, "continuous"),
+    }
+    return render(kind, context | _accuracy(spec) | _explained(model))
 
 
-def _css(label: Label) -> str:
-    return ", ".join(map(str, label.color))
-
-
-def _predicted(model: HubModel) -> dict[str, Any]:
-    """Rows of states and labels, with what each sample has of them."""
-    found = [run.results.summary for _, run in model.predicted()]
-    shares = [[f"{row.share:.1%}" for row in item.states] for item in found]
-    calls = [[(f"{row.calls:,}", f"{row.bases:,}") for row in item.calls] for item in found]
-
-    def rows(kind: str) -> Iterator[dict[str, Any]]:
-        items = [item for item in model_labels(model.runs.spec) if item.head.kind == kind]
-        # A run counts in the order of the heads, which may have labels of the same name.
-        for place, item in enumerate(items):
-            yield {
-                "name": item.key,
-                "title": item.label.title,
-                "color": _css(item.label),
-                "threshold": f"{item.label.threshold:#.3g}",
-                "shares": [of[place] for of in shares] if kind == "states" else [],
-                "calls": [of[place] for of in calls] if kind == "binary" else [],
-            }
-
+def _shared(kind: str, email: str, inputs: Inputs, *, many: bool) -> dict[str, Any]:
     return {
-        "states": list(rows("states")),
-        "labels": list(rows("binary")),
-        "signals": list(rows("continuous")),
+        "email": email,
+        "version": __version__,
+        "many": many,
+        "inputs": inputs,
+        "references": [_REFERENCES[key] for key in _SOURCES.get(kind, ("vplot", "atac"))],
     }
 
 
+def _labels(model: HubModel, kind: str) -> list[dict[str, Any]]:
+    """Labels of a kind of head, with what each sample has of them: shares of states, or calls."""
+    summaries = [run.results.summary for _, run in model.predicted()]
+    found: Sequence[Sequence[object]] = ()
+    if kind != "continuous":
+        found = [item.states if kind == "states" else item.calls for item in summaries]
+    # A run counts in the order of the heads, which may have labels of the same name.
+    items = [item for item in model_labels(model.runs.spec) if item.head.kind == kind]
+    return [
+        {"item": item, "found": [sample[place] for sample in found]}
+        for place, item in enumerate(items)
+    ]
+
+
 def _accuracy(spec: ModelSpec) -> dict[str, Any]:
-    """Figures on the test chromosomes, as the spec has them (``evaluation.scores``)."""
+    """Figures on the test chromosomes, as ``evaluation.scores.split_metrics`` has them."""
     metrics = spec.metrics.get("test", {})
     found = metrics.get("model", {})
     states = found.get("states")
     majority = metrics.get("baselines", {}).get("majority class", {}).get("states")
-    overall = None
-    if states is not None and majority is not None:
-        overall = {
-            "accuracy": _estimate(states["accuracy"]),
-            "macro_f1": _estimate(states["macro_f1"]),
-            "majority": _number(majority["accuracy"]["value"]),
-        }
     return {
-        "overall": overall,
-        "state_scores": _scores([] if states is None else states["labels"]),
-        "label_scores": _scores(found.get("binary", [])),
-        "signal_scores": [
-            {
-                "name": item["name"],
-                "pearson": _estimate(item["pearson"]),
-                "spearman": _estimate(item["spearman"]),
-            }
-            for item in found.get("continuous", [])
-        ],
+        "state_accuracy": states if majority is not None else None,
+        "majority": majority,
+        "state_scores": [] if states is None else states["labels"],
+        "label_scores": found.get("binary", []),
+        "signal_scores": found.get("continuous", []),
     }
 
 
-def _number(value: float | None) -> str:
-    return "not known" if value is None else f"{value:.3f}"
-
-
-def _estimate(item: Mapping[str, float | None]) -> str:
-    low, high = _number(item["low"]), _number(item["high"])
-    return f"{_number(item['value'])} [{low}, {high}]"
-
-
-def _scores(labels: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    return [
-        {
-            "name": item["name"],
-            "value": _number(item["auprc"]["value"]),
-            "interval": f"{_number(item['auprc']['low'])} to {_number(item['auprc']['high'])}",
-            "share": f"{item['positives'] / item['sites']:.3f}",
-        }
-        for item in labels
-    ]
-
-
 def _explained(model: HubModel) -> dict[str, Any]:
-    """Rows of what was explained, and how."""
+    """What was explained, and how."""
     rows: list[dict[str, Any]] = []
     how: dict[Path, dict[str, Any]] = {}
     parts: dict[str, None] = {}
-    states = [
-        label for head in model.runs.spec.heads if head.kind == "states" for label in head.labels
-    ]
+    heads = [head for head in model.runs.spec.heads if head.kind == "states"]
     for sample, run, name, label in model.explained():
         found, options = run.results.labels[name], run.record.options
         parts |= dict.fromkeys(found.shares)
-        rows.append(
-            {
-                "sample": sample.name,
-                "name": name,
-                "title": label.title,
-                "state": label in states,
-                "color": _css(label),
-                "sites": f"{found.sites:,}",
-                "bases": f"{found.bases:,}",
-                "logit": f"{found.mean_logit:.2f}",
-                "shares": found.shares,
-                "which": _which(found, run.results.sites),
-            }
-        )
+        what = "of the model's calls" if run.results.sites == "calls" else "of the given regions"
+        which = f"all {what}"
+        if found.sites < found.candidates:
+            which = f"the strongest {found.sites:,} {what} ({found.candidates:,})"
+        row = {"sample": sample.name, "name": name, "label": label, "found": found, "which": which}
+        rows.append(row)
         how[run.folder] = {
             "sample": sample.name,
             "labels": ", ".join(run.results.labels),
@@ -330,31 +248,18 @@ def _explained(model: HubModel) -> dict[str, Any]:
             "complete": options["method"] == "deeplift",
             "merge": _MERGE.get(options["merge"], options["merge"]),
         }
-    for row in rows:
-        row["shares"] = [f"{row['shares'].get(part, 0):.1%}" for part in parts]
     return {
         "explained": rows,
         "explaining": list(how.values()),
-        "explained_states": any(row["state"] for row in rows),
+        "explained_states": any(row["label"] in head.labels for row in rows for head in heads),
         "parts": list(parts),
         "classes": [
-            {
-                "input": item.name,
-                "name": part.name or "all",
-                "lengths": f"{part.shortest} to {part.longest - 1}",
-            }
+            (item.name, part)
             for item in model.runs.spec.inputs
             if item.kind == "vplot"
             for part in fragment_classes(item.length_edges)
         ],
     }
-
-
-def _which(found: LabelRecord, sites: str) -> str:
-    what = "of the model's calls" if sites == "calls" else "of the given regions"
-    if found.sites < found.candidates:
-        return f"the strongest {found.sites:,} {what} ({found.candidates:,})"
-    return f"all {what}"
 
 
 def _method(options: Mapping[str, Any]) -> str:
