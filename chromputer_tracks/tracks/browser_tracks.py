@@ -30,12 +30,12 @@ from chromputer_tracks.tracks.writer import STATES_BIGBED, label_file
 # ---- Colours that no model names.
 
 NEUTRAL: Rgb = (110, 110, 110)
-"""Of signals and features of shape, and of files that the user added."""
+"""Signals and features of shape have it, and files that the user added."""
 NEGATIVE: Rgb = (120, 120, 120)
-"""Of contributions below 0, where they are drawn as bars."""
+"""Contributions below 0 have it where they are drawn as bars."""
 COVERAGE: Rgb = (89, 99, 110)
 SPAN_COLORS: tuple[Rgb, ...] = ((0, 114, 178), (213, 94, 0), (0, 158, 115))
-"""Of short, middle and long fragments: blue, vermilion and green of Okabe and Ito's palette."""
+"""Short, middle and long fragments: blue, vermilion and green of Okabe and Ito's palette."""
 
 
 def css_color(color: Rgb) -> str:
@@ -86,16 +86,17 @@ class BrowserTrack:
         name: shown beside it.
         about: what it shows, a sentence of plain text.
         group: what it belongs to: a label, the states ...
-        kind: what it is.
+        kind: what it shows, see :data:`Kind`.
         format: ``bigwig``, ``bigbed``, ``bed`` ..., as igv.js names it.
         color: None: the file's own.
         negative: colour of values below 0; None: ``color``.
         limits: least and greatest value shown; None: fitted to what is in view.
         scale_group: tracks with the same text share a scale; empty for none.
-        index: of a bgzipped text file; None where there is none.
-        sample: and its model, as the names of tracks begin with them; empty where there is one.
+        index: index of a bgzipped text file; None where there is none.
+        sample: names of the model and the sample with which its name begins; empty where there is
+            one of each.
         file: name in the folder of its run; empty where it is of no run.
-        label: whose prediction or explanation it is; None where it is of none, or of all states.
+        label: the label that is predicted or explained; None where it is none, or all states.
         states: the labels of the states, whose colours are in the file.
     """
 
@@ -171,7 +172,7 @@ def explained_tracks(run: ExplainFolder, name: str) -> Iterator[BrowserTrack]:
     """What the inputs contribute to a label, in the model's order, and the explained sites.
 
     Args:
-        run: of ``explain``.
+        run: folder of ``explain``.
         name: the label's folder.
 
     Raises:

@@ -105,9 +105,9 @@ def igv_js_session(
 
     Args:
         genome: id of one that igv.js knows, or the reference.
-        tracks: from top to bottom.
+        tracks: the tracks, from top to bottom.
         locus: shown first.
-        url: of a file.
+        url: address of a file.
     """
     return {
         "genome" if isinstance(genome, str) else "reference": genome,
@@ -121,7 +121,7 @@ def fasta_reference(genome: BrowserGenome, url: Url) -> dict[str, str]:
 
     Args:
         genome: the FASTA.
-        url: of a file.
+        url: address of a file.
     """
     reference = {
         "id": genome.name,
@@ -194,9 +194,9 @@ def igv_xml_session(genome: str, tracks: Sequence[BrowserTrack], locus: Interval
 
     Args:
         genome: id of one that IGV knows, or URL of its sequence.
-        tracks: from top to bottom.
+        tracks: the tracks, from top to bottom.
         locus: shown first.
-        url: of a file; relative ones are relative to the session.
+        url: path of a file; relative ones are relative to the session.
     """
     session = ET.Element("Session", genome=genome, locus=format_region(locus), version=VERSION)
     resources = ET.SubElement(session, "Resources")
@@ -274,7 +274,7 @@ def write_sessions(
     Args:
         folder: made where only its parent exists. Inside a run's folder, the session moves along.
         genome: the reference.
-        tracks: from top to bottom.
+        tracks: the tracks, from top to bottom.
         locus: shown first.
 
     Returns:
@@ -317,12 +317,12 @@ def session_texts(
     """Both sessions by name.
 
     Args:
-        reference: of igv.js: its id of a genome, or the files of one.
-        genome: of IGV desktop: its id of a genome, or where the sequence lies.
-        tracks: from top to bottom.
+        reference: genome of igv.js, its id or its files.
+        genome: genome of IGV desktop, its id or where the sequence lies.
+        tracks: the tracks, from top to bottom.
         locus: shown first.
-        url: of a file, for igv.js.
-        place: of a file, for IGV desktop, which takes paths as they are, without percent signs.
+        url: address of a file for igv.js.
+        place: path of a file for IGV desktop, which takes it as it is, without percent signs.
     """
     session = igv_js_session(reference, tracks, locus, url)
     return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -10,8 +9,7 @@ from pathlib import Path
 
 from chromputer_tracks.errors import ContigError, FormatError, InputError
 from chromputer_tracks.inference.registry import find_label, load_model, shipped_models
-from chromputer_tracks.io.run import RUN_JSON, GenomeRecord, ModelRecord, RunRecord
-from chromputer_tracks.io.text import open_input
+from chromputer_tracks.io.run import RUN_JSON, GenomeRecord, ModelRecord, RunRecord, file_record
 from chromputer_tracks.options.fields import FragmentOptions
 from chromputer_tracks.records import from_plain
 from chromputer_tracks.spec import PREDICT, ModelSpec
@@ -31,8 +29,8 @@ class AssayInput:
 
     Attributes:
         assay: as the model names it.
-        path: where it was then.
-        sha256: of its content.
+        path: where it is, or was then.
+        sha256: checksum of its content.
         bytes: its size.
         options: which fragments counted.
         depth: fragments per kb, or the mean of a bigWig.
@@ -57,8 +55,8 @@ class RunFolder:
         record: what ``run.json`` holds.
         model: the model that ran.
         genome: the genome that was read.
-        spec: of the model.
-        inputs: files of the sample.
+        spec: the model's spec.
+        inputs: the sample's files.
     """
 
     folder: Path
@@ -102,7 +100,7 @@ class SampleRuns:
     """A sample under one model.
 
     Attributes:
-        name: of the sample.
+        name: the sample's name.
         predict: its prediction.
         explain: explaining runs of different labels.
     """
@@ -134,9 +132,9 @@ def read_runs(
     sample that has no other name is called as the folder of its first prediction.
 
     Args:
-        folders: of runs, without names.
+        folders: folders of runs, without names.
         named: sample and folder.
-        models: where models lie that are not where the runs found them.
+        models: names or paths of models that are not where the runs found them.
 
     Raises:
         InputError: a folder is no such run or may belong to two samples, two folders hold the same
@@ -287,22 +285,12 @@ def recorded_path(record: RunRecord, path: str) -> Path:
     """Where a file lies that a run read.
 
     Args:
-        record: the run's.
+        record: record of the run.
         path: as the command named it; a relative one starts from the folder in which the command
             ran, or where there is no such file (any more) from the current one.
     """
     there = Path(record.directory, path)
     return there if there.exists() else Path(path)
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    with open_input(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Models:
@@ -312,7 +300,7 @@ class _Models:
         self._specs: dict[str, ModelSpec] = {}
         for name in given:
             model = load_model(name)
-            self._specs[file_digest(model.path)] = model.spec
+            self._specs[file_record(model.path).sha256] = model.spec
 
     def spec(self, folder: Path, record: ModelRecord) -> ModelSpec:
         """The spec of a run's model; without its figures where the model itself is gone."""
@@ -321,7 +309,7 @@ class _Models:
             shipped = shipped_models().get(name)
             places = [path, *([shipped / PREDICT] if shipped else [])]
             for place in places:
-                if place.is_file() and file_digest(place) == sha256:
+                if place.is_file() and file_record(place).sha256 == sha256:
                     self._specs[sha256] = load_model(place).spec
                     break
             else:

@@ -20,11 +20,11 @@ from chromputer_tracks.io.bed import BedTable, read_bed
 from chromputer_tracks.io.bigbed import Row, write_bigbed
 from chromputer_tracks.io.bigwig import BigWigWriter
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.run import Report
+from chromputer_tracks.io.run import Report, file_record
 from chromputer_tracks.options.predict import HubOptions
 from chromputer_tracks.spec import InputSpec, Normalisation
 from chromputer_tracks.tracks.hub.stanzas import HubTrack, Range, plain, tracks_with_data
-from chromputer_tracks.tracks.runs import AssayInput, file_digest
+from chromputer_tracks.tracks.runs import AssayInput
 from chromputer_tracks.tracks.writer import rgb_text
 
 COVERAGE_BIN = 10
@@ -73,11 +73,11 @@ def make_data(
     Several tracks may show the same file.
 
     Args:
-        tracks: of the hub.
-        options: of the hub.
-        folder: where the hub is made.
+        tracks: all that the hub lists.
+        options: what the hub is asked to be.
+        folder: folder in which the hub is made.
         sizes: the genome's contigs.
-        report: told how far it is.
+        report: is told how far it is.
 
     Raises:
         InputError: what a file is made of cannot be used, or is not what the run read.
@@ -146,8 +146,8 @@ def _rows(table: BedTable) -> list[Row]:
 
 
 def _check_input(path: Path, item: AssayInput) -> None:
-    found = path.stat().st_size if path.is_file() else -1
-    if found != item.bytes or file_digest(path) != item.sha256:
+    size = path.stat().st_size if path.is_file() else -1
+    if size != item.bytes or file_record(path).sha256 != item.sha256:
         raise InputError(
             f"{path} is not the file any more that the run read as its {item.assay} (SHA-256 "
             f"{item.sha256[:12]}...): say where that is with --input, or leave coverage out with "

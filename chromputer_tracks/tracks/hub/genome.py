@@ -11,7 +11,7 @@ from chromputer_tracks.intervals import ChromSizes, Interval, check_contigs
 from chromputer_tracks.io.bbi import check_bbi
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.run import Report
+from chromputer_tracks.io.run import Report, file_record
 from chromputer_tracks.io.text import numbered_lines
 from chromputer_tracks.options.predict import HubOptions
 from chromputer_tracks.tracks.hub.pages import render
@@ -23,7 +23,7 @@ from chromputer_tracks.tracks.hub.stanzas import (
     stanza,
     tracks_with_data,
 )
-from chromputer_tracks.tracks.runs import ModelRuns, file_digest
+from chromputer_tracks.tracks.runs import ModelRuns
 
 GROUP = "chromputer"
 """The group of all tracks where the hub brings its own genome."""
@@ -101,7 +101,7 @@ def first_position(tracks: Sequence[HubTrack], sizes: ChromSizes) -> Interval:
     """What a browser shows at first: the strongest explained site or call, else a contig's start.
 
     Args:
-        tracks: of the hub.
+        tracks: all that the hub lists.
         sizes: the genome's contigs.
     """
     data = [shown for _, shown in tracks_with_data(tracks)]
@@ -128,7 +128,7 @@ def genome_settings(options: HubOptions, base: str, position: Interval) -> list[
     """The genome's lines in ``genomes.txt``.
 
     Args:
-        options: of the hub.
+        options: what the hub is asked to be.
         base: leads to the genome's folder, with a ``/`` behind it.
         position: shown at first.
     """
@@ -159,7 +159,7 @@ def genome_texts(options: HubOptions, fasta: Path, sizes: ChromSizes) -> dict[st
             "bases": f"{sizes.total:,}",
             "longest": f"{longest}, {sizes[longest]:,} bp",
             "fasta": fasta.name,
-            "sha256": file_digest(fasta),
+            "sha256": file_record(fasta).sha256,
         },
     )
     lines = "".join(f"{name}\t{size}\n" for name, size in sizes.items())
@@ -197,9 +197,9 @@ def check_names(contigs: dict[str, int], assembly: str, source: str) -> None:
     Those of assemblies with accession numbers (``GCA_``, ``GCF_``) have several names there.
 
     Args:
-        contigs: of the tracks.
+        contigs: contigs of the tracks.
         assembly: name of an assembly at UCSC.
-        source: of the contigs, for messages.
+        source: where the contigs come from, for messages.
 
     Raises:
         ContigError: chromosomes are called ``1``, ``I``, ``X`` or ``MT``.
@@ -219,9 +219,9 @@ def check_known(contigs: dict[str, int], assembly: str, source: str) -> bool:
     """Compare contigs with one of those of a common assembly at UCSC; whether that was possible.
 
     Args:
-        contigs: of the tracks.
+        contigs: contigs of the tracks.
         assembly: name of an assembly at UCSC.
-        source: of the contigs, for messages.
+        source: where the contigs come from, for messages.
 
     Raises:
         ContigError: they are of another assembly.

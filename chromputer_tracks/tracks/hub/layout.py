@@ -69,9 +69,9 @@ class HubModel:
     """The runs of one model in a hub, and the names that they take there.
 
     Attributes:
-        runs: of the model.
-        names: of all tracks of the hub.
-        folders: of the samples' files in the hub, by sample.
+        runs: the model's runs.
+        names: gives the names of all tracks of the hub.
+        folders: folder of a sample's files in the hub, by sample.
         name: what the model is called where a hub shows several, each otherwise; else empty.
         many: whether the hub shows several samples.
         models: how many models it shows, which share what is drawn at first.
@@ -212,7 +212,7 @@ def _track(model: HubModel, sample: str, track: BrowserTrack, stacked: str = "")
     """A track with data.
 
     Args:
-        model: whose.
+        model: the model.
         sample: its name.
         track: as browsers show it.
         stacked: ``stacked`` where it is part of a stack.
@@ -311,8 +311,8 @@ def coverage_track(
 
     Args:
         inputs: sample, its input, and where the file is.
-        names: of all tracks of the hub.
-        folders: of the samples' files in the hub, by sample.
+        names: gives the names of all tracks of the hub.
+        folders: folder of a sample's files in the hub, by sample.
         many: whether the hub shows several samples.
     """
     members = []

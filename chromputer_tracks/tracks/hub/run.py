@@ -11,7 +11,7 @@ from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import Interval, parse_region
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.run import GenomeRecord, Report, RunRecord, Silent, run
+from chromputer_tracks.io.run import GenomeRecord, Report, RunRecord, Silent, file_record, run
 from chromputer_tracks.io.twobit import write_twobit
 from chromputer_tracks.options.fields import recorded
 from chromputer_tracks.options.predict import HUB_LONG, HUB_SHORT, HubOptions
@@ -46,7 +46,7 @@ from chromputer_tracks.tracks.hub.stanzas import (
     tracks_with_data,
 )
 from chromputer_tracks.tracks.igv import JSON_NAME, session_texts
-from chromputer_tracks.tracks.runs import ModelRuns, RunFolder, file_digest, read_runs
+from chromputer_tracks.tracks.runs import ModelRuns, RunFolder, read_runs
 
 KIND = "hub"
 """What ``run.json`` says wrote the folder."""
@@ -93,8 +93,8 @@ class HubResult:
 
     Attributes:
         tracks: number of tracks with data.
-        bytes: of all files; a link counts as its file.
-        url: of ``hub.txt``; None where it is not known.
+        bytes: size of all files; a link counts as its file.
+        url: address of ``hub.txt``; None where it is not known.
         links: text and address of where to see it; empty without a URL.
         record: what ``run.json`` holds.
     """
@@ -199,9 +199,9 @@ def hub_labels(
     """Short and long label of the hub.
 
     Args:
-        options: of the hub.
-        models: names.
-        samples: names.
+        options: what the hub is asked to be.
+        models: names of the models.
+        samples: names of the samples.
     """
     # A folder's name tells something only beside others.
     one = samples[0] if len(samples) == 1 and options.samples else ""
@@ -240,7 +240,7 @@ def _inputs(options: HubOptions, runs: Sequence[ModelRuns], report: Report) -> I
         if options.inputs:
             raise InputError("give either --input or --no-coverage, not both")
         return []
-    given = {file_digest(path): path for path in options.inputs}
+    given = {file_record(path).sha256: path for path in options.inputs}
     wanted = {
         (sample.name, item.sha256): item
         for model in runs
@@ -275,10 +275,10 @@ def _settings(
     """The files of settings by name: three, or one.
 
     Args:
-        options: of the hub.
+        options: what the hub is asked to be.
         labels: short and long label of the hub.
         tracks: in the order in which the browser is to show them.
-        ranges: of each bigWig, by the name of its file.
+        ranges: range of each bigWig's values, by the name of its file.
         position: shown at first where the hub brings its genome.
     """
     base = f"{options.assembly}/"

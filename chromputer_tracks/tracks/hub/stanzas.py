@@ -161,7 +161,7 @@ class HubTrack:
         name: unique in the hub.
         short: its short label.
         long: its long label.
-        shown: what is drawn and how, of a track that holds others one of them; None: a folder.
+        shown: what is drawn and how; one of its children where it holds others; None: a folder.
         file: name of its data in the genome's folder of the hub; empty where it holds others.
         input: a sample's input whose coverage the data are; None: they are a run's.
         children: the tracks that it holds.
@@ -228,9 +228,9 @@ def track_stanzas(
 
     Args:
         tracks: in the order in which the browser is to show them.
-        ranges: of each bigWig, by the name of its file.
+        ranges: range of each bigWig's values, by the name of its file.
         base: what leads from the file of stanzas to the data: empty, or a folder and ``/``.
-        group: of tracks, where the genome has groups.
+        group: group of all tracks, where the genome has groups.
     """
     for number, track in enumerate(tracks, 1):
         yield from _stanzas(track, None, ranges, base, group, 0, number)
@@ -344,7 +344,7 @@ class SubGroup:
     """One way to choose among a composite's tracks.
 
     Attributes:
-        tag: of the way (``label``).
+        tag: short name of the way (``label``).
         title: shown.
         choices: name to title of each choice, in order.
     """
@@ -372,7 +372,7 @@ def composite(
     choice.
 
     Args:
-        name: of the composite.
+        name: the composite's name.
         labels: short and long label.
         members: at least one, of one kind, each with its choices.
         groups: subgroups in the order of the members' choices, at most four.

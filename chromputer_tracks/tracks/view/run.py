@@ -38,7 +38,7 @@ PAYLOAD = "view.json"
 _STATIC = ("view.css", "view.js", "sites.js", "igv.min.js", "igv.LICENSE.txt")
 
 MOST_SITES = 200
-"""Of a label."""
+"""Most sites of a label that are listed."""
 _FLANK = 250
 """bp on each side of a site's centre in which its most important bases are sought."""
 _MOTIF = 15
@@ -75,7 +75,7 @@ class View:
     Attributes:
         models: the runs.
         genome: the reference.
-        tracks: from top to bottom.
+        tracks: the tracks, from top to bottom.
         sites: to go through.
         locus: shown first.
     """
@@ -115,7 +115,7 @@ def open_server(view: View, port: int = 0, log: Log | None = None) -> ViewServer
     Args:
         view: what is shown.
         port: 0 for any free one.
-        log: is told of each answer.
+        log: called with a line for each answer.
 
     Raises:
         InputError: the name of a file is not UTF-8.
@@ -162,10 +162,10 @@ def page_payload(
     """The object that ``view.js`` reads, ready for JSON.
 
     Args:
-        models: what is shown.
-        tracks: in the order of the session's.
+        models: runs that are shown.
+        tracks: the tracks in the session's order.
         sites: to go through.
-        session: of igv.js.
+        session: session of igv.js.
     """
     samples = [sample.name for runs in models for sample in runs.samples]
     return {

@@ -100,7 +100,7 @@ class ViewServer(ThreadingHTTPServer):
     Args:
         resources: URL path, not percent-encoded, to what is sent for it.
         port: 0 takes a free one.
-        log: is told of each answer, one line: the request, the status, and the range asked for.
+        log: called with a line for each answer: request, status, and the range asked for.
 
     Raises:
         OutputError: the port is taken or may not be used.
