@@ -8,18 +8,13 @@ from pathlib import Path
 
 import pytest
 from hub_spec_check import check_hub, stanzas
-from hub_toy import EMAIL, ToyRuns, make_runs
+from toy_runs import EMAIL
 from typer.testing import CliRunner, Result
 
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.options.predict import HubOptions
 from chromputer_tracks.tracks.hub.run import hub_labels, hub_links, hub_url
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
-    return make_runs(tmp_path_factory.mktemp("runs"))
 
 
 def hub(out: Path, *more: str, email: str = EMAIL, assembly: str = "toy") -> Result:

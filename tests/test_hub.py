@@ -11,8 +11,8 @@ import pyBigWig
 import pytest
 from explain_run import Notes
 from hub_spec_check import check_hub, stanzas
-from hub_toy import ToyRuns, copied, hub, make_runs
 from tiny_models import write_linear_model
+from toy_runs import copied, hub
 from twobit_reader import read as read_twobit
 
 from chromputer_tracks.errors import OutputError
@@ -20,11 +20,6 @@ from chromputer_tracks.inference.registry import read_spec
 from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.tracks.predict import predict_tracks
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
-    return make_runs(tmp_path_factory.mktemp("runs"))
 
 
 def rows(path: Path) -> list[tuple[str, int, int, str]]:

@@ -17,7 +17,7 @@ import numpy as np
 import pyBigWig
 import pytest
 from hub_spec_check import stanzas
-from hub_toy import ToyRuns, hub, make_runs
+from toy_runs import HubRuns, hub
 
 ROOT = Path(__file__).parents[1]
 NODE = Path(os.environ.get("CHROMPUTER_NODE", ROOT / ".node"))
@@ -46,11 +46,6 @@ def read(folder: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
-    return make_runs(tmp_path_factory.mktemp("runs"))
-
-
 @pytest.mark.parametrize("one_file", [False, True])
 def test_settings_and_data_are_read(runs, tmp_path, one_file):
     out = tmp_path / "hub"
@@ -73,7 +68,7 @@ def test_settings_and_data_are_read(runs, tmp_path, one_file):
     }
 
 
-def _compare(path: Path, data: dict[str, Any], runs: ToyRuns) -> None:
+def _compare(path: Path, data: dict[str, Any], runs: HubRuns) -> None:
     """What JBrowse read of a file against what pyBigWig reads."""
     with pyBigWig.open(str(path)) as file:
         assert {name: entry["length"] for name, entry in data["found"].items()} == file.chroms()

@@ -8,11 +8,10 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
 from explain_run import Notes
 from hub_spec_check import check_hub
-from hub_toy import ToyRuns, copied, edit, hub, make_runs
 from tiny_models import write_linear_model
+from toy_runs import copied, edit, hub
 
 from chromputer_tracks.inference.registry import read_spec, shipped_models
 from chromputer_tracks.io.run import GenomeRecord, ModelRecord, RunRecord
@@ -64,11 +63,6 @@ class Reader(HTMLParser):
         for tag in self.text:
             if tag in self.open:
                 self.text[tag][-1] += data
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
-    return make_runs(tmp_path_factory.mktemp("runs"))
 
 
 def rows(page: Reader, width: int) -> list[list[str]]:

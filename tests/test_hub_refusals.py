@@ -11,14 +11,9 @@ import pybigtools
 import pytest
 from explain_run import Notes
 from hub_spec_check import check_hub, stanzas
-from hub_toy import ToyRuns, copied, edit, hub, make_runs
+from toy_runs import copied, edit, hub
 
 from chromputer_tracks.errors import ContigError, FormatError, InputError, SpecError
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
-    return make_runs(tmp_path_factory.mktemp("runs"))
 
 
 def test_contigs_are_compared(runs, tmp_path):

@@ -10,15 +10,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from hub_spec_check import stanzas
-from hub_toy import ToyRuns, hub, make_runs
+from toy_runs import hub
 from twobit_reader import read as read_twobit
 
 Stanza = dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
-    return make_runs(tmp_path_factory.mktemp("runs"))
 
 
 def read(folder: Path) -> tuple[dict[str, Any], ET.Element]:

@@ -9,17 +9,12 @@ from pathlib import Path
 
 import pytest
 from hub_spec_check import check_hub, stanzas
-from hub_toy import ToyRuns, make_runs
-from hub_toy import hub as hub_of
+from toy_runs import HubRuns
+from toy_runs import hub as hub_of
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
-    return make_runs(tmp_path_factory.mktemp("runs"))
-
-
-@pytest.fixture(scope="module")
-def hub(runs: ToyRuns, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hub(runs: HubRuns, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two samples, one explained, with a genome of their own."""
     _, folder = hub_of(runs, tmp_path_factory.mktemp("hub") / "hub", fasta=runs.fasta)
     return folder.parent

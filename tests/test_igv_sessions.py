@@ -9,7 +9,6 @@ from xml.etree import ElementTree as ET
 
 import pysam
 import pytest
-from view_runs import toy_runs
 
 from chromputer_tracks.errors import ContigError, FormatError, InputError, OutputError
 from chromputer_tracks.intervals import Interval, parse_region
@@ -48,18 +47,13 @@ def write_view_sessions(view, folder):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    return toy_runs(tmp_path_factory.mktemp("a folder") / "")
+def view(demo):
+    return demo.view(locus="chr2:1,001-1,200")
 
 
 @pytest.fixture(scope="module")
-def view(runs):
-    return runs.view(locus="chr2:1,001-1,200")
-
-
-@pytest.fixture(scope="module")
-def written(view, runs):
-    folder = runs.folder / "sessions"
+def written(view, demo):
+    folder = demo.folder / "sessions"
     assert write_view_sessions(view, folder) == (folder / "session.json", folder / "session.xml")
     return folder
 
@@ -74,11 +68,11 @@ def xml(written):
     return ET.parse(written / "session.xml").getroot()
 
 
-def test_json_reference_and_locus(session, written, runs):
+def test_json_reference_and_locus(session, written, demo):
     assert session["locus"] == "chr2:1,001-1,200"
     reference = session["reference"]
     assert set(reference) == {"id", "name", "fastaURL", "indexURL"}
-    assert (written / reference["fastaURL"]).resolve() == runs.fasta
+    assert (written / reference["fastaURL"]).resolve() == demo.fasta
     assert reference["indexURL"] == reference["fastaURL"] + ".fai"
 
 
@@ -122,12 +116,12 @@ def test_json_scales(session):
             assert ("autoscaleGroup" in track) == (" fragments " in track["name"])
 
 
-def test_xml_session_element(xml, written, runs):
+def test_xml_session_element(xml, written, demo):
     assert xml.tag == "Session"
     assert set(xml.attrib) == {"genome", "locus", "version", "nextAutoscaleGroup"}
     assert xml.attrib["locus"] == "chr2:1,001-1,200"
     assert xml.attrib["version"] == "8"
-    assert (written / xml.attrib["genome"]).resolve() == runs.fasta
+    assert (written / xml.attrib["genome"]).resolve() == demo.fasta
     assert [child.tag for child in xml] == ["Resources", "Panel"]
 
 
@@ -188,8 +182,8 @@ def test_xml_letters_scales_and_groups(xml, view):
     assert xml.attrib["nextAutoscaleGroup"] == "4"
 
 
-def test_a_folder_and_its_session_can_be_moved(runs, tmp_path):
-    shutil.copytree(runs.folder, tmp_path / "here")
+def test_a_folder_and_its_session_can_be_moved(demo, tmp_path):
+    shutil.copytree(demo.folder, tmp_path / "here")
     here = tmp_path / "here"
     view = read_view(
         ViewOptions(folders=(here / "predicted", here / "explained"), fasta=here / "input/toy.fa")
@@ -204,10 +198,10 @@ def test_a_folder_and_its_session_can_be_moved(runs, tmp_path):
         assert (tmp_path / "there/predicted" / unquote(url)).is_file()
 
 
-def test_names_that_urls_and_xml_must_escape(runs, tmp_path):
+def test_names_that_urls_and_xml_must_escape(demo, tmp_path):
     odd = tmp_path / "50% <a>&'\"#?ü"
-    shutil.copytree(runs.predicted, odd)
-    view = read_view(ViewOptions(samples=(("<b>&", odd), ("b", runs.predicted))))
+    shutil.copytree(demo.predicted, odd)
+    view = read_view(ViewOptions(samples=(("<b>&", odd), ("b", demo.predicted))))
     write_view_sessions(view, tmp_path)
     session = json.loads((tmp_path / "session.json").read_text())
     url = session["tracks"][0]["url"]
@@ -218,11 +212,11 @@ def test_names_that_urls_and_xml_must_escape(runs, tmp_path):
     assert resource.attrib["name"] == "<b>& Chromatin states"
 
 
-def test_a_bgzipped_genome_has_its_index_of_blocks(runs, tmp_path):
+def test_a_bgzipped_genome_has_its_index_of_blocks(demo, tmp_path):
     packed = tmp_path / "toy.fa.gz"
-    pysam.tabix_compress(str(runs.fasta), str(packed))
+    pysam.tabix_compress(str(demo.fasta), str(packed))
     pysam.faidx(str(packed))
-    view = runs.view(fasta=packed)
+    view = demo.view(fasta=packed)
     write_view_sessions(view, tmp_path / "out")
     reference = json.loads((tmp_path / "out/session.json").read_text())["reference"]
     assert reference["fastaURL"] == "../toy.fa.gz"
@@ -230,11 +224,11 @@ def test_a_bgzipped_genome_has_its_index_of_blocks(runs, tmp_path):
     assert reference["compressedIndexURL"] == "../toy.fa.gz.gzi"
 
 
-def test_added_tracks_are_searchable_and_carry_their_index(runs, tmp_path):
+def test_added_tracks_are_searchable_and_carry_their_index(demo, tmp_path):
     genes = tmp_path / "genes.bed"
     genes.write_text("chr1\t10\t90\tTHR1\n")
     packed = Path(pysam.tabix_index(str(genes), preset="bed", force=True, keep_original=True))
-    view = runs.view(tracks=(packed, genes))
+    view = demo.view(tracks=(packed, genes))
     write_view_sessions(view, tmp_path / "out")
     with_index, plain, states, *_ = json.loads((tmp_path / "out/session.json").read_text())[
         "tracks"
@@ -255,14 +249,14 @@ def test_added_tracks_are_searchable_and_carry_their_index(runs, tmp_path):
     assert states_track.attrib["displayMode"] == "COLLAPSED"
 
 
-def test_names_that_are_not_utf8(runs, tmp_path):
+def test_names_that_are_not_utf8(demo, tmp_path):
     """Linux allows any bytes in names; addresses are in UTF-8."""
     path = tmp_path / os.fsdecode(b"caf\xe9.bed")
     try:
         path.write_text("chr1\t10\t90\n")
     except OSError:
         pytest.skip("the file system takes names in UTF-8 only")
-    view = runs.view(tracks=(path,))
+    view = demo.view(tracks=(path,))
     with pytest.raises(InputError, match="browsers ask for names in UTF-8: rename the file"):
         write_view_sessions(view, tmp_path / "out")
     with pytest.raises(InputError, match="browsers ask for names in UTF-8: rename the file"):
@@ -283,8 +277,8 @@ def test_links_to_files_stay_links(tmp_path):
     assert relative_path(tmp_path / "data/file.bw", tmp_path / "short") == "../../data/file.bw"
 
 
-def test_a_track_that_vanishes_leaves_no_session(runs, tmp_path):
-    shutil.copytree(runs.predicted, tmp_path / "gone")
+def test_a_track_that_vanishes_leaves_no_session(demo, tmp_path):
+    shutil.copytree(demo.predicted, tmp_path / "gone")
     view = read_view(ViewOptions(folders=(tmp_path / "gone",)))
     (tmp_path / "gone/factors/TF1.bw").unlink()
     with pytest.raises(OutputError, match=r"session\.json: \.\./gone/factors/TF1\.bw leads to no"):
@@ -297,9 +291,9 @@ def test_the_folder_needs_a_parent(view, tmp_path):
         write_view_sessions(view, tmp_path / "none" / "out")
 
 
-def test_the_first_locus_is_around_the_strongest_explained_site(runs):
-    view = runs.view()
-    sites = read_bed(runs.explained / "TF1/sites.bed")
+def test_the_first_locus_is_around_the_strongest_explained_site(demo):
+    view = demo.view()
+    sites = read_bed(demo.explained / "TF1/sites.bed")
     strongest = list(sites)[sites.scores.argmax()]
     assert view.locus.chrom == strongest.chrom
     assert view.locus.start <= strongest.start < strongest.end <= view.locus.end
@@ -307,13 +301,13 @@ def test_the_first_locus_is_around_the_strongest_explained_site(runs):
     assert view.locus == Interval("chr1", 0, 6150)
 
 
-def test_a_locus_outside_the_genome_is_refused(runs):
+def test_a_locus_outside_the_genome_is_refused(demo):
     with pytest.raises(ContigError, match="chr9"):
-        runs.view(locus="chr9:1-100")
+        demo.view(locus="chr9:1-100")
     with pytest.raises(FormatError, match="not a region"):
-        runs.view(locus="chr1:x-y")
-    sizes = runs.toy.sizes
-    assert runs.view(locus="tiny").locus == parse_region("tiny", sizes)
+        demo.view(locus="chr1:x-y")
+    sizes = demo.toy.sizes
+    assert demo.view(locus="tiny").locus == parse_region("tiny", sizes)
 
 
 def test_there_must_be_something_to_show():

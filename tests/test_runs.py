@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from explain_run import Notes
-from hub_toy import ToyRuns, copied, make_runs
+from toy_runs import copied
 
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.inference.registry import load_model
@@ -20,11 +20,6 @@ from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.tracks.igv import browser_genome
 from chromputer_tracks.tracks.predict import predict_tracks
 from chromputer_tracks.tracks.runs import ModelRuns, read_runs, recorded_path
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> ToyRuns:
-    return make_runs(tmp_path_factory.mktemp("runs"))
 
 
 def change(folder: Path, how: Callable[[dict[str, Any]], object]) -> Path:

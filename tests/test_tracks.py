@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pybigtools
@@ -16,14 +17,24 @@ import pyBigWig
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from limits import file_size_limit
 from numpy.typing import NDArray
 
+from chromputer_tracks.errors import ContigError, OutputError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.run import Silent, run
 from chromputer_tracks.options.fields import RunOptions
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec
-from chromputer_tracks.tracks.writer import CallCount, StateShare, TrackWriter
+from chromputer_tracks.tracks.writer import (
+    LARGEST_SIGNAL,
+    CallCount,
+    CallMerger,
+    StateMerger,
+    StateShare,
+    TrackWriter,
+    _rounded_signal,
+)
 
 STRIDE = 50
 SIZES = ChromSizes({"chr2": 1320, "chr10": 600, "chr1": 1005, "tiny": 7}, "g.fa")
@@ -307,3 +318,253 @@ def test_earlier_results_are_replaced_at_the_end(tmp_path: Path) -> None:
     assert after.keys() == before.keys()
     assert after["notes.txt"] == b"mine"
     assert after["states.bed"] != before["states.bed"]
+
+
+# ---- Continuous heads: values of any size, rounded to one part in 2,000.
+
+SIGNAL = HeadSpec(
+    "continuous",
+    "signal",
+    (Label("H3", "H3 coverage", (0, 0, 0)), Label("Pol2", "Pol II", (9, 9, 9))),
+    "log",
+)
+MODEL = spec(STATES, BINARY, SIGNAL)
+
+
+def values(bins: int, seed: int = 0) -> np.ndarray:
+    """Probabilities, then two signals of many orders of magnitude."""
+    rng = np.random.default_rng(seed)
+    signal = np.exp(rng.normal(0, 6, (2, bins)))
+    return np.concatenate([rng.random((5, bins)), signal]).astype(np.float32)
+
+
+def test_values_read_back_within_one_part_in_2000(tmp_path):
+    rows = values(12)
+    rows[5:, :4] = [[0, 1e-30, 2.0**48, 1], [1.0005, 2047, 2048, 4095.9]]
+    writer = write(tmp_path / "out", [("chr10", 0, 600, rows)], MODEL)
+    names = set(contents(tmp_path / "out"))
+    # No calls: a signal has no threshold.
+    assert {name for name in names if name.startswith("signal/")} == {
+        "signal/H3.bw",
+        "signal/Pol2.bw",
+    }
+    for row, label in ((5, "H3"), (6, "Pol2")):
+        with pyBigWig.open(str(tmp_path / "out" / "signal" / f"{label}.bw")) as file:
+            found = np.array([value for _, _, value in file.intervals("chr10")])
+        np.testing.assert_allclose(found, rows[row], rtol=1 / 2000, atol=0)
+        with pybigtools.open(str(tmp_path / "out" / "signal" / f"{label}.bw")) as file:
+            assert [value for _, _, value in file.records("chr10")] == found.tolist()
+    # The other heads are what they were: multiples of 2**-17.
+    with pyBigWig.open(str(tmp_path / "out" / "factors" / "Reb1.bw")) as file:
+        found = np.array([value for _, _, value in file.intervals("chr10")])
+    np.testing.assert_allclose(found, rows[3], rtol=0, atol=2**-18)
+    assert [call.name for call in writer.summary.calls] == ["Reb1", "Htz1"]
+    assert [state.name for state in writer.summary.states] == ["S1", "S2", "S3"]
+
+
+@given(st.floats(0, LARGEST_SIGNAL, width=32))
+def test_rounding_keeps_11_bits(value):
+    (found,) = _rounded_signal(np.array([value], np.float32)).tolist()
+    assert found == pytest.approx(value, rel=1 / 2048, abs=1e-44)
+    # 11 significant bits: whole at some power of two.
+    mantissa, _ = np.frexp(found)
+    assert mantissa * 2048 == int(mantissa * 2048)
+    assert _rounded_signal(np.array([found], np.float32)).tolist() == [found]
+
+
+@settings(max_examples=15)
+@given(st.lists(st.integers(0, 27), max_size=4), st.sampled_from([1, 3]))
+def test_any_cutting_gives_the_same_bytes(tmp_path_factory, cuts, threads):
+    folder = tmp_path_factory.mktemp("cut")
+    rows = values(27)
+    write(folder / "one", [("chr2", 0, 1320, rows)], MODEL)
+    bounds = sorted({0, 27, *cuts})
+    pieces = [
+        ("chr2", first * STRIDE, min(last * STRIDE, 1320), rows[:, first:last])
+        for first, last in zip(bounds, bounds[1:], strict=False)
+    ]
+    write(folder / "two", pieces, MODEL, threads)
+    one, two = contents(folder / "one"), contents(folder / "two")
+    assert one.keys() == two.keys()
+    # pybigtools writes blocks in the order in which its threads finish.
+    assert all(one[name] == two[name] for name in one if name != "states.bb")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -1e-6, 2.0**49])
+@pytest.mark.parametrize("row", [5, 6])
+def test_values_that_are_no_signal_are_refused(tmp_path, value, row):
+    rows = values(4)
+    rows[row, 2] = value
+    with pytest.raises(OutputError, match=r"chr1:1-200: .* no signal from 0 to 2\.8e\+14 \("):
+        write(tmp_path / "out", [("chr1", 0, 200, rows)], MODEL)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_probability_above_1_is_refused_beside_a_signal(tmp_path):
+    rows = values(4)
+    rows[4, 1] = 1.5
+    with pytest.raises(OutputError, match="a value that is no probability"):
+        write(tmp_path / "out", [("chr1", 0, 200, rows)], MODEL)
+
+
+def test_zoom_levels_of_the_largest_values_are_finite(tmp_path):
+    """Sums of squares are held as float32 in the file."""
+    size = 200_000_000
+    sizes = ChromSizes({"chr1": size})
+    model = spec(SIGNAL)
+    bins = 20_000
+    rows = np.full((2, bins), LARGEST_SIGNAL, np.float32)
+    with track_writer(tmp_path / "out", model, sizes) as writer:
+        writer.write("chr1", 0, bins * STRIDE, rows)
+    with pyBigWig.open(str(tmp_path / "out" / "signal" / "H3.bw")) as file:
+        assert file.stats("chr1", 0, bins * STRIDE) == [LARGEST_SIGNAL]
+        assert file.stats("chr1", 0, bins * STRIDE, type="std") == [0]
+        assert file.header()["sumSquared"] == pytest.approx(LARGEST_SIGNAL**2 * bins * STRIDE)
+
+
+def test_a_model_of_signals_alone(tmp_path):
+    writer = write(tmp_path / "out", [("tiny", 0, 7, values(1)[5:])], spec(SIGNAL))
+    assert set(contents(tmp_path / "out")) == {"signal/H3.bw", "signal/Pol2.bw"}
+    assert (writer.summary.bases, writer.summary.states, writer.summary.calls) == (7, (), ())
+
+
+def test_a_head_named_of_dots_stays_in_the_folder(tmp_path):
+    # One named ".." is refused by the spec.
+    model = spec(HeadSpec("continuous", "...", SIGNAL.labels, "log"))
+    write(tmp_path / "out", [("tiny", 0, 7, values(1)[5:])], model)
+    assert set(contents(tmp_path / "out")) == {".../H3.bw", ".../Pol2.bw"}
+
+
+def test_a_head_named_like_a_file_of_the_states(tmp_path):
+    model = spec(STATES, HeadSpec("continuous", "states.bed", SIGNAL.labels, "log"))
+    with pytest.raises(OutputError, match=r"cannot write .*states\.bed/H3\.bw: File exists"):
+        write(tmp_path / "out", [("tiny", 0, 7, values(1)[[0, 1, 2, 5, 6]])], model)
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- When things fail: nothing under a final name, what stood there stays.
+
+FAILURES = [
+    ([("chr1", 0, 100, np.zeros((4, 2)))], OutputError, r"\(4, 2\) values for 5 tracks"),
+    ([("chr1", 0, 100, np.zeros((5, 3)))], OutputError, "values for 5 tracks"),
+    ([("chr1", 0, 100, np.full((5, 2), np.nan))], OutputError, "a value that is no probability"),
+    ([("chr1", 0, 100, np.full((5, 2), 1.1))], OutputError, "a value that is no probability"),
+    ([("chr1", 0, 100, np.full((5, 2), -0.1))], OutputError, "a value that is no probability"),
+    ([("1", 0, 100, np.zeros((5, 2)))], ContigError, "contig '1' is not in g.fa, which calls it"),
+    (
+        [("chr2", 0, 50, np.zeros((5, 1))), ("chr10", 0, 50, np.zeros((5, 1)))],
+        OutputError,
+        "not sorted",
+    ),
+    ([("chr1", 25, 75, np.zeros((5, 1)))], OutputError, "must start after a multiple of 50"),
+    ([], OutputError, "nothing was predicted"),
+]
+
+
+@pytest.mark.parametrize(("pieces", "kind", "message"), FAILURES)
+@pytest.mark.parametrize("state", ["new", "empty", "used"])
+def test_failure_leaves_the_folder_as_it_was(
+    tmp_path: Path, pieces: list[Piece], kind: type[Exception], message: str, state: str
+) -> None:
+    out = tmp_path / "out"
+    if state == "empty":
+        out.mkdir()
+    elif state == "used":
+        write(out, whole_genome())
+    before = contents(out)
+    with pytest.raises(kind, match=message):
+        write(out, [(c, s, e, v.astype(np.float32)) for c, s, e, v in pieces])
+    assert (contents(out), out.exists()) == (before, state != "new")
+    if state == "empty":
+        assert list(out.iterdir()) == []
+
+
+def test_foreign_errors_come_through(tmp_path: Path) -> None:
+    for failure in (FileNotFoundError("genome.fa"), KeyboardInterrupt()):
+        with pytest.raises(type(failure)) as caught, track_writer(tmp_path / "o") as w:
+            w.write(*whole_genome()[0])
+            raise failure
+        assert caught.value is failure
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [0, 300, 1000, 2500, 20_000])
+def test_full_disk(tmp_path: Path, limit: int) -> None:
+    sizes = ChromSizes({"chr1": 6000 * STRIDE})
+    rng = np.random.default_rng(0)
+    values = rng.random((5, 6000)).astype(np.float32)
+    with pytest.raises(OutputError, match="^cannot write .*(File too large|disk full)"):
+        with file_size_limit(limit), track_writer(tmp_path / "out", BOTH, sizes) as writer:
+            for first in range(0, 6000, 500):
+                part = values[:, first : first + 500]
+                writer.write("chr1", first * STRIDE, (first + 500) * STRIDE, part)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failed_move_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    write(out, [(c, s, e, v[:3]) for c, s, e, v in whole_genome(1)], spec(STATES))
+    # Beside a file of the user's the tracks are moved one by one.
+    (out / "notes.txt").write_text("mine")
+    before = contents(out)
+    replace = Path.replace
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.name == "Htz1.bed" and ".partial-" in str(self):
+            raise OSError(28, "No space left on device")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OutputError, match=r"cannot write .*out: No space left on device"):
+        write(out, whole_genome(2))
+    assert contents(out) == before
+    assert not (out / "factors").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(CallMerger, r"factors/Reb1\.bed"), (StateMerger, r"states\.bed")]
+)
+def test_lost_rows_are_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, name: str
+) -> None:
+    line, lost = kind._line, iter([True])
+
+    def short(self: Any, run: Any) -> str:
+        text: str = line(self, run)
+        return "" if next(lost, False) else text
+
+    monkeypatch.setattr(kind, "_line", short)
+    with pytest.raises(OutputError, match=rf"{name}: [0-9,]+ of [0-9,]+ rows read back"):
+        write(tmp_path / "out", whole_genome())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refused_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(out: Path, message: str) -> None:
+        with pytest.raises(OutputError, match=message), track_writer(out):
+            pytest.fail("entered")
+
+    refuse(tmp_path / "gone" / "out", "folder .*gone does not exist; make it first")
+    (tmp_path / "file").write_text("x")
+    refuse(tmp_path / "file", "it is a file; name a folder")
+    (tmp_path / "locked").mkdir()
+    # Permissions do not bind root, so the answer is simulated.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    refuse(tmp_path / "locked", "no permission to write into the folder")
+    monkeypatch.undo()
+
+    def denied(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", denied)
+    refuse(tmp_path / "locked", "cannot write .*locked: Permission denied")
+    refuse(tmp_path / "new", "cannot write .*new: Permission denied")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "locked"]
+    assert list((tmp_path / "locked").iterdir()) == []
+
+
+def test_labels_that_would_share_a_file(tmp_path: Path) -> None:
+    other = HeadSpec("binary", "Factors", (Label("REB1", "again", (0, 0, 0)),))
+    with pytest.raises(OutputError, match=r"Factors/REB1\.bw: two labels have this name"):
+        write(tmp_path / "out", [], spec(BINARY, other))
+    assert list(tmp_path.iterdir()) == []

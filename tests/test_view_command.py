@@ -13,15 +13,9 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 from typer.testing import CliRunner
-from view_runs import toy_runs
 
 from chromputer_tracks.cli import view as command
 from chromputer_tracks.cli.main import app
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    return toy_runs(tmp_path_factory.mktemp("command"))
 
 
 def invoke(*args):
@@ -58,8 +52,8 @@ def stopped(process, number):
     return process.returncode, out, err
 
 
-def test_it_serves_until_ctrl_c(runs):
-    args = (runs.predicted, runs.explained, "--no-browser", "--log-requests")
+def test_it_serves_until_ctrl_c(demo):
+    args = (demo.predicted, demo.explained, "--no-browser", "--log-requests")
     with started(*args) as (process, line):
         assert line.startswith("33 tracks at http://127.0.0.1:")
         request = urllib.request.Request(
@@ -80,8 +74,8 @@ def test_it_serves_until_ctrl_c(runs):
         urllib.request.urlopen(address(line), timeout=2)
 
 
-def test_requests_are_not_shown_unasked(runs):
-    with started(runs.predicted, "--no-browser") as (process, line):
+def test_requests_are_not_shown_unasked(demo):
+    with started(demo.predicted, "--no-browser") as (process, line):
         with urllib.request.urlopen(address(line), timeout=10) as answer:
             assert answer.status == 200
         code, out, err = stopped(process, signal.SIGTERM)
@@ -89,9 +83,9 @@ def test_requests_are_not_shown_unasked(runs):
     assert err == "\nStopped by SIGTERM\n"
 
 
-def test_it_tells_how_to_reach_it_through_ssh(runs):
+def test_it_tells_how_to_reach_it_through_ssh(demo):
     env = {"SSH_CONNECTION": "10.0.0.1 5 10.0.0.2 22", "DISPLAY": ":9"}
-    with started(runs.predicted, env=env) as (process, line):
+    with started(demo.predicted, env=env) as (process, line):
         port = address(line).rsplit(":", 1)[1].strip("/")
         assert f"ssh -L {port}:localhost:{port} " in process.stderr.readline()
 
@@ -121,7 +115,7 @@ def ctrl_c(*_):
         ([], {"DISPLAY": ":0", "SSH_CONNECTION": "a b c d"}, 0),
     ],
 )
-def test_a_browser_is_opened_where_there_is_a_display(runs, monkeypatch, args, env, opened):
+def test_a_browser_is_opened_where_there_is_a_display(demo, monkeypatch, args, env, opened):
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("chromputer_tracks.tracks.view.run.open_server", lambda *_: Served())
     monkeypatch.setattr("time.sleep", ctrl_c)
@@ -131,7 +125,7 @@ def test_a_browser_is_opened_where_there_is_a_display(runs, monkeypatch, args, e
         monkeypatch.delenv(name, raising=False)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    assert invoke(runs.predicted, *args).exit_code == 0
+    assert invoke(demo.predicted, *args).exit_code == 0
     assert urls == [Served.url] * opened
 
 
@@ -142,12 +136,12 @@ def test_other_systems_always_have_a_display(monkeypatch, platform):
     assert command._has_display()
 
 
-def test_sessions_are_written_in_place_of_serving(runs, tmp_path):
+def test_sessions_are_written_in_place_of_serving(demo, tmp_path):
     genes = tmp_path / "genes.bed"
     genes.write_text("chr1\t10\t90\tTHR1\n")
     out = tmp_path / "out"
     result = invoke(
-        *(runs.predicted, "--track", genes, "--fasta", runs.fasta),
+        *(demo.predicted, "--track", genes, "--fasta", demo.fasta),
         *("--locus", "chr1:101-300", "--write-session", out),
     )
     assert (result.exit_code, result.stdout) == (0, "")
@@ -158,9 +152,9 @@ def test_sessions_are_written_in_place_of_serving(runs, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ["session.json", "session.xml"]
 
 
-def test_named_samples(runs, tmp_path):
+def test_named_samples(demo, tmp_path):
     result = invoke(
-        *("--sample", f"wild type={runs.predicted}", "--sample", f"other={runs.explained}"),
+        *("--sample", f"wild type={demo.predicted}", "--sample", f"other={demo.explained}"),
         *("--write-session", tmp_path / "out"),
     )
     assert result.exit_code == 0, result.stderr
@@ -188,18 +182,18 @@ def test_a_sample_needs_a_name_and_a_folder(text):
         (["{predicted}", "--locus", "chrZ:1-10"], "chrZ"),
     ],
 )
-def test_what_cannot_be_shown_is_an_error(runs, args, message):
-    result = invoke(*(arg.format(predicted=runs.predicted) for arg in args))
+def test_what_cannot_be_shown_is_an_error(demo, args, message):
+    result = invoke(*(arg.format(predicted=demo.predicted) for arg in args))
     assert result.exit_code == 1
     assert result.stdout == ""
     assert message in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_a_port_that_is_taken_is_an_error(runs):
+def test_a_port_that_is_taken_is_an_error(demo):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        result = invoke(runs.predicted, "--port", port)
+        result = invoke(demo.predicted, "--port", port)
     assert result.exit_code == 1
     assert f"cannot serve on port {port} of 127.0.0.1" in result.stderr
 

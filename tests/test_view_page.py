@@ -9,7 +9,6 @@ from importlib import resources
 
 import numpy as np
 import pytest
-from view_runs import toy_runs
 
 from chromputer_tracks.errors import FormatError
 from chromputer_tracks.intervals import ChromSizes, Interval
@@ -28,13 +27,8 @@ STATIC = resources.files("chromputer_tracks.tracks.view") / "static"
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    return toy_runs(tmp_path_factory.mktemp("page"))
-
-
-@pytest.fixture(scope="module")
-def view(runs):
-    return runs.view()
+def view(demo):
+    return demo.view()
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +47,11 @@ def get(server, path, method="GET"):
         connection.close()
 
 
-def test_all_that_the_session_names_is_served(server, view, runs):
+def test_all_that_the_session_names_is_served(server, view, demo):
     payload = json.loads(get(server, "/view.json")[2])
     session = payload["session"]
-    served = [(session["reference"]["fastaURL"], runs.fasta)]
-    served += [(session["reference"]["indexURL"], runs.fasta.with_name("toy.fa.fai"))]
+    served = [(session["reference"]["fastaURL"], demo.fasta)]
+    served += [(session["reference"]["indexURL"], demo.fasta.with_name("toy.fa.fai"))]
     served += [
         (shown["url"], track.path)
         for shown, track in zip(session["tracks"], view.tracks, strict=True)
@@ -134,7 +128,7 @@ def test_title_legend_and_groups(view):
     assert [item["explained"] for item in payload["sites"]] == [True, True, True, False]
 
 
-def test_no_legend_without_states(runs, view):
+def test_no_legend_without_states(demo, view):
     tracks = [track for track in view.tracks if track.kind != "states"]
     session = {"reference": {"name": "toy"}}
     assert page_payload(view.models, tracks, (), session)["legend"] == []

@@ -6,18 +6,12 @@ from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
-from view_runs import toy_runs
 
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.tracks.browser_tracks import SPAN_COLORS, browser_tracks
 from chromputer_tracks.tracks.igv import browser_genome
 from chromputer_tracks.tracks.runs import read_runs
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    return toy_runs(tmp_path_factory.mktemp("tracks"))
 
 
 def explained(label: str) -> list[tuple[str, str, str]]:
@@ -46,9 +40,9 @@ def factor(name: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_states_then_explained_labels_then_others_then_states_probabilities(runs):
-    tracks = browser_tracks(runs.runs())
-    assert listed(tracks, runs.folder) == [
+def test_states_then_explained_labels_then_others_then_states_probabilities(demo):
+    tracks = browser_tracks(demo.runs())
+    assert listed(tracks, demo.folder) == [
         ("Chromatin states", "states", "predicted/states.bb"),
         *factor("TF1"),
         *explained("TF1"),
@@ -64,20 +58,20 @@ def test_states_then_explained_labels_then_others_then_states_probabilities(runs
     assert groups == ["Chromatin states", "TF1", "S1", "H3", "TF2", "State probabilities"]
 
 
-def test_every_bigwig_and_bed_of_the_folders_is_shown_once(runs):
+def test_every_bigwig_and_bed_of_the_folders_is_shown_once(demo):
     found = {
         path
-        for folder in (runs.predicted, runs.explained)
+        for folder in (demo.predicted, demo.explained)
         for path in folder.rglob("*")
         if path.suffix in (".bw", ".bed", ".bb") and path.name != "states.bed"
     }
-    tracks = browser_tracks(runs.runs())
+    tracks = browser_tracks(demo.runs())
     assert {track.path for track in tracks} == found
     assert len(tracks) == len(found)
 
 
-def test_colours_scales_and_formats(runs):
-    (model,) = runs.runs()
+def test_colours_scales_and_formats(demo):
+    (model,) = demo.runs()
     colors = {label.name: label.color for head in model.spec.heads for label in head.labels}
     formats = {".bw": "bigwig", ".bed": "bed", ".bb": "bigbed"}
     for track in browser_tracks([model]):
@@ -97,8 +91,8 @@ def test_colours_scales_and_formats(runs):
     ]
 
 
-def test_colours_are_those_of_a_hub(runs, tmp_path):
-    args = (runs.predicted, runs.explained, "--fasta", runs.fasta, "--out", tmp_path / "hub")
+def test_colours_are_those_of_a_hub(demo, tmp_path):
+    args = (demo.predicted, demo.explained, "--fasta", demo.fasta, "--out", tmp_path / "hub")
     options = ("--assembly", "toy", "--email", "me@example.org", "--no-coverage")
     result = CliRunner().invoke(app, ["hub", *map(str, args), *options])
     assert result.exit_code == 0, result.stderr
@@ -107,7 +101,7 @@ def test_colours_are_those_of_a_hub(runs, tmp_path):
         said = dict(line.strip().partition(" ")[::2] for line in stanza.splitlines())
         hub[said.get("bigDataUrl")] = (said.get("color"), said.get("altColor"))
     compared = 0
-    for track in browser_tracks(runs.runs()):
+    for track in browser_tracks(demo.runs()):
         place, stem = track.path.parent.name, track.path.stem
         name = {
             "probability": f"predicted/{place}.{stem}.bw",
@@ -124,16 +118,16 @@ def test_colours_are_those_of_a_hub(runs, tmp_path):
     assert compared == 2 * 2 + 3 + (2 + 6) * 3
 
 
-def test_calls_say_their_threshold_and_probabilities_their_bin(runs):
-    about = {track.name: track.about for track in browser_tracks(runs.runs())}
+def test_calls_say_their_threshold_and_probabilities_their_bin(demo):
+    about = {track.name: track.about for track in browser_tracks(demo.runs())}
     assert about["TF2 calls"] == "factor 2: merged bins with a probability of 0.4 or more"
     assert "in the 200 bp around, by model tiny" in about["TF2 probability"]
 
 
-def test_explaining_alone_and_prediction_alone(runs):
-    alone = browser_tracks(read_runs([runs.explained], []))
-    assert listed(alone, runs.folder) == [*explained("TF1"), *explained("S1"), *explained("H3")]
-    (predicted,) = read_runs([runs.predicted], [])
+def test_explaining_alone_and_prediction_alone(demo):
+    alone = browser_tracks(read_runs([demo.explained], []))
+    assert listed(alone, demo.folder) == [*explained("TF1"), *explained("S1"), *explained("H3")]
+    (predicted,) = read_runs([demo.predicted], [])
     names = [track.name for track in browser_tracks([predicted])]
     assert names == [
         "Chromatin states",
@@ -142,10 +136,10 @@ def test_explaining_alone_and_prediction_alone(runs):
     ]
 
 
-def test_several_samples_have_their_names_in_front(runs, tmp_path):
-    shutil.copytree(runs.predicted, tmp_path / "other")
-    two = read_runs([], [("one", runs.predicted), ("two", tmp_path / "other")])
-    (alone,) = read_runs([], [("one", runs.predicted)])
+def test_several_samples_have_their_names_in_front(demo, tmp_path):
+    shutil.copytree(demo.predicted, tmp_path / "other")
+    two = read_runs([], [("one", demo.predicted), ("two", tmp_path / "other")])
+    (alone,) = read_runs([], [("one", demo.predicted)])
     names = [track.name for track in browser_tracks([alone])]
     tracks = browser_tracks(two)
     assert [track.name for track in tracks] == [
@@ -157,15 +151,15 @@ def test_several_samples_have_their_names_in_front(runs, tmp_path):
     ]
 
 
-def test_scales_are_not_shared_between_samples(runs, tmp_path):
-    shutil.copytree(runs.explained, tmp_path / "other")
-    two = read_runs([], [("one", runs.explained), ("two", tmp_path / "other")])
+def test_scales_are_not_shared_between_samples(demo, tmp_path):
+    shutil.copytree(demo.explained, tmp_path / "other")
+    two = read_runs([], [("one", demo.explained), ("two", tmp_path / "other")])
     groups = {track.scale_group for track in browser_tracks(two) if track.scale_group}
     assert groups == {f"{s} {label} atac" for s in ("one", "two") for label in ("TF1", "S1", "H3")}
 
 
-def test_a_label_without_calls_has_no_calls_track(runs, tmp_path):
-    shutil.copytree(runs.predicted, tmp_path / "quiet")
+def test_a_label_without_calls_has_no_calls_track(demo, tmp_path):
+    shutil.copytree(demo.predicted, tmp_path / "quiet")
     (tmp_path / "quiet" / "factors" / "TF1.bed").write_text("")
     names = [track.name for track in browser_tracks(read_runs([tmp_path / "quiet"], []))]
     assert "TF1 probability" in names
@@ -173,8 +167,8 @@ def test_a_label_without_calls_has_no_calls_track(runs, tmp_path):
     assert "TF2 calls" in names
 
 
-def test_a_track_that_is_gone_is_named(runs, tmp_path):
-    shutil.copytree(runs.predicted, tmp_path / "cut")
+def test_a_track_that_is_gone_is_named(demo, tmp_path):
+    shutil.copytree(demo.predicted, tmp_path / "cut")
     (tmp_path / "cut" / "factors" / "TF2.bw").unlink()
     with pytest.raises(InputError, match=r"factors/TF2\.bw is missing"):
         browser_tracks(read_runs([tmp_path / "cut"], []))
@@ -191,44 +185,44 @@ def test_a_track_that_is_gone_is_named(runs, tmp_path):
         ("genes.bigBed", "features", "bigbed", "genes"),
     ],
 )
-def test_added_files_come_first(runs, tmp_path, name, kind, format, shown):
+def test_added_files_come_first(demo, tmp_path, name, kind, format, shown):
     path = tmp_path / name
     path.write_bytes(b"x")
-    first, *others = browser_tracks(runs.runs(), [path])
+    first, *others = browser_tracks(demo.runs(), [path])
     assert (first.path, first.kind, first.format) == (path, kind, format)
     assert first.name == first.group == shown
     assert first.index is None
-    assert tuple(others) == browser_tracks(runs.runs())
+    assert tuple(others) == browser_tracks(demo.runs())
 
 
 @pytest.mark.parametrize("ending", [".tbi", ".csi"])
-def test_the_index_of_an_added_file_is_found(runs, tmp_path, ending):
+def test_the_index_of_an_added_file_is_found(demo, tmp_path, ending):
     path = tmp_path / "genes.gff3.gz"
     path.write_bytes(b"x")
     index = tmp_path / f"genes.gff3.gz{ending}"
     index.write_bytes(b"x")
-    assert browser_tracks(runs.runs(), [path])[0].index == index
+    assert browser_tracks(demo.runs(), [path])[0].index == index
 
 
 @pytest.mark.parametrize("name", ["genes.txt", "reads.bam", "cover.bw.gz", "genes", "genes.gz"])
-def test_added_files_of_other_kinds_are_refused(runs, tmp_path, name):
+def test_added_files_of_other_kinds_are_refused(demo, tmp_path, name):
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(InputError, match=f"{name}: a track must be a .bed, "):
-        browser_tracks(runs.runs(), [tmp_path / name])
+        browser_tracks(demo.runs(), [tmp_path / name])
 
 
-def test_an_added_file_must_be_there(runs):
+def test_an_added_file_must_be_there(demo):
     with pytest.raises(InputError, match=r"none\.bed: no such file"):
-        browser_tracks(runs.runs(), [Path("none.bed")])
+        browser_tracks(demo.runs(), [Path("none.bed")])
 
 
-def test_the_genome_of_the_run(runs):
-    (model,) = runs.runs()
+def test_the_genome_of_the_run(demo):
+    (model,) = demo.runs()
     genome = browser_genome(model.samples[0].runs[0])
-    assert genome.fasta == runs.fasta
-    assert (genome.fai, genome.gzi) == (runs.fasta.with_name("toy.fa.fai"), None)
+    assert genome.fasta == demo.fasta
+    assert (genome.fai, genome.gzi) == (demo.fasta.with_name("toy.fa.fai"), None)
     assert genome.name == model.spec.assembly
-    assert dict(genome.sizes) == dict(runs.toy.sizes)
+    assert dict(genome.sizes) == dict(demo.toy.sizes)
 
 
 def without(run, role, **more):
@@ -237,12 +231,12 @@ def without(run, role, **more):
     return replace(run, record=replace(run.record, inputs=inputs | more))
 
 
-def test_a_genome_that_is_gone_or_another_one_is_refused(runs, tmp_path):
-    run = runs.runs()[0].samples[0].runs[0]
+def test_a_genome_that_is_gone_or_another_one_is_refused(demo, tmp_path):
+    run = demo.runs()[0].samples[0].runs[0]
     gone = without(run, "fasta", fasta=replace(run.record.inputs["fasta"], path="gone.fa"))
     with pytest.raises(InputError, match=r"gone\.fa, the genome .* --fasta"):
         browser_genome(gone)
-    assert browser_genome(gone, runs.fasta).fasta == runs.fasta
+    assert browser_genome(gone, demo.fasta).fasta == demo.fasta
     other = tmp_path / "other.fa"
     other.write_text(">chr1\nACGT\n")
     (tmp_path / "other.fa.fai").write_text("chr1\t4\t6\t4\t5\n")
@@ -250,13 +244,13 @@ def test_a_genome_that_is_gone_or_another_one_is_refused(runs, tmp_path):
         browser_genome(run, other)
 
 
-def test_a_record_without_a_genome_is_refused(runs):
-    run = runs.runs()[0].samples[0].runs[0]
+def test_a_record_without_a_genome_is_refused(demo):
+    run = demo.runs()[0].samples[0].runs[0]
     with pytest.raises(InputError, match=r"run\.json does not name the genome"):
         browser_genome(without(run, "fasta"))
 
 
-def test_a_genome_that_is_not_the_models_has_its_files_name(runs):
-    run = runs.runs()[0].samples[0].runs[0]
+def test_a_genome_that_is_not_the_models_has_its_files_name(demo):
+    run = demo.runs()[0].samples[0].runs[0]
     other = replace(run, genome=replace(run.genome, same_as_model=False))
     assert browser_genome(other).name == "toy"

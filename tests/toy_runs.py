@@ -1,4 +1,7 @@
-"""Runs of ``predict`` and ``explain`` on a toy genome, from which hubs are made."""
+"""Folders of ``predict`` and ``explain`` on a toy genome, for hubs and browsers.
+
+The fixtures ``runs`` and ``demo`` of ``conftest.py``; a test that changes one copies it.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from explain_run import Bench, Notes
+from explain_run import Bench, Notes, explained_spec
 from tiny_models import write_linear_model
 from toy_genome import ToyGenome, toy_genome
 
 from chromputer_tracks.options.fields import SampleFiles
-from chromputer_tracks.options.predict import HubOptions, PredictOptions
+from chromputer_tracks.options.predict import HubOptions, PredictOptions, ViewOptions
 from chromputer_tracks.tracks.hub.run import HubResult, make_hub
 from chromputer_tracks.tracks.predict import predict_tracks
+from chromputer_tracks.tracks.runs import ModelRuns, read_runs
+from chromputer_tracks.tracks.view.run import View, read_view
 
 EMAIL = "me@example.org"
 
 
 @dataclass(frozen=True)
-class ToyRuns:
+class HubRuns:
     """Folders of runs: two samples, one of them explained, and one by another model, too.
 
     Attributes:
@@ -52,7 +57,7 @@ class ToyRuns:
         return self.folder / "input" / "tiny"
 
 
-def make_runs(folder: Path) -> ToyRuns:
+def hub_runs(folder: Path) -> HubRuns:
     """The runs; their inputs and models are in ``input`` and ``other``."""
     toy = toy_genome()
     with pytest.MonkeyPatch.context() as patch:
@@ -75,11 +80,11 @@ def make_runs(folder: Path) -> ToyRuns:
         sites = bench.bed("chr1 2000 2200 a 700 +", "chr1 1900 2900 b 900 -", "chr2 900 1000 c 0 .")
         bench.run("explained", heads=("TF1", "S1"), regions=sites)
     names = ("first", "second", "explained", "other_model")
-    return ToyRuns(folder, toy, *(folder / name for name in names))
+    return HubRuns(folder, toy, *(folder / name for name in names))
 
 
 def hub(
-    runs: ToyRuns, out: Path, notes: Notes | None = None, **changes: object
+    runs: HubRuns, out: Path, notes: Notes | None = None, **changes: object
 ) -> tuple[HubResult, Path]:
     """A hub, and the folder of its genome."""
     folders = (runs.first, runs.second, runs.explained)
@@ -88,11 +93,11 @@ def hub(
     return result, out / "toy1"
 
 
-def copied(runs: ToyRuns, folder: Path) -> ToyRuns:
+def copied(runs: HubRuns, folder: Path) -> HubRuns:
     """Runs that a test may change; their records still lead to the original inputs."""
     shutil.copytree(runs.folder, folder)
     names = ("first", "second", "explained", "other_model")
-    return ToyRuns(folder, runs.toy, *(folder / name for name in names))
+    return HubRuns(folder, runs.toy, *(folder / name for name in names))
 
 
 def edit(folder: Path, old: str, new: str) -> None:
@@ -100,3 +105,46 @@ def edit(folder: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
+
+
+@dataclass(frozen=True)
+class ViewRuns:
+    """A prediction, and the explanation of a factor, a state and a signal.
+
+    ``folder`` holds all; nothing in it refers to a place outside.
+    """
+
+    folder: Path
+    toy: ToyGenome
+
+    @property
+    def predicted(self) -> Path:
+        return self.folder / "predicted"
+
+    @property
+    def explained(self) -> Path:
+        return self.folder / "explained"
+
+    @property
+    def fasta(self) -> Path:
+        return self.folder / "input" / "toy.fa"
+
+    def runs(self) -> tuple[ModelRuns, ...]:
+        return read_runs([self.predicted, self.explained], [])
+
+    def view(self, **more: object) -> View:
+        given = {"folders": (self.predicted, self.explained)} | more
+        return read_view(ViewOptions(**given))
+
+
+def view_runs(folder: Path) -> ViewRuns:
+    with pytest.MonkeyPatch.context() as patch:
+        bench = Bench.make(folder, patch, toy_genome(), explained_spec())
+        sites = bench.bed("chr2 1000 1100 a 10 .", "chr2 3000 3100 b 900 .", "chr1 500 600 c 900 .")
+        bench.run("explained", heads=("TF1", "S1", "H3"), regions=sites)
+        given = bench.options()
+        out = folder / "predicted"
+        predict_tracks(
+            PredictOptions(model=given.model, sample=given.sample, out=out, threads=1), Notes()
+        )
+    return ViewRuns(folder, bench.toy)
