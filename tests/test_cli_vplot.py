@@ -292,9 +292,9 @@ def test_where_and_what_to_write(files: Files) -> None:
 
 
 def test_a_missing_matplotlib_is_named(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chromputer_tracks.cli import requirements
+    from chromputer_tracks.cli import console
 
-    monkeypatch.setattr(requirements.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(console.importlib.util, "find_spec", lambda name: None)
     message = files.fails("--regions", str(files.sites))
     assert "needs matplotlib: pip install 'chromputer-tracks[analysis]'" in message
 

@@ -6,12 +6,12 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
+from chromputer_tracks.cli.console import TRAINING, require
 from chromputer_tracks.cli.main import app
-from chromputer_tracks.cli.requirements import TRAINING, named_files, require
 from chromputer_tracks.errors import DependencyError
+from chromputer_tracks.options.fields import name_and_path
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
@@ -55,24 +55,19 @@ def test_commands_say_so_before_they_read_anything(monkeypatch, arguments, what)
 
 
 def test_files_by_name():
-    assert named_files("--replicate", []) == {}
-    assert named_files("--replicate", ["TF=a.bed", "Odd=b=c.bed"]) == {
-        "TF": Path("a.bed"),
-        "Odd": Path("b=c.bed"),
-    }
+    assert name_and_path("TF=a.bed", "FILE") == ("TF", Path("a.bed"))
+    assert name_and_path("Odd=b=c.bed", "FILE") == ("Odd", Path("b=c.bed"))
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (["TF"], "'TF' is not NAME=FILE"),
-        (["TF="], "'TF=' is not NAME=FILE"),
-        (["=a.bed"], "'=a.bed' is not NAME=FILE"),
-        (["TF=a", "TF=b"], "TF is given twice"),
-    ],
-)
-def test_files_by_name_that_are_none(given, message):
-    with pytest.raises(typer.BadParameter) as caught:
-        named_files("--replicate", given)
-    assert caught.value.message == message
-    assert caught.value.param_hint == "--replicate"
+@pytest.mark.parametrize("given", ["TF", "TF=", "=a.bed"])
+def test_files_by_name_that_are_none(given):
+    with pytest.raises(ValueError, match=f"^'{given}' is not NAME=FILE$"):
+        name_and_path(given, "FILE")
+
+
+def test_a_name_that_is_given_twice(tmp_path):
+    given = ["--replicate", "TF=a", "--replicate", "TF=b"]
+    done = CliRunner().invoke(app, ["ablate", "no.toml", "--out", str(tmp_path / "o"), *given])
+    assert done.exit_code == 2
+    assert "--replicate" in done.stderr
+    assert "TF is given twice" in done.stderr

@@ -8,8 +8,7 @@ from chromputer_tracks.options.train import AblateOptions
 
 def run_ablate(options: AblateOptions) -> None:
     """Train and compare, then show the tables on stderr."""
-    from chromputer_tracks.cli.console import Reporter, terminal_table
-    from chromputer_tracks.cli.requirements import TRAINING, require
+    from chromputer_tracks.cli.console import TRAINING, Reporter, require, terminal_table
 
     require("an ablation", TRAINING)
     from chromputer_tracks.analysis.ablate.run import ablate as study

@@ -1,13 +1,15 @@
-"""The commands' words, and what they show: messages and progress on stderr, never on stdout."""
+"""What commands show, on stderr and never on stdout, and the packages that they need."""
 
 from __future__ import annotations
 
-import sys
+import importlib.util
 import time
 from collections.abc import Sequence
 from textwrap import wrap
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+
+from chromputer_tracks.errors import DependencyError
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -27,11 +29,6 @@ def stderr_console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
-
-
-def command_line() -> tuple[str, ...]:
-    """The words of this command, as records of results hold them."""
-    return ("chromputer", *sys.argv[1:])
 
 
 class Reporter:
@@ -103,6 +100,51 @@ def _figures(done: int, total: int | None, unit: str) -> str:
     if unit == "bp" and total >= 1_000_000:
         return f"{done / 1e6:.1f} of {total / 1e6:.1f} Mb"
     return f"{done:,} of {total:,} {unit}"
+
+
+# ---- Packages that a command needs.
+
+TRAINING = (
+    "torch",
+    "lightning",
+    "tensorboard",
+    "onnx",
+    "onnxscript",
+    "scipy",
+    "sklearn",
+    "pyjaspar",
+    "matplotlib",
+)
+"""Modules of the extra ``train``."""
+
+DRAWING = ("matplotlib",)
+"""Modules of the extra ``analysis`` that draw figures and pages."""
+MOTIFS = (*DRAWING, "memelite", "modiscolite", "pyjaspar", "scipy")
+"""Modules of the extra ``analysis`` that find and match motifs."""
+MAPS = (*DRAWING, "sklearn", "scipy")
+"""Modules of the extra ``analysis`` that lay out sites."""
+
+_PACKAGES = {"sklearn": "scikit-learn", "modiscolite": "modisco-lite"}
+
+
+def require(what: str, modules: Sequence[str], extra: str = "train") -> None:
+    """Check that modules are there, before minutes are spent on what then fails.
+
+    Args:
+        what: needs them, as the message begins.
+        modules: of the extra.
+        extra: that installs them.
+
+    Raises:
+        DependencyError: names the packages that are missing and how to install them.
+    """
+    missing = [
+        _PACKAGES.get(name, name) for name in modules if importlib.util.find_spec(name) is None
+    ]
+    if missing:
+        raise DependencyError(
+            f"{what} needs {', '.join(missing)}: pip install 'chromputer-tracks[{extra}]'"
+        )
 
 
 # ---- Tables of text and numbers on the terminal.

@@ -11,8 +11,7 @@ _MOST_ROWS = 40
 
 def run_dataset(options: DatasetOptions) -> None:
     """Count, then show tables and warnings on stderr."""
-    from chromputer_tracks.cli.console import Reporter, terminal_table
-    from chromputer_tracks.cli.requirements import TRAINING, require
+    from chromputer_tracks.cli.console import TRAINING, Reporter, require, terminal_table
 
     require("showing a dataset", TRAINING)
     from chromputer_tracks.analysis.dataset.report import PAGE, TABLE, show_dataset

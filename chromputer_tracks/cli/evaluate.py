@@ -8,8 +8,7 @@ from chromputer_tracks.options.train import EvaluateOptions
 
 def run_evaluate(options: EvaluateOptions) -> None:
     """Score, then show the tables on stderr."""
-    from chromputer_tracks.cli.console import Reporter, terminal_table
-    from chromputer_tracks.cli.requirements import TRAINING, require
+    from chromputer_tracks.cli.console import TRAINING, Reporter, require, terminal_table
 
     require("evaluating", TRAINING)
     from chromputer_tracks.analysis.evaluate.files import REPORT, summary, tables

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from chromputer_tracks.cli.console import require
 from chromputer_tracks.cli.flags import command
-from chromputer_tracks.cli.requirements import require
 from chromputer_tracks.errors import DependencyError, counted
 from chromputer_tracks.options.explain import ExplainOptions
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chromputer_tracks.cli.console import DRAWING, MOTIFS, require
 from chromputer_tracks.cli.flags import command
-from chromputer_tracks.cli.requirements import DRAWING, MOTIFS, require
 from chromputer_tracks.options.explain import FiltersOptions
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
 def run_train(options: TrainOptions) -> None:
     """Train, then write the report."""
-    from chromputer_tracks.cli.console import Reporter
-    from chromputer_tracks.cli.requirements import TRAINING, require
+    from chromputer_tracks.cli.console import TRAINING, Reporter, require
 
     require("training", TRAINING)
     from chromputer_tracks.analysis.report.page import write_training_report

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from chromputer_tracks.cli.console import DRAWING, require
 from chromputer_tracks.cli.flags import command
-from chromputer_tracks.cli.requirements import DRAWING, require
 from chromputer_tracks.options.explain import VplotOptions
 
 
