@@ -1,6 +1,7 @@
 """The architecture's import rule, read from the source; and what start-up does not load."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -175,3 +176,22 @@ def test_start_up_loads_nothing_heavy(code):
     if "--help" in code:
         for command in ("predict", "fragments", "train", "evaluate", "models"):
             assert command in done.stdout
+
+
+def test_the_map_of_the_house_is_true():
+    page = (PACKAGE.parent / "CONTRIBUTING.md").read_text()
+    section = page.partition("## The house on a page")[2].partition("\n## ")[0]
+    picture = section.split("```")[1]
+    lines = [line for line in picture.splitlines()[1:] if line]
+    drawn = [
+        {name.strip(" ,") for name in re.split(r" {2,}", line)[0].replace("│", ",").split(",")}
+        for line in reversed(lines)
+    ]
+    known = {room(path) for path in FILES} - {"__init__"}
+    layers = [rooms & known for rooms in LAYERS]
+    assert drawn == [rooms for rooms in layers if rooms]
+    named = re.findall(r"`([\w/]+(?:\.py|/))`", section)
+    for name in named:
+        assert (PACKAGE / name).exists() or name == "cli/NAME.py", name
+    walks = section.partition("Three walks")[2].split("\n- ")[1:]
+    assert [len(set(re.findall(r"`[\w/]+\.py`", walk))) <= 8 for walk in walks] == [True] * 3
