@@ -32,6 +32,7 @@ RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
        fi \
     && chromputer --version
 ENV PYTHONUNBUFFERED=1 \
+    ORT_DISABLE_TELEMETRY=1 \
     MPLCONFIGDIR=/tmp/matplotlib \
     NUMBA_CACHE_DIR=/tmp/numba
 # By number, as clusters check it.

@@ -2,8 +2,8 @@
 
 ``python benchmarks/same_outputs.py OLD NEW DATA OUT`` runs the commands with the package of each
 checkout (in the Python that runs this script) into OUT/old and OUT/new, and lists the files that
-differ. DATA is the folder that holds ``yeast``. Records are compared without what no two runs share:
-times, paths, versions, memory. Exit status 1 where anything else differs.
+differ. DATA is the folder that holds ``yeast``. Records are compared without what no two runs
+share: times, paths, versions, memory. Exit status 1 where anything else differs.
 """
 
 from __future__ import annotations

@@ -11,6 +11,10 @@ The public names are those of :data:`__all__`; the page "Python" of the document
 """
 
 import importlib
+import os
+
+# ONNX Runtime reports its use to its makers (since 1.29) unless told not to before its import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

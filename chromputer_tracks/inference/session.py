@@ -26,6 +26,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from chromputer_tracks.errors import InputError, ProviderError
 
+# For programs that import ONNX Runtime before this package, which sets the environment too late.
+ort.disable_telemetry_events()
+
 Provider = Literal["cpu", "cuda", "tensorrt"]
 """What a session runs on."""
 ProviderChoice = Literal["auto", "cpu", "cuda", "tensorrt"]
