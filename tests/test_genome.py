@@ -20,8 +20,8 @@ from chromputer_tracks.inference.genome import (
     region_bins,
 )
 from chromputer_tracks.inference.session import Session, open_session
-from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, Grid, Interval
+from chromputer_tracks.io.run import Stages
 
 SPEC = tiny_spec()
 

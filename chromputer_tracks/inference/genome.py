@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.data.features import probabilities, reverse_strand
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, Grid, Interval
+from chromputer_tracks.io.run import Stages
 from chromputer_tracks.spec import ModelSpec
 
 # ---- A bounded hand-over of items from one thread to another that either side may end.

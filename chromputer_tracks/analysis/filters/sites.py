@@ -13,8 +13,8 @@ from chromputer_tracks.data.labels import Mask
 from chromputer_tracks.inference.explain import head_weights
 from chromputer_tracks.inference.genome import ArraySource, LogitSource, predict_regions
 from chromputer_tracks.inference.registry import find_label, model_labels
-from chromputer_tracks.inference.stages import Stages
 from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.run import Stages
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
 
 _WAITING = 4
