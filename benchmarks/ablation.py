@@ -19,7 +19,7 @@ from chromputer_tracks.analysis.ablate.study import ablation
 from chromputer_tracks.cli.console import Reporter
 from chromputer_tracks.model.config import SignalConfig
 from chromputer_tracks.model.config_file import load_config
-from chromputer_tracks.model.training import versions
+from chromputer_tracks.model.training import training_versions
 from chromputer_tracks.options.train import AblateOptions
 
 CONFIG = Path(__file__).parent.parent / "models" / "yeast-atac.toml"
@@ -51,7 +51,7 @@ def main() -> None:
     )
     found = ablation(config, wanted, Reporter())
     if found is not None:
-        record = {**versions(), "seeds": options.seeds, "command": shlex.join(command)}
+        record = {**training_versions(), "seeds": options.seeds, "command": shlex.join(command)}
         for path in write_ablation(
             found, options.out, "What each input is worth", CONFIG.read_text(), record
         ):

@@ -98,10 +98,10 @@ class InputSpec:
         length_edges: fragment-length edges in bp, ascending; class i holds
             ``edges[i] <= length < edges[i + 1]``. A ``signal`` of fragments may have two: other
             fragments do not count.
-        normalisation: of a ``vplot`` or ``signal``.
+        normalisation: how counts are made comparable, of a ``vplot`` or ``signal``.
         assay: which of the sample's files is read (``atac``, ``mnase`` ...); empty for sequence.
-        measure: of a ``signal``: ``cuts`` (both ends of each fragment), ``coverage`` (fragments
-            over each base), ``midpoints``, or ``values`` of a bigWig.
+        measure: what a ``signal`` counts: ``cuts`` (both ends of each fragment), ``coverage``
+            (fragments over each base), ``midpoints``, or ``values`` of a bigWig.
         smooth: bp of the centred box over which a ``signal`` is averaged; 0 for none.
         bases: whether the network reads the bases of a ``sequence`` themselves.
         shape: which of :data:`SHAPES` the network computes from a ``sequence``.
@@ -241,7 +241,7 @@ class HeadSpec:
             ``continuous``: a value per label, ``transform``'s inverse of the logit.
         name: the head's name, also the folder of its tracks.
         labels: its outputs.
-        transform: of a ``continuous`` head, of what the logit is an estimate: ``log`` of the mean
+        transform: what the logit of a ``continuous`` head estimates: ``log`` of the mean
             (Poisson loss; the value is ``exp(logit)``) or ``log1p`` of the value (squared loss; the
             value is ``expm1(logit)``, at least 0).
     """
@@ -277,8 +277,8 @@ class ModelSpec:
         stride: bp between outputs; an output speaks for the ``stride`` bases at the centre.
         label_bin: bp of the bin that a label speaks for (a TF is bound when a peak centre lies
             within the ``label_bin`` bases around the window's centre).
-        inputs: in graph order.
-        heads: in the order of the graph's output channels.
+        inputs: the inputs, in graph order.
+        heads: the heads, in the order of the graph's output channels.
         assembly: name of the assembly that it was trained on.
         sizes_digest: :meth:`ChromSizes.digest` of that assembly.
         splits: ``train``, ``validation``, ``test`` to contig names.

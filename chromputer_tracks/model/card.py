@@ -20,7 +20,7 @@ def model_card(spec: ModelSpec, description: str, notes: str) -> str:
     """Markdown for ``README.md`` of a model folder.
 
     Args:
-        spec: with metrics and provenance, as training makes it.
+        spec: the model, with metrics and provenance as training makes them.
         description: first paragraph.
         notes: Markdown that is appended.
     """

@@ -104,7 +104,7 @@ class Logs:
 
     Args:
         folder: where they lie; those of earlier runs are gone.
-        progress: of a run that is taken up again, or an empty one.
+        progress: how far a run is that is taken up again, or an empty one.
     """
 
     def __init__(self, folder: Path, progress: Progress) -> None:
@@ -154,7 +154,7 @@ def open_run(folder: Path, identity: str, *, resume: bool) -> Progress | None:
     """The progress of the run in a folder, if it is to be taken up again and there is any.
 
     Args:
-        folder: of the run's files, or not there yet.
+        folder: where the run's files lie; it need not be there yet.
         identity: what the run should be of, a line ``name = value`` for each setting.
         resume: take it up again.
 
@@ -190,7 +190,7 @@ def check_stopped(folder: Path, model: Path) -> None:
     """Check that a folder holds no run that was stopped, which a new one would remove.
 
     Args:
-        folder: of the run's files, or not there.
+        folder: where the run's files lie; it need not be there.
         model: what a run ends with.
 
     Raises:

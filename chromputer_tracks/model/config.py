@@ -91,7 +91,7 @@ class FitConfig:
         schedule: ``one-cycle`` (Smith & Topin 2017, arXiv 1708.07120), ``cosine`` (warm-up, then
             half a cosine down to 0) or ``constant`` (warm-up, then the maximum).
         warmup: share of the steps in which the rate rises to its maximum.
-        weight_decay: of AdamW.
+        weight_decay: AdamW's weight decay.
         binary_weight: weight of the binary labels' summed loss beside the states' loss.
         continuous_weight: weight of the continuous labels' summed loss beside the states' loss.
         class_weights: how much a site of each state counts: ``none`` the same, ``balanced`` by the
@@ -190,7 +190,7 @@ class SampleConfig:
     """One of several samples (cell types) that share the network; a ``[[samples]]`` table.
 
     Attributes:
-        name: of the sample.
+        name: the sample's name.
         assays: its files by assay: fragments, or a bigWig.
         states: its states BED; without it the states are not known in this sample.
         peaks: its peak files by binary label; labels without any are not known in this sample.
@@ -236,7 +236,7 @@ class SignalConfig:
     """A 1D signal that the network reads; an ``[[inputs.signals]]`` table.
 
     Attributes:
-        name: of the input.
+        name: the input's name.
         assay: whose file is read.
         measure: ``cuts``, ``coverage`` or ``midpoints`` of fragments, or ``values`` of a bigWig.
         lengths: only fragments of ``lengths[0] <= length < lengths[1]`` bp; all where empty.
@@ -265,7 +265,8 @@ class InputsConfig:
         length_edges: fragment-length edges, bp.
         reference: fragments per kb of the V-plots' reference depth.
         per_length: scale each length class of a V-plot to the mean profile of the training samples.
-        transform: of V-plots and signals: ``log1p``, ``asinh``, ``sqrt`` or ``none``.
+        transform: how counts of V-plots and signals are squeezed: ``log1p``, ``asinh``, ``sqrt`` or
+            ``none``.
         background: bp of the box of the local background that they are divided by; 0 for none.
         prior: see :class:`chromputer_tracks.spec.Normalisation`.
     """
@@ -396,9 +397,10 @@ class AuxiliaryConfig:
     predict them.
 
     Attributes:
-        folder: of BED or narrowPeak files; those of ``[[binary]]`` labels are not taken twice.
+        folder: where BED or narrowPeak files lie; those of ``[[binary]]`` labels are not taken
+            twice.
         minimum: least number of peaks on the training contigs.
-        weight: of their summed loss beside the labels'.
+        weight: weight of their summed loss beside the labels'.
     """
 
     folder: Path
@@ -444,7 +446,7 @@ class TrainConfig:
         segments: how training segments are drawn.
         fit: optimisation.
         label_bin: bp of the bin that a label speaks for.
-        seed: of everything random.
+        seed: seed of everything random.
         description: free text for the model card.
         notes: Markdown file that the model card ends with (what was tried), or nothing.
     """

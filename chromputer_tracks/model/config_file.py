@@ -474,7 +474,7 @@ def _placed(parts: list[str], counts: dict[str, int], *, new: bool) -> str:
     """``samples.assays`` to ``samples[1].assays`` where ``samples`` is an array of tables.
 
     Args:
-        parts: of a header's name.
+        parts: the parts of a header's name.
         counts: place of each array of tables to the number of its last table; updated.
         new: whether the header begins another table of an array.
     """

@@ -23,11 +23,11 @@ class SegmentPlan(Sampler[Segment]):
     Args:
         sizes: the genome's contigs.
         contigs: training contigs.
-        labels: of each training sample: where the positives and the sites are.
+        labels: labels of each training sample, with where the positives and the sites are.
         balanced: number of binary labels that segments are balanced over: the first ones.
         stride: bp between outputs.
         config: how to draw.
-        seed: of the whole run.
+        seed: seed of the whole run.
     """
 
     def __init__(
@@ -112,8 +112,8 @@ class SegmentDataset(Dataset[dict[str, Tensor]]):
     float32 (labels, outputs), NaN where it is.
 
     Args:
-        features: of each sample that segments name by its index.
-        labels: likewise.
+        features: what makes the arrays of each sample; segments name a sample by its index.
+        labels: labels of each sample, in the same order.
         sizes: the genome's contigs.
         grid: where the outputs lie.
     """

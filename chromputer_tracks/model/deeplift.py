@@ -59,8 +59,8 @@ class ActivationPair:
     """What a rule makes of the windows and of their references.
 
     Attributes:
-        window: of the windows.
-        reference: of the references; None for the gradient.
+        window: what the windows give.
+        reference: what the references give; None for the gradient.
         rows: number of windows that have references of their own, or 1.
     """
 
@@ -105,7 +105,7 @@ class Linear(Rule):
     Args:
         weight: float32 (out, in, width) or (out, in, height, width).
         bias: float32 (out,).
-        dilation: of the last axis.
+        dilation: dilation of the last axis.
         padding: rows of zeros above and below (2D).
     """
 
@@ -450,7 +450,7 @@ class Explain(nn.Module):
 
     Args:
         network: trained; it is not changed.
-        inputs: of the network, in graph order.
+        inputs: the network's inputs, in graph order.
     """
 
     heads: Tensor

@@ -161,10 +161,10 @@ class Experiment:
         """Train; the network of the best validation epoch, without the auxiliary labels.
 
         Args:
-            folder: for checkpoints and logs.
+            folder: where checkpoints and logs go.
             report: told what happens, a line at a time.
             resume: go on from the folder's last checkpoint.
-            fingerprint: of the configuration and its files; a resumed run must have the same.
+            fingerprint: what the configuration and its files are; a resumed run must have the same.
         """
         config = self.config
         network = self.network()
@@ -241,7 +241,7 @@ class Experiment:
         """Predictions and labels at every site of contigs; leaves the network evaluating.
 
         Args:
-            network: with or without the auxiliary labels.
+            network: the network, with or without the auxiliary labels.
             contigs: which to score.
             samples: which to score; None: the training samples.
         """

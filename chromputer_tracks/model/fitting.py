@@ -26,6 +26,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.io.run import Silent
 from chromputer_tracks.model.checkpoints import (
     LAST,
     AtomicCheckpoints,
@@ -36,8 +37,7 @@ from chromputer_tracks.model.checkpoints import (
     open_run,
 )
 from chromputer_tracks.model.config import FitConfig
-from chromputer_tracks.model.losses import Losses, continuous_loss, state_weights
-from chromputer_tracks.model.losses import masked_loss as masked_loss
+from chromputer_tracks.model.losses import Losses, continuous_loss, masked_loss, state_weights
 from chromputer_tracks.model.processes import (
     describe_device,
     find_accelerator,
@@ -54,9 +54,9 @@ def learning_rates(optimizer: Optimizer, fit: FitConfig, steps: int) -> LRSchedu
     """The schedule that a configuration asks for; it is to be moved on after every step.
 
     Args:
-        optimizer: with the maximum as its rate.
+        optimizer: the optimiser, whose rate is the maximum.
         fit: ``schedule``, ``warmup`` and ``learning_rate`` of it are used.
-        steps: of the whole training, at least 1.
+        steps: steps of the whole training, at least 1.
     """
     warm = round(fit.warmup * steps)
     if fit.schedule == "one-cycle":
@@ -82,12 +82,12 @@ class FitModule(lightning.LightningModule):
 
     Args:
         network: what is trained.
-        loader: of the whole epoch, for all processes.
+        loader: loads the whole epoch, for all processes.
         losses: how a batch is scored.
         fit: optimisation.
-        seed: of dropout.
+        seed: seed of dropout.
         first_epoch: where training begins, 0-based.
-        steps: of each epoch, in each process.
+        steps: steps of each epoch, in each process.
     """
 
     weights: Tensor
@@ -149,6 +149,8 @@ class FitModule(lightning.LightningModule):
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         """The summed losses of all heads."""
         losses, fit = self._losses, self._fit
+        # (n, states | binary, auxiliary ones last | continuous, positions); in float32, as the
+        # losses' logarithms need it, whatever the network computes in.
         logits = self.network(*(batch[name] for name in losses.inputs))[0].float()
         loss = masked_loss(
             logits,
@@ -160,11 +162,13 @@ class FitModule(lightning.LightningModule):
             focal=fit.focal,
         )
         if losses.continuous:
+            # ``weights`` has one a binary label, auxiliary ones too: what follows is continuous.
             last = logits[:, losses.states + len(losses.weights) :]
             loss = loss + fit.continuous_weight * continuous_loss(
                 last, batch["continuous"], losses.continuous
             )
         self.windows += logits.shape[0] * logits.shape[2]
+        # Stays on the device: to read it at each step would make the GPU wait.
         self.loss_sum = self.loss_sum + loss.detach()
         return loss
 
@@ -227,7 +231,7 @@ def fit_network(
         folder: for the checkpoints, ``metrics.csv`` and TensorBoard's events; made if its parent
             exists. What an earlier run left there is removed, unless it is resumed.
         report: told a line an epoch.
-        seed: of all that is random in training.
+        seed: seed of all that is random in training.
         resume: take up the run in ``folder`` where its last whole epoch ended; a finished one is
             only read.
         fingerprint: what is trained on, a line ``name = value`` for each setting; a run with
@@ -245,7 +249,7 @@ def fit_network(
     """
     accelerator, environment = find_accelerator(fit), find_environment(fit)
     if process_rank(fit) != 0:
-        report = _silent
+        report = Silent().note
     steps = len(shard(loader, 0, fit.processes))
     if steps < 1:
         raise ConfigError(
@@ -439,7 +443,3 @@ def _identity(fit: FitConfig, fingerprint: str, seed: int, accelerator: str) -> 
     settings |= {"seed": seed, "device": accelerator}
     lines = [f"{name} = {value}" for name, value in settings.items()]
     return "\n".join([*lines, *fingerprint.splitlines()])
-
-
-def _silent(line: str) -> None:
-    """Report nothing."""

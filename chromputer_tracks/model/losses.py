@@ -31,7 +31,7 @@ class Losses:
         weights: float32 (labels,), weight of each binary label's loss.
         class_frequencies: float (states,), share of each state among the training sites; None
             where there are no states or they are not weighted.
-        continuous: of each continuous label, what the network's output is: the ``log`` of the
+        continuous: what the network's output of each continuous label is: the ``log`` of the
             mean, scored by the Poisson likelihood, or ``log1p`` of the value, scored by the
             squared error.
     """

@@ -354,7 +354,7 @@ class Chromputer(nn.Module):
     """Inputs to logits and embedding.
 
     Args:
-        inputs: in graph order; at most one of kind ``sequence``.
+        inputs: the inputs in graph order; at most one of kind ``sequence``.
         states: number of chromatin states; 0 for no such head.
         binary: number of binary labels; 0 for none.
         continuous: number of continuous labels; 0 for none.
@@ -455,7 +455,7 @@ class Chromputer(nn.Module):
         """Run the network.
 
         Args:
-            inputs: in graph order, float32 (n, channels, L / bin) each; see ``InputSpec``.
+            inputs: arrays in graph order, float32 (n, channels, L / bin) each; see ``InputSpec``.
 
         Returns:
             logits float32 (n, states + binary + continuous, (L - window) / stride + 1) and the

@@ -90,7 +90,7 @@ class Sample:
     """One sample, open.
 
     Attributes:
-        name: of the sample.
+        name: the sample's name.
         train: whether it is learnt from.
         assays: its open files by assay.
         features: makes the input arrays.
@@ -116,8 +116,8 @@ class Sources:
     Attributes:
         fasta: the genome.
         sizes: its contigs.
-        inputs: of the network, their normalisation settled.
-        samples: in the configuration's order.
+        inputs: inputs of the network, their normalisation settled.
+        samples: the samples, in the configuration's order.
         heads: heads and labels, not yet calibrated, in the order of the network's outputs.
         auxiliary: files of the auxiliary peak sets, in the order of their labels.
         shape_table: float64 (1024, 6), where DNA shape is an input.

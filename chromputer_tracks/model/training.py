@@ -44,12 +44,12 @@ class Trained:
     """What a training run gave.
 
     Attributes:
-        config: as it was trained.
-        spec: of the exported model, with its figures on the validation and test contigs.
+        config: the configuration as it was trained.
+        spec: the exported model, with its figures on the validation and test contigs.
         folder: the model folder.
         parity: largest difference between ONNX Runtime and PyTorch, relative.
         sites: predictions at the test sites.
-        scores: of the model there.
+        scores: the model's scores there.
         baselines: name to scores of what needs no network, there.
     """
 
@@ -73,7 +73,7 @@ def train_model(
     Args:
         options: what to train, and where to.
         report: told what happens.
-        config: in place of that in ``options.config``, ``options.epochs`` and ``options.seed``.
+        config: takes the place of ``options.config``, ``options.epochs`` and ``options.seed``.
 
     Returns:
         What was trained; None in all training processes but the first, which writes the model.
@@ -99,7 +99,7 @@ def train_model(
             # What may be replaced was judged above: a model of an earlier release has no record.
             may_replace = replace(options, resume=False, force=True)
             work = stack.enter_context(run("train", may_replace, report, keep=(TRAINING,)))
-        tell = report.note if first else silent
+        tell = report.note if first else Silent().note
         sources = stack.enter_context(open_sources(config))
         experiment = Experiment(config, sources)
         tell(experiment.summary())
@@ -162,11 +162,11 @@ def model_spec(
     """What describes a network.
 
     Args:
-        config: of its training.
+        config: the configuration that it was trained with.
         sources: its files; their inputs are the network's.
         heads: calibrated.
         metrics: figures by split.
-        provenance: from :func:`run_provenance`.
+        provenance: what :func:`run_provenance` gives.
     """
     return ModelSpec(
         name=config.name,
@@ -190,10 +190,6 @@ def prepare_process(config: TrainConfig) -> None:
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     if config.fit.threads:
         torch.set_num_threads(config.fit.threads)
-
-
-def silent(line: str) -> None:
-    """Report of the training processes but the first."""
 
 
 def _baselines(experiment: Experiment, contigs: Sequence[str]) -> dict[str, Scores]:
@@ -258,7 +254,7 @@ def run_provenance(
         config: the configuration.
         sources: its files.
         command: words of the command line.
-        checksums: of the files, if they are known already.
+        checksums: records of the files, if they are known already.
 
     Raises:
         InputError: a file cannot be read.
@@ -266,7 +262,7 @@ def run_provenance(
     files = input_files(config, sources)
     found = checksums or {name: file_record(path) for name, path in files.items()}
     return {
-        **versions(),
+        **training_versions(),
         "date": datetime.now(UTC).date().isoformat(),
         "seed": config.seed,
         "sites": config.sites.kind,
@@ -277,8 +273,8 @@ def run_provenance(
     }
 
 
-def versions() -> dict[str, str]:
-    """Of what training hangs on."""
+def training_versions() -> dict[str, str]:
+    """Versions of the package, of what trains, and of Python."""
     return {
         "chromputer_tracks": __version__,
         "torch": torch.__version__,

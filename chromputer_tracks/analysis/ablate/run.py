@@ -31,7 +31,7 @@ from chromputer_tracks.io.run import Report, RunRecord, Silent, run
 from chromputer_tracks.io.text import write_tsv
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.processes import process_rank
-from chromputer_tracks.model.training import versions
+from chromputer_tracks.model.training import training_versions
 from chromputer_tracks.options.train import AblateOptions
 
 _COLUMNS = 6
@@ -199,7 +199,7 @@ def ablate(options: AblateOptions, report: Report | None = None) -> AblateResult
         assert found is not None  # noqa: S101  the first process
         work.read({"configuration": options.config, **found.inputs})
         provenance = {
-            **versions(),
+            **training_versions(),
             "seeds": list(found.seeds),
             "command": shlex.join(options.command),
         }
