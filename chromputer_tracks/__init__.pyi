@@ -30,9 +30,11 @@ from chromputer_tracks.io.fragment_store import FragmentStore as FragmentStore
 from chromputer_tracks.options.explain import ExplainOptions as ExplainOptions
 from chromputer_tracks.options.fields import FragmentOptions as FragmentOptions
 from chromputer_tracks.options.fields import SampleFiles as SampleFiles
+from chromputer_tracks.options.predict import HubOptions as HubOptions
 from chromputer_tracks.options.predict import PredictOptions as PredictOptions
 from chromputer_tracks.spec import ModelSpec as ModelSpec
 from chromputer_tracks.tracks.explain.run import explain_tracks as explain_tracks
+from chromputer_tracks.tracks.hub.run import make_hub as make_hub
 from chromputer_tracks.tracks.predict import predict_tracks as predict_tracks
 
 __version__: str

@@ -193,7 +193,7 @@ def test_names_of_added_genes_are_found_in_the_locus_box(page, demo, name):
     genes = demo.folder / "genes.gff"
     about = "ID=YBR049C_mRNA;Name=YBR049C;gene=REB1"
     genes.write_text(f"##gff-version 3\nchrII\tSGD\tmRNA\t336821\t339252\t.\t+\t.\t{about}\n")
-    view = read_view(ViewOptions((demo.predicted,), tracks=(genes,), locus="chrI:1-5,000"))
+    view = read_view(ViewOptions(folders=(demo.predicted,), tracks=(genes,), locus="chrI:1-5,000"))
     with open_server(view) as server, server.serving():
         page.open(server.url)
         before = page.locus()
