@@ -183,7 +183,7 @@ def _labels(model: HubModel, short: str, long: str) -> tuple[str, str]:
 
 
 def _subgroups(model: HubModel, kind: Kind, tracks: Sequence[BrowserTrack]) -> list[SubGroup]:
-    """The ways to choose among the tracks of a kind, in the order of the choices of :func:`_track`."""
+    """The ways to choose among the tracks of a kind, in the order of a track's choices."""
     groups = [SubGroup("sample", "Sample", {item.name: item.name for item in model.runs.samples})]
     spec = model.runs.spec
     if kind in ("calls", "probability", "signal"):
