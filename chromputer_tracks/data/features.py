@@ -144,6 +144,10 @@ def reverse_strand(
 # After Henikoff et al. 2011 (doi:10.1073/pnas.1110731108): each fragment adds one count to the
 # pixel of its midpoint's position bin and its length class.
 
+NUCLEOSOME = 147
+"""bp of DNA around a nucleosome core (Luger et al. 1997, doi:10.1038/38444): shorter fragments hold
+none; pictures have a line there."""
+
 DEFAULT_BIN = 10
 """bp per position bin."""
 

@@ -37,13 +37,13 @@ from chromputer_tracks.analysis.logos import (
 )
 from chromputer_tracks.analysis.pages import Page
 from chromputer_tracks.analysis.report.blocks import MISSING, Fact, number, signed
+from chromputer_tracks.data.features import NUCLEOSOME
 from chromputer_tracks.figures.style import ACCENT, INK, MUTED, canvas, css, to_svg
 from chromputer_tracks.intervals import format_region
 
 # ---- Figures of filters: patterns of V-plots and signals, and what filters contribute to classes.
 
 _SIGNED, _COUNTS = "RdBu_r", "magma"
-_NUCLEOSOME = 147
 _WIDTH, _HEIGHT, _BELOW, _ABOVE = 9.4, 1.75, 0.27, 0.27
 _PANELS = ((1.0, 1.6), (3.2, 1.6), (5.9, 1.45), (7.7, 1.5))
 """Inches of a V-plot filter's figure; left and width of its panels."""
@@ -130,8 +130,8 @@ def _context(axes: Axes, top: TopPatches, edges: Sequence[int], half: float) -> 
         extent=(-half, half, 0, len(edges) - 1), origin="lower", aspect="auto",
         interpolation="none",
     )  # fmt: skip
-    if edges[0] < _NUCLEOSOME < edges[-1]:
-        at = float(np.interp(_NUCLEOSOME, edges, range(len(edges))))
+    if edges[0] < NUCLEOSOME < edges[-1]:
+        at = float(np.interp(NUCLEOSOME, edges, range(len(edges))))
         axes.axhline(at, color="white", linewidth=0.6, alpha=0.6, dashes=(4, 4))
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.sequence import reverse_complement
 from chromputer_tracks.inference.explain import FirstLayer
+from chromputer_tracks.inference.genome import Arrays, ArraySource
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.spec import InputSpec, ModelSpec
 
@@ -289,17 +289,8 @@ def _highest(
 
 # ---- The windows to scan: each place of the genome counted once.
 
-Arrays = dict[str, NDArray[np.float32]]
-
 BATCH = 16
 """Windows whose arrays and activations are held at once."""
-
-
-class ArraySource(Protocol):
-    """Where input arrays come from; :class:`chromputer_tracks.data.features.Features` is one."""
-
-    def arrays(self, interval: Interval) -> Arrays:
-        """Input name to float32 (channels, len(interval) / bin)."""
 
 
 def owned_ranges(windows: Sequence[Interval]) -> NDArray[np.int64]:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.analysis.vplots.images import (
     FRAGMENTS,
-    NUCLEOSOME,
     SMOOTH,
     Float64,
     VplotAxes,
@@ -28,6 +27,7 @@ from chromputer_tracks.analysis.vplots.images import (
     minus,
     rounded_down,
 )
+from chromputer_tracks.data.features import NUCLEOSOME
 from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.figures.style import INK, MUTED, canvas, css, to_svg
 from chromputer_tracks.io.atomic import atomic_path

@@ -349,8 +349,6 @@ def log2_ratio(
 
 SMOOTH = 1.0
 """Pixels of the Gaussian that smooths an image unless another is asked for."""
-NUCLEOSOME = 147
-"""bp of DNA around a histone octamer; images have a line there."""
 
 SIGNED_COLORS = (
     "#0a2f5c", "#124580", "#1f5e9f", "#2c7bb5", "#4897c5", "#74b0d4", "#a0c8e1", "#cbe0ed",

@@ -9,13 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from chromputer_tracks.data.features import NUCLEOSOME
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.inference.explain import Contributions
 from chromputer_tracks.spec import InputSpec, ModelSpec
 
-NUCLEOSOME = 147
-"""bp of DNA around a nucleosome core (Luger et al. 1997, doi:10.1038/38444): shorter fragments hold
-none."""
 DINUCLEOSOME = 281
 """bp halfway between the fragments of one nucleosome, up to 247, and of two, from 315 (Buenrostro
 et al. 2013, doi:10.1038/nmeth.2688)."""

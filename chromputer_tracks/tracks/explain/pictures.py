@@ -17,10 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from chromputer_tracks.data.features import NUCLEOSOME
 from chromputer_tracks.figures.style import INK, MUTED, canvas
 from chromputer_tracks.spec import InputSpec, Label, ModelSpec
 from chromputer_tracks.tracks.explain.label import SiteView
-from chromputer_tracks.tracks.explain.layout import NUCLEOSOME
 
 FORMATS = ("png", "pdf")
 ZOOM = 100
