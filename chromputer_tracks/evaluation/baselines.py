@@ -200,8 +200,8 @@ def gene_proximity(
         train: sites to learn from.
         train_features: float32 (sites, 5), from ``gene_features``.
         at: sites to predict.
-        features: likewise.
-        seed: of the boosting.
+        features: the same for ``at``.
+        seed: makes the boosting reproducible.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -235,8 +235,8 @@ def random_forest(
         train: sites to learn from; those where all binary labels are known, for the labels.
         train_features: float32 (sites, features), from ``fragment_features``.
         at: sites to predict.
-        features: likewise.
-        seed: of the forests.
+        features: the same for ``at``.
+        seed: makes the forests reproducible.
         jobs: threads; the result does not depend on them.
     """
     from sklearn.ensemble import RandomForestClassifier
@@ -274,7 +274,7 @@ def motif_odds(
         train: sites to learn from.
         train_scores: float32 (labels, sites), from :func:`motif_scans`.
         at: sites to predict.
-        scores: likewise.
+        scores: the same for ``at``.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -335,8 +335,8 @@ def fragment_features(sites: LabelledSites, fragments: MidpointSource) -> NDArra
     :data:`EXTENTS`; then the share of each class and the mean length within 500 bp.
 
     Args:
-        sites: where.
-        fragments: of the sample.
+        sites: places to describe.
+        fragments: the sample's fragments.
 
     Returns:
         float32 (n, features).

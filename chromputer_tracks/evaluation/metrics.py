@@ -170,7 +170,7 @@ class Resamples:
 
         Args:
             cells: int (n,), the cell of each site, 0 to ``number``.
-            number: of cells.
+            number: how many cells there are.
             values: (n,); None counts the sites.
 
         Returns:
@@ -208,7 +208,7 @@ def bootstrap(
         blocks: int64 (n,), block of each site, 0 to the number of blocks.
         score: takes site indices (with repeats) and gives the figure; NaN draws are left out.
         draws: number of resamples.
-        seed: of the resampling.
+        seed: makes the resamples reproducible.
     """
     sites = np.arange(len(blocks))
     counts = Resamples.draw(blocks, draws, seed).counts[1:]
@@ -268,7 +268,7 @@ def rank(
     Args:
         positive: bool (n,).
         scores: (n,), finite, higher is more likely positive.
-        resamples: of the same n sites.
+        resamples: resamples of the same n sites.
     """
     order = np.argsort(-scores, kind="stable")
     among = np.flatnonzero(positive[order])
@@ -332,8 +332,8 @@ def confusion(
     Args:
         truth: int64 (n,), 0 to ``states``.
         called: int64 (n,), likewise.
-        states: their number.
-        resamples: of the same sites.
+        states: how many states there are.
+        resamples: resamples of the same sites.
     """
     counts = resamples.sums(truth * states + called, states * states)
     return counts.reshape(-1, states, states)
@@ -376,7 +376,7 @@ def reliability(
     Args:
         positive: bool (n,).
         predicted: (n,), probability.
-        resamples: of the same sites.
+        resamples: resamples of the same sites.
     """
     ranked = np.sort(predicted)
     # Equal probabilities stay in one bin.

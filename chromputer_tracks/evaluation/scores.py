@@ -131,9 +131,9 @@ def score(
 
     Args:
         sites: predictions and labels; NaN logits are sites that the model does not predict.
-        heads: of the model, with the calibration to apply; in any order of kinds.
+        heads: the model's heads with the calibration to apply; in any order of kinds.
         draws: resamples of the block bootstrap.
-        seed: of the resampling.
+        seed: makes the resamples reproducible.
     """
     resamples = Resamples.draw(sites.blocks, draws, seed)
     values = probabilities(sites.logits, in_order(heads))
@@ -263,7 +263,7 @@ class Difference:
 
     Attributes:
         figure: ``accuracy``, ``macro_f1``, ``auprc``, or ``mean_auprc`` (over the binary labels).
-        label: of an ``auprc``, else empty.
+        label: the label of an ``auprc``, else empty.
         difference: with its 95 % interval.
         p: two-sided bootstrap p-value, not corrected for the number of figures; at least
             ``2 / (draws + 1)``.
@@ -309,7 +309,7 @@ def paired(
         ones: predictions of each run of the first model.
         others: as many of the second, of the same labels in the same order.
         draws: resamples.
-        seed: of the resampling.
+        seed: makes the resamples reproducible.
 
     Raises:
         InputError: no bin in common, or other labels.

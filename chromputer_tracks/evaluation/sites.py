@@ -164,11 +164,11 @@ def predict_sites(
 
     Args:
         predict: the network.
-        features: of the sample.
-        labels: of the sample, in the order of the network's outputs.
+        features: makes the network's inputs of the sample.
+        labels: the sample's labels, in the order of the network's outputs.
         sizes: the genome's contigs.
-        contigs: which to score.
-        grid: where the network's outputs lie.
+        contigs: contigs to score.
+        grid: places of the network's outputs.
         label_bin: bp between sites.
         states: how many outputs are states.
 
@@ -238,7 +238,7 @@ def pool_sites(parts: Iterable[LabelledSites], names: Sequence[str] | None = Non
 
     Args:
         parts: with the same outputs and labels.
-        names: of the samples that the parts are of, which their contigs' names then carry, as
+        names: the parts' samples, whose names their contigs' names then carry, as
             ``chrI (K562)``; None: equal names are the same contig.
     """
     renamed = list(parts)

@@ -70,7 +70,7 @@ def training_curve(
         title: the quantity.
         series: line's name to its epochs and values; NaN values are left out.
         best: the chosen epoch, marked; None marks none.
-        colors: of lines that have a colour of their own.
+        colors: line's name to its colour, for those that have one of their own.
     """
     with canvas(4.3, max(2.5, 0.75 + 0.17 * len(series))) as figure:
         axes = figure.add_subplot()
@@ -104,7 +104,7 @@ def pr_curve(
     """Precision against recall of one label, as SVG.
 
     Args:
-        scores: of the model: ink line over an area in the label's own colour.
+        scores: the model's: ink line over an area in the label's own colour.
         color: the label's.
         others: name and curve of models or baselines to compare with, in the colours of
             :data:`SERIES` in this order.
@@ -134,8 +134,8 @@ def reliability_diagram(name: str, reliability: Reliability, color: RGB) -> str:
     Dots are bins of sites, the larger the more sites (by the logarithm).
 
     Args:
-        name: of the label.
-        reliability: its bins.
+        name: the label's name.
+        reliability: the bins.
         color: the label's.
     """
     with canvas(*_PANEL) as figure:
@@ -210,7 +210,7 @@ def _label_ends(figure: Figure, axes: Axes, ends: Sequence[tuple[str, str, float
     """Names at the right of lines' ends, pushed apart where they would overlap, led to by a line.
 
     Args:
-        figure: which holds the axes alone.
+        figure: holds the axes alone.
         axes: drawn upon; its limits stay.
         ends: name, colour, last y and last x of each line.
     """
@@ -301,7 +301,7 @@ def label_counts(names: Sequence[str], counts: Mapping[str, Sequence[int]]) -> s
     """Number of sites of each label in each split, on a log axis, as SVG.
 
     Args:
-        names: of the labels.
+        names: the labels' names.
         counts: split to the number of sites of each label; labels without any get no dot.
     """
     with canvas(6.6, 0.27 * len(names) + 0.85) as figure:
@@ -337,8 +337,8 @@ def class_shares(
 
     Args:
         rows: name (of a contig, a split) and number of sites of each class.
-        names: of the classes.
-        colors: of the classes.
+        names: the classes' names.
+        colors: the classes' colours.
     """
     with canvas(6.6, 0.27 * len(rows) + 0.95) as figure:
         axes = figure.add_subplot()
@@ -379,8 +379,8 @@ def confusion_matrix(
 
     Args:
         confusion: rows: true class, columns: predicted; number of sites.
-        names: of the classes.
-        colors: of the classes.
+        names: the classes' names.
+        colors: the classes' colours.
     """
     counts = np.array(confusion, dtype=np.float64)
     total = counts.sum(axis=1, keepdims=True)
@@ -417,7 +417,7 @@ def overlap_matrix(jaccard: Sequence[Sequence[float]], names: Sequence[str]) -> 
 
     Args:
         jaccard: symmetric, 0 to 1; only the lower triangle is drawn; NaN cells stay empty.
-        names: of the labels.
+        names: the labels' names.
     """
     values = np.array(jaccard, dtype=np.float64)
     values[np.triu_indices(len(names))] = np.nan

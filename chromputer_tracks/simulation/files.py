@@ -187,8 +187,8 @@ def write_fragments(
 
     Args:
         plan: parameters.
-        sites: of each contig.
-        cell: which of the plan's cell types.
+        sites: the sites of each contig.
+        cell: one of the plan's cell types.
         path: the new file, ``*.tsv.gz``.
         report: told how far it is.
 

@@ -198,7 +198,7 @@ def element_intensity(state: int, digestion: Digestion) -> Array:
 
     Args:
         state: 1 for the first of :data:`ELEMENTS`.
-        digestion: of the experiment.
+        digestion: how the experiment sees the genome.
 
     Returns:
         float64 (length / STEP, LENGTHS), positions on the strand of the site.
@@ -284,7 +284,7 @@ class CellType:
     """One cell type with its experiment.
 
     Attributes:
-        name: of its files.
+        name: name that its files carry.
         depth: expected fragments per kb of the whole genome.
         background: share of fragments from anywhere; see :class:`Digestion`.
         tilt: over-digestion; see :class:`Digestion`.
@@ -330,7 +330,7 @@ class GenomePlan:
         cells: the cell types.
         gap: expected free steps between two sites' slots.
         gc: share of G and C in the background.
-        seed: of everything random.
+        seed: what everything random follows from.
     """
 
     sizes: dict[str, int]

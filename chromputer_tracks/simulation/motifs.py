@@ -32,7 +32,7 @@ class Motif:
     """A factor and where it stands in the sites of a class.
 
     Attributes:
-        name: of the factor and its peaks.
+        name: name of the factor and its peaks.
         consensus: IUPAC letters, on the strand of the site; at each place one of the letter's
             bases stands with probability 0.88.
         kind: class of the sites.

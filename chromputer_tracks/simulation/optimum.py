@@ -68,7 +68,7 @@ class Templates:
     Attributes:
         spectra: complex (kinds, LENGTHS + 1, size / 2 + 1): conjugate transforms of the log ratios
             of each length class and, last, of the difference of expected numbers, negative.
-        size: of the transform, steps.
+        size: length of the transform, steps.
     """
 
     spectra: NDArray[np.complex128]
@@ -123,7 +123,7 @@ def fragment_evidence(
     Args:
         plan: parameters.
         cell: the cell type that the fragments are from.
-        fragments: of one contig.
+        fragments: the fragments of one contig.
         bias: float64 (steps,), the regional bias, known to the best possible classifier.
 
     Returns:
@@ -419,7 +419,7 @@ def bin_posteriors(
     Args:
         plan: parameters.
         cell: one of the plan's cell types, or one that differs from it in depth alone.
-        contig: which.
+        contig: the contig's name.
         windows: number of bins, evenly spread, at which windows are judged alone, too.
     """
     steps = plan.sizes[contig] // STEP
@@ -464,7 +464,7 @@ def best_accuracy(
     Args:
         plan: parameters.
         cell: see :func:`bin_posteriors`.
-        contigs: which.
+        contigs: the contigs' names.
         windows: judge some windows alone, too.
     """
     most = -(-_MOST_WINDOWS // len(contigs)) if windows else 0

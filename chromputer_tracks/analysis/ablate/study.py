@@ -82,7 +82,7 @@ def named_subsets(inputs: InputsConfig, given: Sequence[str]) -> tuple[str, ...]
     """Subsets as they are called everywhere: their inputs in the order of :func:`input_names`.
 
     Args:
-        inputs: of the configuration.
+        inputs: the configuration's inputs.
         given: input names joined by ``+``, in any order, with spaces or without.
 
     Raises:
@@ -127,7 +127,7 @@ def with_subset(sources: Sources, inputs: InputsConfig) -> Sources:
     scored on the same ones, even where sites are matched by the fragments.
 
     Args:
-        sources: of the whole configuration.
+        sources: sources of the whole configuration.
         inputs: from :func:`with_inputs`.
     """
     specs: list[InputSpec] = []
@@ -283,7 +283,7 @@ class _Study:
     Attributes:
         seeds: seeds of the runs of each subset, each once.
         inputs: what is read, by what it is.
-        checksums: of the same files.
+        checksums: ``file`` and ``sha256`` of the same files.
         notes: what the reader must know.
     """
 

@@ -68,7 +68,7 @@ class ContigCounts:
     Attributes:
         sample: name of the sample.
         contig: name of the contig.
-        split: its use.
+        split: ``train``, ``validation`` or ``test``.
         size: bp.
         bins: all.
         masked: those whose centre is in the blacklist.
@@ -135,8 +135,8 @@ class AssayDepth:
     """How deep a file of a sample is.
 
     Attributes:
-        name: of the assay.
-        fragments: their number; None for a bigWig.
+        name: name of the assay.
+        fragments: number of fragments; None for a bigWig.
         density: fragments per kb, or a bigWig's mean per bp; see their sources.
     """
 
@@ -161,15 +161,15 @@ class DatasetCounts:
     Attributes:
         label_bin: bp of a bin.
         samples: in the configuration's order.
-        labels: of the states head, then of the binary heads.
-        signals: of the continuous heads.
+        labels: labels of the states head, then of the binary heads.
+        signals: labels of the continuous heads.
         contigs: contig by contig within each split within each sample.
-        peaks: of each sample and binary label that is known in it.
+        peaks: counts of each sample and binary label that is known in it.
         shared: int64 (labels, labels), bins of all splits and samples that have both; the diagonal
             holds the bins of each.
         auxiliary: number of auxiliary peak sets that are learnt, too.
         unused: contigs of no split and their bp, in the genome's order.
-        classes: of each sample and split, where sites are matched.
+        classes: counts of each sample and split, where sites are matched.
         balance: name of the sample and how well its random bins match, likewise.
     """
 
@@ -216,7 +216,7 @@ def count_dataset(config: TrainConfig, sources: Sources) -> DatasetCounts:
 
     Args:
         config: the configuration.
-        sources: its files, open.
+        sources: the configuration's files, open.
 
     Raises:
         ConfigError: no contig of a split holds a whole bin.

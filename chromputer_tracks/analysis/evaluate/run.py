@@ -263,7 +263,7 @@ class EvaluatedModel:
     Attributes:
         name: see :func:`checked_models`.
         model: the model, checked.
-        session: its session, open.
+        session: the model's session, open.
         heads: the configuration's heads with the model's calibration.
         rows: int64, the model's output of each label of ``heads``, in their order; -1: none.
     """
@@ -294,7 +294,7 @@ class EvaluatedModel:
         Args:
             sources: the configuration's files.
             sample: one of its samples.
-            contigs: which to predict.
+            contigs: contigs to predict.
             label_bin: bp between sites.
 
         Raises:
@@ -489,11 +489,11 @@ def sample_baselines(
     """Baselines learnt on the training contigs of the training samples, on the test contigs.
 
     Args:
-        config: of the sources.
+        config: the sources' configuration.
         sources: open.
         samples: to predict.
         tss: start sites, for gene proximity.
-        seed: of what is random.
+        seed: makes what is random reproducible.
         jobs: threads of the random forest.
         report: told what is being learnt.
         note: told which baselines there are not, and why.
@@ -565,9 +565,9 @@ def ceiling_sites(
     """Second label files as a prediction of a sample's: what agreement can be had.
 
     Args:
-        config: of the sources.
+        config: the sources' configuration.
         sources: open.
-        sample: whose labels are predicted, on the test contigs.
+        sample: sample whose labels are predicted, on the test contigs.
         states: second states BED, or nothing.
         peaks: second peak file by binary label.
     """

@@ -28,8 +28,8 @@ class Strip:
 
     Attributes:
         value: the dot.
-        low: of its interval.
-        high: of its interval.
+        low: lower end of its interval.
+        high: upper end of its interval.
         marks: ticks of what it is compared with.
     """
 
@@ -46,7 +46,7 @@ class Cell:
     Attributes:
         text: shown.
         note: smaller, behind it: an interval, a full name.
-        color: of a swatch in front of it, CSS.
+        color: colour of a swatch in front of it, CSS.
         strip: drawn in place of text.
         strong: the best of its row or column.
         code: monospaced and breakable, such as a checksum.
@@ -117,7 +117,7 @@ class FigureBlock:
             ``couples`` (small panels that belong together two by two).
         key: shown above them.
         foot: a further SVG under them, such as a colour scale.
-        heads: of each couple.
+        heads: what stands over each couple.
     """
 
     figures: tuple[str, ...]
@@ -150,7 +150,7 @@ class Headline:
     """A figure of the summary.
 
     Attributes:
-        name: of the figure.
+        name: name of the figure.
         strip: the estimate, with the baseline as its mark.
         text: the value.
         interval: in brackets.
@@ -324,7 +324,7 @@ class DatasetReport:
         state_counts: (contigs, states): sites.
         labels: the binary labels, of which a site may have several; may be empty.
         label_counts: (contigs, labels): positive sites.
-        overlap_names: of the rows and columns of ``overlap``.
+        overlap_names: names of the rows and columns of ``overlap``.
         overlap: Jaccard index of each pair, NaN where neither has a site.
     """
 
@@ -358,8 +358,8 @@ class ReportData:
     """All that a report may show; see the module's docstring.
 
     Attributes:
-        title: of the page.
-        kind: of what.
+        title: the page's title.
+        kind: what the report is about.
         subtitle: one line under the title.
         summary: what was done, one paragraph for a reader who knows nothing of it.
         models: the first is the one that the report is about, with all its figures; the others

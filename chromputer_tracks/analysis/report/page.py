@@ -452,7 +452,7 @@ def write_training_report(trained: Trained, config: TrainConfig, text: str) -> P
 
     Args:
         trained: what came of it.
-        config: of it.
+        config: the configuration that was trained.
         text: the configuration's.
 
     Returns:
@@ -516,8 +516,8 @@ def assay_vplots(
     Args:
         sizes: the genome's contigs.
         sample: open.
-        sites: where, with predictions of the states.
-        states: their labels.
+        sites: sites with predictions of the states.
+        states: labels of the states.
         of: what follows the assay's name in the title.
     """
     for assay, store in sample.assays.items():
