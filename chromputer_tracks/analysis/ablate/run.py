@@ -20,13 +20,13 @@ from chromputer_tracks.analysis.ablate.study import (
     Role,
     ablation,
 )
-from chromputer_tracks.analysis.evaluate.files import NONE, interval
+from chromputer_tracks.analysis.evaluate.files import NONE, interval, paired_table, short
+from chromputer_tracks.analysis.pages import write_texts
 from chromputer_tracks.analysis.report.blocks import PlainTable, ReportData, ScoredModel
 from chromputer_tracks.analysis.report.page import write_report
 from chromputer_tracks.errors import counted
 from chromputer_tracks.evaluation.metrics import Estimate
 from chromputer_tracks.evaluation.scores import Scores, to_json
-from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.run import Report, RunRecord, Silent, run
 from chromputer_tracks.io.text import write_tsv
 from chromputer_tracks.model.config_file import load_config
@@ -78,9 +78,7 @@ def terminal_tables(found: Ablation) -> Iterator[PlainTable]:
                 (header[0], *header[columns]),
                 tuple((line[0], *line[columns]) for line in lines),
             )
-    gains = gains_table(found)
-    if gains is not None:
-        yield gains
+    yield from paired_table(found.paired, _HEADLINES)
 
 
 def _headlines(found: Ablation, row: AblationRow) -> dict[str, str]:
@@ -120,7 +118,7 @@ def table(
         for figure, label, value in figures(row.scores, row.role):
             if figure in shown:
                 columns[figure, label] = label or _HEADLINES[figure]
-                cells[figure, label] = interval(value) if whole else _short(value.value)
+                cells[figure, label] = interval(value) if whole else short(value.value)
         if whole and len(row.runs) > 1:
             for key, (least, most) in _spread(row).items():
                 if key in cells:
@@ -131,23 +129,6 @@ def table(
         ["inputs", *columns.values()],
         [[name, *(cells.get(key, NONE) for key in columns)] for name, cells in lines],
     )
-
-
-def gains_table(found: Ablation) -> PlainTable | None:
-    """What the full model gains over each other; None where there is nothing to compare."""
-    rows = tuple(
-        (
-            test.second,
-            _HEADLINES[item.figure],
-            interval(item.difference, signed=True),
-            f"{item.p:.2g}",
-        )
-        for test in found.paired
-        for item in test.differences
-        if item.figure in _HEADLINES
-    )
-    caption = f"{found.full} minus each other, paired on the same resamples"
-    return PlainTable(caption, ("other", "figure", "difference", "p"), rows) if rows else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,9 +229,8 @@ def write_ablation(
     }
     header, *rows = _long(found)
     write_tsv(tsv, header, rows)
-    with output_errors(out):
-        markdown.write_text("\n".join(_markdown(found)), encoding="utf-8")
-        plain.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    texts = {"ablation.md": "\n".join(_markdown(found))}
+    write_texts(out, texts | {"ablation.json": json.dumps(record, indent=1) + "\n"})
     write_report(page, _report(found, title, config, provenance))
     return [tsv, markdown, plain, page]
 
@@ -277,8 +257,7 @@ def _markdown(found: Ablation) -> Iterator[str]:
         header, rows = table(found, shown)
         if len(header) > 1:
             yield from _lines(caption, header, rows)
-    gains = gains_table(found)
-    if gains is not None:
+    for gains in paired_table(found.paired, _HEADLINES):
         yield from _lines(gains.caption, gains.header, gains.rows)
 
 
@@ -302,10 +281,6 @@ def _spread(row: AblationRow) -> dict[tuple[str, str], tuple[float, float]]:
         for key, found in values.items()
         if not any(map(math.isnan, found))
     }
-
-
-def _short(value: float) -> str:
-    return NONE if math.isnan(value) else f"{value:.3f}"
 
 
 def _report(found: Ablation, title: str, config: str, provenance: dict[str, Any]) -> ReportData:

@@ -6,12 +6,14 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from chromputer_tracks.analysis.pages import write_rows, write_texts
 from chromputer_tracks.analysis.report.blocks import (
+    FIGURES,
     PlainTable,
     ReportData,
     ScoredModel,
@@ -23,19 +25,16 @@ from chromputer_tracks.evaluation.baselines import MAJORITY
 from chromputer_tracks.evaluation.metrics import Estimate
 from chromputer_tracks.evaluation.scores import (
     BinaryScores,
-    Difference,
     PairedTest,
     Scores,
     to_json,
 )
 from chromputer_tracks.evaluation.sites import BLOCK, LabelledSites, save_sites
-from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.run import Run, versions
-from chromputer_tracks.io.text import write_tsv
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.options.train import EvaluateOptions
 from chromputer_tracks.records import to_plain
-from chromputer_tracks.spec import HeadSpec, Label
+from chromputer_tracks.spec import HeadSpec
 
 if TYPE_CHECKING:
     from chromputer_tracks.analysis.evaluate.run import EvaluatedModel
@@ -102,93 +101,82 @@ class Evaluation:
 NONE = "–"
 """A cell without a value."""
 
-Row = dict[str, str | int | float]
+Row = dict[str, str | int]
 """Column to value of one line of a file."""
 
-_NAMES = {
-    "accuracy": "accuracy of the states",
-    "macro_f1": "macro-F1 of the states",
-    "mean_auprc": "mean AUPRC of the labels",
-}
 
+def file_rows(evaluation: Evaluation) -> dict[str, list[Row]]:
+    """Name of a table of numbers to its lines; tables that nothing is known for have none.
 
-def state_rows(evaluation: Evaluation) -> Iterator[Row]:
-    """A line for each model, baseline and ceiling that has states, on each sample."""
+    ``states.tsv`` has a line for each model, baseline and ceiling on each sample, ``labels.tsv``
+    one for each label (each state against the rest among them), ``continuous.tsv`` one for each
+    signal, ``confusion.tsv`` one for each true and predicted state, ``paired.tsv`` one for each
+    figure of each paired test.
+    """
+    names = ("states.tsv", "labels.tsv", "continuous.tsv", "confusion.tsv", "paired.tsv")
+    states, labels, continuous, confusion, paired = tables = tuple[list[Row], ...](
+        [] for _ in names
+    )
     for item in evaluation.scored:
-        if item.scores.states is not None:
-            states = item.scores.states
-            yield {
-                **_who(item),
-                "sites": states.sites,
-                **_values("accuracy", states.accuracy),
-                **_values("macro_f1", states.macro_f1),
-                **_values("calibration_error", states.reliability.error),
-            }
+        who: Row = {"sample": item.sample, "name": item.name, "role": item.role}
+        found = item.scores.states
+        if found is not None:
+            states.append(
+                {**who, "sites": found.sites}
+                | _values(
+                    accuracy=found.accuracy,
+                    macro_f1=found.macro_f1,
+                    calibration_error=found.reliability.error,
+                )
+            )
+            codes = [label.name for label in item.heads[0].labels]
+            confusion += [
+                {**who, "true": true, "predicted": predicted, "sites": sites}
+                for true, counts in zip(codes, found.confusion, strict=True)
+                for predicted, sites in zip(codes, counts, strict=True)
+            ]
+        for kind, scored in (
+            ("state", found.labels if found else ()),
+            ("binary", item.scores.binary),
+        ):
+            labels += [
+                {**who, "kind": kind, "label": label.name}
+                | {"sites": label.sites, "positives": label.positives}
+                | _values(
+                    auprc=label.auprc,
+                    auroc=label.auroc,
+                    f1=label.f1,
+                    **{f"recall_at_{level}": recall for level, recall in label.recall_at.items()},
+                    calibration_error=label.reliability.error,
+                )
+                for label in scored
+            ]
+        continuous += [
+            {**who, "label": label.name, "sites": label.sites}
+            | _values(pearson=label.pearson, spearman=label.spearman, explained=label.explained)
+            for label in item.scores.continuous
+        ]
+    paired += [
+        {"sample": test.sample, "first": test.first, "second": test.second}
+        | {"figure": item.figure, "label": item.label}
+        | _values(difference=item.difference)
+        | {"p": _digits(item.p)}
+        for test in evaluation.paired
+        for item in test.differences
+    ]
+    return dict(zip(names, tables, strict=True))
 
 
-def label_rows(evaluation: Evaluation) -> Iterator[Row]:
-    """A line for each label, each state against the rest among them."""
-    for item in evaluation.scored:
-        states = () if item.scores.states is None else item.scores.states.labels
-        for kind, labels in (("state", states), ("binary", item.scores.binary)):
-            for label in labels:
-                row = {**_who(item), "kind": kind, "label": label.name, "sites": label.sites}
-                row |= {"positives": label.positives}
-                row |= _values("auprc", label.auprc) | _values("auroc", label.auroc)
-                row |= _values("f1", label.f1)
-                for level, recall in label.recall_at.items():
-                    row |= _values(f"recall_at_{level}", recall)
-                yield row | _values("calibration_error", label.reliability.error)
-
-
-def continuous_rows(evaluation: Evaluation) -> Iterator[Row]:
-    """A line for each continuous label."""
-    for item in evaluation.scored:
-        for label in item.scores.continuous:
-            yield {
-                **_who(item),
-                "label": label.name,
-                "sites": label.sites,
-                **_values("pearson", label.pearson),
-                **_values("spearman", label.spearman),
-                **_values("explained", label.explained),
-            }
-
-
-def confusion_rows(evaluation: Evaluation) -> Iterator[Row]:
-    """A line for each true and predicted state."""
-    for item in evaluation.scored:
-        if item.scores.states is not None:
-            names = [label.name for label in item.heads[0].labels]
-            for true, counts in zip(names, item.scores.states.confusion, strict=True):
-                for predicted, sites in zip(names, counts, strict=True):
-                    yield {**_who(item), "true": true, "predicted": predicted, "sites": sites}
-
-
-def paired_rows(evaluation: Evaluation) -> Iterator[Row]:
-    """A line for each figure of each paired test."""
-    for test in evaluation.paired:
-        for item in test.differences:
-            yield {
-                "sample": test.sample,
-                "first": test.first,
-                "second": test.second,
-                "figure": item.figure,
-                "label": item.label,
-                **_values("difference", item.difference),
-                "p": _digits(item.p),
-            }
-
-
-def _who(item: SampleScores) -> Row:
-    return {"sample": item.sample, "name": item.name, "role": item.role}
-
-
-def _values(name: str, value: Estimate) -> Row:
+def _values(**estimates: Estimate) -> Row:
+    """Columns of estimates: the value, and the bounds behind it."""
     return {
-        name: _digits(value.value),
-        f"{name}_low": _digits(value.low),
-        f"{name}_high": _digits(value.high),
+        column: _digits(number)
+        for name, value in estimates.items()
+        for column, number in (
+            (name, value.value),
+            (f"{name}_low", value.low),
+            (f"{name}_high", value.high),
+        )
     }
 
 
@@ -200,31 +188,25 @@ def transfer(evaluation: Evaluation) -> Transfer | None:
     """Models by samples: accuracy, or mean AUPRC without states; None with one sample."""
     if len(evaluation.samples) < 2:
         return None
-    by_place = {(item.name, item.sample): item for item in evaluation.scored}
+    by_place = {(item.name, item.sample): item.scores for item in evaluation.scored}
+    with_states = any(scores.states is not None for scores in by_place.values())
+
+    def value(name: str, sample: str) -> Estimate:
+        scores, nothing = by_place.get((name, sample)), Estimate(math.nan, math.nan, math.nan)
+        if scores is None:
+            return nothing
+        if with_states:
+            return nothing if scores.states is None else scores.states.accuracy
+        auprc = [label.auprc.value for label in scores.binary]
+        return Estimate(sum(auprc) / len(auprc), math.nan, math.nan) if auprc else nothing
+
     names = [item.name for item in evaluation.on(evaluation.samples[0], "model", "baseline")]
-    with_states = any(item.scores.states is not None for item in evaluation.scored)
     return Transfer(
         "accuracy" if with_states else "mean AUPRC",
         tuple(names),
         evaluation.samples,
-        tuple(
-            tuple(
-                _transferred(by_place.get((name, sample)), states=with_states)
-                for sample in evaluation.samples
-            )
-            for name in names
-        ),
+        tuple(tuple(value(name, sample) for sample in evaluation.samples) for name in names),
     )
-
-
-def _transferred(item: SampleScores | None, *, states: bool) -> Estimate:
-    nothing = Estimate(math.nan, math.nan, math.nan)
-    if item is None:
-        return nothing
-    if states:
-        return nothing if item.scores.states is None else item.scores.states.accuracy
-    values = [label.auprc.value for label in item.scores.binary]
-    return Estimate(sum(values) / len(values), math.nan, math.nan) if values else nothing
 
 
 def tables(evaluation: Evaluation) -> Iterator[PlainTable]:
@@ -255,44 +237,49 @@ def tables(evaluation: Evaluation) -> Iterator[PlainTable]:
             ),
         )
     for sample in evaluation.samples:
+        of = f", sample {sample}" if several else ""
         tests = [test for test in evaluation.paired if test.sample == sample]
-        yield from _paired(tests, f", sample {sample}" if several else "")
+        yield from paired_table(tests, FIGURES, of)
 
 
 def _states(scored: list[SampleScores], of: str) -> Iterator[PlainTable]:
-    with_states = [item for item in scored if item.scores.states is not None]
-    if not with_states:
-        return
-    rows = []
-    for item in with_states:
-        states = item.scores.states
-        if states is not None:
+    rows = [
+        (
+            item.name,
+            interval(states.accuracy),
+            interval(states.macro_f1),
             # A replicate's states have no probability.
-            error = NONE if item.role == "ceiling" else interval(states.reliability.error)
-            rows.append((item.name, interval(states.accuracy), interval(states.macro_f1), error))
-    yield PlainTable(f"chromatin states{of}", ("", "accuracy", "macro-F1", "ECE"), tuple(rows))
+            NONE if item.role == "ceiling" else interval(states.reliability.error),
+        )
+        for item in scored
+        if (states := item.scores.states) is not None
+    ]
+    if rows:
+        header = ("", "accuracy", "macro-F1", "ECE")
+        yield PlainTable(f"chromatin states{of}", header, tuple(rows))
 
 
 def _details(scored: list[SampleScores]) -> Iterator[PlainTable]:
     """Each state and each label of the first model."""
     first = scored[0]
     columns = ("AUPRC", "AUROC", "F1", "recall at precision\n0.5 / 0.9")
-    if first.scores.states is not None:
-        labels, known = first.heads[0].labels, first.scores.states.sites
+    states, binary = first.scores.states, first.scores.binary
+    if states is not None:
+        titles = {label.name: label.title for label in first.heads[0].labels}
         yield PlainTable(
             f"each state against the rest: {first.name}",
             ("", "state", "share", *columns),
             tuple(
                 (
                     label.name,
-                    _title(label.name, labels),
-                    f"{label.positives / known:.1%}",
+                    titles.get(label.name, label.name),
+                    f"{label.positives / states.sites:.1%}",
                     *_figures(label),
                 )
-                for label in first.scores.states.labels
+                for label in states.labels
             ),
         )
-    if first.scores.binary:
+    if binary:
         yield PlainTable(
             f"labels: {first.name}",
             ("", "positives", *columns, "ECE"),
@@ -301,11 +288,16 @@ def _details(scored: list[SampleScores]) -> Iterator[PlainTable]:
                     label.name,
                     f"{label.positives:,}",
                     *_figures(label),
-                    _short(label.reliability.error.value),
+                    short(label.reliability.error.value),
                 )
-                for label in first.scores.binary
+                for label in binary
             ),
         )
+
+
+def _figures(label: BinaryScores) -> tuple[str, ...]:
+    recalls = " / ".join(short(item.value) for item in label.recall_at.values())
+    return (interval(label.auprc), short(label.auroc.value), short(label.f1.value), recalls)
 
 
 def _by_label(
@@ -325,24 +317,26 @@ def _by_label(
         for label in found.values()
         if only is None or label.name in only
     }
-    rows = []
-    for head in shown[0].heads:
-        for label in head.labels if head.kind == "binary" else ():
-            if label.name in labels:
-                known = labels[label.name]
-                values = [_value(figure, found.get(label.name)) for found in by_name]
-                rows.append((label.name, _short(known.positives / known.sites), *values))
+    key = "auprc" if figure == "AUPRC" else "f1"
+    rows = [
+        (
+            label.name,
+            short(labels[label.name].positives / labels[label.name].sites),
+            *(
+                short(getattr(found[label.name], key).value) if label.name in found else NONE
+                for found in by_name
+            ),
+        )
+        for head in shown[0].heads
+        if head.kind == "binary"
+        for label in head.labels
+        if label.name in labels
+    ]
     yield PlainTable(
         f"{figure} of each label{of}",
         ("", "prevalence", *(item.name for item in shown)),
         tuple(rows),
     )
-
-
-def _value(figure: Literal["AUPRC", "F1"], label: BinaryScores | None) -> str:
-    if label is None:
-        return NONE
-    return _short((label.auprc if figure == "AUPRC" else label.f1).value)
 
 
 def _continuous(scored: list[SampleScores], of: str) -> Iterator[PlainTable]:
@@ -357,12 +351,21 @@ def _continuous(scored: list[SampleScores], of: str) -> Iterator[PlainTable]:
         )
 
 
-def _paired(tests: list[PairedTest], of: str) -> Iterator[PlainTable]:
+def paired_table(
+    tests: Sequence[PairedTest], names: Mapping[str, str], of: str = ""
+) -> Iterator[PlainTable]:
+    """Differences of the figures over all labels; no table where there is none.
+
+    Args:
+        tests: of one first model.
+        names: figure to what it is called.
+        of: what follows the caption.
+    """
     rows = tuple(
-        (test.second, _NAMES[item.figure], interval(item.difference, signed=True), _p(item))
+        (test.second, names[item.figure], interval(item.difference, signed=True), _p(item.p))
         for test in tests
         for item in test.differences
-        if item.figure in _NAMES
+        if not item.label
     )
     if rows:
         yield PlainTable(
@@ -370,11 +373,6 @@ def _paired(tests: list[PairedTest], of: str) -> Iterator[PlainTable]:
             ("other", "figure", "difference", "p"),
             rows,
         )
-
-
-def _figures(label: BinaryScores) -> tuple[str, ...]:
-    recalls = " / ".join(_short(item.value) for item in label.recall_at.values())
-    return (interval(label.auprc), _short(label.auroc.value), _short(label.f1.value), recalls)
 
 
 def interval(value: Estimate, *, signed: bool = False) -> str:
@@ -387,16 +385,13 @@ def interval(value: Estimate, *, signed: bool = False) -> str:
     return f"{value.value:{sign}.3f} [{value.low:{sign}.3f}, {value.high:{sign}.3f}]"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """A figure alone."""
     return NONE if math.isnan(value) else f"{value:.3f}"
 
 
-def _p(item: Difference) -> str:
-    return f"{item.p:.2g}" if item.p >= 0.001 else "< 0.001"
-
-
-def _title(name: str, labels: tuple[Label, ...]) -> str:
-    return next((label.title for label in labels if label.name == name), name)
+def _p(value: float) -> str:
+    return f"{value:.2g}" if value >= 0.001 else "< 0.001"
 
 
 REPORT = "report.html"
@@ -438,24 +433,16 @@ def write_evaluation(evaluation: Evaluation, options: EvaluateOptions, work: Run
         ],
         "paired": [to_json(item) for item in evaluation.paired],
     }
-    with output_errors(work.folder):
-        (work.folder / "scores.json").write_text(json.dumps(record, indent=1) + "\n")
+    write_texts(work.folder, {"scores.json": json.dumps(record, indent=1) + "\n"})
     for item in evaluation.scored:
         if item.role == "model":
             parts = [item.name] * (len(evaluation.models) > 1)
             parts += [item.sample] * (len(evaluation.samples) > 1)
             name = "-".join(["sites", *(re.sub(r"[^\w.-]+", "_", part) for part in parts)])
             save_sites(work.folder / f"{name}.npz", item.sites, item.heads)
-    for name, rows in (
-        ("states.tsv", state_rows(evaluation)),
-        ("labels.tsv", label_rows(evaluation)),
-        ("continuous.tsv", continuous_rows(evaluation)),
-        ("confusion.tsv", confusion_rows(evaluation)),
-        ("paired.tsv", paired_rows(evaluation)),
-    ):
-        lines = list(rows)
-        if lines:
-            write_tsv(work.folder / name, lines[0], (line.values() for line in lines))
+    for name, rows in file_rows(evaluation).items():
+        if rows:
+            write_rows(work.folder / name, rows)
     write_report(work.folder / REPORT, _report(evaluation, options, provenance))
 
 

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 MISSING = "–"
 
+FIGURES = {
+    "accuracy": "accuracy of the states",
+    "macro_f1": "macro-F1 of the states",
+    "auprc": "AUPRC",
+    "mean_auprc": "mean AUPRC of the labels",
+}
+"""What the figures of a paired test are called."""
+
 
 @dataclass(frozen=True, slots=True)
 class Strip:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from chromputer_tracks import __version__
 from chromputer_tracks.analysis.pages import Page
 from chromputer_tracks.analysis.report.blocks import (
+    FIGURES,
     MISSING,
     Block,
     Cell,
@@ -105,13 +106,6 @@ def write_report(path: Path, data: ReportData) -> None:
 
 # ---- All sections, in their order.
 
-_FIGURES = {
-    "accuracy": "accuracy of the states",
-    "macro_f1": "macro-F1 of the states",
-    "auprc": "AUPRC",
-    "mean_auprc": "mean AUPRC of the labels",
-}
-
 
 def sections(data: ReportData) -> tuple[Section, ...]:
     """The page's sections that have something to show."""
@@ -158,7 +152,7 @@ def _paired(data: ReportData) -> tuple[Block, ...]:
 
 
 def _difference(item: Difference) -> tuple[Cell, ...]:
-    figure = _FIGURES.get(item.figure, item.figure)
+    figure = FIGURES.get(item.figure, item.figure)
     clear = item.difference.low > 0 or item.difference.high < 0
     return (
         Cell(f"{item.label}: {figure}" if item.label else figure),
