@@ -37,7 +37,7 @@ from chromputer_tracks.io.run import Silent
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
-from chromputer_tracks.model.sources import Sample, open_sources
+from chromputer_tracks.model.sources import LabelledSample, open_sources
 from chromputer_tracks.simulation.files import CONFIG, TRUTH, write_simulation
 from chromputer_tracks.simulation.genome import GenomePlan, equal_contigs, first_cell, second_cell
 from chromputer_tracks.simulation.optimum import bin_posteriors
@@ -113,7 +113,7 @@ def fitted(config: TrainConfig, folder: Path) -> Iterator[tuple[Experiment, Any,
 
 
 def network_right(
-    experiment: Experiment, network: Any, sample: Sample
+    experiment: Experiment, network: Any, sample: LabelledSample
 ) -> tuple[LabelledSites, Right]:
     sites = experiment.sites(network, experiment.config.splits.test, [sample])
     return sites, called(sites) == sites.states
@@ -124,7 +124,7 @@ def called(sites: LabelledSites) -> NDArray[np.intp]:
 
 
 def forest_right(
-    experiment: Experiment, network: Any, sample: Sample, test: LabelledSites
+    experiment: Experiment, network: Any, sample: LabelledSample, test: LabelledSites
 ) -> Right:
     """A forest on the same sites; the network only lends its labels."""
     config = experiment.config

@@ -27,7 +27,7 @@ from chromputer_tracks.model.fitting import Report, fit_network
 from chromputer_tracks.model.losses import Losses
 from chromputer_tracks.model.network import Chromputer
 from chromputer_tracks.model.seeding import seed_motifs
-from chromputer_tracks.model.sources import Sample, Sources
+from chromputer_tracks.model.sources import LabelledSample, Sources
 from chromputer_tracks.spec import HeadSpec
 
 
@@ -236,7 +236,7 @@ class Experiment:
         self,
         network: Chromputer,
         contigs: Sequence[str],
-        samples: Sequence[Sample] | None = None,
+        samples: Sequence[LabelledSample] | None = None,
     ) -> LabelledSites:
         """Predictions and labels at every site of contigs; leaves the network evaluating.
 
@@ -279,7 +279,7 @@ class Experiment:
         return calibrate(self.sources.heads, validation, self._prior_shifts())
 
     def labels(
-        self, contigs: Sequence[str], samples: Sequence[Sample] | None = None
+        self, contigs: Sequence[str], samples: Sequence[LabelledSample] | None = None
     ) -> LabelledSites:
         """The labels at the sites of :meth:`sites`, with nothing predicted."""
         chosen = self.sources.training_samples if samples is None else samples

@@ -86,8 +86,8 @@ def read_auxiliary(config: TrainConfig, sizes: ChromSizes) -> dict[Path, Centres
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One sample, open.
+class LabelledSample:
+    """One sample, open, with its labels.
 
     Attributes:
         name: the sample's name.
@@ -126,13 +126,13 @@ class Sources:
     fasta: Fasta
     sizes: ChromSizes
     inputs: tuple[InputSpec, ...]
-    samples: tuple[Sample, ...]
+    samples: tuple[LabelledSample, ...]
     heads: tuple[HeadSpec, ...]
     auxiliary: tuple[Path, ...]
     shape_table: NDArray[np.float64] | None
 
     @property
-    def training_samples(self) -> tuple[Sample, ...]:
+    def training_samples(self) -> tuple[LabelledSample, ...]:
         """The samples that are learnt from."""
         return tuple(sample for sample in self.samples if sample.train)
 
@@ -171,7 +171,7 @@ def open_sources(config: TrainConfig) -> Iterator[Sources]:
         inputs = config.inputs.specs(profiles)
         means = [float(np.mean(reader.densities[c.name])) for c in config.continuous_labels()]
         samples = tuple(
-            Sample(
+            LabelledSample(
                 sample.name,
                 sample.use == "train",
                 opened,
@@ -270,7 +270,7 @@ class _Reader:
         }
 
     def labels(self, sample: SampleConfig) -> tuple[LabelSet, LabelSet]:
-        """The labels learnt and scored; see :class:`Sample`."""
+        """The labels learnt and scored; see :class:`LabelledSample`."""
         config = self._config
         states = None
         if sample.states is not None:
@@ -335,7 +335,9 @@ class _Reader:
         return SignalLabels(source, item.bin or self._config.network.stride)
 
 
-def _with_matched_sites(config: TrainConfig, fasta: Fasta, sample: Sample) -> Sample:
+def _with_matched_sites(
+    config: TrainConfig, fasta: Fasta, sample: LabelledSample
+) -> LabelledSample:
     how = config.sites.matched or MatchedConfig()
     accessible = None if how.peaks is None else read_mask(how.peaks, fasta.sizes)
     try:
@@ -355,7 +357,7 @@ def _with_matched_sites(config: TrainConfig, fasta: Fasta, sample: Sample) -> Sa
 def _matched_sites(
     config: TrainConfig,
     fasta: Fasta,
-    sample: Sample,
+    sample: LabelledSample,
     how: MatchedConfig,
     accessible: Mask | None,
 ) -> MatchedSites:

@@ -14,7 +14,7 @@ from chromputer_tracks.errors import ConfigError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.model.config import TrainConfig
-from chromputer_tracks.model.sources import Sample, Sources
+from chromputer_tracks.model.sources import LabelledSample, Sources
 from chromputer_tracks.spec import HeadKind, Label
 
 SPLITS = ("train", "validation", "test")
@@ -266,7 +266,7 @@ def bin_centres(sizes: ChromSizes, chrom: str, width: int) -> Int64:
     return np.arange(sizes[chrom] // width, dtype=np.int64) * width + width // 2
 
 
-def _contigs(config: TrainConfig, sample: Sample) -> Iterator[tuple[str, str]]:
+def _contigs(config: TrainConfig, sample: LabelledSample) -> Iterator[tuple[str, str]]:
     """Split and contig of what is learnt or scored in a sample."""
     for split in SPLITS if sample.train else SPLITS[-1:]:
         for chrom in getattr(config.splits, split):
@@ -289,7 +289,7 @@ def _classes(config: TrainConfig, sources: Sources) -> Iterator[ClassCounts]:
             )
 
 
-def _summary(sample: Sample) -> SampleSummary:
+def _summary(sample: LabelledSample) -> SampleSummary:
     return SampleSummary(
         sample.name,
         sample.train,
@@ -303,7 +303,7 @@ def _summary(sample: Sample) -> SampleSummary:
 
 
 def _count(
-    config: TrainConfig, sources: Sources, sample: Sample, split: str, chrom: str
+    config: TrainConfig, sources: Sources, sample: LabelledSample, split: str, chrom: str
 ) -> tuple[ContigCounts, NDArray[np.bool_]]:
     """Counts of a contig, and which bin has which label, bool (labels, bins)."""
     centres = bin_centres(sources.sizes, chrom, config.label_bin)
@@ -362,7 +362,7 @@ def _nothing(sources: Sources) -> tuple[Int64, Int64, NDArray[np.float32]]:
     )
 
 
-def _peaks(config: TrainConfig, sources: Sources, sample: Sample) -> Iterator[PeakCounts]:
+def _peaks(config: TrainConfig, sources: Sources, sample: LabelledSample) -> Iterator[PeakCounts]:
     used = {chrom for _, chrom in _contigs(config, sample)}
     labels = [head.labels for head in sources.heads if head.kind == "binary"]
     names = [label.name for row in labels for label in row]

@@ -35,7 +35,7 @@ from chromputer_tracks.io.run import Report, RunRecord, Silent, run
 from chromputer_tracks.io.text import write_tsv
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
-from chromputer_tracks.model.sources import Sample, Sources, input_files, open_sources
+from chromputer_tracks.model.sources import LabelledSample, Sources, input_files, open_sources
 from chromputer_tracks.options.train import DatasetOptions
 from chromputer_tracks.spec import Label
 
@@ -238,7 +238,7 @@ def dataset_vplots(config: TrainConfig, sources: Sources) -> Iterator[VplotSet]:
 
 
 def _by_label(
-    config: TrainConfig, sources: Sources, sample: Sample
+    config: TrainConfig, sources: Sources, sample: LabelledSample
 ) -> Iterator[tuple[Label, _Sites]]:
     scored, train = sample.scored, config.splits.train
     for head in sources.heads:

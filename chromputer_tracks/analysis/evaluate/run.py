@@ -38,7 +38,7 @@ from chromputer_tracks.model.config import (
 )
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.sources import (
-    Sample,
+    LabelledSample,
     Sources,
     motif_matrices,
     open_sources,
@@ -132,7 +132,11 @@ def _evaluation(options: EvaluateOptions, report: Report) -> Evaluation:
         scored: list[SampleScores] = []
 
         def add(
-            name: str, role: Role, sample: Sample, heads: tuple[HeadSpec, ...], sites: LabelledSites
+            name: str,
+            role: Role,
+            sample: LabelledSample,
+            heads: tuple[HeadSpec, ...],
+            sites: LabelledSites,
         ) -> None:
             # All on the same resamples, so that they can be paired.
             scores = score(sites, heads, options.draws, options.seed)
@@ -274,7 +278,7 @@ class EvaluatedModel:
     heads: tuple[HeadSpec, ...]
     rows: NDArray[np.int64]
 
-    def features(self, sources: Sources, sample: Sample) -> Features:
+    def features(self, sources: Sources, sample: LabelledSample) -> Features:
         """What makes the model's inputs of a sample.
 
         Raises:
@@ -287,7 +291,7 @@ class EvaluatedModel:
             raise
 
     def predict(
-        self, sources: Sources, sample: Sample, contigs: Sequence[str], label_bin: int
+        self, sources: Sources, sample: LabelledSample, contigs: Sequence[str], label_bin: int
     ) -> LabelledSites:
         """Predictions and labels of a sample; NaN rows where the model lacks a label.
 
@@ -479,7 +483,7 @@ def _same_states(head: HeadSpec, spec: ModelSpec) -> bool:
 def sample_baselines(
     config: TrainConfig,
     sources: Sources,
-    samples: Sequence[Sample],
+    samples: Sequence[LabelledSample],
     tss: TssTable | None,
     seed: int,
     jobs: int,
@@ -500,7 +504,7 @@ def sample_baselines(
     """
     train, splits = sources.training_samples, config.splits
 
-    def place(sample: Sample, contigs: Sequence[str]) -> SampleSites:
+    def place(sample: LabelledSample, contigs: Sequence[str]) -> SampleSites:
         stores = [sample.assays[name] for name in config.inputs.assays]
         fragments = tuple(store for store in stores if isinstance(store, FragmentStore))
         return SampleSites(sample_labels(config, sources, sample, contigs), fragments)
@@ -558,7 +562,7 @@ def check_replicates(
 def ceiling_sites(
     config: TrainConfig,
     sources: Sources,
-    sample: Sample,
+    sample: LabelledSample,
     states: Path | None,
     peaks: Mapping[str, Path],
 ) -> LabelledSites:
@@ -594,7 +598,7 @@ def ceiling_sites(
 
 
 def sample_labels(
-    config: TrainConfig, sources: Sources, sample: Sample, contigs: Sequence[str]
+    config: TrainConfig, sources: Sources, sample: LabelledSample, contigs: Sequence[str]
 ) -> LabelledSites:
     """A sample's labels at the sites of contigs, with nothing predicted."""
     return label_sites(

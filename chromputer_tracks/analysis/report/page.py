@@ -64,7 +64,7 @@ from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.model.config import SitesConfig, TrainConfig
-from chromputer_tracks.model.sources import Sample, open_sources
+from chromputer_tracks.model.sources import LabelledSample, open_sources
 from chromputer_tracks.spec import Label
 
 if TYPE_CHECKING:
@@ -500,7 +500,7 @@ def _training_vplots(trained: Trained, config: TrainConfig) -> tuple[VplotSet, .
 
 def assay_vplots(
     sizes: ChromSizes,
-    sample: Sample,
+    sample: LabelledSample,
     sites: LabelledSites,
     states: tuple[Label, ...],
     of: str = "",
