@@ -424,7 +424,7 @@ def file_record(path: Path, stop: Event | None = None) -> FileRecord:
                 digest.update(block)
                 size += len(block)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
     return FileRecord(str(path), size, digest.hexdigest())
 
 
