@@ -117,6 +117,16 @@ class BrowserTrack:
     states: tuple[Label, ...] = ()
 
     @property
+    def is_signal(self) -> bool:
+        """Whether it has a value for each base; else it has features."""
+        return self.format == "bigwig"
+
+    @property
+    def letters(self) -> bool:
+        """Whether bases are drawn as letters, as high as their values."""
+        return self.kind == "importance"
+
+    @property
     def height(self) -> int:
         """Pixels."""
         return _HEIGHTS.get(self.kind, _HEIGHT)

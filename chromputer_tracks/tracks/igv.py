@@ -82,8 +82,6 @@ def browser_genome(run: RunFolder, fasta: Path | None = None) -> BrowserGenome:
 Url = Callable[[Path], str]
 """Where a browser finds a file."""
 
-_TYPES = {"bigwig": "wig"}
-_GRAPHS = {"importance": "dynseq"}
 _LETTERS_WINDOW = 2_000_000
 """bp: importance is not shown in wider views."""
 _GENE_FIELDS = ("name", "gene", "gene_name", "gene_id", "transcript_id", "id")
@@ -137,7 +135,7 @@ def fasta_reference(genome: BrowserGenome, url: Url) -> dict[str, str]:
 def _json_track(track: BrowserTrack, order: int, url: Url) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": track.name,
-        "type": _TYPES.get(track.format, "annotation"),
+        "type": "wig" if track.is_signal else "annotation",
         "format": track.format,
         "url": url(track.path),
         "order": order,
@@ -147,26 +145,35 @@ def _json_track(track: BrowserTrack, order: int, url: Url) -> dict[str, Any]:
     }
     if track.index is not None:
         found["indexURL"] = url(track.index)
-    elif found["type"] == "annotation" and track.format != "bigbed":
+    elif track.format not in ("bigwig", "bigbed"):
         found["indexed"] = False
     if track.color is not None:
         found["color"] = css_color(track.color)
-    if found["type"] == "annotation":
-        added = track.kind == "features"
-        found["displayMode"] = "EXPANDED" if added else "COLLAPSED"
-        found["searchable"] = added
-        if added:
-            found["searchableFields"] = _GENE_FIELDS
-        else:
-            # One row fills the track; the names of calls, all the same, fall below it.
-            found["margin"] = _MARGIN
-            found["expandedRowHeight"] = track.height - _MARGIN
-        return found
-    found["graphType"] = _GRAPHS.get(track.kind, "bar")
-    if track.kind == "importance":
+    return found | (_json_signal(track) if track.is_signal else _json_features(track))
+
+
+def _json_features(track: BrowserTrack) -> dict[str, Any]:
+    if track.kind == "features":
+        fields = _GENE_FIELDS
+        return {"displayMode": "EXPANDED", "searchable": True, "searchableFields": fields}
+    return {
+        "displayMode": "COLLAPSED",
+        "searchable": False,
+        # One row fills the track; the names of calls, all the same, fall below it.
+        "margin": _MARGIN,
+        "expandedRowHeight": track.height - _MARGIN,
+    }
+
+
+def _json_signal(track: BrowserTrack) -> dict[str, Any]:
+    found: dict[str, Any] = {"graphType": "bar"}
+    if track.letters:
         # igv.js reads the bases of all that is in view, letters or not.
-        found["visibilityWindow"] = _LETTERS_WINDOW
-        found["supportsWholeGenome"] = False
+        found = {
+            "graphType": "dynseq",
+            "visibilityWindow": _LETTERS_WINDOW,
+            "supportsWholeGenome": False,
+        }
     found["windowFunction"] = "mean"
     if track.negative is not None:
         found["altColor"] = css_color(track.negative)
@@ -182,11 +189,8 @@ def _json_track(track: BrowserTrack, order: int, url: Url) -> dict[str, Any]:
 # ---- Sessions of IGV desktop.
 
 VERSION = "8"
-_FEATURES = "org.broad.igv.track.FeatureTrack"
-_DATA = "org.broad.igv.track.DataSourceTrack"
-_SEQUENCE = "org.broad.igv.track.SequenceTrack"
+_CLASS = "org.broad.igv.track.{}Track"
 _SEQUENCE_ID = "Reference sequence"
-_RENDERERS = {"importance": "DYNSEQ"}
 
 
 def igv_xml_session(genome: str, tracks: Sequence[BrowserTrack], locus: Interval, url: Url) -> str:
@@ -208,14 +212,8 @@ def igv_xml_session(genome: str, tracks: Sequence[BrowserTrack], locus: Interval
             resource.set("index", url(track.index))
     panel = ET.SubElement(session, "Panel", name="DataPanel")
     groups: dict[str, str] = {}
-    ET.SubElement(
-        panel,
-        "Track",
-        id=_SEQUENCE_ID,
-        name=_SEQUENCE_ID,
-        clazz=_SEQUENCE,
-        visible="true",
-    )
+    sequence = {"id": _SEQUENCE_ID, "name": _SEQUENCE_ID, "clazz": _CLASS.format("Sequence")}
+    ET.SubElement(panel, "Track", sequence, visible="true")
     for track in tracks:
         if track.scale_group:
             groups.setdefault(track.scale_group, str(len(groups) + 1))
@@ -228,39 +226,29 @@ def igv_xml_session(genome: str, tracks: Sequence[BrowserTrack], locus: Interval
 
 
 def _xml_track(panel: ET.Element, track: BrowserTrack, path: str, scale_group: str) -> None:
-    data = track.format == "bigwig"
-    element = ET.SubElement(
-        panel,
-        "Track",
-        id=path,
-        clazz=_DATA if data else _FEATURES,
-        height=str(track.height),
-        visible="true",
-    )
+    clazz = _CLASS.format("DataSource" if track.is_signal else "Feature")
+    height = str(track.height)
+    element = ET.SubElement(panel, "Track", id=path, clazz=clazz, height=height, visible="true")
     if track.color is not None:
         element.set("color", rgb_text(track.color))
         element.set("altColor", rgb_text(track.negative or track.color))
-    if not data:
+    if not track.is_signal:
         element.set("displayMode", "EXPANDED" if track.kind == "features" else "COLLAPSED")
         return
-    element.set("renderer", _RENDERERS.get(track.kind, "BAR_CHART"))
+    element.set("renderer", "DYNSEQ" if track.letters else "BAR_CHART")
     element.set("windowFunction", "mean")
     element.set("autoScale", str(track.limits is None).lower())
     if scale_group:
         element.set("autoscaleGroup", scale_group)
     if track.limits is not None:
-        least, greatest = track.limits
+        least, greatest = map(str, track.limits)
+        span = {"minimum": least, "baseline": least, "maximum": greatest}
         ET.SubElement(
-            element,
-            "DataRange",
-            type="LINEAR",
-            minimum=str(least),
-            baseline=str(least),
-            maximum=str(greatest),
-            drawBaseline="true",
-            flipAxis="false",
+            element, "DataRange", {"type": "LINEAR"} | span, drawBaseline="true", flipAxis="false"
         )
 
+
+# ---- Both sessions as files.
 
 JSON_NAME = "session.json"
 XML_NAME = "session.xml"

@@ -30,6 +30,9 @@ are exact, all tracks agree with one another, and the files compress well."""
 STATES_BED, STATES_BIGBED = "states.bed", "states.bb"
 """Files of the states in a run's folder."""
 _TITLE_LENGTH = 60
+"""Most characters of a title in a comment of autoSql."""
+
+# ---- What is written, and where.
 
 
 def label_file(head: HeadSpec, label: Label, suffix: str) -> str:
@@ -82,6 +85,9 @@ class TrackSummary:
     bases: int
     states: tuple[StateShare, ...]
     calls: tuple[CallCount, ...]
+
+
+# ---- The folder.
 
 
 class TrackWriter:
@@ -155,13 +161,13 @@ class TrackWriter:
             raise OutputError(f"cannot write {self._out / name}: two labels have this name")
         self._names.append(name)
         path = self._out / name
-        with output_errors(self._out / name):
+        with output_errors(path):
             path.parent.mkdir(exist_ok=True)
         return path
 
     def _bed(self, stack: ExitStack, name: str) -> IO[str]:
         path = self._path(name)
-        with output_errors(self._out / name):
+        with output_errors(path):
             file = path.open("w", encoding="utf-8", newline="\n")
         self._beds.append(stack.enter_context(file))
         return self._beds[-1]
@@ -198,10 +204,9 @@ class TrackWriter:
         rounded *= np.float32(RESOLUTION)
         for row in self._continuous:
             rounded[row] = _rounded_signal(values[row])
-        for _ in self._map(
-            lambda item: item[1].add(chrom, start, end, rounded[item[0]]), self._bigwigs
-        ):
-            pass
+        list(
+            self._map(lambda item: item[1].add(chrom, start, end, rounded[item[0]]), self._bigwigs)
+        )
         with output_errors(self._out):
             if self._states is not None:
                 self._states.add(chrom, start, end, rounded[self._state_rows])

@@ -147,8 +147,8 @@ def model_tracks(model: HubModel) -> list[HubTrack]:
     return [track for track in found if track is not None]
 
 
-def _of_state(track: BrowserTrack) -> bool:
-    return track.label is not None and track.label.head.kind == "states"
+def _of_state(track: BrowserTrack | None) -> bool:
+    return track is not None and track.label is not None and track.label.head.kind == "states"
 
 
 def _together(
@@ -158,12 +158,10 @@ def _together(
     if not tracks:
         return None
     kind, short, long = _KINDS[stem]
-    members = []
-    for sample, track in tracks:
-        member = _track(model, sample, track)
-        if stem == "probabilities" and on and _of_state(track):
-            member = replace(member, on=False)
-        members.append(member)
+    members = [_track(model, sample, track) for sample, track in tracks]
+    if stem == "probabilities" and on:
+        # Beside other labels the states are a click away.
+        members = [replace(item, on=not _of_state(item.shown)) for item in members]
     most = {"importance": TALL, "states": THIN, "calls": THIN, "sites": THIN}.get(kind, LOW)
     return composite(
         model.names.new(model.name, stem) if len(members) > 1 else "",
@@ -208,46 +206,36 @@ def _explained(track: BrowserTrack) -> tuple[str, str]:
     return name, file.removesuffix(".bw")
 
 
-def _track(model: HubModel, sample: str, track: BrowserTrack, stacked: str = "") -> HubTrack:
-    """A track with data.
-
-    Args:
-        model: the model.
-        sample: its name.
-        track: as browsers show it.
-        stacked: ``stacked`` where it is part of a stack.
-    """
+def _track(model: HubModel, sample: str, track: BrowserTrack, *, stacked: bool = False) -> HubTrack:
+    """A track with data; ``stacked`` where it is part of a stack."""
     shown = sample if model.many else ""
+    name: tuple[str, ...] = ("states",)
     choices: tuple[str, ...] = (sample,)
     if track.kind == "states":
-        word, key, short, long = "states", "", "States", "Most likely chromatin state"
+        short, long = "States", "Most likely chromatin state"
     elif track.label is not None and track.kind in ("calls", "probability", "signal"):
-        label, short = track.label.label, track.label.key
-        key, choices = short, (track.label.head.name, short, sample)
-        if track.kind == "calls":
-            word, long = "calls", f"{label.title}: calls"
-            short += "" if shown else " calls"
-        elif track.kind == "signal":
-            word, long = "signal", f"{label.title}: predicted signal"
-        else:
-            what = f"{label.name} {label.title}" if _of_state(track) else label.title
-            word, long = "prob", f"{what}: probability"
-            if stacked:
-                word, key, short = stacked, label.name, label.name
+        label, key = track.label.label, track.label.key
+        choices = (track.label.head.name, key, sample)
+        what = f"{label.name} {label.title}" if _of_state(track) else label.title
+        name, short, long = {
+            "calls": (("calls", key), key if shown else f"{key} calls", f"{what}: calls"),
+            "probability": (("prob", key), key, f"{what}: probability"),
+            "signal": (("signal", key), key, f"{what}: predicted signal"),
+        }[track.kind]
+        if stacked:
+            name, short = ("stacked", label.name), label.name
     else:
         key, part = _explained(track)
-        word, short, choices = part, key, (key, sample)
-        if track.kind == "importance":
-            long = f"{key}: importance of each base"
-        elif track.kind == "sites":
-            word, long = "sites", f"{key}: explained sites"
-            short += "" if shown else " sites"
-        else:
-            # Labels are short: sub, mono and di.
-            short += f" {part.split('.')[-1].removesuffix('nucleosomal')}"
-            long, choices = f"{key}: {part.replace('.', ' ')}", (part, key, sample)
+        choices = (part, key, sample) if track.kind == "contribution" else (key, sample)
+        # Labels are short: sub, mono and di.
+        last = part.split(".")[-1].removesuffix("nucleosomal")
+        name, short, long = {
+            "importance": ((part, key), key, f"{key}: importance of each base"),
+            "contribution": ((part, key), f"{key} {last}", f"{key}: {part.replace('.', ' ')}"),
+            "sites": (("sites", key), key if shown else f"{key} sites", f"{key}: explained sites"),
+        }[track.kind]
     return HubTrack(
-        model.names.new(model.name, word, key, shown),
+        model.names.new(model.name, *name, shown),
         short_label(short, shown),
         long_label(long, shown),
         replace(track, scale_group=""),
@@ -277,7 +265,7 @@ def _stacks(model: HubModel, tracks: Sequence[tuple[str, BrowserTrack]]) -> HubT
     for place, sample in enumerate(samples):
         shown = sample if model.many else ""
         own = model.names.new(page, shown) if len(samples) > 1 else name
-        children = [_track(model, of, track, "stacked") for of, track in tracks if of == sample]
+        children = [_track(model, of, track, stacked=True) for of, track in tracks if of == sample]
         stacks.append(
             HubTrack(
                 own,

@@ -305,18 +305,18 @@ def _display(shown: BrowserTrack, track: HubTrack) -> Settings:
             lines += [("itemRgb", "on"), ("thickDrawItem", "on")]
             lines += [("mouseOver", "${name}: largest probability ${score}/1000")]
         return lines
-    stacked, letters = track.kind == OVERLAY, shown.kind == "importance"
+    stacked = track.kind == OVERLAY
     lines = [("visibility", "full" if track.on else "hide")]
     if stacked:
         lines += [("aggregate", "stacked"), ("showSubtrackColorOnUi", "on")]
-    if letters:
+    if shown.letters:
         lines.append(("logo", "on"))
     if shown.limits is not None:
         low, high = shown.limits
         lines += [("autoScale", "off"), ("viewLimits", f"{low:g}:{high:g}")]
     else:
         lines += [("autoScale", "group" if shown.scale_group else "on"), ("alwaysZero", "on")]
-    lines.append(("maxHeightPixels", "128:64:16" if letters else "100:32:8"))
+    lines.append(("maxHeightPixels", "128:64:16" if shown.letters else "100:32:8"))
     maximum = shown.kind == "probability" and not stacked
     lines.append(("windowingFunction", "maximum" if maximum else "mean"))
     return lines
