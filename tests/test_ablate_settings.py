@@ -72,9 +72,9 @@ def wanted(out: Path, **more) -> AblateOptions:
     [
         ({"subsets": ("mnase",)}, "no input 'mnase'; the configuration has vplot, sequence"),
         ({"replicates": {"Fox": Path("a")}}, "--replicate Fox: .* it has TF, Odd"),
-        ({"tss": Path("none.bed")}, "none.bed: cannot be read"),
-        ({"replicate_states": Path("none.bed")}, "none.bed: cannot be read"),
-        ({"replicates": {"TF": Path("none.bed")}}, "none.bed: cannot be read"),
+        ({"tss": Path("none.bed")}, "cannot read none.bed"),
+        ({"replicate_states": Path("none.bed")}, "cannot read none.bed"),
+        ({"replicates": {"TF": Path("none.bed")}}, "cannot read none.bed"),
     ],
 )
 def test_what_cannot_be_used_is_found_before_training(

@@ -186,6 +186,6 @@ def test_where_a_model_comes_from(toy):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(InputError, match=r"none.bed: cannot be read \(No such file"):
+    with pytest.raises(InputError, match=r"cannot read .*none.bed: No such file"):
         file_record(tmp_path / "none.bed")
     assert file_record(Path(__file__)).path == __file__
