@@ -31,9 +31,8 @@ from chromputer_tracks.cli.demo import example_folder
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.sequence import shuffle_windows, window_rng
 from chromputer_tracks.inference.explain import Explainer, head_weights, open_explainer
-from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.sample import open_sample
-from chromputer_tracks.inference.session import Session, open_session
+from chromputer_tracks.inference.session import Model, Session, load_model, open_session
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.options.fields import SampleFiles

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from chromputer_tracks.cli.console import Reporter
 from chromputer_tracks.evaluation.metrics import bootstrap
 from chromputer_tracks.inference.explain import Method, head_weights, open_explainer
-from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.inference.sample import open_sample
+from chromputer_tracks.inference.session import load_model
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta

@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.inference.registry import load_model
-from chromputer_tracks.inference.session import open_session
+from chromputer_tracks.inference.session import load_model, open_session
 from chromputer_tracks.spec import ModelSpec
 
 Inputs = dict[str, NDArray[np.float32]]

@@ -25,7 +25,7 @@ from toy_genome import LENGTHS, toy_genome
 
 import chromputer_tracks as ct
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, Normalisation
-from chromputer_tracks.tracks.writer import RESOLUTION
+from chromputer_tracks.tracks.predict import RESOLUTION
 
 NAMES = [label.split("/")[1] for label in LABELS]
 

@@ -11,7 +11,7 @@ from tiny_models import tiny_spec
 
 from chromputer_tracks.analysis.quiz.questions import binary_subject
 from chromputer_tracks.analysis.vplots.sites import read_sites
-from chromputer_tracks.api.inputs import centres
+from chromputer_tracks.api import centres
 from chromputer_tracks.data.labels import PeakLabels
 from chromputer_tracks.data.peaks import reproducible_peaks
 from chromputer_tracks.intervals import ChromSizes

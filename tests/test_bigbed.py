@@ -22,7 +22,7 @@ from chromputer_tracks.errors import (
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.bigbed import Row, read_rows, write_bigbed
 from chromputer_tracks.spec import Label
-from chromputer_tracks.tracks.writer import states_autosql
+from chromputer_tracks.tracks.predict import states_autosql
 
 AUTOSQL = """table named
 "Things"

@@ -19,7 +19,7 @@ def test_unexpected_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch)
     def broken() -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("chromputer_tracks.inference.registry.shipped_models", broken)
+    monkeypatch.setattr("chromputer_tracks.inference.session.shipped_models", broken)
     result = CliRunner().invoke(app, ["models"])
     assert isinstance(result.exception, ZeroDivisionError)
 
@@ -48,7 +48,7 @@ def test_training_says_what_is_missing_before_it_reads(monkeypatch: pytest.Monke
 
 
 def test_models_lists_what_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chromputer_tracks.inference.registry._PACKAGE", tmp_path / "package")
+    monkeypatch.setattr("chromputer_tracks.inference.session._PACKAGE", tmp_path / "package")
     result = CliRunner().invoke(app, ["models"])
     assert result.exit_code == 0
     assert "No model is shipped" in result.stdout

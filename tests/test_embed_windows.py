@@ -15,8 +15,7 @@ from toy_genome import ToyGenome, toy_genome
 
 from chromputer_tracks.analysis.embed.windows import chosen_strands, read_windows
 from chromputer_tracks.data.features import Features, probabilities
-from chromputer_tracks.inference.registry import load_model
-from chromputer_tracks.inference.session import Session, open_session
+from chromputer_tracks.inference.session import Session, load_model, open_session
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.bed import SiteTable
 from chromputer_tracks.io.fasta import Fasta

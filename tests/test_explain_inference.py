@@ -21,11 +21,12 @@ from chromputer_tracks.inference.explain import (
     mean_baselines,
     open_explainer,
 )
-from chromputer_tracks.inference.registry import Model, load_model, model_labels
 from chromputer_tracks.inference.sample import open_sample
+from chromputer_tracks.inference.session import Model, load_model
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.options.fields import SampleFiles
+from chromputer_tracks.spec import model_labels
 
 WINDOW = 2000
 

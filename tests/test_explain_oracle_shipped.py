@@ -23,8 +23,8 @@ from chromputer_tracks.inference.explain import (
     head_weights,
     open_explainer,
 )
-from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.sample import open_sample
+from chromputer_tracks.inference.session import Model, load_model
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.model.network import Chromputer

@@ -16,8 +16,7 @@ from explain_oracle_twin import Twin, twin_arrays
 from network_inputs import ATAC, CUTS, DNA, random_arrays
 from torch import nn
 
-from chromputer_tracks.inference.registry import load_model
-from chromputer_tracks.inference.session import open_session
+from chromputer_tracks.inference.session import load_model, open_session
 
 
 def logits(network: nn.Module, arrays: list[torch.Tensor]) -> torch.Tensor:

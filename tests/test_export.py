@@ -11,7 +11,7 @@ from network_inputs import ATAC, CUTS, DNA_AND_SHAPE, MNASE, SHAPE, VALUES, shap
 from torch import nn
 
 from chromputer_tracks.errors import ExportError
-from chromputer_tracks.inference.registry import load_model
+from chromputer_tracks.inference.session import load_model
 from chromputer_tracks.model import export
 from chromputer_tracks.model.config import NetworkConfig
 from chromputer_tracks.model.export import TOLERANCE, check_parity, export_network, random_inputs

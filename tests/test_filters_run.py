@@ -74,8 +74,8 @@ def test_contributions_are_means_over_the_sites(bench: Bench) -> None:
     ]
     from contextlib import ExitStack
 
-    from chromputer_tracks.inference.registry import load_model
     from chromputer_tracks.inference.sample import open_sample
+    from chromputer_tracks.inference.session import load_model
     from chromputer_tracks.io.fasta import Fasta
 
     with ExitStack() as stack:

@@ -13,7 +13,7 @@ from galaxy_tools import GALAXY, NAMES, Tool, read_tool, undefined
 
 from chromputer_tracks import __version__
 from chromputer_tracks.cli.main import app
-from chromputer_tracks.inference.registry import load_model, shipped_models
+from chromputer_tracks.inference.session import load_model, shipped_models
 
 PROJECT = GALAXY.parent
 DATA = GALAXY / "test-data"

@@ -14,7 +14,7 @@ import yaml
 from galaxy_tools import GALAXY, NAMES, read_tool
 
 from chromputer_tracks import __version__
-from chromputer_tracks.inference.registry import load_model
+from chromputer_tracks.inference.session import load_model
 from chromputer_tracks.io.fragments import open_fragments
 from chromputer_tracks.tracks.runs import read_runs
 

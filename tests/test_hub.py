@@ -16,7 +16,7 @@ from toy_runs import copied, hub
 from twobit_reader import read as read_twobit
 
 from chromputer_tracks.errors import OutputError
-from chromputer_tracks.inference.registry import read_spec
+from chromputer_tracks.inference.session import read_spec
 from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.tracks.predict import predict_tracks

@@ -13,7 +13,7 @@ from hub_spec_check import check_hub
 from tiny_models import write_linear_model
 from toy_runs import copied, edit, hub
 
-from chromputer_tracks.inference.registry import read_spec, shipped_models
+from chromputer_tracks.inference.session import read_spec, shipped_models
 from chromputer_tracks.io.run import GenomeRecord, ModelRecord, RunRecord
 from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.options.predict import PredictOptions

@@ -8,8 +8,7 @@ import pytest
 from explain_run import explained_spec
 
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.inference.registry import find_label, model_labels
-from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
+from chromputer_tracks.spec import HeadSpec, Label, ModelSpec, find_label, model_labels
 
 
 def twice() -> ModelSpec:

@@ -15,8 +15,7 @@ from typer.testing import CliRunner
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.inference.genome import predict_regions
-from chromputer_tracks.inference.registry import Model, load_model, shipped_models
-from chromputer_tracks.inference.session import open_session
+from chromputer_tracks.inference.session import Model, load_model, open_session, shipped_models
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec, Normalisation

@@ -12,8 +12,8 @@ import pytest
 from chromputer_tracks.analysis.quiz.files import payload, render_quiz
 from chromputer_tracks.analysis.quiz.run import make_quiz
 from chromputer_tracks.inference.explain import head_weights, open_explainer
-from chromputer_tracks.inference.registry import load_model
 from chromputer_tracks.inference.sample import open_sample
+from chromputer_tracks.inference.session import load_model
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.options.explain import QuizOptions

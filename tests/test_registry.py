@@ -7,8 +7,8 @@ import pytest
 from tiny_models import tiny_graph, tiny_spec, write_tiny_model
 
 from chromputer_tracks.errors import SpecError
-from chromputer_tracks.inference import registry
-from chromputer_tracks.inference.registry import load_model, read_spec, shipped_models
+from chromputer_tracks.inference import session as registry
+from chromputer_tracks.inference.session import load_model, read_spec, shipped_models
 from chromputer_tracks.spec import InputSpec
 
 

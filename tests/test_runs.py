@@ -14,7 +14,7 @@ from explain_run import Notes
 from toy_runs import copied
 
 from chromputer_tracks.errors import ContigError, InputError
-from chromputer_tracks.inference.registry import load_model
+from chromputer_tracks.inference.session import load_model
 from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.tracks.igv import browser_genome

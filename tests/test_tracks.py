@@ -26,7 +26,7 @@ from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.run import Silent, run
 from chromputer_tracks.options.fields import RunOptions
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec
-from chromputer_tracks.tracks.writer import (
+from chromputer_tracks.tracks.predict import (
     LARGEST_SIGNAL,
     CallCount,
     CallMerger,

@@ -19,7 +19,7 @@ from chromputer_tracks.data.features import Features, probabilities
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import ConfigError, OutputError
 from chromputer_tracks.inference.explain import head_weights, open_explainer
-from chromputer_tracks.inference.registry import load_model
+from chromputer_tracks.inference.session import load_model
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 from toy_training import Run, Toy, make_samples, make_toy, shorter, train
 
 from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.inference.registry import load_model
+from chromputer_tracks.inference.session import load_model
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.dataset import SegmentDataset

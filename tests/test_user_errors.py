@@ -22,7 +22,7 @@ from chromputer_tracks.errors import (
     OutputError,
     SpecError,
 )
-from chromputer_tracks.inference.registry import load_model
+from chromputer_tracks.inference.session import load_model
 from chromputer_tracks.io.atomic import check_folder
 from chromputer_tracks.model import training
 from chromputer_tracks.model.checkpoints import LAST, Progress, check_stopped, open_run

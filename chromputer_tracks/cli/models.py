@@ -8,7 +8,7 @@ def models() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from chromputer_tracks.inference.registry import read_spec, shipped_models
+    from chromputer_tracks.inference.session import read_spec, shipped_models
 
     table = Table("name", "inputs", "heads", "window", "trained on")
     for name, folder in shipped_models().items():

@@ -15,8 +15,13 @@ from numpy.typing import NDArray
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.sequence import shuffle_windows, window_rng
 from chromputer_tracks.errors import ChromputerError, InputError, SpecError
-from chromputer_tracks.inference.registry import Model, find_label
-from chromputer_tracks.inference.session import Provider, ProviderChoice, Session, open_session
+from chromputer_tracks.inference.session import (
+    Model,
+    Provider,
+    ProviderChoice,
+    Session,
+    open_session,
+)
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.options.fields import Method as Method
 from chromputer_tracks.spec import (
@@ -25,6 +30,7 @@ from chromputer_tracks.spec import (
     WEIGHTS,
     ModelSpec,
     explain_outputs,
+    find_label,
     layer_name,
     reference_name,
 )
@@ -296,7 +302,7 @@ def open_explainer(
     """Open a model's ``explain.onnx``, after a trial run has shown that it fits ``predict.onnx``.
 
     Args:
-        model: from :func:`~chromputer_tracks.inference.registry.load_model`.
+        model: from :func:`~chromputer_tracks.inference.session.load_model`.
         method: of explaining.
         references: dinucleotide shuffles a window, at least 1.
         seed: of the shuffles, at least 0.

@@ -11,8 +11,7 @@ from typing import Any
 
 from chromputer_tracks.data.features import Assay, Features, check_kind
 from chromputer_tracks.errors import InputError, counted
-from chromputer_tracks.inference.registry import Model
-from chromputer_tracks.inference.session import Session
+from chromputer_tracks.inference.session import Model, Session
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.assays import BigWigSource, is_bigwig, open_assay
 from chromputer_tracks.io.fasta import Fasta

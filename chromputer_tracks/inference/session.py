@@ -1,4 +1,7 @@
-"""ONNX Runtime sessions: which provider really runs, on how many threads.
+"""Models by name or path, and the ONNX Runtime sessions that run them.
+
+A model is a folder, a single ``.onnx`` file, or one that is shipped with the package. Before it is
+used, its spec, its graph and its metadata are shown to agree.
 
 onnxruntime-gpu lists CUDA on machines that have none and then falls back to the CPU with a log
 line. So a provider counts as usable only when a small convolution has run on it, and a session's
@@ -13,7 +16,7 @@ import importlib.metadata
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -24,15 +27,181 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
-from chromputer_tracks.errors import InputError, ProviderError
+from chromputer_tracks.errors import InputError, ProviderError, SpecError
+from chromputer_tracks.options.fields import ProviderChoice as ProviderChoice
+from chromputer_tracks.spec import METADATA_KEY, PREDICT, WEIGHTS, ModelSpec
+
+# Finding and checking a model.
+
+SPEC = "model.json"
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Model:
+    """A checked model.
+
+    Attributes:
+        spec: its spec.
+        path: its ``predict.onnx``.
+    """
+
+    spec: ModelSpec
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.spec.name
+
+    def __repr__(self) -> str:
+        """What it reads and predicts, in a line."""
+        spec = self.spec
+        read = ", ".join(item.name for item in spec.inputs)
+        heads = ", ".join(f"{head.name} ({len(head.labels)})" for head in spec.heads)
+        return (
+            f"<Model {spec.name} of {spec.assembly}: {read} of {spec.window:,} bp to {heads} "
+            f"every {spec.stride} bp; {self.path}>"
+        )
+
+
+def shipped_models() -> dict[str, Path]:
+    """Name to folder of the models that come with the package, sorted by name."""
+    # A wheel carries them inside the package; in a checkout they lie beside it.
+    for root in (_PACKAGE / "_models", _PACKAGE.parent / "models"):
+        if root.is_dir():
+            return {f.name: f for f in sorted(root.iterdir()) if (f / PREDICT).is_file()}
+    return {}
+
+
+def read_spec(folder: Path) -> ModelSpec:
+    """The spec in a model folder's ``model.json``, not compared with the graph.
+
+    Raises:
+        SpecError: it is missing, unreadable or no spec of this version.
+    """
+    path = folder / SPEC
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: not UTF-8 text ({error})") from error
+    return ModelSpec.from_json(text, str(path))
+
+
+def load_model(name_or_path: str | Path) -> Model:
+    """Find a model and check that its spec, its graph and its metadata agree.
+
+    Args:
+        name_or_path: a model folder, an ``.onnx`` file (its spec is in its metadata) or the name
+            of a shipped model. An existing path wins over a name, but for a folder that holds no
+            graph (tracks that were written to a folder of the model's name).
+
+    Raises:
+        SpecError: nothing of that name, a corrupt file, an unknown spec version, or a spec that
+            does not describe the graph.
+    """
+    path = Path(name_or_path)
+    no_graph = path.is_dir() and not (path / PREDICT).is_file()
+    if not path.exists() or (no_graph and str(name_or_path) in shipped_models()):
+        path = _shipped(str(name_or_path))
+    if path.is_dir():
+        graph = path / PREDICT
+        if not graph.is_file():
+            raise SpecError(f"{path}: no {PREDICT} in this folder; it is not a model folder")
+        try:
+            spec = read_spec(path)
+        except SpecError as error:
+            with suppress(SpecError):
+                _check_graph(graph)
+                error.add_note(f"{graph} carries the spec, too, and can be used alone: name it")
+            raise
+        embedded = _check_graph(graph)
+        # As text: a metric may be NaN, which is not equal to itself.
+        if spec.to_json() != embedded.to_json():
+            raise SpecError(
+                f"{path / SPEC} differs from the spec inside {PREDICT}"
+                f"{_first_difference(spec, embedded)}: copy the folder again, or name {graph} alone"
+            )
+        return Model(spec, graph)
+    return Model(_check_graph(path), path)
+
+
+def _shipped(name: str) -> Path:
+    shipped = shipped_models()
+    if name in shipped:
+        return shipped[name]
+    known = ", ".join(shipped) or "none"
+    raise SpecError(
+        f"model {name!r}: no such folder or .onnx file, and no shipped model has that name "
+        f"(shipped: {known})"
+    )
+
+
+def _first_difference(one: ModelSpec, other: ModelSpec) -> str:
+    for field in one.__dataclass_fields__:
+        if repr(getattr(one, field)) != repr(getattr(other, field)):
+            return f" at {field!r}"
+    return ""
+
+
+def _check_graph(path: Path) -> ModelSpec:
+    """The spec embedded in an ONNX file, after a trial run has shown that it fits the graph."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    # The trial is one small run: optimizing the graph for it would take longer.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = _create(path, [_ORT_NAMES["cpu"]], options)
+    except ORT_ERRORS as error:
+        raise SpecError(f"{path}: not a readable ONNX model, copy it again: {error}") from error
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise SpecError(
+            f"{path}: its metadata hold no {METADATA_KEY!r}; export it with `chromputer train`"
+        )
+    spec = ModelSpec.from_json(text, f"{path} (metadata {METADATA_KEY})")
+    names = [item.name for item in session.get_inputs()]
+    if WEIGHTS in names:
+        raise SpecError(
+            f"{path}: this graph explains a model; name its folder, or the {PREDICT} beside it"
+        )
+    wanted = [item.name for item in spec.inputs]
+    if sorted(names) != sorted(wanted):
+        raise SpecError(f"{path}: the graph takes inputs {names}, its spec says {wanted}")
+    outputs = [item.name for item in session.get_outputs()]
+    if "logits" not in outputs:
+        raise SpecError(f"{path}: the graph has no output 'logits', only {outputs}")
+    positions = 3
+    length = spec.window + (positions - 1) * spec.stride
+    trial = {
+        item.name: np.zeros((1, item.channels, length // item.bin), dtype=np.float32)
+        for item in spec.inputs
+    }
+    try:
+        (logits,) = session.run(["logits"], trial)
+    except ORT_ERRORS as error:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in trial.items())
+        raise SpecError(
+            f"{path}: the graph refuses what its spec describes ({shapes}): {error}"
+        ) from error
+    if logits.shape != (1, spec.outputs, positions):
+        raise SpecError(
+            f"{path}: {length} bp gave logits of shape {logits.shape}; its spec says "
+            f"{(1, spec.outputs, positions)}"
+        )
+    return spec
+
+
+# Where it runs.
 
 # For programs that import ONNX Runtime before this package, which sets the environment too late.
 ort.disable_telemetry_events()
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 """What a session runs on."""
-ProviderChoice = Literal["auto", "cpu", "cuda", "tensorrt"]
-"""What the user may ask for."""
 
 WHEELS = ("onnxruntime", "onnxruntime-gpu")
 """Packages that install the same module; only one of them may be there."""
@@ -251,7 +420,7 @@ def open_session(
     """Open a model for inference.
 
     Args:
-        model_path: the ``predict.onnx``, checked before by :mod:`.registry`.
+        model_path: the ``predict.onnx``, checked before by :func:`load_model`.
         provider: ``cuda`` and ``tensorrt`` are taken or refused; ``auto`` takes CUDA when it
             works, else the CPU.
         threads: CPU threads; None: :func:`available_cpus`. On the CPU each thread runs a tile of

@@ -13,11 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.inference.registry import ModelLabel, find_label, model_labels
 from chromputer_tracks.io.bed import Rgb
 from chromputer_tracks.io.contributions import SITES_BED
-from chromputer_tracks.spec import Label
+from chromputer_tracks.spec import Label, ModelLabel, find_label, model_labels
 from chromputer_tracks.tracks.explain.layout import importance_tracks
+from chromputer_tracks.tracks.predict import STATES_BIGBED, label_file
 from chromputer_tracks.tracks.runs import (
     ExplainFolder,
     ModelRuns,
@@ -25,7 +25,6 @@ from chromputer_tracks.tracks.runs import (
     RunFolder,
     SampleRuns,
 )
-from chromputer_tracks.tracks.writer import STATES_BIGBED, label_file
 
 # ---- Colours that no model names.
 

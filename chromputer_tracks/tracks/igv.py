@@ -18,8 +18,8 @@ from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.run import RUN_JSON
 from chromputer_tracks.io.text import is_bgzf
 from chromputer_tracks.tracks.browser_tracks import BrowserTrack, css_color
+from chromputer_tracks.tracks.predict import rgb_text
 from chromputer_tracks.tracks.runs import RunFolder, recorded_path
-from chromputer_tracks.tracks.writer import rgb_text
 
 # ---- The genome that a browser shows tracks on, and where it starts.
 

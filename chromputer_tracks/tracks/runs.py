@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from chromputer_tracks.errors import ContigError, FormatError, InputError
-from chromputer_tracks.inference.registry import find_label, load_model, shipped_models
+from chromputer_tracks.inference.session import load_model, shipped_models
 from chromputer_tracks.io.run import RUN_JSON, GenomeRecord, ModelRecord, RunRecord, file_record
 from chromputer_tracks.options.fields import FragmentOptions
 from chromputer_tracks.records import from_plain
-from chromputer_tracks.spec import PREDICT, ModelSpec
+from chromputer_tracks.spec import PREDICT, ModelSpec, find_label
 from chromputer_tracks.tracks.explain.run import KIND as EXPLAIN_RUN
 from chromputer_tracks.tracks.explain.run import ExplainRecord
 from chromputer_tracks.tracks.predict import KIND as PREDICT_RUN

@@ -15,7 +15,7 @@ import pytest
 from pages import LETTERS
 from runs import MODEL, MOTIF, REGION
 
-from chromputer_tracks.inference.registry import load_model
+from chromputer_tracks.inference.session import load_model
 from chromputer_tracks.options.predict import ViewOptions
 from chromputer_tracks.tracks.view.run import open_server, read_view
 

@@ -44,7 +44,6 @@ from chromputer_tracks.inference.genome import (
     predict_regions,
     region_bins,
 )
-from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.sample import (
     Sample,
     announce,
@@ -52,7 +51,7 @@ from chromputer_tracks.inference.sample import (
     model_records,
     open_sample,
 )
-from chromputer_tracks.inference.session import Session, open_session
+from chromputer_tracks.inference.session import Model, Session, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, parse_region
 from chromputer_tracks.io.bed import SiteTable, read_site_table
 from chromputer_tracks.io.fasta import Fasta

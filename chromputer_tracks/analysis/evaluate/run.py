@@ -24,8 +24,13 @@ from chromputer_tracks.evaluation.baselines import Baseline, SampleSites, run_ba
 from chromputer_tracks.evaluation.calibration import uncalibrated
 from chromputer_tracks.evaluation.scores import PairedTest, paired, score
 from chromputer_tracks.evaluation.sites import LabelledSites, label_sites, predict_sites
-from chromputer_tracks.inference.registry import Model, load_model
-from chromputer_tracks.inference.session import Session, available_cpus, open_session
+from chromputer_tracks.inference.session import (
+    Model,
+    Session,
+    available_cpus,
+    load_model,
+    open_session,
+)
 from chromputer_tracks.io.bed import TssTable, read_tss
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.run import Report, RunRecord, Silent, run

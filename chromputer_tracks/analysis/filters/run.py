@@ -36,14 +36,13 @@ from chromputer_tracks.data.labels import Mask, read_mask
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.explain import Explainer, FirstLayer, open_explainer
 from chromputer_tracks.inference.genome import covered_bases, region_bins
-from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.sample import (
     announce,
     input_roles,
     model_records,
     open_sample,
 )
-from chromputer_tracks.inference.session import open_session
+from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.run import Report, RunRecord, Silent, Stages, run

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from chromputer_tracks.data.labels import Mask
 from chromputer_tracks.inference.explain import head_weights
 from chromputer_tracks.inference.genome import ArraySource, LogitSource, predict_regions
-from chromputer_tracks.inference.registry import find_label, model_labels
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.run import Stages
-from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
+from chromputer_tracks.spec import HeadSpec, Label, ModelSpec, find_label, model_labels
 
 _WAITING = 4
 """Times the number of sites asked for that are held before the worst are let go."""

@@ -20,7 +20,7 @@ from chromputer_tracks.analysis.quiz.questions import (
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.evaluation.metrics import Estimate, Resamples, estimate, ratio
 from chromputer_tracks.inference.explain import Explainer, head_weights
-from chromputer_tracks.inference.registry import Model
+from chromputer_tracks.inference.session import Model
 from chromputer_tracks.intervals import Interval
 
 # ---- What the model looked at: contributions of the V-plot to its answers.

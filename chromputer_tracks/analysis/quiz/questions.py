@@ -30,7 +30,7 @@ from chromputer_tracks.data.labels import (
 )
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.evaluation.sites import LabelledSites
-from chromputer_tracks.inference.registry import Model
+from chromputer_tracks.inference.session import Model
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.text import read_state_table

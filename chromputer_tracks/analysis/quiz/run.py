@@ -35,7 +35,6 @@ from chromputer_tracks.data.features import DEFAULT_BIN, Features
 from chromputer_tracks.errors import ContigError, InputError
 from chromputer_tracks.evaluation.sites import label_sites, predict_sites
 from chromputer_tracks.inference.explain import open_explainer
-from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.sample import (
     announce,
     assay_files,
@@ -43,7 +42,7 @@ from chromputer_tracks.inference.sample import (
     model_records,
     open_sample,
 )
-from chromputer_tracks.inference.session import open_session
+from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta

@@ -57,9 +57,8 @@ from chromputer_tracks.data.features import DEFAULT_BIN, Features
 from chromputer_tracks.data.labels import MODEL_STATES, UNKNOWN, Mask, read_mask, read_states
 from chromputer_tracks.errors import FormatError, InputError, counted
 from chromputer_tracks.inference.explain import open_explainer
-from chromputer_tracks.inference.registry import Model, load_model
 from chromputer_tracks.inference.sample import announce, assay_files, open_sample
-from chromputer_tracks.inference.session import open_session
+from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, format_region, parse_region
 from chromputer_tracks.io.assays import open_assay
 from chromputer_tracks.io.bed import read_tss

@@ -18,7 +18,6 @@ from chromputer_tracks.inference.explain import (
     open_explainer,
 )
 from chromputer_tracks.inference.genome import covered_bases, region_bins
-from chromputer_tracks.inference.registry import Model, find_label, load_model, model_labels
 from chromputer_tracks.inference.sample import (
     Sample,
     announce,
@@ -26,14 +25,14 @@ from chromputer_tracks.inference.sample import (
     model_records,
     open_sample,
 )
-from chromputer_tracks.inference.session import open_session
+from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.contributions import Site
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.run import RUN_JSON, Report, RunRecord, Silent, Stages, run
 from chromputer_tracks.options.explain import ExplainOptions
-from chromputer_tracks.spec import EXPLAIN, ModelSpec
+from chromputer_tracks.spec import EXPLAIN, ModelSpec, find_label, model_labels
 from chromputer_tracks.tracks.explain.label import (
     COMPLETE,
     COMPLETENESS,

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.genome import predict_regions
-from chromputer_tracks.inference.registry import find_label
 from chromputer_tracks.inference.sample import Sample
 from chromputer_tracks.inference.session import Session
 from chromputer_tracks.intervals import ChromSizes, Interval
@@ -21,8 +20,8 @@ from chromputer_tracks.io.bed import read_site_table
 from chromputer_tracks.io.contributions import Site
 from chromputer_tracks.io.run import Stages
 from chromputer_tracks.io.text import first_line
-from chromputer_tracks.spec import ModelSpec
-from chromputer_tracks.tracks.writer import RESOLUTION, CallMerger
+from chromputer_tracks.spec import ModelSpec, find_label
+from chromputer_tracks.tracks.predict import RESOLUTION, CallMerger
 
 _STRANDS = {1: "+", -1: "-", 0: "."}
 

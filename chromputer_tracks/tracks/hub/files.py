@@ -24,8 +24,8 @@ from chromputer_tracks.io.run import Report, file_record
 from chromputer_tracks.options.predict import HubOptions
 from chromputer_tracks.spec import InputSpec, Normalisation
 from chromputer_tracks.tracks.hub.stanzas import HubTrack, Range, plain, tracks_with_data
+from chromputer_tracks.tracks.predict import rgb_text
 from chromputer_tracks.tracks.runs import AssayInput
-from chromputer_tracks.tracks.writer import rgb_text
 
 COVERAGE_BIN = 10
 """bp of a value of a coverage track."""

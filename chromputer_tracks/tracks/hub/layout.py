@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chromputer_tracks.inference.registry import find_label, model_labels
-from chromputer_tracks.spec import Label
+from chromputer_tracks.spec import Label, find_label, model_labels
 from chromputer_tracks.tracks.browser_tracks import (
     COVERAGE,
     BrowserTrack,

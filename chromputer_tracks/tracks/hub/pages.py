@@ -9,9 +9,8 @@ from typing import Any
 import jinja2
 
 from chromputer_tracks import __version__
-from chromputer_tracks.inference.registry import model_labels
 from chromputer_tracks.options.predict import HubOptions
-from chromputer_tracks.spec import InputSpec, ModelSpec
+from chromputer_tracks.spec import InputSpec, ModelSpec, model_labels
 from chromputer_tracks.tracks.explain.layout import fragment_classes
 from chromputer_tracks.tracks.hub.files import COVERAGE_BIN
 from chromputer_tracks.tracks.hub.layout import HubModel

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.tracks.browser_tracks import BrowserTrack
+from chromputer_tracks.tracks.predict import rgb_text
 from chromputer_tracks.tracks.runs import AssayInput
-from chromputer_tracks.tracks.writer import rgb_text
 
 # ---- Labels within the genome browser's limits, and names.
 
