@@ -31,6 +31,9 @@ from chromputer_tracks.errors import InputError, ProviderError, SpecError
 from chromputer_tracks.options.fields import ProviderChoice as ProviderChoice
 from chromputer_tracks.spec import METADATA_KEY, PREDICT, WEIGHTS, ModelSpec
 
+# For programs that import ONNX Runtime before this package, which sets the environment too late.
+ort.disable_telemetry_events()
+
 # Finding and checking a model.
 
 SPEC = "model.json"
@@ -196,9 +199,6 @@ def _check_graph(path: Path) -> ModelSpec:
 
 
 # Where it runs.
-
-# For programs that import ONNX Runtime before this package, which sets the environment too late.
-ort.disable_telemetry_events()
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 """What a session runs on."""
