@@ -2,8 +2,8 @@
 
 First, as a table, what the documentation says of the settings of hubs
 (https://genome.ucsc.edu/goldenPath/help/trackDb/trackDbHub.html, version 3): which exist for which
-type of track, and what values they take. Then how long labels may be, what a genome that a hub brings
-must say, and what UCSC's hubCheck refuses. Files are opened with pyBigWig, which wrote none of them.
+type of track, and what values they take. Then how long labels may be, what a genome that a hub
+brings must say, and what UCSC's hubCheck refuses. Files are opened with pyBigWig, which wrote none.
 """
 
 from __future__ import annotations
