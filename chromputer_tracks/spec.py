@@ -333,6 +333,11 @@ class ModelSpec:
         """Number of output channels of the graph."""
         return sum(len(head.labels) for head in self.heads)
 
+    @property
+    def states_head(self) -> HeadSpec | None:
+        """The head of chromatin states; None without one."""
+        return next((head for head in self.heads if head.kind == "states"), None)
+
     def head_slices(self) -> dict[str, slice]:
         """Head name to its slice of the graph's output channels."""
         slices, at = {}, 0

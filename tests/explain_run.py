@@ -150,10 +150,10 @@ class Bench:
         return bench
 
     def use(self, fake: FakeExplainer) -> None:
-        def opened(model: Any, method: str, **more: Any) -> FakeExplainer:
-            return replace(fake, method=method)
+        def opened(model: Any, options: ExplainOptions) -> FakeExplainer:
+            return replace(fake, method=options.method)
 
-        self.patch.setattr("chromputer_tracks.tracks.explain.run.open_explainer", opened)
+        self.patch.setattr("chromputer_tracks.tracks.explain.run.explainer_of", opened)
 
     def bed(self, *lines: str, name: str = "sites.bed") -> Path:
         path = self.folder / name

@@ -175,8 +175,8 @@ class Bench:
         (where / "tiny" / EXPLAIN).write_bytes(b"stands for a graph")
         patch.setattr(
             filters,
-            "open_explainer",
-            lambda model, method, **more: FakeExplainer(model.spec, method),
+            "explainer_of",
+            lambda model, options: FakeExplainer(model.spec, options.method),
         )
         return cls(folder, toy, spec)
 

@@ -160,9 +160,9 @@ def test_user_errors_are_one_message(bench: Bench, more: tuple[str, ...], messag
 
 
 def test_a_model_that_cannot_be_explained(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chromputer_tracks.inference.explain import open_explainer
+    from chromputer_tracks.inference.explain import explainer_of
 
-    monkeypatch.setattr("chromputer_tracks.tracks.explain.run.open_explainer", open_explainer)
+    monkeypatch.setattr("chromputer_tracks.tracks.explain.run.explainer_of", explainer_of)
     (bench.folder / "input" / "tiny" / "explain.onnx").unlink()
     result = invoke(bench, "--calls", "--head", "TF1", "--images", "0")
     assert result.exit_code == 1

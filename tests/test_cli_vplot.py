@@ -196,7 +196,7 @@ def fake(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     def opened(model: Any, *_: Any, **__: Any) -> Opened:
         return Opened(open_session(model.path, "cpu", 1))
 
-    monkeypatch.setattr(vplot_run, "open_explainer", opened)
+    monkeypatch.setattr(vplot_run, "explainer_of", opened)
 
 
 @pytest.mark.usefixtures("fake")

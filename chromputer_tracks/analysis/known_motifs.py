@@ -47,7 +47,7 @@ class MotifMatch:
 
     Attributes:
         target: the known motif, as its file has it.
-        p: of the alignment by chance, for this target.
+        p: probability of such an alignment by chance, for this target.
         q: Benjamini and Hochberg's (1995) false discovery rate among all targets of the query.
         e: expected number of targets that match as well by chance: p times the targets.
         reverse: whether the target's reverse complement matches.
@@ -106,10 +106,7 @@ def named(matches: Sequence[MotifMatch], q: float) -> MotifMatch | None:
 def known_motifs(path: Path | None, taxon: str | None, report: Report) -> MotifSet | None:
     """What patterns are matched to, as ``--motifs`` and ``--jaspar`` say; None without either.
 
-    Args:
-        path: MEME file.
-        taxon: of JASPAR CORE.
-        report: told of a file with few motifs.
+    The report is told of a file with few motifs.
 
     Raises:
         InputError: both are given, or an unknown taxon.
@@ -131,11 +128,7 @@ def known_motifs(path: Path | None, taxon: str | None, report: Report) -> MotifS
 def jaspar_motifs(taxon: str) -> MotifSet:
     """The motifs of a taxon in JASPAR CORE, latest versions, from pyjaspar's own database.
 
-    Args:
-        taxon: one of :data:`JASPAR_TAXA`.
-
-    Raises:
-        InputError: JASPAR has no such taxon.
+    Raises InputError where the taxon is none of :data:`JASPAR_TAXA`.
     """
     from pyjaspar import jaspardb
 

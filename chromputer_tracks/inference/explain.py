@@ -23,6 +23,7 @@ from chromputer_tracks.inference.session import (
     open_session,
 )
 from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.options.explain import ExplainOptions, FiltersOptions, VplotOptions
 from chromputer_tracks.options.fields import Method as Method
 from chromputer_tracks.spec import (
     DEEPLIFT,
@@ -327,6 +328,20 @@ def open_explainer(
     session = open_session(path, provider, threads)
     _check_graph(model, path, session)
     return Explainer(model.spec, method, references, seed, session)
+
+
+def explainer_of(
+    model: Model, options: ExplainOptions | FiltersOptions | VplotOptions
+) -> Explainer:
+    """:func:`open_explainer` as a command's options say."""
+    return open_explainer(
+        model,
+        options.method,
+        references=options.references,
+        seed=options.seed,
+        provider=options.provider,
+        threads=options.threads,
+    )
 
 
 def _check_graph(model: Model, path: Path, session: Session) -> None:

@@ -25,6 +25,9 @@ from chromputer_tracks.errors import DependencyError, InputError
 from chromputer_tracks.options.explain import MapMethod
 from chromputer_tracks.spec import Label, ModelSpec
 
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
 # ---- From an embedding to a map of two dimensions: principal components, then t-SNE or UMAP.
 
 SHARE = 0.95
@@ -46,37 +49,30 @@ class PrincipalComponents:
     """Principal components of an embedding.
 
     Attributes:
-        scores: float64 (n, k), of each site; the signs are set by the greatest loading.
+        scores: float64 (n, k), a row a site; the greatest loading sets the signs.
         explained: float64 (k,), share of the variance.
     """
 
-    scores: NDArray[np.float64]
-    explained: NDArray[np.float64]
+    scores: Float64
+    explained: Float64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapLayout:
-    """A map.
+    """Where sites lie on a map, float64 (n, 2), and what laid them out.
 
-    Attributes:
-        xy: float64 (n, 2).
-        method: that it was made by; ``pca`` where there are too few sites for another.
-        library: what made it, with its version.
-        perplexity: of t-SNE; 0 otherwise.
+    ``method`` is ``pca`` where there are too few sites for another, ``library`` has its version,
+    and ``perplexity``, t-SNE's, is 0 otherwise.
     """
 
-    xy: NDArray[np.float64]
+    xy: Float64
     method: MapMethod
     library: str
     perplexity: float = 0.0
 
 
 def check_method(method: MapMethod) -> None:
-    """Check that the library of a method is installed.
-
-    Raises:
-        DependencyError: it needs umap-learn.
-    """
+    """Raise a DependencyError where umap-learn is asked for and missing."""
     if method == "umap" and importlib.util.find_spec("umap") is None:
         raise DependencyError(
             "--method umap needs umap-learn: pip install umap-learn, or take --method tsne"
@@ -95,13 +91,12 @@ def principal_components(
 ) -> PrincipalComponents:
     """The first principal components, centred and not scaled.
 
+    At least two are returned, of zeros where the sites have fewer.
+
     Args:
         embedding: float32 (n, d).
-        share: of the variance that they hold at least.
+        share: least part of the variance that they hold together.
         most: how many at most.
-
-    Returns:
-        two components at least, of zeros where the sites have fewer.
     """
     n, d = embedding.shape
     scores = np.zeros((n, 2))
@@ -129,11 +124,6 @@ def lay_out(components: PrincipalComponents, method: MapMethod, seed: int) -> Ma
     makes it where it is installed, else scikit-learn. The same sites, method, seed and libraries
     give the same map.
 
-    Args:
-        components: of the sites.
-        method: see :data:`MapMethod`.
-        seed: at least 0.
-
     Raises:
         DependencyError: ``umap`` without umap-learn.
     """
@@ -146,7 +136,7 @@ def lay_out(components: PrincipalComponents, method: MapMethod, seed: int) -> Ma
         return _umap(scores, seed) if method == "umap" else _tsne(scores, seed)
 
 
-def _tsne(scores: NDArray[np.float64], seed: int) -> MapLayout:
+def _tsne(scores: Float64, seed: int) -> MapLayout:
     perplexity = min(PERPLEXITY, (len(scores) - 1) / 3)
     start = scores[:, :2] / scores[:, 0].std() * _INITIAL_SPREAD
     if importlib.util.find_spec("openTSNE") is not None:
@@ -167,7 +157,7 @@ def _tsne(scores: NDArray[np.float64], seed: int) -> MapLayout:
     return MapLayout(xy.astype(np.float64), "tsne", _version("scikit-learn"), perplexity)
 
 
-def _umap(scores: NDArray[np.float64], seed: int) -> MapLayout:
+def _umap(scores: Float64, seed: int) -> MapLayout:
     import umap
 
     xy = umap.UMAP(
@@ -205,19 +195,19 @@ _FOLD, _MEAN = 1.5, 0.02
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clustering:
-    """Sites in clusters.
+    """Sites in k clusters.
 
     Attributes:
         codes: int64 (n,), 0 to k - 1; the largest cluster is 0.
         centres: float64 (k, components), the means.
-        stability: float64 (k,), of each cluster, 0 to 1; see :func:`find_clusters`.
-        tried: number of clusters to the stability of the least stable one, of the numbers tried;
+        stability: float64 (k,), 0 to 1; see :func:`find_clusters`.
+        tried: the stability of the least stable cluster by the number of clusters that was tried;
             empty where the number was given.
     """
 
-    codes: NDArray[np.int64]
-    centres: NDArray[np.float64]
-    stability: NDArray[np.float64]
+    codes: Int64
+    centres: Float64
+    stability: Float64
     tried: dict[int, float]
 
     @property
@@ -228,14 +218,10 @@ class Clustering:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterSummary:
-    """What is in a cluster.
+    """What is in a cluster: ``C1`` is the largest.
 
     Attributes:
-        name: ``C1``, the largest, and so on.
-        sites: how many.
-        share: of all sites.
-        stability: how well the cluster comes back in half of the sites, 0 to 1.
-        states: float64 (states,), share of its sites predicted to be of each state.
+        states: float64 (states,), share of its sites predicted to be in each state.
         means: float64 (outputs,), mean probability (value of a continuous label).
         folds: float64 (outputs,), ``means`` relative to the mean of all sites; NaN where that is 0.
         enriched: outputs of binary and continuous labels that stand out, the most enriched first.
@@ -246,25 +232,20 @@ class ClusterSummary:
     sites: int
     share: float
     stability: float
-    states: NDArray[np.float64]
-    means: NDArray[np.float64]
-    folds: NDArray[np.float64]
+    states: Float64
+    means: Float64
+    folds: Float64
     enriched: tuple[int, ...]
     medoids: tuple[int, ...]
 
 
-def find_clusters(scores: NDArray[np.float64], number: int | None, seed: int) -> Clustering:
-    """Cluster sites.
+def find_clusters(scores: Float64, number: int | None, seed: int) -> Clustering:
+    """Cluster sites by their principal components, float64 (n, components).
 
     A cluster's stability is how well it comes back when half of the sites, drawn at random, are
     clustered: the Jaccard index with the cluster of the half that is most like it, the mean over
     halves (Hennig 2007, doi:10.1016/j.csda.2006.11.025, there with bootstrap samples). Without a
     number it is the largest, up to 15, of which all clusters are highly stable.
-
-    Args:
-        scores: float64 (n, components), of :func:`~chromputer_tracks.analysis.embed.clusters`.
-        number: of clusters; None: it is found.
-        seed: of the starts and halves, at least 0.
 
     Raises:
         InputError: there are fewer different sites than ``number``.
@@ -289,16 +270,12 @@ def find_clusters(scores: NDArray[np.float64], number: int | None, seed: int) ->
     return Clustering(codes, centres, stability, tried)
 
 
-def _fit(
-    scores: NDArray[np.float64], k: int, seed: int, starts: int = _STARTS
-) -> NDArray[np.int64]:
-    found: NDArray[np.int64] = (
-        KMeans(k, n_init=starts, random_state=seed).fit(scores).labels_.astype(np.int64)
-    )
+def _fit(scores: Float64, k: int, seed: int, starts: int = _STARTS) -> Int64:
+    found: Int64 = KMeans(k, n_init=starts, random_state=seed).fit(scores).labels_.astype(np.int64)
     return found
 
 
-def _by_size(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+def _by_size(codes: Int64) -> Int64:
     """The same clusters, the largest first; of equal ones that of the first site."""
     sizes = np.bincount(codes)
     first = np.array([int(np.argmax(codes == code)) for code in range(len(sizes))])
@@ -307,9 +284,7 @@ def _by_size(codes: NDArray[np.int64]) -> NDArray[np.int64]:
     return rank[codes]
 
 
-def _stability(
-    scores: NDArray[np.float64], codes: NDArray[np.int64], seed: int
-) -> NDArray[np.float64]:
+def _stability(scores: Float64, codes: Int64, seed: int) -> Float64:
     """Stability of each cluster, float64 (k,); 0 where half of the sites are too few for it."""
     k = int(codes.max()) + 1
     if k == 1:
@@ -325,15 +300,10 @@ def _stability(
     return np.asarray(found.mean(axis=0), dtype=np.float64)
 
 
-def best_jaccard(
-    codes: NDArray[np.int64], others: NDArray[np.int64], k: int
-) -> NDArray[np.float64]:
+def best_jaccard(codes: Int64, others: Int64, k: int) -> Float64:
     """The Jaccard index of each cluster with the one of another clustering that is most like it.
 
-    Args:
-        codes: int64 (n,), 0 to k - 1.
-        others: int64 (n,), 0 to k - 1, of the same sites.
-        k: number of clusters; one without sites gets 0.
+    Both are int64 (n,), 0 to k - 1; a cluster without sites gets 0.
     """
     shared = np.zeros((k, k))
     np.add.at(shared, (codes, others), 1)
@@ -343,21 +313,13 @@ def best_jaccard(
 
 
 def summarise(
-    spec: ModelSpec,
-    scores: NDArray[np.float64],
-    probabilities: NDArray[np.float32],
-    clustering: Clustering,
+    spec: ModelSpec, scores: Float64, probabilities: NDArray[np.float32], clustering: Clustering
 ) -> tuple[ClusterSummary, ...]:
     """What is in each cluster.
 
     A medoid, the site with the least sum of squared distances to the sites of its cluster, is the
-    one nearest to their mean; the next ones are those next to it.
-
-    Args:
-        spec: of the model.
-        scores: float64 (n, components), in which distances are taken.
-        probabilities: float32 (n, outputs).
-        clustering: of the sites.
+    one nearest to their mean; the next ones are those next to it. Distances are those of the
+    components, ``scores``; ``probabilities`` are float32 (n, outputs).
     """
     values = probabilities.astype(np.float64)
     overall = values.mean(axis=0)
@@ -393,7 +355,5 @@ def summarise(
 
 def states_of(spec: ModelSpec) -> tuple[slice, tuple[Label, ...]]:
     """Rows and labels of the states head; an empty slice and no labels without one."""
-    for head in spec.heads:
-        if head.kind == "states":
-            return spec.head_slices()[head.name], head.labels
-    return slice(0, 0), ()
+    head = spec.states_head
+    return (slice(0, 0), ()) if head is None else (spec.head_slices()[head.name], head.labels)

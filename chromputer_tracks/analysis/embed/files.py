@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +75,6 @@ def draw_map(item: SiteMap, png: Path, svg: Path) -> None:
 
     Classes are drawn in random order, so that none hides the others; of numbers the highest lie on
     top. Sites without a value, and classes too rare for a colour, lie at the bottom.
-
-    Args:
-        item: the map.
-        png: the path to write to.
-        svg: likewise.
     """
     coloring = item.coloring
     low, high = item.xy.min(axis=0), item.xy.max(axis=0)
@@ -184,13 +178,7 @@ def _short(text: str, length: int) -> str:
 
 
 def draw_clusters(item: SiteMap, png: Path, svg: Path) -> None:
-    """Draw each cluster's mean V-plots, states and enriched labels, one row a cluster.
-
-    Args:
-        item: the map.
-        png: the path to write to.
-        svg: likewise.
-    """
+    """Draw each cluster's mean V-plots, states and enriched labels, one row a cluster."""
     _, states = states_of(item.spec)
     sets = item.vplots
     scales = [set_scale(one) for one in sets]
@@ -300,8 +288,6 @@ def _save(figure: Figure, png: Path, svg: Path, description: str) -> None:
     svg.write_text(to_svg(figure, description) + "\n", encoding="utf-8")
 
 
-# ---- The files of a map: its arrays, and its sites and clusters as tables.
-
 # ---- The interactive map: one HTML file with its points, scripts and styles, that opens offline.
 
 UCSC_ASSEMBLIES = frozenset(
@@ -322,27 +308,6 @@ _READ = {
     "site": "each window read on its site's strand",
     "both": "mean over both strands of each window",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterCard:
-    """A cluster on the page.
-
-    Attributes:
-        summary: what is in it.
-        color: CSS.
-        panels: mean V-plots, SVG.
-        states: name, full name, CSS colour and share of each state that its sites have.
-        labels: name, mean and fold of each enriched label, as text.
-        medoids: row and locus of its most typical sites.
-    """
-
-    summary: ClusterSummary
-    color: str
-    panels: tuple[str, ...]
-    states: tuple[tuple[str, str, str, float], ...]
-    labels: tuple[tuple[str, str, str], ...]
-    medoids: tuple[tuple[int, str], ...]
 
 
 def payload(item: SiteMap) -> dict[str, Any]:
@@ -425,39 +390,31 @@ def render_page(item: SiteMap) -> str:
     )
 
 
-def _cards(item: SiteMap, scales: list[VplotScale]) -> list[ClusterCard]:
+def _cards(item: SiteMap, scales: list[VplotScale]) -> list[dict[str, Any]]:
+    """The clusters as the page shows them."""
     _, states = states_of(item.spec)
     loci = item.sites.loci
     cards = []
     for code, summary in enumerate(item.summaries):
-        panels = tuple(
-            vplot_panel(
-                one.pairs[code].observed,
-                one,
-                scale,
-                one.title,
-                f"Mean V-plot of {counted(summary.sites, 'site')} of cluster {summary.name}, "
-                f"{one.title}",
-            )
-            for one, scale in zip(item.vplots, scales, strict=True)
-        )
+        about = f"Mean V-plot of {counted(summary.sites, 'site')} of cluster {summary.name}"
         shares = zip(states, summary.states.tolist(), strict=True)
         cards.append(
-            ClusterCard(
-                summary,
-                css(category_color(code)),
-                panels,
-                tuple((s.name, s.title, css(s.color), share) for s, share in shares if share),
-                tuple(
-                    (
-                        item.names[row],
-                        f"{summary.means[row]:.2f}",
-                        f"{summary.folds[row]:.1f}",
+            {
+                "summary": summary,
+                "color": css(category_color(code)),
+                "panels": [
+                    vplot_panel(
+                        one.pairs[code].observed, one, scale, one.title, f"{about}, {one.title}"
                     )
+                    for one, scale in zip(item.vplots, scales, strict=True)
+                ],
+                "states": [(s.name, s.title, css(s.color), share) for s, share in shares if share],
+                "labels": [
+                    (item.names[row], f"{summary.means[row]:.2f}", f"{summary.folds[row]:.1f}")
                     for row in summary.enriched
-                ),
-                tuple((row, loci[row]) for row in summary.medoids),
-            )
+                ],
+                "medoids": [(row, loci[row]) for row in summary.medoids],
+            }
         )
     return cards
 
@@ -486,15 +443,13 @@ def _facts(item: SiteMap) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
+# ---- Arrays and tables.
+
 _BED_STRANDS = {1: "+", -1: "-", 0: "."}
 
 
 def write_map(out: Path, item: SiteMap) -> None:
-    """Write all files of a map into a folder.
-
-    Raises:
-        OutputError: one cannot be written.
-    """
+    """Write all files of a map into a folder; raises OutputError where one cannot be written."""
     with output_errors(out):
         write_embedding(out / "embedding.npz", item)
         write_sites(out / "sites.tsv", item)

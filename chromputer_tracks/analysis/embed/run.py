@@ -324,13 +324,7 @@ def cluster_vplots(
 ) -> VplotSet:
     """Mean V-plot of each cluster; sites of the - strand are turned around.
 
-    Args:
-        title: of the set, the assay's name.
-        source: the fragments.
-        sites: n sites.
-        clustering: of them.
-        sizes: the genome's contigs.
-        window: bp, cut down to a multiple of two bins.
+    The window, bp, is cut down to a multiple of two bins.
     """
     width = max(window // (2 * DEFAULT_BIN), 1) * 2 * DEFAULT_BIN
     images = aggregate_by_class(

@@ -27,6 +27,8 @@ from chromputer_tracks.figures.style import RGB, SERIES
 from chromputer_tracks.io.bed import Column, SiteTable
 from chromputer_tracks.spec import Label, ModelSpec
 
+Float64 = NDArray[np.float64]
+
 # ---- Colourings: by predicted state, cluster, label, or column of the BED.
 
 Group = Literal["model", "label", "column"]
@@ -51,15 +53,15 @@ too."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassColoring:
-    """Sites of classes.
+    """Sites in classes.
 
     Attributes:
         key: what ``--color-by`` takes.
-        title: for the legend.
+        title: what the legend says.
         group: where it comes from.
-        names: of the classes.
+        names: names of the classes.
         titles: full names, as long as ``names``; empty where there is none.
-        colors: of the classes.
+        colors: as long as ``names``.
         codes: int64 (n,), index into ``names``.
     """
 
@@ -80,21 +82,16 @@ class ClassColoring:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValueColoring:
-    """Sites with a number.
+    """Sites with a number: float64 (n,), NaN where there is none.
 
-    Attributes:
-        key: what ``--color-by`` takes.
-        title: for the legend.
-        group: where it comes from.
-        values: float64 (n,), NaN where there is none.
-        low: where the colour scale starts.
-        high: where it ends, above ``low``.
+    The colour scale starts at ``low`` and ends at ``high``, above it; the rest is as in
+    :class:`ClassColoring`.
     """
 
     key: str
     title: str
     group: Group
-    values: NDArray[np.float64]
+    values: Float64
     low: float
     high: float
 
@@ -160,18 +157,11 @@ def resolve_key(asked: str | None, spec: ModelSpec, columns: Sequence[Column]) -
 
 
 def colorings(
-    spec: ModelSpec,
-    sites: SiteTable,
-    probabilities: NDArray[np.float32],
-    clustering: Clustering,
+    spec: ModelSpec, sites: SiteTable, probabilities: NDArray[np.float32], clustering: Clustering
 ) -> tuple[Coloring, ...]:
     """All that a map of sites can be coloured by, in the order of :func:`coloring_keys`.
 
-    Args:
-        spec: of the model.
-        sites: with the BED's columns.
-        probabilities: float32 (n, outputs).
-        clustering: of the sites.
+    Probabilities are float32 (n, outputs).
     """
     keys = coloring_keys(spec, sites.columns)[-len(sites.columns) :] if sites.columns else []
     found: list[Coloring] = []
@@ -245,7 +235,7 @@ def _of_column(key: str, column: Column, rgb: Sequence[str] | None) -> Coloring:
     )
 
 
-def _numbers(texts: Sequence[str], missing: Sequence[bool]) -> NDArray[np.float64] | None:
+def _numbers(texts: Sequence[str], missing: Sequence[bool]) -> Float64 | None:
     """The column as numbers, NaN where there is none; None where a value is not one."""
     values = np.full(len(texts), np.nan)
     for row, (text, gone) in enumerate(zip(texts, missing, strict=True)):
@@ -259,7 +249,7 @@ def _numbers(texts: Sequence[str], missing: Sequence[bool]) -> NDArray[np.float6
     return values
 
 
-def _limits(values: NDArray[np.float64]) -> tuple[float, float]:
+def _limits(values: Float64) -> tuple[float, float]:
     """The 1st and 99th percentile, so that a few extremes do not take up the colours."""
     known = values[np.isfinite(values)]
     low, high = (float(v) for v in np.percentile(known, (1, 99)))
@@ -301,17 +291,12 @@ class SiteMap:
     """A map of n sites.
 
     Attributes:
-        spec: of the model.
         sites: as they were given or found, at most as many as were asked for.
         found: how many sites there were before that.
         rule: what the sites are, in words.
         outputs: embedding and predictions.
-        components: principal components of the embedding.
-        layout: where each site lies.
-        clustering: of the sites, in the components.
-        summaries: of the clusters.
         colorings: all that the map can be coloured by.
-        key: of the colouring that it is drawn in.
+        key: names the colouring that it is drawn in.
         vplots: mean V-plots of the clusters, one set for each file of fragments.
         ucsc: name of the assembly at UCSC; empty where it is not known there.
     """
@@ -354,16 +339,16 @@ class SiteMap:
         return tuple(head.kind != "continuous" for head in self.spec.heads for _ in head.labels)
 
     @property
-    def xy(self) -> NDArray[np.float64]:
+    def xy(self) -> Float64:
         """Where each site lies, float64 (n, 2), rounded as files show it."""
         return _rounded(self.layout.xy)
 
     @property
-    def probabilities(self) -> NDArray[np.float64]:
+    def probabilities(self) -> Float64:
         """Float64 (n, outputs), rounded as files show them."""
         return _rounded(self.outputs.probabilities)
 
 
-def _rounded(values: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float64]:
+def _rounded(values: NDArray[np.float32] | Float64) -> Float64:
     """Rounded, without negative zeros."""
     return np.asarray(np.round(values.astype(np.float64), DECIMALS) + 0.0, dtype=np.float64)

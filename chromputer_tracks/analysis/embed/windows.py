@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +13,13 @@ from numpy.typing import NDArray
 from chromputer_tracks.data.features import probabilities, reverse_strand
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.genome import Arrays, ArraySource, Prediction
+from chromputer_tracks.inference.session import Session
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import SiteTable
 from chromputer_tracks.options.explain import Strands
 from chromputer_tracks.spec import ModelSpec
+
+Float32 = NDArray[np.float32]
 
 BATCH = 32
 """Windows per run of the session: more are no faster."""
@@ -25,20 +27,7 @@ _AHEAD = 2
 """Batches that wait for a worker, so that none waits for arrays."""
 
 _OUTPUTS = ("logits", "embedding")
-_Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
-
-
-class OutputSource(Protocol):
-    """What runs the graph; :class:`chromputer_tracks.inference.session.Session` is one."""
-
-    @property
-    def workers(self) -> int:
-        """How many threads may call :meth:`fetch` at the same time."""
-
-    def fetch(
-        self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]
-    ) -> list[NDArray[np.float32]]:
-        """The named outputs, float32 (n, channels, bins) each."""
+_Pair = tuple[Float32, Float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +40,8 @@ class WindowOutputs:
         strands: which strand of the windows was read, never ``auto``.
     """
 
-    embedding: NDArray[np.float32]
-    probabilities: NDArray[np.float32]
+    embedding: Float32
+    probabilities: Float32
     strands: Strands
 
 
@@ -64,7 +53,7 @@ def chosen_strands(sites: SiteTable, strands: Strands) -> Strands:
 
 
 def read_windows(
-    session: OutputSource,
+    session: Session,
     spec: ModelSpec,
     features: ArraySource,
     sites: SiteTable,
@@ -73,7 +62,7 @@ def read_windows(
     batch: int = BATCH,
     progress: Callable[[int], None] | None = None,
 ) -> WindowOutputs:
-    """Run the network on the window around each site.
+    """Run the network on the window around each site, of which there is at least one.
 
     The network tells the strands of a window apart, so that a map of unstranded sites read as the
     genome has them shows each asymmetric element (a promoter and its gene) twice, as its mirror
@@ -82,16 +71,7 @@ def read_windows(
     ``forward`` reads all as the genome has them; ``auto``: see :func:`chosen_strands`.
 
     Each window is computed by itself: a row does not depend on the sites beside it, their order,
-    or the batch size.
-
-    Args:
-        session: of ``predict.onnx``.
-        spec: of the model.
-        features: makes the input arrays; N and zero coverage beyond the contigs' ends.
-        sites: at least one.
-        strands: see above.
-        batch: windows per run of the session.
-        progress: told how many sites are done.
+    or the batch size. ``progress`` is told how many sites are done.
 
     Raises:
         ProviderError: ONNX Runtime failed.
@@ -109,7 +89,7 @@ def read_windows(
 
 
 def _stream(
-    session: OutputSource,
+    session: Session,
     spec: ModelSpec,
     features: ArraySource,
     sites: SiteTable,
@@ -187,18 +167,18 @@ def find_elements(
     model of continuous labels alone has no elements: each ``label_bin`` is a site.
 
     Args:
-        spec: of the model.
+        spec: says what is predicted.
         predictions: in genome order, from
             :func:`~chromputer_tracks.inference.genome.predict_regions`; not asked of a model of
             continuous labels alone.
         bins: runs of outputs that they cover, from
             :func:`~chromputer_tracks.inference.genome.region_bins`.
-        sizes: the genome's contigs.
+        sizes: contigs of the genome.
 
     Raises:
         InputError: the model predicts none.
     """
-    states = next((head for head in spec.heads if head.kind == "states"), None)
+    states = spec.states_head
     slices = spec.head_slices()
     if states is not None:
         rows = slices[states.name]
@@ -238,15 +218,15 @@ def find_elements(
     return MapSites(sites, rule)
 
 
-_Codes = tuple[NDArray[np.intp], NDArray[np.float32]]
+_Codes = tuple[NDArray[np.intp], Float32]
 """Class of each bin, -1 for none, and its score; (bins,) each."""
 
 
-def _of_states(probabilities: NDArray[np.float32]) -> _Codes:
+def _of_states(probabilities: Float32) -> _Codes:
     return probabilities.argmax(axis=0), probabilities.max(axis=0)
 
 
-def _of_calls(margins: NDArray[np.float32]) -> _Codes:
+def _of_calls(margins: Float32) -> _Codes:
     """All called bins are of one class here; the label is that of the greatest margin."""
     best = margins.max(axis=0)
     return np.where(best >= 0, margins.argmax(axis=0), -1), best
@@ -258,7 +238,7 @@ def _runs(spec: ModelSpec, bins: Iterable[tuple[Prediction, _Codes]]) -> Iterabl
     Bins of different states are different elements; called bins that touch are one element
     whatever the label, and it is of the label that stands out most.
     """
-    by_state = any(head.kind == "states" for head in spec.heads)
+    by_state = spec.states_head is not None
     run: _BinRun | None = None
     for prediction, (codes, scores) in bins:
         kinds = codes if by_state else np.where(codes < 0, -1, 0)

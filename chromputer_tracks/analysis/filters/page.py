@@ -57,10 +57,10 @@ def vplot_pattern(
 
     Args:
         kernel: float32 (rows, span), what each pixel of a patch is multiplied by.
-        top: its most activating patches; none for a filter that was never active.
-        edges: of the length classes, bp, ascending.
+        top: most activating patches; none where the filter was never active.
+        edges: borders of the length classes, bp, ascending.
         bin_size: bp per position.
-        title: the filter's name.
+        title: name of the filter.
     """
     rows, span = kernel.shape
     half = span * bin_size / 2
@@ -159,14 +159,7 @@ def _nothing(axes: Axes) -> None:
 
 
 def signal_pattern(kernel: NDArray[np.float32], top: TopPatches, bin_size: int, title: str) -> str:
-    """A signal's filter: its weights and the mean of its top patches, as SVG.
-
-    Args:
-        kernel: float32 (1, span).
-        top: its most activating patches; none for a filter that was never active.
-        bin_size: bp per position.
-        title: the filter's name.
-    """
+    """A signal's filter as SVG: its weights, float32 (1, span), and the mean of its top patches."""
     span = kernel.shape[1]
     places = (np.arange(span) - span // 2) * bin_size
     with canvas(4.6, 1.7) as figure:
@@ -196,10 +189,7 @@ def contribution_map(
 ) -> str:
     """Mean contribution of filters to classes, each row relative to its largest, as SVG.
 
-    Args:
-        values: float64 (classes, filters); NaN rows, of classes without sites, stay empty.
-        classes: their names.
-        filters: their names.
+    Values are float64 (classes, filters); NaN rows, of classes without sites, stay empty.
     """
     largest = np.max(np.abs(values), axis=1, keepdims=True, initial=0)
     shown = np.divide(values, largest, out=np.full_like(values, np.nan), where=largest > 0)
@@ -301,13 +291,7 @@ class FilterSymbol:
 
 
 def render_page(results: FilterResults, pictures: Mapping[str, str], version: str) -> str:
-    """The page, HTML5.
-
-    Args:
-        results: what was found.
-        pictures: from :func:`draw_pictures`.
-        version: of this package, for the foot of the page.
-    """
+    """The page, HTML5, with the pictures of :func:`draw_pictures`."""
     page = Page("filters.html.j2")
     signals = [n for n in results.patches if results.item(n).kind == "signal"]
     return page.render(

@@ -17,12 +17,7 @@ from chromputer_tracks.analysis.filters.scan import (
     PatchLayer,
 )
 from chromputer_tracks.analysis.filters.sites import FilterClass, FilterSites
-from chromputer_tracks.analysis.known_motifs import (
-    MotifMatch,
-    MotifSet,
-    match_motifs,
-    named,
-)
+from chromputer_tracks.analysis.known_motifs import MotifMatch, MotifSet, match_motifs, named
 from chromputer_tracks.analysis.logos import consensus, frequencies, information, motif_columns
 from chromputer_tracks.analysis.pages import Value, write_rows, write_texts
 from chromputer_tracks.data.features import Features
@@ -32,22 +27,20 @@ from chromputer_tracks.io.meme import MemeMotif, write_meme
 from chromputer_tracks.spec import InputSpec, ModelSpec
 from chromputer_tracks.tracks.explain.label import Completeness, Tally
 
-# ---- What a run of ``chromputer filters`` found, as its files and its page take it.
+Float64 = NDArray[np.float64]
 
 # ---- Filters ranked by what they contribute to each class: the top scoring filters for a label.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassContributions:
-    """What the filters contribute to one class.
+    """What the filters contribute to one class, by input name float64 (filters,).
 
     Attributes:
-        name: of the class.
         sites: number of sites averaged over.
-        mean: input name to float64 (filters,), mean contribution per site, in units of the logit;
-            NaN without sites.
-        error: likewise, the standard error of that mean over the sites; NaN with fewer than two.
-        positive: likewise, the share of the sites where the contribution is above 0.
+        mean: mean contribution per site, in units of the logit; NaN without sites.
+        error: standard error of that mean over the sites; NaN with fewer than two.
+        positive: share of the sites where the contribution is above 0.
         logit: mean logit of the sites; NaN without any.
         completeness: how well contributions add up; None for a method that does not promise it, or
             without sites.
@@ -55,9 +48,9 @@ class ClassContributions:
 
     name: str
     sites: int
-    mean: dict[str, NDArray[np.float64]]
-    error: dict[str, NDArray[np.float64]]
-    positive: dict[str, NDArray[np.float64]]
+    mean: dict[str, Float64]
+    error: dict[str, Float64]
+    positive: dict[str, Float64]
     logit: float
     completeness: Completeness | None
 
@@ -73,10 +66,10 @@ def class_contributions(
     """Average the contributions of the filters over the sites of a class.
 
     Args:
-        explainer: of the model.
-        features: makes its inputs.
+        explainer: explains the class's logit.
+        features: makes the model's inputs.
         item: the class.
-        windows: of its sites.
+        windows: one around each of its sites.
         filters: number of filters of each input, by name.
         progress: told the number of sites done.
 
@@ -158,20 +151,17 @@ class FilterResults:
     """What was found.
 
     Attributes:
-        spec: of the model.
-        classes: that filters are ranked for.
-        sites: where.
+        classes: what filters are ranked for.
         windows: all windows scanned, sorted, distinct.
         layers: the first layer of each input, by name.
         motifs: what activates the sequence's filters; None where the model reads no bases.
         patches: layer and patterns of each V-plot and signal, by name.
-        contributions: of each class.
-        top: filters shown of each class.
+        top: how many filters are shown of each class.
         q: false discovery rate up to which a known motif is named.
-        method: of explaining.
-        matches: of each sequence filter, the known motifs that it looks like, the best first; empty
-            where none were looked for, or the filter has no motif.
-        database: of these, and how many motifs it has; empty where none were looked for.
+        method: how contributions were computed.
+        matches: known motifs that each sequence filter looks like, the best first; empty where none
+            were looked for, or the filter has no motif.
+        database: where these are from, and how many there are; empty where none were looked for.
     """
 
     spec: ModelSpec
@@ -210,13 +200,13 @@ class FilterResults:
         """The filters of an input."""
         return [FilterKey(name, number) for number in range(len(self.layers[name].weight))]
 
-    def pwm(self, number: int) -> NDArray[np.float64]:
+    def pwm(self, number: int) -> Float64:
         """Base frequencies of a sequence filter over its whole width, float64 (4, width)."""
         if self.motifs is None:
             raise ValueError("the model reads no bases")
         return frequencies(self.motifs.counts[number])
 
-    def motif(self, number: int) -> NDArray[np.float64]:
+    def motif(self, number: int) -> Float64:
         """The same without the flanks that say nothing; (4, 0) where nothing is left."""
         pwm = self.pwm(number)
         return pwm[:, motif_columns(pwm)]
@@ -266,7 +256,7 @@ class FilterResults:
         """All filters of all inputs for a class, the highest mean contribution first."""
         return ranked(next(item for item in self.contributions if item.name == name))
 
-    def contribution(self, key: FilterKey) -> NDArray[np.float64]:
+    def contribution(self, key: FilterKey) -> Float64:
         """Mean contribution of a filter to each class, float64 (classes,)."""
         return np.array([item.mean[key.input][key.number] for item in self.contributions])
 
@@ -280,12 +270,7 @@ class FilterResults:
 
 
 def with_matches(results: FilterResults, known: MotifSet) -> FilterResults:
-    """The results with the known motifs that their sequence filters look like.
-
-    Args:
-        results: of a model that reads bases.
-        known: motifs to match to.
-    """
+    """The results of a model that reads bases, with the known motifs that its filters look like."""
     if results.motifs is None:
         raise ValueError("the model reads no bases")
     motifs = [results.motif(number) for number in range(len(results.motifs.maximum))]
@@ -305,17 +290,7 @@ MEME = "filters.meme"
 def write_files(
     results: FilterResults, pictures: dict[str, str], folder: Path, sizes: ChromSizes
 ) -> None:
-    """Write all but the page and ``run.json``.
-
-    Args:
-        results: what was found.
-        pictures: from :func:`~.filters.page.draw_pictures`.
-        folder: exists; files get their final names in it.
-        sizes: the genome's contigs.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
+    """Write all but the page and ``run.json``; OutputError where a file cannot be written."""
     write_texts(folder, {"sites.bed": "".join(_bed(results, sizes))} | pictures)
     write_rows(folder / "contributions.tsv", _contribution_rows(results), RANK_RULE)
     write_rows(folder / "ranking.tsv", _ranking_rows(results), RANK_RULE)

@@ -34,14 +34,9 @@ from chromputer_tracks.analysis.pages import write_texts
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import Mask, read_mask
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.inference.explain import Explainer, FirstLayer, open_explainer
+from chromputer_tracks.inference.explain import Explainer, FirstLayer, explainer_of
 from chromputer_tracks.inference.genome import covered_bases, region_bins
-from chromputer_tracks.inference.sample import (
-    announce,
-    input_roles,
-    model_records,
-    open_sample,
-)
+from chromputer_tracks.inference.sample import announce, input_roles, model_records, open_sample
 from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.fasta import Fasta
@@ -149,14 +144,7 @@ def rank_filters(options: FiltersOptions, report: Report | None = None) -> Filte
                     motifs=options.motifs,
                 )
             )
-            explainer = open_explainer(
-                model,
-                options.method,
-                references=options.references,
-                seed=options.seed,
-                provider=options.provider,
-                threads=options.threads,
-            )
+            explainer = explainer_of(model, options)
         announce(model, explainer.session, sizes, options.sample, report)
         sample = open_sample(stack, model, fasta, options.sample, report, stages)
         if given is None:

@@ -14,6 +14,55 @@ from chromputer_tracks.inference.genome import Arrays, ArraySource
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.spec import InputSpec, ModelSpec
 
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+
+# ---- The windows to scan: each place of the genome counted once.
+
+BATCH = 16
+"""Windows whose arrays and activations are held at once."""
+
+
+def owned_ranges(windows: Sequence[Interval]) -> Int64:
+    """The bases that each window owns, so that every base of their union has one owner.
+
+    Args:
+        windows: sorted, distinct, of one length.
+
+    Returns:
+        int64 (n, 2): start and end of each window's own part, bp, 0-based, half-open, inside it.
+        A base belongs to the window whose ``centre`` is nearest to it, on ties to the left one.
+    """
+    ranges = np.array([(item.start, item.end) for item in windows], dtype=np.int64).reshape(-1, 2)
+    for left in range(len(windows) - 1):
+        one, other = windows[left], windows[left + 1]
+        if one.chrom == other.chrom and other.start < one.end:
+            # The first base that is nearer to the right window's centre.
+            border = (one.centre + other.centre) // 2 + 1
+            ranges[left, 1] = ranges[left + 1, 0] = border
+    return ranges
+
+
+def window_batches(
+    features: ArraySource, windows: Sequence[Interval], batch: int = BATCH
+) -> Iterator[tuple[slice, Arrays]]:
+    """Input arrays of consecutive windows of one length, some at a time.
+
+    Yields:
+        which windows, and input name to float32 (n, channels, positions).
+    """
+    for first in range(0, len(windows), batch):
+        part = slice(first, min(first + batch, len(windows)))
+        made = []
+        for interval in windows[part]:
+            try:
+                made.append(features.arrays(interval))
+            except Exception as error:
+                error.add_note(f"while making the input of {interval}")
+                raise
+        yield part, {name: np.stack([arrays[name] for arrays in made]) for name in made[0]}
+
+
 # ---- V-plot and signal filters of the first layer: the input patches that activate them most.
 
 TOP = 300
@@ -34,18 +83,13 @@ class PatchLayer:
         bin: bp per position.
     """
 
-    kernel: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    kernel: Float32
+    bias: Float32
     bin: int
 
     @classmethod
     def of(cls, layer: FirstLayer, item: InputSpec) -> PatchLayer:
-        """The layer of a V-plot or signal.
-
-        Args:
-            layer: of the model.
-            item: the input that it reads.
-        """
+        """The layer that reads an input, a V-plot or a signal."""
         box = _BOX if item.kind == "vplot" else 1
         bias = layer.scale * layer.bias + layer.shift
         kernel = smoothed_kernel(layer.weight, box) * layer.scale[:, None, None]
@@ -67,15 +111,10 @@ class PatchLayer:
         return int(self.kernel.shape[2])
 
 
-def smoothed_kernel(weight: NDArray[np.float32], box: int) -> NDArray[np.float32]:
-    """A filter that reads means of ``box`` positions, as one that reads the positions themselves.
+def smoothed_kernel(weight: Float32, box: int) -> Float32:
+    """Filters that read means of ``box`` positions, as ones that read the positions themselves.
 
-    Args:
-        weight: float32 (filters, rows, width).
-        box: positions of which the mean is taken first; 1 for none.
-
-    Returns:
-        float32 (filters, rows, width + box - 1).
+    float32 (filters, rows, width) becomes (filters, rows, width + box - 1).
     """
     width = weight.shape[2]
     kernel = np.zeros((*weight.shape[:2], width + box - 1), dtype=np.float32)
@@ -84,16 +123,12 @@ def smoothed_kernel(weight: NDArray[np.float32], box: int) -> NDArray[np.float32
     return kernel
 
 
-def patch_activations(layer: PatchLayer, images: NDArray[np.float32]) -> NDArray[np.float32]:
+def patch_activations(layer: PatchLayer, images: Float32) -> Float32:
     """Activation of each filter at each length class and position.
 
-    Args:
-        layer: the filters.
-        images: float32 (n, lengths, positions); beyond the shortest and the longest length class
-            there is nothing.
-
-    Returns:
-        float32 (n, lengths, positions - span + 1, filters), at least 0.
+    Images are float32 (n, lengths, positions); beyond the shortest and the longest length class
+    there is nothing. The result, at least 0, is float32 (n, lengths, positions - span + 1,
+    filters).
     """
     edge = layer.rows // 2
     padded = np.pad(images, ((0, 0), (edge, edge), (0, 0)))
@@ -101,7 +136,7 @@ def patch_activations(layer: PatchLayer, images: NDArray[np.float32]) -> NDArray
     n, lengths, positions = patches.shape[:3]
     flat = patches.reshape(n * lengths * positions, layer.rows * layer.span)
     found = flat @ layer.kernel.reshape(layer.filters, -1).T + layer.bias
-    values: NDArray[np.float32] = np.maximum(found, 0).reshape(n, lengths, positions, -1)
+    values: Float32 = np.maximum(found, 0).reshape(n, lengths, positions, -1)
     return values
 
 
@@ -119,12 +154,12 @@ class TopPatches:
         context: float32 (n, lengths, span), all length classes at its positions.
     """
 
-    activation: NDArray[np.float32]
-    window: NDArray[np.int64]
-    position: NDArray[np.int64]
-    length: NDArray[np.int64]
-    patch: NDArray[np.float32]
-    context: NDArray[np.float32]
+    activation: Float32
+    window: Int64
+    position: Int64
+    length: Int64
+    patch: Float32
+    context: Float32
 
     def __len__(self) -> int:
         return len(self.activation)
@@ -164,11 +199,11 @@ class FilterPatches:
 
     Attributes:
         active: int64 (filters,), pixels with an activation above 0.
-        pixels: pixels looked at, of all windows together.
-        top: of each filter, its most activating patches, the highest first.
+        pixels: how many were looked at, of all windows together.
+        top: most activating patches of each filter, the highest first.
     """
 
-    active: NDArray[np.int64]
+    active: Int64
     pixels: int
     top: tuple[TopPatches, ...]
 
@@ -176,12 +211,8 @@ class FilterPatches:
 class PatchScan:
     """Finds the patterns of a layer; :meth:`add` sees all windows, :meth:`result` is then asked.
 
-    Memory is bounded by the batch and :data:`TOP`.
-
-    Args:
-        layer: the filters.
-        lengths: length classes of the input, 1 for a signal.
-        top: patches of which a pattern is the mean.
+    Memory is bounded by the batch and by ``top``, the patches of which a pattern is the mean.
+    ``lengths`` are the input's length classes, 1 for a signal.
     """
 
     def __init__(self, layer: PatchLayer, lengths: int, top: int = TOP) -> None:
@@ -192,19 +223,15 @@ class PatchScan:
         self._top = [TopPatches.none(layer, lengths)] * layer.filters
 
     def add(
-        self,
-        images: NDArray[np.float32],
-        windows: Sequence[Interval],
-        owned: NDArray[np.int64],
-        first: int = 0,
+        self, images: Float32, windows: Sequence[Interval], owned: Int64, first: int = 0
     ) -> None:
         """Look at the next windows.
 
         Args:
             images: float32 (n, lengths, positions).
-            windows: the n windows.
-            owned: int64 (n, 2), from :func:`owned_ranges`: a patch counts in the
-                window that owns the first base of its middle position.
+            windows: where the images lie.
+            owned: int64 (n, 2), from :func:`owned_ranges`: a patch counts in the window that owns
+                the first base of its middle position.
             first: index of the first of these windows among all.
         """
         layer = self._layer
@@ -233,11 +260,7 @@ class PatchScan:
 
 
 def _cut(
-    layer: PatchLayer,
-    images: NDArray[np.float32],
-    values: NDArray[np.float32],
-    hits: NDArray[np.int64],
-    number: int,
+    layer: PatchLayer, images: Float32, values: Float32, hits: Int64, number: int
 ) -> TopPatches:
     """The ``number`` highest of one filter's hits, with their patches."""
     order = np.argsort(-values[tuple(hits)], kind="stable")[:number]
@@ -258,18 +281,13 @@ def _cut(
     )
 
 
-def _highest(
-    values: NDArray[np.float32], hits: NDArray[np.int64], reach: tuple[int, int]
-) -> NDArray[np.bool_]:
-    """Which hits have no larger neighbour; the first of equal ones stays.
+def _highest(values: Float32, hits: Int64, reach: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which hits have no larger neighbour, bool (hits,); the first of equal ones stays.
 
     Args:
         values: float32 (n, lengths, positions, filters).
         hits: int64 (4, hits), indices into ``values``, in ascending order.
         reach: length classes and positions to each side that are neighbours.
-
-    Returns:
-        bool (hits,).
     """
     window, length, position, item = hits
     own = values[window, length, position, item]
@@ -283,59 +301,6 @@ def _highest(
             other = np.where(there, values[window, row, column, item], -1)
             kept &= other < own if (down, right) < (0, 0) else other <= own
     return kept
-
-
-# ---- All first layers of a model scanned over the same windows.
-
-# ---- The windows to scan: each place of the genome counted once.
-
-BATCH = 16
-"""Windows whose arrays and activations are held at once."""
-
-
-def owned_ranges(windows: Sequence[Interval]) -> NDArray[np.int64]:
-    """The bases that each window owns, so that every base of their union has one owner.
-
-    Args:
-        windows: sorted, distinct, of one length.
-
-    Returns:
-        int64 (n, 2): start and end of each window's own part, bp, 0-based, half-open, inside it.
-        A base belongs to the window whose ``centre`` is nearest to it, on ties to the left one.
-    """
-    ranges = np.array([(item.start, item.end) for item in windows], dtype=np.int64).reshape(-1, 2)
-    for left in range(len(windows) - 1):
-        one, other = windows[left], windows[left + 1]
-        if one.chrom == other.chrom and other.start < one.end:
-            # The first base that is nearer to the right window's centre.
-            border = (one.centre + other.centre) // 2 + 1
-            ranges[left, 1] = ranges[left + 1, 0] = border
-    return ranges
-
-
-def window_batches(
-    features: ArraySource, windows: Sequence[Interval], batch: int = BATCH
-) -> Iterator[tuple[slice, Arrays]]:
-    """Input arrays of consecutive windows.
-
-    Args:
-        features: makes them.
-        windows: of one length.
-        batch: windows at once.
-
-    Yields:
-        which windows, and input name to float32 (n, channels, positions).
-    """
-    for first in range(0, len(windows), batch):
-        part = slice(first, min(first + batch, len(windows)))
-        made = []
-        for interval in windows[part]:
-            try:
-                made.append(features.arrays(interval))
-            except Exception as error:
-                error.add_note(f"while making the input of {interval}")
-                raise
-        yield part, {name: np.stack([arrays[name] for arrays in made]) for name in made[0]}
 
 
 # ---- Sequence filters of the first layer as motifs: counts of what activates them most.
@@ -362,20 +327,17 @@ class MotifLayer:
         margin: bp from a window's start to the first base that is read.
     """
 
-    weight: NDArray[np.float32]
-    scale: NDArray[np.float32]
-    shift: NDArray[np.float32]
+    weight: Float32
+    scale: Float32
+    shift: Float32
     margin: int
 
     @classmethod
     def of(cls, layer: FirstLayer, stride: int) -> MotifLayer:
-        """The layer of a model that reads bases.
+        """What a model's first layer computes from its 4 first rows, the bases.
 
-        Shape that the filters read beside the bases is taken to be average, which is 0.
-
-        Args:
-            layer: of the model's sequence; its first 4 rows are bases.
-            stride: of the model, which says where the layer begins to read.
+        Shape that the filters read beside the bases is taken to be average, which is 0. The stride
+        says where the layer begins to read.
         """
         width = layer.weight.shape[2]
         shift = layer.scale * layer.bias + layer.shift
@@ -412,24 +374,22 @@ class FilterMotifs:
         counts: int64 (filters, 4, width): bases A, C, G, T of the subsequences whose activation is
             above :data:`SHARE` of the maximum, as the filter reads them. N adds to no base.
         subsequences: int64 (filters,), how many these are.
-        best: of each filter, the match with the largest activation, the first of equals; None for
+        best: for each filter, the match with the largest activation, the first of equals; None for
             a filter that was never active.
     """
 
-    maximum: NDArray[np.float32]
-    active: NDArray[np.int64]
+    maximum: Float32
+    active: Int64
     positions: int
-    counts: NDArray[np.int64]
-    subsequences: NDArray[np.int64]
+    counts: Int64
+    subsequences: Int64
     best: tuple[FilterMatch | None, ...]
 
 
-def match_scores(layer: MotifLayer, bases: NDArray[np.float32]) -> NDArray[np.float32]:
-    """FilterMatch of every subsequence on either strand, where the layer reads.
+def match_scores(layer: MotifLayer, bases: Float32) -> Float32:
+    """Match of every subsequence on either strand, where the layer reads.
 
-    Args:
-        layer: the filters.
-        bases: float32 (n, 4, L), one-hot; all 0 at N.
+    Bases are float32 (n, 4, L), one-hot, all 0 at N.
 
     Returns:
         float32 (n, cells, 10, 2, filters): for each 10-bp position, the matches of the subsequences
@@ -441,11 +401,11 @@ def match_scores(layer: MotifLayer, bases: NDArray[np.float32]) -> NDArray[np.fl
     # (n, 4, positions, width) -> (n * positions, 4 * width)
     flat = patches[:, :, : cells * POOL].transpose(0, 2, 1, 3).reshape(n * cells * POOL, -1)
     both = np.concatenate([layer.weight, reverse_complement(layer.weight)])
-    found: NDArray[np.float32] = flat @ both.reshape(2 * layer.filters, -1).T
+    found: Float32 = flat @ both.reshape(2 * layer.filters, -1).T
     return found.reshape(n, cells, POOL, 2, layer.filters)
 
 
-def activations(layer: MotifLayer, found: NDArray[np.float32]) -> NDArray[np.float32]:
+def activations(layer: MotifLayer, found: Float32) -> Float32:
     """What the layer gives.
 
     Args:
@@ -455,7 +415,7 @@ def activations(layer: MotifLayer, found: NDArray[np.float32]) -> NDArray[np.flo
     Returns:
         float32 (n, cells, filters), at least 0.
     """
-    best: NDArray[np.float32] = found.max(axis=(2, 3)) * layer.scale + layer.shift
+    best: Float32 = found.max(axis=(2, 3)) * layer.scale + layer.shift
     return np.maximum(best, 0)
 
 
@@ -480,30 +440,24 @@ class MotifScan:
         self._best: list[FilterMatch | None] = [None] * filters
         self._best_value = np.zeros(filters, dtype=np.float32)
 
-    def measure(self, bases: NDArray[np.float32]) -> None:
+    def measure(self, bases: Float32) -> None:
         """First pass: the largest activation of each filter.
 
-        Args:
-            bases: float32 (n, 4, window), one-hot.
+        Bases are float32 (n, 4, window), one-hot.
         """
         values = activations(self._layer, match_scores(self._layer, bases))
         np.maximum(self._maximum, values.max(axis=(0, 1)), out=self._maximum)
         self._active += (values > 0).sum(axis=(0, 1))
         self._positions += values.shape[0] * values.shape[1]
 
-    def count(
-        self,
-        bases: NDArray[np.float32],
-        windows: Sequence[Interval],
-        owned: NDArray[np.int64],
-    ) -> None:
+    def count(self, bases: Float32, windows: Sequence[Interval], owned: Int64) -> None:
         """Second pass: count the subsequences above the threshold.
 
         Args:
             bases: float32 (n, 4, window), one-hot.
-            windows: the n windows.
-            owned: int64 (n, 2), from :func:`owned_ranges`: a subsequence counts
-                in the window that owns its middle base.
+            windows: where the bases lie.
+            owned: int64 (n, 2), from :func:`owned_ranges`: a subsequence counts in the window that
+                owns its middle base.
         """
         layer = self._layer
         found = match_scores(layer, bases)
@@ -551,9 +505,12 @@ class MotifScan:
         )
 
 
-def _letters(bases: NDArray[np.float32]) -> str:
+def _letters(bases: Float32) -> str:
     """One-hot (4, L) to letters; N where no base is."""
     return "".join("ACGT"[int(column.argmax())] if column.any() else "N" for column in bases.T)
+
+
+# ---- All first layers of a model scanned over the same windows.
 
 
 def scan_layers(
@@ -565,15 +522,9 @@ def scan_layers(
 ) -> tuple[FilterMotifs | None, dict[str, tuple[PatchLayer, FilterPatches]]]:
     """Find what activates the filters of every input.
 
-    The windows are gone through twice, as motifs are counted above half of a maximum that is known
-    after the first time; once where the model reads no bases.
-
-    Args:
-        spec: of the model.
-        layers: its first layers, by input name.
-        features: makes its inputs.
-        windows: sorted, distinct.
-        progress: told the windows done, and in all.
+    The sorted, distinct windows are gone through twice, as motifs are counted above half of a
+    maximum that is known after the first time; once where the model reads no bases. ``progress`` is
+    told the windows done, and how many there are in all.
 
     Returns:
         the motifs of the sequence's filters, None where no bases are read; layer and patterns of

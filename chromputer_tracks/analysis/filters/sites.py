@@ -26,9 +26,7 @@ class FilterClass:
 
     Attributes:
         name: the label's, as HEAD.LABEL where several heads have one of that name.
-        head: its head.
-        label: itself.
-        row: its row among the model's outputs.
+        row: place among the model's outputs.
         weights: float32 (outputs,), of the logits in what is explained.
     """
 
@@ -40,11 +38,7 @@ class FilterClass:
 
 
 def filter_classes(spec: ModelSpec, names: Sequence[str] = ()) -> tuple[FilterClass, ...]:
-    """The classes asked for, in the model's order.
-
-    Args:
-        spec: the model.
-        names: labels, as LABEL or HEAD.LABEL; empty: all.
+    """The labels asked for (LABEL or HEAD.LABEL), in the model's order; all where none is named.
 
     Raises:
         InputError: there is no such label, or more than one.
@@ -86,18 +80,14 @@ class TopSites:
     threshold; of a continuous label all.
 
     Args:
-        spec: of the model.
+        spec: says which bins there are.
         classes: whose sites are collected.
         number: sites of each class.
         mask: sites whose window touches it are left out.
     """
 
     def __init__(
-        self,
-        spec: ModelSpec,
-        classes: Sequence[FilterClass],
-        number: int,
-        mask: Mask,
+        self, spec: ModelSpec, classes: Sequence[FilterClass], number: int, mask: Mask
     ) -> None:
         self._spec = spec
         self._classes = tuple(classes)
@@ -109,10 +99,8 @@ class TopSites:
     def add(self, chrom: str, start: int, values: NDArray[np.float32]) -> None:
         """Take the next bins.
 
-        Args:
-            chrom: contig.
-            start: bp, 0-based, a multiple of the stride.
-            values: float32 (outputs, bins), probabilities and values of continuous labels.
+        ``start`` is in bp, 0-based, a multiple of the stride; values are float32 (outputs, bins),
+        probabilities and values of continuous labels.
         """
         first = start // self._spec.stride
         bins = np.arange(first, first + values.shape[1])
@@ -189,12 +177,12 @@ def predicted_sites(
     """Predict, and collect each class's most probable sites.
 
     Args:
-        session: of the model.
-        spec: of the model.
-        features: makes its inputs.
-        sizes: the genome's contigs.
+        session: runs ``predict.onnx``.
+        spec: says what is predicted.
+        features: makes the inputs.
+        sizes: contigs of the genome.
         bins: what is predicted, from :func:`~chromputer_tracks.inference.genome.region_bins`.
-        top: collects.
+        top: collects the sites.
         stages: collects the time.
         progress: told the bases predicted so far.
     """
@@ -212,16 +200,10 @@ def predicted_sites(
 def random_windows(
     regions: Sequence[Interval], number: int, window: int, seed: int
 ) -> list[Interval]:
-    """Windows around bases that are drawn uniformly from regions, without repeats.
+    """Windows around bases that are drawn uniformly from disjoint regions, without repeats.
 
-    Args:
-        regions: disjoint.
-        number: how many; all bases where there are fewer.
-        window: bp.
-        seed: of the draw.
-
-    Returns:
-        sorted; they may leave their contigs.
+    Where there are fewer bases than ``number``, all are taken. The windows, of ``window`` bp, are
+    sorted and may leave their contigs.
     """
     lengths = np.array([len(region) for region in regions], dtype=np.int64)
     ends = np.cumsum(lengths)

@@ -22,6 +22,9 @@ from chromputer_tracks.analysis.logos import consensus
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.io.atomic import atomic_path
 
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
 # ---- A pattern that recurs in contributions: its matrices, its seqlets and its core.
 
 CORE_SHARE = 0.3
@@ -38,7 +41,7 @@ class Seqlets:
     """Where a pattern lies in the windows; n seqlets, all as long as the pattern.
 
     Attributes:
-        row: int64 (n,), of the window.
+        row: int64 (n,), index of the window.
         start: int64 (n,), bp from the window's first base.
         reverse: bool (n,): the pattern lies on the other strand.
     """
@@ -61,14 +64,14 @@ class Pattern:
         frequencies: float64 (4, width): share of A, C, G, T among the seqlets, the PWM.
         contributions: float64 (4, width): mean contribution of the base that is there, the CWM.
         hypothetical: float64 (4, width): mean of what each base would contribute.
-        seqlets: that it is the mean of.
+        seqlets: what it is the mean of.
     """
 
     name: str
     sign: int
-    frequencies: NDArray[np.float64]
-    contributions: NDArray[np.float64]
-    hypothetical: NDArray[np.float64]
+    frequencies: Float64
+    contributions: Float64
+    hypothetical: Float64
     seqlets: Seqlets
 
     @property
@@ -87,15 +90,11 @@ class Pattern:
         return consensus(self.frequencies[:, self.core]).strip("N") or "N"
 
 
-def core_columns(contributions: NDArray[np.float64]) -> slice:
+def core_columns(contributions: Float64) -> slice:
     """The columns that matter: by :data:`CORE_SHARE`, and not fewer than :data:`NARROWEST_CORE`.
 
-    Args:
-        contributions: float (4, width).
-
-    Returns:
-        of columns; a core that is too narrow is widened on both sides, the right side first, as
-        far as there are columns.
+    A core of float (4, width) contributions that is too narrow is widened on both sides, the right
+    side first, as far as there are columns.
     """
     height = np.abs(contributions).sum(axis=0)
     width = len(height)
@@ -106,18 +105,14 @@ def core_columns(contributions: NDArray[np.float64]) -> slice:
     return slice(first, max(end, first + min(NARROWEST_CORE, width)))
 
 
-def smoothed(frequencies: NDArray[np.float64], counted: int) -> NDArray[np.float64]:
-    """Frequencies with one pseudocount a column, shared by the bases; columns sum to 1.
+def smoothed(frequencies: Float64, counted: int) -> Float64:
+    """Frequencies (4, width) with one pseudocount a column, shared by the bases.
 
-    Args:
-        frequencies: float (4, width).
-        counted: sequences that they are of.
-
-    Returns:
-        float64 (4, width), above 0.
+    ``counted`` is the number of sequences that they are of; the result, above 0, sums to 1 by
+    column.
     """
     counts = frequencies * counted + _PSEUDOCOUNT / 4
-    result: NDArray[np.float64] = counts / counts.sum(axis=0)
+    result: Float64 = counts / counts.sum(axis=0)
     return result
 
 
@@ -137,12 +132,10 @@ NARROWEST_WINDOW = 60
 
 @dataclass(frozen=True, slots=True)
 class SeqletCount:
-    """Seqlets of one sign.
+    """Seqlets of one sign: stretches whose contribution is higher than chance, and those used.
 
-    Attributes:
-        found: stretches whose contribution is higher than chance.
-        used: of these; not more than asked for, in the order of the windows, and 0 where there are
-            not above :data:`FEWEST_SEQLETS`.
+    These are not more than asked for, in the order of the windows, and none where there are not
+    above :data:`FEWEST_SEQLETS`.
     """
 
     found: int
@@ -195,12 +188,7 @@ def use_threads(threads: int) -> None:
 
 
 def discover(
-    label: str,
-    sequences: NDArray[np.int8],
-    hypothetical: NDArray[np.float32],
-    *,
-    window: int,
-    max_seqlets: int,
+    label: str, sequences: NDArray[np.int8], hypothetical: Float32, *, window: int, max_seqlets: int
 ) -> Discovery:
     """Find the patterns of a label.
 
@@ -209,8 +197,8 @@ def discover(
         sequences: int8 (n, 4, L), one-hot A, C, G, T of the windows; all 0 at N.
         hypothetical: float32 (n, 4, L): what each base would contribute.
         window: bp around the windows' centres to look at, from :data:`NARROWEST_WINDOW` to L.
-        max_seqlets: of each sign, the first in the order of the windows; time and memory grow with
-            it.
+        max_seqlets: most seqlets of each sign, the first in the order of the windows; time and
+            memory grow with it.
 
     Raises:
         InputError: the window does not fit, or the contributions do not vary around 0.
@@ -251,14 +239,14 @@ def discover(
     return Discovery(patterns, positive, negative, window, found)
 
 
-def _window_sums(importance: NDArray[np.float32]) -> NDArray[np.float64]:
+def _window_sums(importance: Float32) -> Float64:
     """Sums over :data:`SEQLET_CORE` bp: (n, window) to float64 (n, window - SEQLET_CORE + 1)."""
     total = np.cumsum(np.pad(importance, ((0, 0), (1, 0))), axis=1, dtype=np.float64)
-    sums: NDArray[np.float64] = total[:, SEQLET_CORE:] - total[:, :-SEQLET_CORE]
+    sums: Float64 = total[:, SEQLET_CORE:] - total[:, :-SEQLET_CORE]
     return sums
 
 
-def _check_signs(label: str, importance: NDArray[np.float32]) -> None:
+def _check_signs(label: str, importance: Float32) -> None:
     """Check that there are sums of both signs, from which modisco-lite estimates chance.
 
     Raises:
@@ -273,15 +261,11 @@ def _check_signs(label: str, importance: NDArray[np.float32]) -> None:
         )
 
 
-def count_seqlets(
-    importance: NDArray[np.float32], max_seqlets: int
-) -> tuple[SeqletCount, SeqletCount]:
-    """How many seqlets modisco-lite finds and takes, positive and negative.
+def count_seqlets(importance: Float32, max_seqlets: int) -> tuple[SeqletCount, SeqletCount]:
+    """How many seqlets modisco-lite finds and takes of each sign, positive and negative.
 
-    Args:
-        importance: float32 (n, window): contribution of the base that is there; its sums over
-            :data:`SEQLET_CORE` bp are of both signs.
-        max_seqlets: of each sign.
+    ``importance`` is float32 (n, window), the contribution of the base that is there, whose sums
+    over :data:`SEQLET_CORE` bp are of both signs.
     """
     from modiscolite.extract_seqlets import extract_seqlets
 

@@ -52,17 +52,13 @@ _MINUS = "\N{MINUS SIGN}"
 
 
 def write_files(
-    results: Sequence[LabelMotifs],
-    sites: Sequence[BedTable],
-    folder: Path,
-    q: float,
-    database: str,
+    results: Sequence[LabelMotifs], sites: Sequence[BedTable], folder: Path, q: float, database: str
 ) -> None:
     """Write all but the page, ``run.json`` and modisco-lite's own files.
 
     Args:
-        results: of each label.
-        sites: its sites, in the order of its windows.
+        results: what was found for each label.
+        sites: sites of each label, in the order of its windows.
         folder: exists; the labels' folders are made.
         q: false discovery rate up to which a match names a pattern.
         database: what patterns were matched to; empty for none.
@@ -293,13 +289,7 @@ def _motif(item: PatternResult, q: float) -> MemeMotif:
 def render_page(
     results: Sequence[LabelMotifs], options: MotifsOptions, record: MotifsRecord
 ) -> str:
-    """The page, HTML5; every text is escaped, and nothing is loaded from elsewhere.
-
-    Args:
-        results: of each label.
-        options: of the run.
-        record: of the run, as ``run.json`` will hold it.
-    """
+    """The page, HTML5; every text is escaped, and nothing is loaded from elsewhere."""
     page = Page("motifs.html.j2")
     return page.render(
         title=", ".join(result.label for result in results),
@@ -406,12 +396,9 @@ def _known_motifs(item: PatternResult, q: float) -> tuple[str, list[dict[str, An
 
 
 def offset_figure(offsets: NDArray[np.float64], window: int, description: str) -> str:
-    """Histogram of hits by their distance from the site's summit, SVG.
+    """Histogram of hits by their distance from the site's summit, bp, SVG.
 
-    Args:
-        offsets: float64 (h,), bp; those beyond the window are not shown.
-        window: bp around the summit.
-        description: for those who cannot see it.
+    Offsets, float64 (h,), beyond the window around the summit are not shown.
     """
     half = window / 2
     with canvas(3.1, 1.45) as figure:

@@ -21,10 +21,12 @@ from chromputer_tracks.analysis.motifs.discovery import (
 )
 from chromputer_tracks.errors import counted
 
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
 # ---- Instances of patterns in explained windows: hits by sequence and by contribution.
 
-Int64 = NDArray[np.int64]
-Float64 = NDArray[np.float64]
 
 P_LIMIT = 1e-3
 """Default limit of the PWM's p-value: a perfect match of six bases passes it."""
@@ -75,7 +77,7 @@ class Hits:
     chrom: NDArray[np.str_]
     start: Int64
     end: Int64
-    reverse: NDArray[np.bool_]
+    reverse: Bools
     contribution: Float64
     similarity: Float64
     p: Float64
@@ -95,7 +97,7 @@ class Hits:
             )
         )
 
-    def take(self, rows: Int64 | NDArray[np.bool_]) -> Hits:
+    def take(self, rows: Int64 | Bools) -> Hits:
         """Some of them, in the order of ``rows``."""
         return Hits(*(getattr(self, name)[rows] for name in self.__slots__))
 
@@ -118,14 +120,10 @@ class StretchScores:
 def find_hits(
     patterns: Sequence[Pattern], windows: ExplainedWindows, p_limit: float = P_LIMIT
 ) -> Hits:
-    """All hits of a label's patterns in its windows, each place once.
+    """All hits of a label's patterns in all of its windows, each place once.
 
-    The result depends neither on the order of the windows nor on that of the patterns.
-
-    Args:
-        patterns: of one label.
-        windows: all of its windows.
-        p_limit: of the PWM, above 0.
+    The result depends neither on the order of the windows nor on that of the patterns. The limit of
+    the PWM's p-value is above 0.
     """
     nearest = NearestWindow(windows)
     found, explained = [], [np.zeros(0)]
@@ -163,13 +161,9 @@ def find_hits(
 
 
 def score_stretches(
-    pattern: Pattern,
-    windows: ExplainedWindows,
-    row: Int64,
-    start: Int64,
-    reverse: NDArray[np.bool_],
+    pattern: Pattern, windows: ExplainedWindows, row: Int64, start: Int64, reverse: Bools
 ) -> StretchScores:
-    """Contributions of stretches as long as the core, and how alike the CWM they are.
+    """Contributions of k stretches as long as the core, and how alike the CWM they are.
 
     Args:
         pattern: its core's CWM is compared.
@@ -227,9 +221,8 @@ def core_starts(seqlets: Seqlets, pattern: Pattern) -> Int64:
 class NearestWindow:
     """Says which window has its centre nearest to a place.
 
-    Args:
-        windows: of windows with the same centre, and of centres at the same distance, the left
-            one and the first of equals.
+    Of windows with the same centre it is the first, and of centres at the same distance the left
+    one.
     """
 
     def __init__(self, windows: ExplainedWindows) -> None:
@@ -241,16 +234,13 @@ class NearestWindow:
         # Twice the centres, so that all are integers.
         self._centres = 2 * windows.start[self._order] + self._length
 
-    def owns(self, row: Int64, start: Int64, width: int) -> NDArray[np.bool_]:
-        """Whether no other window is nearer.
+    def owns(self, row: Int64, start: Int64, width: int) -> Bools:
+        """Whether no other window is nearer to the middle of a stretch; bool (k,).
 
         Args:
             row: int64 (k,), windows.
             start: int64 (k,), bp, 0-based, of a stretch in each.
             width: bp of the stretches.
-
-        Returns:
-            bool (k,).
         """
         own = np.zeros(len(row), dtype=np.bool_)
         chrom = self._chrom[row]
@@ -267,15 +257,10 @@ class NearestWindow:
         return own
 
 
-def compete(hits: Hits, order: Int64) -> NDArray[np.bool_]:
+def compete(hits: Hits, order: Int64) -> Bools:
     """Which hits stay: each that no hit before it covers by more than half of the shorter one.
 
-    Args:
-        hits: in any order.
-        order: int64 (h,), best first.
-
-    Returns:
-        bool (h,).
+    ``order``, int64 (h,), has the best first; the result is bool (h,) in the order of the hits.
     """
     kept = np.zeros(len(hits), dtype=np.bool_)
     widest = int((hits.end - hits.start).max(initial=0))
@@ -297,7 +282,7 @@ def compete(hits: Hits, order: Int64) -> NDArray[np.bool_]:
     return kept
 
 
-_Matches = tuple[Int64, Int64, NDArray[np.bool_], Float64]
+_Matches = tuple[Int64, Int64, Bools, Float64]
 
 
 def _scan(patterns: Sequence[Pattern], windows: ExplainedWindows, p_limit: float) -> list[_Matches]:
@@ -322,11 +307,11 @@ def _scan(patterns: Sequence[Pattern], windows: ExplainedWindows, p_limit: float
     ]
 
 
-def _known(windows: ExplainedWindows, row: Int64, start: Int64, width: int) -> NDArray[np.bool_]:
+def _known(windows: ExplainedWindows, row: Int64, start: Int64, width: int) -> Bools:
     """Whether all bases of stretches are known, bool (k,)."""
     where = (row[:, None], slice(None), start[:, None] + np.arange(width))
     bases: Int64 = windows.sequences[where].sum(axis=(1, 2), dtype=np.int64)
-    known: NDArray[np.bool_] = bases == width
+    known: Bools = bases == width
     return known
 
 
@@ -353,7 +338,7 @@ class SeqletSpans:
     chrom: NDArray[np.str_]
     start: Int64
     end: Int64
-    reverse: NDArray[np.bool_]
+    reverse: Bools
     contribution: Float64
 
 
@@ -453,11 +438,11 @@ def label_motifs(
 
     Args:
         label: its name.
-        discovery: its patterns.
-        windows: its windows.
-        strands: of the sites, ``+``, ``-`` or ``.``.
-        hits: of all patterns.
-        matches: of each pattern; empty without a database.
+        discovery: holds its patterns.
+        windows: where they were sought.
+        strands: strand of each site, ``+``, ``-`` or ``.``.
+        hits: those of all patterns.
+        matches: known motifs by pattern; empty without a database.
     """
     centres = windows.start + windows.length // 2
     turned = np.array([strand == "-" for strand in strands])
@@ -510,11 +495,8 @@ def seqlet_spans(pattern: Pattern, windows: ExplainedWindows) -> SeqletSpans:
 def sites_with_hit(chrom: NDArray[np.str_], centres: Int64, window: int, hits: Hits) -> int:
     """Number of sites with the middle of a hit among the ``window`` bp around their centres.
 
-    Args:
-        chrom: str (n,), of the sites.
-        centres: int64 (n,), bp, 0-based: the base right of the middle.
-        window: bp.
-        hits: of any number of patterns.
+    Sites have a contig, str (n,), and a centre, int64 (n,), bp, 0-based: the base right of the
+    middle.
     """
     count = 0
     for name in np.unique(chrom):

@@ -7,12 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from chromputer_tracks.analysis.known_motifs import (
-    MotifMatch,
-    MotifSet,
-    known_motifs,
-    match_motifs,
-)
+from chromputer_tracks.analysis.known_motifs import MotifMatch, MotifSet, known_motifs, match_motifs
 from chromputer_tracks.analysis.motifs.discovery import (
     LEIDEN_RUNS,
     SEQLET_CORE,
@@ -59,13 +54,7 @@ _LIBRARIES = ("modisco-lite", "memelite", "numba", "leidenalg", "pyjaspar")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MotifsResult:
-    """What a run gave.
-
-    Attributes:
-        labels: what was found for each label.
-        database: what patterns were matched to; empty for none.
-        record: what ``run.json`` holds.
-    """
+    """What was found for each label, what patterns were matched to (or empty), and the record."""
 
     labels: tuple[LabelMotifs, ...]
     database: str

@@ -23,6 +23,9 @@ from chromputer_tracks.inference.explain import Explainer, head_weights
 from chromputer_tracks.inference.session import Model
 from chromputer_tracks.intervals import Interval
 
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
 # ---- What the model looked at: contributions of the V-plot to its answers.
 
 _PLACES = 3
@@ -62,8 +65,8 @@ def explain_answers(
     """Explain the model's answers.
 
     Args:
-        explainer: of the model.
-        features: of the sample.
+        explainer: explains the model that plays.
+        features: makes its inputs.
         subject: what is asked.
         vplot: name of the input whose pixels are shown.
         places: contig and centre (bp, 0-based) of each site.
@@ -96,18 +99,13 @@ def _levels(values: NDArray[np.float32]) -> str:
 
 
 def balanced_probabilities(
-    probabilities: NDArray[np.float32], frequencies: NDArray[np.float64], offered: Sequence[int]
-) -> NDArray[np.float64]:
+    probabilities: NDArray[np.float32], frequencies: Float64, offered: Sequence[int]
+) -> Float64:
     """Probabilities where all offered classes are equally frequent, as they are in a quiz.
 
-    By Bayes' rule each is divided by its class's frequency among the sites that may be asked; those
-    of one site then sum to 1 over the offered classes (Saerens et al. 2002,
-    doi:10.1162/089976602753284446).
-
-    Args:
-        probabilities: float32 (classes, n).
-        frequencies: float64 (classes,), above 0.
-        offered: classes that are asked.
+    By Bayes' rule each, float32 (classes, n), is divided by its class's frequency among the sites
+    that may be asked, float64 (classes,) above 0; those of one site then sum to 1 over the offered
+    classes (Saerens et al. 2002, doi:10.1162/089976602753284446).
 
     Returns:
         float64 (classes, n); 0 in the rows of the other classes.
@@ -119,14 +117,14 @@ def balanced_probabilities(
     return balanced
 
 
-def best_choice(balanced: NDArray[np.float64], choices: Sequence[int]) -> int:
+def best_choice(balanced: Float64, choices: Sequence[int]) -> int:
     """The most probable of the choices, the first of equal ones; ``balanced``: (classes,)."""
     return max(choices, key=lambda code: (balanced[code], -code))
 
 
 def chance_of_right_answer(
-    balanced: NDArray[np.float64], truth: NDArray[np.int64], offered: Sequence[int], choices: int
-) -> NDArray[np.float64]:
+    balanced: Float64, truth: Int64, offered: Sequence[int], choices: int
+) -> Float64:
     """Probability of a right answer at each site, over all ways to draw the wrong choices.
 
     With ``above`` classes more probable than the true one, the answer is right when none of them is
@@ -136,7 +134,7 @@ def chance_of_right_answer(
         balanced: float64 (classes, n).
         truth: int64 (n,), offered classes.
         offered: classes that are asked, ascending.
-        choices: answers to choose from.
+        choices: how many answers there are to choose from.
 
     Returns:
         float64 (n,); 0 or 1 where all classes are to choose from.
@@ -147,7 +145,7 @@ def chance_of_right_answer(
     above = ((balanced[rows] > own) | first).sum(axis=0)
     others, wrong = len(rows) - 1, choices - 1
     table = np.array([comb(others - k, wrong) / comb(others, wrong) for k in range(len(rows))])
-    right: NDArray[np.float64] = table[above]
+    right: Float64 = table[above]
     return right
 
 
@@ -155,10 +153,8 @@ def chance_of_right_answer(
 class ModelScore:
     """How often the model is right on all sites that may be asked, all classes equally often.
 
-    Attributes:
-        sites: their number.
-        accuracy: mean over the classes of the share of right answers.
-        recall: share of right answers at the sites of each offered class.
+    ``accuracy`` is the mean of ``recall``, the share of right answers at the sites of each offered
+    class.
     """
 
     sites: int
@@ -167,24 +163,18 @@ class ModelScore:
 
 
 def model_score(
-    balanced: NDArray[np.float64],
-    truth: NDArray[np.int64],
-    blocks: NDArray[np.int64],
+    balanced: Float64,
+    truth: Int64,
+    blocks: Int64,
     offered: Sequence[int],
     choices: int,
     draws: int,
     seed: int,
 ) -> ModelScore:
-    """Score the model on sites of the offered classes.
+    """Score the model on sites of the offered classes; see :func:`chance_of_right_answer`.
 
-    Args:
-        balanced: float64 (classes, n), see :func:`balanced_probabilities`.
-        truth: int64 (n,), offered classes.
-        blocks: int64 (n,), bootstrap block of each site.
-        offered: classes that are asked, ascending.
-        choices: answers to choose from.
-        draws: resamples of the interval.
-        seed: of the resamples.
+    ``blocks`` are int64 (n,), the bootstrap block of each site, of which ``draws`` resamples are
+    made for the interval.
     """
     right = chance_of_right_answer(balanced, truth, offered, choices)
     place = np.searchsorted(np.array(offered), truth)
@@ -200,12 +190,12 @@ class QuizQuestion:
     """One question with its answers.
 
     Attributes:
-        chrom: contig.
-        centre: bp, 0-based, of the site.
+        chrom: contig of the site.
+        centre: bp, 0-based.
         bin: bp around the centre that the truth is about.
         choices: classes to choose from, ascending.
-        truth: the class.
-        answer: the model's.
+        truth: the true class.
+        answer: the model's choice.
         most_common: the choice that is most frequent in the genome.
         probabilities: float32 (classes,), as ``predict`` writes them.
         balanced: float64 (classes,), with all offered classes equally frequent.
@@ -221,7 +211,7 @@ class QuizQuestion:
     answer: int
     most_common: int
     probabilities: NDArray[np.float32]
-    balanced: NDArray[np.float64]
+    balanced: Float64
     picture: SitePicture
     contributions: AnswerContributions | None = None
 
@@ -233,22 +223,20 @@ class QuizQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Quiz:
-    """A quiz.
+    """A quiz that a model plays.
 
     Attributes:
-        model: that plays.
         subject: what is asked; codes of classes index its ``classes``.
         draw: which of them are asked, and how many choices there are.
         contigs: where the questions are from.
         assay: whose fragments are shown.
-        window: bp of the pictures.
-        min_fragments: in a picture.
-        seed: of all that was drawn.
-        labelled: sites of each class on the contigs, int64 (classes,).
-        eligible: those of them that could have been asked, int64 (classes,).
+        window: bp of a picture.
+        min_fragments: fewest fragments in a picture.
+        labelled: int64 (classes,), sites on the contigs.
+        eligible: int64 (classes,), sites that could have been asked.
         questions: in the order of asking.
         examples: what the offered classes look like.
-        score: of the model on all sites that could have been asked.
+        score: how good the model is on all sites that could have been asked.
     """
 
     model: Model
@@ -259,8 +247,8 @@ class Quiz:
     window: int
     min_fragments: int
     seed: int
-    labelled: NDArray[np.int64]
-    eligible: NDArray[np.int64]
+    labelled: Int64
+    eligible: Int64
     questions: tuple[QuizQuestion, ...]
     examples: tuple[ClassExample, ...]
     score: ModelScore

@@ -19,9 +19,7 @@ from chromputer_tracks.intervals import format_region
 from chromputer_tracks.io.text import write_tsv
 from chromputer_tracks.spec import InputSpec, ModelSpec
 
-# ---- The files of a quiz: its page, and beside it its questions and scores.
-
-# ---- The page of a quiz: one HTML file with its questions, scripts and styles, that opens offline.
+# ---- The page: one HTML file with its questions, scripts and styles, that opens offline.
 
 _STYLES = ("report.css", "quiz.css")
 _SCRIPTS = ("quiz_plot.js", "quiz_end.js", "quiz.js")
@@ -170,15 +168,8 @@ class QuizClassRecord:
 class QuizRecord:
     """What the record says of a quiz beside what every record does.
 
-    Attributes:
-        subject: what is asked.
-        contigs: of the questions.
-        held_out: whether the model has not seen them.
-        choices: answers to choose from at each question.
-        questions: how many.
-        right: right answers to them.
-        model_on_all_sites: the model's score.
-        classes: in the subject's order.
+    ``held_out`` is whether the model has not seen the contigs, ``choices`` is the number of answers
+    to choose from, ``right`` counts the right answers to the questions.
     """
 
     subject: str

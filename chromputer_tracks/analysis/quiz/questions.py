@@ -14,11 +14,7 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from chromputer_tracks.analysis.vplots.aggregate import (
-    FINE_LENGTH_EDGES,
-    FragmentSource,
-    aggregate_by_class,
-)
+from chromputer_tracks.analysis.vplots.aggregate import FINE_LENGTH_EDGES, aggregate_by_class
 from chromputer_tracks.data.features import DEFAULT_BIN, probabilities, vplot
 from chromputer_tracks.data.labels import (
     MODEL_STATES,
@@ -33,8 +29,11 @@ from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.inference.session import Model
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
+from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.text import read_state_table
 from chromputer_tracks.spec import InputSpec, Label, ModelSpec
+
+Int64 = NDArray[np.int64]
 
 # ---- What is asked: chromatin states, or whether a label is there.
 
@@ -74,16 +73,14 @@ class QuizSubject:
         names = [f"{head.name}.{label.name}" for head in spec.heads for label in head.labels]
         return names[self.rows][0 if self.binary else code]
 
-    def truth(self, sites: LabelledSites) -> NDArray[np.int64]:
+    def truth(self, sites: LabelledSites) -> Int64:
         """Class of each site, ``UNKNOWN`` where it is not known; int64 (n,)."""
         return sites.binary[0] if self.binary else sites.states
 
     def probabilities(self, logits: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.float32]:
         """Calibrated probability of each class, as ``predict`` writes it; float32 (classes, n).
 
-        Args:
-            logits: float32 (outputs, n), in the order of the model's outputs.
-            spec: the model.
+        Logits are float32 (outputs, n), in the order of the model's outputs.
         """
         rows = probabilities(logits, spec.heads)[self.rows]
         return np.concatenate([1 - rows, rows]) if self.binary else rows
@@ -92,20 +89,20 @@ class QuizSubject:
 def states_subject(
     spec: ModelSpec, bed: Path, table: Path | None, sizes: ChromSizes, masked: Sequence[Interval]
 ) -> QuizSubject:
-    """The chromatin states of a BED.
+    """The chromatin states of a BED, whose names are the model's.
 
     Args:
-        spec: the model.
-        bed: segments whose names are the model's states.
+        spec: says which states there are.
+        bed: segments.
         table: names and colours of the states; None: the model's own.
-        sizes: the genome's contigs.
+        sizes: contigs of the genome.
         masked: regions to leave out.
 
     Raises:
         InputError: the model has no states, or not those of a file.
         FormatError: a file is malformed, or segments overlap.
     """
-    head = next((head for head in spec.heads if head.kind == "states"), None)
+    head = spec.states_head
     if head is None:
         raise InputError(
             f"model {spec.name} predicts no states; ask for one of its labels with --binary"
@@ -130,18 +127,11 @@ def states_subject(
 def binary_subject(
     spec: ModelSpec, name: str, peaks: Path, sizes: ChromSizes, masked: Sequence[Interval]
 ) -> QuizSubject:
-    """Whether a site has a binary label.
+    """Whether a site has a binary label, by its peaks (BED or narrowPeak).
 
     A site has it where a peak's centre lies in the ``label_bin`` bp around it; one with a centre in
     the ``label_bin`` bp beyond on either side is not asked. Nothing is known of a contig without
-    any peak.
-
-    Args:
-        spec: the model.
-        name: of the label.
-        peaks: BED or narrowPeak.
-        sizes: the genome's contigs.
-        masked: regions to leave out.
+    any peak, nor of masked regions.
 
     Raises:
         InputError: the model has no such label, or the file cannot be used.
@@ -174,8 +164,7 @@ def binary_subject(
 def shown_assay(model: Model) -> str:
     """The assay whose fragments are shown: that of the first V-plot, else of a signal of them.
 
-    Raises:
-        InputError: the model reads no fragments.
+    Raises InputError where the model reads no fragments.
     """
     signals = [item for item in model.spec.inputs if item.measure not in ("", "values")]
     for item in (shown_vplot(model.spec), *signals):
@@ -226,11 +215,10 @@ class SitePicture:
 
 @dataclass(frozen=True, slots=True)
 class ClassExample:
-    """What a class looks like, from the training contigs.
+    """What a class, by its code, looks like on the training contigs.
 
     Attributes:
-        code: of the class.
-        sites: with enough fragments.
+        sites: how many have enough fragments.
         fragments: mean number in a picture.
         mean: base64 of uint8 (lengths, positions): the smoothed mean V-plot, on a scale of its own.
         examples: single sites.
@@ -257,17 +245,14 @@ class ClassExample:
 class SitePictures:
     """Makes the pictures of a sample.
 
-    Attributes:
-        source: the fragments.
-        sizes: the genome's contigs.
-        window: bp of a picture, a multiple of its pixels' 10; the site is in its middle.
+    Each shows ``window`` bp, a multiple of its pixels' 10, with the site in the middle.
     """
 
-    source: FragmentSource
+    source: FragmentStore
     sizes: ChromSizes
     window: int
 
-    def fragments(self, sites: LabelledSites) -> NDArray[np.int64]:
+    def fragments(self, sites: LabelledSites) -> Int64:
         """Fragments that the picture of each site shows, int64 (n,); -1 where a contig cuts it."""
         counts = np.full(len(sites), -1, dtype=np.int64)
         for code, name in enumerate(sites.contigs):
@@ -282,12 +267,7 @@ class SitePictures:
         return counts
 
     def picture(self, chrom: str, centre: int) -> SitePicture:
-        """The V-plot of a site; of very many fragments a random part, the same at each call.
-
-        Args:
-            chrom: contig.
-            centre: bp, 0-based.
-        """
+        """The V-plot of a site; of very many fragments a random part, the same at each call."""
         around = Interval.centred(chrom, centre, self.window)
         counts = vplot(*self.source.midpoints(around), around, DEFAULT_BIN, EDGES).ravel()
         pixels = np.repeat(np.arange(len(counts)), counts.astype(np.int64))
@@ -300,19 +280,19 @@ class SitePictures:
     def class_examples(
         self,
         sites: LabelledSites,
-        truth: NDArray[np.int64],
+        truth: Int64,
         usable: NDArray[np.bool_],
         offered: Sequence[int],
         seed: int,
     ) -> tuple[ClassExample, ...]:
-        """Mean V-plot and some sites of each class that has any.
+        """Mean V-plot and some sites of each offered class that has any.
 
         Args:
-            sites: of training contigs.
+            sites: lie on training contigs.
             truth: int64 (n,), class of each.
             usable: bool (n,), whether its picture shows enough.
             offered: classes that are asked.
-            seed: of the single sites.
+            seed: chooses the single sites.
         """
         rng = np.random.default_rng(seed)
         rows = {code: np.flatnonzero(usable & (truth == code)) for code in offered}
@@ -366,17 +346,15 @@ def color_table() -> str:
 
 @dataclass(frozen=True, slots=True)
 class QuizSites:
-    """Sites, and which of them may be asked.
+    """Label bins of contigs, and which of them may be asked.
 
     Attributes:
-        sites: label bins of contigs.
         truth: int64 (n,), class of each, or ``UNKNOWN``.
         usable: bool (n,): its class is known, and its picture is whole and shows enough fragments.
-        n_classes: number of classes.
     """
 
     sites: LabelledSites
-    truth: NDArray[np.int64]
+    truth: Int64
     usable: NDArray[np.bool_]
     n_classes: int
 
@@ -389,7 +367,7 @@ class QuizSites:
         usable = (truth != UNKNOWN) & (viewer.fragments(sites) >= min_fragments)
         return cls(sites, truth, usable, len(subject.classes))
 
-    def counts(self, *, usable: bool = True) -> NDArray[np.int64]:
+    def counts(self, *, usable: bool = True) -> Int64:
         """Sites of each class, int64 (classes,): those that may be asked, or all."""
         kept = self.usable if usable else self.truth != UNKNOWN
         return np.bincount(self.truth[kept], minlength=self.n_classes).astype(np.int64)
@@ -410,12 +388,7 @@ class QuizSites:
 
 @dataclass(frozen=True, slots=True)
 class DrawnQuestion:
-    """One question.
-
-    Attributes:
-        site: index of the site.
-        choices: classes to choose from, ascending; the true one is among them.
-    """
+    """The index of a site, and the classes to choose from, ascending, the true one among them."""
 
     site: int
     choices: tuple[int, ...]
@@ -423,13 +396,12 @@ class DrawnQuestion:
 
 @dataclass(frozen=True, slots=True)
 class QuestionDraw:
-    """The questions.
+    """The questions, in the order of asking.
 
     Attributes:
         offered: classes that are asked and can be answered, ascending.
-        choices: answers to choose from at each question.
-        questions: in the order of asking.
-        left_out: class to the number of sites that could have been asked, which were too few.
+        choices: how many answers there are to choose from at each question.
+        left_out: how many sites of the other classes could have been asked, which were too few.
     """
 
     offered: tuple[int, ...]
@@ -439,22 +411,12 @@ class QuestionDraw:
 
 
 def draw_questions(
-    pool: QuizSites,
-    questions: int,
-    choices: int | None,
-    window: int,
-    seed: int,
+    pool: QuizSites, questions: int, choices: int | None, window: int, seed: int
 ) -> QuestionDraw:
     """Draw sites, equally many of each class as nearly as can be, whose windows do not overlap.
 
-    A class with fewer such sites than its share is left out, as question and as answer.
-
-    Args:
-        pool: the sites.
-        questions: how many.
-        choices: answers to choose from, the wrong ones drawn at random; None: all classes.
-        window: bp of a site's window.
-        seed: of all that is drawn.
+    A class with fewer such sites than its share is left out, as question and as answer. The wrong
+    choices are drawn at random; without a number all classes are to choose from.
 
     Raises:
         InputError: no two classes have enough sites.

@@ -302,11 +302,7 @@ def _class_examples(
     if training is None or not options.lesson:
         return ()
     return viewer.class_examples(
-        training.sites,
-        training.truth,
-        training.usable,
-        draw.offered,
-        options.seed,
+        training.sites, training.truth, training.usable, draw.offered, options.seed
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,11 @@ from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import BoundsError, InputError
 from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.spec import Label
+
+Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
 
 FINE_LENGTH_EDGES = tuple(range(20, 401, 10))
 """Fragment-length class edges in bp: equal classes, so that the image shows densities."""
@@ -29,19 +32,12 @@ _PAIRS = 2_000_000
 """Fragments that are placed at once, counted once for each window that they lie in."""
 
 
-class FragmentSource(Protocol):
-    """Where fragments come from; ``io.fragment_store.FragmentStore`` is one."""
-
-    def midpoints(self, interval: Interval) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Midpoints (bp, 0-based) and lengths of the fragments whose midpoint is inside."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class VplotPair:
     """Aggregate V-plots of one class: at the sites that have it, and at those predicted to.
 
     Attributes:
-        label: of the class.
+        label: the class.
         sites: number of sites that have it.
         observed: float64 (lengths, positions), mean fragments per site and pixel; NaN without
             sites.
@@ -51,9 +47,9 @@ class VplotPair:
 
     label: Label
     sites: int
-    observed: NDArray[np.float64]
+    observed: Float64
     predicted_sites: int = 0
-    predicted: NDArray[np.float64] | None = None
+    predicted: Float64 | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,18 +70,18 @@ class VplotSet:
 
 
 def aggregate_by_class(
-    source: FragmentSource,
+    source: FragmentStore,
     contigs: Sequence[str],
-    contig: NDArray[np.int64],
-    centre: NDArray[np.int64],
-    classes: NDArray[np.int64],
+    contig: Int64,
+    centre: Int64,
+    classes: Int64,
     n_classes: int,
     sizes: ChromSizes,
     window: int = 2000,
     bin_size: int = DEFAULT_BIN,
     edges: tuple[int, ...] = FINE_LENGTH_EDGES,
-    strand: NDArray[np.int64] | None = None,
-) -> NDArray[np.float64]:
+    strand: Int64 | None = None,
+) -> Float64:
     """Mean fragments per site and pixel, for each class of sites.
 
     Args:
@@ -140,35 +136,25 @@ def aggregate_by_class(
 
 
 def aggregate_vplot(
-    source: FragmentSource,
+    source: FragmentStore,
     sites: Iterable[tuple[str, int]],
     sizes: ChromSizes,
     window: int = 2000,
     bin_size: int = DEFAULT_BIN,
     edges: tuple[int, ...] = FINE_LENGTH_EDGES,
     strand: Sequence[int] | None = None,
-) -> NDArray[np.float64]:
+) -> Float64:
     """Mean fragments per site and pixel over all sites; see :func:`aggregate_by_class`.
 
-    Args:
-        source: the fragments.
-        sites: contig and centre (bp, 0-based) of each.
-        sizes: the genome's contigs.
-        window: bp.
-        bin_size: bp per position bin.
-        edges: length class edges in bp, ascending.
-        strand: -1 for each site to be turned around, in the order of ``sites``; None: none is.
+    Sites are contig and centre (bp, 0-based) each; ``strand`` has -1 for each to be turned around.
 
     Returns:
         float64 (len(edges) - 1, window / bin_size); NaN without sites.
-
-    Raises:
-        InputError, ContigError, BoundsError: see :func:`aggregate_by_class`.
     """
     rows = list(sites)
     names = list(dict.fromkeys(name for name, _ in rows))
     code = {name: index for index, name in enumerate(names)}
-    image: NDArray[np.float64] = aggregate_by_class(
+    image: Float64 = aggregate_by_class(
         source,
         names,
         np.array([code[name] for name, _ in rows], dtype=np.int64),
@@ -186,7 +172,7 @@ def aggregate_vplot(
 
 def state_vplots(
     title: str,
-    source: FragmentSource,
+    source: FragmentStore,
     sizes: ChromSizes,
     sites: LabelledSites,
     labels: Sequence[Label],
@@ -196,23 +182,13 @@ def state_vplots(
 ) -> VplotSet:
     """V-plots by true and by predicted state, over the sites whose state is known.
 
-    Args:
-        title: of the set.
-        source: the sample's fragments.
-        sizes: the genome's contigs.
-        sites: labels and logits; the most likely state is the one predicted.
-        labels: of the states head, in its order.
-        window: bp.
-        bin_size: bp per position bin.
-        edges: length class edges in bp, ascending.
-
-    Raises:
-        InputError, ContigError, BoundsError: see :func:`aggregate_by_class`.
+    The most likely state, by the logits, is the one predicted; labels are in the order of the
+    states head. See :func:`aggregate_by_class` for the rest, and for what is raised.
     """
     known = sites.states != UNKNOWN
     called = np.where(known, sites.logits[: len(labels)].argmax(axis=0), UNKNOWN).astype(np.int64)
 
-    def images(classes: NDArray[np.int64]) -> NDArray[np.float64]:
+    def images(classes: Int64) -> Float64:
         where = (sites.contigs, sites.contig, sites.centre)
         return aggregate_by_class(
             source, *where, classes, len(labels), sizes, window, bin_size, edges
@@ -236,7 +212,7 @@ def state_vplots(
     )
 
 
-def _check_centres(name: str, centre: NDArray[np.int64], sizes: ChromSizes) -> None:
+def _check_centres(name: str, centre: Int64, sizes: ChromSizes) -> None:
     size = sizes.require(name, "V-plot sites")
     for at in (int(centre[0]), int(centre[-1])):
         if not 0 <= at < size:
@@ -244,22 +220,16 @@ def _check_centres(name: str, centre: NDArray[np.int64], sizes: ChromSizes) -> N
 
 
 def _placed(
-    source: FragmentSource,
+    source: FragmentStore,
     name: str,
     here: NDArray[np.intp],
-    centre: NDArray[np.int64],
+    centre: Int64,
     window: int,
     edges: tuple[int, ...],
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64], NDArray[np.intp]]]:
-    """Fragments in each site's window, some sites at a time.
+) -> Iterator[tuple[NDArray[np.intp], Int64, Int64, NDArray[np.intp]]]:
+    """Fragments in each site's window, some of a contig's sites at a time.
 
-    Args:
-        source: the fragments.
-        name: the contig.
-        here: the contig's sites, ascending by centre.
-        centre: of all sites.
-        window: bp.
-        edges: length class edges.
+    ``here`` are these sites, ascending by centre; ``centre`` is of all sites.
 
     Yields:
         part of ``here``; and for each fragment in a window of it: length class, midpoint, and
@@ -289,7 +259,7 @@ def _placed(
 
 def _by_midpoint(
     fragments: tuple[NDArray[np.int32], NDArray[np.int32]], edges: tuple[int, ...]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[Int64, Int64]:
     """Midpoints, ascending, and length classes of the fragments that have one."""
     midpoints, lengths = fragments
     row = np.searchsorted(np.asarray(edges), lengths, side="right") - 1

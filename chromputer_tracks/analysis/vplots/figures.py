@@ -32,7 +32,7 @@ from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.figures.style import INK, MUTED, canvas, css, to_svg
 from chromputer_tracks.io.atomic import atomic_path
 
-# ---- Aggregate V-plots as pictures: sharp axes around a raster image, all on one colour scale.
+# ---- One of a set of V-plots, as SVG: sharp axes around a raster image, all on one colour scale.
 
 
 def set_scale(item: VplotSet) -> VplotScale:
@@ -41,27 +41,22 @@ def set_scale(item: VplotSet) -> VplotScale:
     return VplotScale.of(FRAGMENTS, (_drawn(image, item) for image in images if image is not None))
 
 
-def _drawn(image: NDArray[np.float64], item: VplotSet) -> NDArray[np.float64]:
+def _drawn(image: Float64, item: VplotSet) -> Float64:
     """Fragments per site, bp and bp of length, smoothed."""
     axes = VplotAxes.around_site(item.window, item.window // image.shape[1], item.edges)
     return drawn(image, FRAGMENTS, axes, SMOOTH)
 
 
 def draw_vplot(
-    axes: Axes,
-    image: NDArray[np.float64],
-    item: VplotSet,
-    scale: VplotScale,
-    *,
-    positions: bool = True,
+    axes: Axes, image: Float64, item: VplotSet, scale: VplotScale, *, positions: bool = True
 ) -> None:
     """Draw one aggregate V-plot: the image, the nucleosome's length, ticks.
 
     Args:
         axes: to draw into.
-        image: float64 (lengths, positions), of a pair of ``item``; NaN for a class without sites,
-            which is said.
-        item: its axes.
+        image: float64 (lengths, positions), one of ``item``; NaN for a class without sites, which
+            is said.
+        item: says what the pixels are.
         scale: from :func:`set_scale`.
         positions: whether the ticks of positions have their numbers.
     """
@@ -95,17 +90,9 @@ def draw_vplot(
 
 
 def vplot_panel(
-    image: NDArray[np.float64], item: VplotSet, scale: VplotScale, title: str, description: str
+    image: Float64, item: VplotSet, scale: VplotScale, title: str, description: str
 ) -> str:
-    """One aggregate V-plot as SVG.
-
-    Args:
-        image: as :func:`draw_vplot` takes it.
-        item: likewise.
-        scale: likewise.
-        title: above it.
-        description: for those who cannot see it.
-    """
+    """One aggregate V-plot, as :func:`draw_vplot` takes it, as SVG with a title."""
     with canvas(2.32, 1.78, (0.5, 0.42, 0.1, 0.24)) as figure:
         axes = figure.add_subplot()
         axes.set_title(title, fontweight="normal", fontsize=9)
@@ -119,8 +106,6 @@ def color_bar(scale: VplotScale) -> str:
         scale.draw_bar(figure.add_subplot(), size=8.5)
         return to_svg(figure, f"Colour scale from 0 to {scale.ticks[-1]:g}")
 
-
-# ---- A table of V-plots as one picture: each quantity on one scale, written as PNG, SVG or PDF.
 
 # ---- One V-plot with its margins: the image, the profile above it, the lengths beside it.
 
@@ -160,12 +145,12 @@ class Panel:
 
     Attributes:
         figure: to draw into.
-        sizes: of the panel.
+        sizes: inches of its parts.
         at: left and lower corner of its cell, inches.
-        axes: of the image.
-        scale: of its colours.
+        axes: say what the image's pixels are.
+        scale: gives its colours.
         profile: least and greatest value of the profiles that it is compared with.
-        lengths: likewise, of the curves of lengths.
+        lengths: the same for the curves of lengths.
     """
 
     figure: Figure
@@ -179,10 +164,8 @@ class Panel:
     def draw(self, values: Float64, row: VplotRow, image: VplotImage) -> Axes:
         """Draw the image and its curves.
 
-        Args:
-            values: float64 (lengths, positions), as :func:`~.vplots.scale.drawn` gives them.
-            row: its points are marked.
-            image: its margins are drawn.
+        Values are float64 (lengths, positions), as :func:`~.vplots.images.drawn` gives them; the
+        row's points are marked, and the image's margins drawn.
 
         Returns:
             the axes of the image.
@@ -347,6 +330,8 @@ def _length_ticks(edges: tuple[int, ...]) -> list[int]:
     return list(edges[::every])
 
 
+# ---- A table of V-plots as one picture: each quantity on one scale.
+
 SUFFIXES = (".png", ".svg", ".pdf")
 
 _LARGE = PanelSizes(4.6, 2.7, 0.6)
@@ -360,12 +345,7 @@ _DPI = 200
 
 @dataclass(frozen=True, slots=True)
 class FigureText:
-    """What a picture says beside its images.
-
-    Attributes:
-        title: of the picture; empty for none.
-        site: what lies at 0, for the axis (``TSS``).
-    """
+    """A picture's title, empty for none, and what lies at 0, for the axis (``TSS``)."""
 
     title: str = ""
     site: str = "site"
@@ -390,16 +370,11 @@ def save_vplots(
     """Draw a table: a row for each class, a column for each quantity.
 
     Several classes of one quantity stand side by side. Above each image stands its profile over
-    all lengths, beside it its lengths over all positions. The same numbers give the same file.
-
-    Args:
-        path: ends in one of ``SUFFIXES``.
-        table: at least one row.
-        text: of the picture.
-        sigma: pixels of the Gaussian that smooths the images (not the margins); 0 for none.
+    all lengths, beside it its lengths over all positions. The same numbers give the same file. The
+    images (not the margins) are smoothed by a Gaussian of ``sigma`` pixels; 0 for none.
 
     Raises:
-        InputError: the suffix is another.
+        InputError: the suffix is none of ``SUFFIXES``.
         OutputError: it cannot be written.
     """
     check_suffix(path)
@@ -427,15 +402,10 @@ def save_vplots(
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where panels lie: ``columns`` by ``lines`` of them; ``size`` of the picture in inches.
+    """Where panels lie: ``columns`` by ``lines`` of them, on a picture of ``size`` inches.
 
-    Attributes:
-        panel: sizes of each.
-        columns: panels side by side.
-        lines: panels above each other.
-        wrapped: classes follow each other along lines; else each class has a line.
-        size: inches, width and height.
-        top: inches above the panels.
+    ``wrapped`` classes follow each other along lines; else each class has a line. ``top`` are the
+    inches above the panels.
     """
 
     panel: PanelSizes

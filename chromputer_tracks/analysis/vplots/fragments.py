@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chromputer_tracks.analysis.vplots.aggregate import FragmentSource, aggregate_by_class
+from chromputer_tracks.analysis.vplots.aggregate import aggregate_by_class
 from chromputer_tracks.analysis.vplots.images import (
     COUNTS,
     FOLD,
@@ -50,14 +50,7 @@ Means = Callable[[VplotSites], Float64]
 
 def locus_table(store: FragmentStore, locus: Interval, bin_size: int, edges: tuple[int, ...],
                 title: str) -> VplotTable:  # fmt: skip
-    """The fragments of one locus, counted, and each marked where they are few.
-
-    Args:
-        store: the fragments.
-        locus: of whole bins.
-        bin_size: bp.
-        edges: length class edges, bp.
-        title: of the image.
+    """The fragments of one locus, of whole bins, counted, and each marked where they are few.
 
     Raises:
         InputError: no fragment lies there.
@@ -79,7 +72,7 @@ def locus_table(store: FragmentStore, locus: Interval, bin_size: int, edges: tup
     return VplotTable(axes, (COUNTS,), (row,))
 
 
-def fragment_means(store: FragmentSource, sizes: ChromSizes, axes: VplotAxes) -> Means:
+def fragment_means(store: FragmentStore, sizes: ChromSizes, axes: VplotAxes) -> Means:
     """Means of fragments per site and pixel."""
 
     def means(sites: VplotSites) -> Float64:
@@ -123,8 +116,8 @@ class Background:
     """What sites are compared with.
 
     Attributes:
-        image: float64 (lengths, positions), its mean fragments per place and pixel.
-        places: number of places that it is the mean of.
+        image: float64 (lengths, positions), mean fragments per place and pixel.
+        places: number of places that it is the mean over.
         name: as titles have it (``the genome's mean``).
     """
 
@@ -177,10 +170,10 @@ def sites_table(
     """Aggregates of each class, and where there is a background, compared with it.
 
     Args:
-        means: of the sites' images.
+        means: make the sites' images.
         store: the fragments, for their depth.
         sites: at least one of each class.
-        axes: of the images.
+        axes: say what their pixels are.
         source: where the sites are from, for messages.
         normalise: ``none``: fragments per site and pixel; ``depth``: per million fragments, too;
             ``lengths``: over the genome's mean of each length class; ``model``: as the model reads

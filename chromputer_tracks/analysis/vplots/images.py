@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from matplotlib import colormaps
@@ -19,10 +18,12 @@ from scipy.ndimage import gaussian_filter
 
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.io.atomic import atomic_path
+from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.text import tsv_lines
 from chromputer_tracks.spec import Label
 
 Float64 = NDArray[np.float64]
+
 
 # ---- V-plots of several classes and quantities on the same axes, and their file of numbers.
 
@@ -42,7 +43,7 @@ class VplotAxes:
         bins: number of position bins.
         edges: fragment-length class edges in bp, ascending; class i holds
             ``edges[i] <= length < edges[i + 1]``.
-        contig: of a locus; empty where positions count from a site.
+        contig: that of a locus; empty where positions count from a site.
     """
 
     start: int
@@ -79,7 +80,7 @@ class Quantity:
     Attributes:
         name: short, as the file of numbers has it.
         title: above a column of images.
-        unit: of the values as stored.
+        unit: unit of the values as stored.
         shown: unit of the values as drawn.
         factor: that drawn values are multiplied by for the numbers of the scale.
         per_area: values are counts that grow with a pixel's size, and are drawn per bp of position
@@ -116,14 +117,11 @@ class VplotImage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VplotRow:
-    """The images of one class.
+    """The images of one class, one for each quantity of the table.
 
     Attributes:
-        name: of the class.
-        title: shown; may be longer.
-        color: of the class, RGB; None: none.
-        sites: number of sites.
-        images: one for each quantity of the table.
+        title: shown; may be longer than the name.
+        color: RGB; None: none.
         points: midpoints (bp, as the axes count) and lengths of single fragments to mark.
     """
 
@@ -262,19 +260,10 @@ def difference_from(quantity: Quantity, background: str) -> Quantity:
     )
 
 
-class DensitySource(Protocol):
-    """A sample's depth; ``io.fragment_store.FragmentStore`` is one."""
-
-    def length_density(self, edges: tuple[int, ...]) -> Float64:
-        """Fragments per kb of each length class; float64 (classes,)."""
-
-
 def density_image(values: Float64, axes: VplotAxes) -> VplotImage:
-    """Counts with their margins: fragments per bp, and per bp of length.
+    """Mean fragments per site and pixel, float64 (lengths, positions), with their margins.
 
-    Args:
-        values: float64 (lengths, positions), mean fragments per site and pixel.
-        axes: of the image.
+    These are fragments per bp, and per bp of length.
     """
     widths = np.diff(np.asarray(axes.edges))
     return VplotImage(values, values.sum(axis=0) / axes.bin, values.sum(axis=1) / widths)
@@ -290,15 +279,11 @@ def sum_image(values: Float64) -> VplotImage:
     return VplotImage(values, values.sum(axis=0), values.sum(axis=1))
 
 
-def genome_mean(source: DensitySource, axes: VplotAxes) -> Float64:
+def genome_mean(source: FragmentStore, axes: VplotAxes) -> Float64:
     """Fragments that a pixel holds on average over the genome, whatever its position.
 
-    Args:
-        source: of the fragments; its density is robust against contigs of extreme depth.
-        axes: of the image.
-
-    Returns:
-        float64 (lengths, positions), equal along positions.
+    The store's density is robust against contigs of extreme depth. The result, float64 (lengths,
+    positions), is equal along positions.
     """
     per_bin = source.length_density(axes.edges) * (axes.bin / 1000)
     return np.repeat(per_bin[:, np.newaxis], axes.bins, axis=1)
@@ -349,7 +334,6 @@ def log2_ratio(
 
 SMOOTH = 1.0
 """Pixels of the Gaussian that smooths an image unless another is asked for."""
-
 SIGNED_COLORS = (
     "#0a2f5c", "#124580", "#1f5e9f", "#2c7bb5", "#4897c5", "#74b0d4", "#a0c8e1", "#cbe0ed",
     "#f7f7f7", "#f9d7c0", "#f4b493", "#ea8f6b", "#db6a4c", "#c8433a", "#ac1c2e", "#870425",
@@ -368,9 +352,7 @@ _NO_VALUE = "#c9ced4"
 class VplotScale:
     """One colour scale for all images of a quantity.
 
-    Attributes:
-        quantity: what is drawn.
-        top: where the scale ends, in values as drawn, above 0; a signed one begins at ``-top``.
+    ``top`` is where it ends, in values as drawn, above 0; a signed one begins at ``-top``.
     """
 
     quantity: Quantity
@@ -416,12 +398,7 @@ class VplotScale:
         return found
 
     def draw_bar(self, axes: Axes, size: float = 7.5) -> None:
-        """Fill axes with the scale, from left to right, with its numbers and unit.
-
-        Args:
-            axes: wider than high.
-            size: of the text, points.
-        """
+        """Fill axes, wider than high, with the scale, its numbers and its unit."""
         bar = axes.figure.colorbar(
             ScalarMappable(self.norm, self.colors), cax=axes, orientation="horizontal"
         )
@@ -436,17 +413,11 @@ class VplotScale:
 
 
 def drawn(values: Float64, quantity: Quantity, axes: VplotAxes, sigma: float) -> Float64:
-    """Values as they are drawn: densities for counts, smoothed.
+    """Values (lengths, positions) as they are drawn: densities for counts, smoothed.
 
-    Args:
-        values: float64 (lengths, positions); NaN where there is no value.
-        quantity: one ``per_area`` is divided by each pixel's bp and bp of length.
-        axes: of the image.
-        sigma: pixels of the Gaussian that smooths along both axes; 0 for none. Pixels without a
-            value stay without and do not count for others.
-
-    Returns:
-        float64, the shape of ``values``.
+    A quantity ``per_area`` is divided by each pixel's bp and bp of length. The Gaussian of
+    ``sigma`` pixels smooths along both axes; 0 for none. Pixels without a value (NaN) stay without
+    and do not count for others.
     """
     if quantity.per_area:
         values = values / (np.diff(np.asarray(axes.edges))[:, np.newaxis] * axes.bin)

@@ -56,7 +56,7 @@ from chromputer_tracks.analysis.vplots.states import (
 from chromputer_tracks.data.features import DEFAULT_BIN, Features
 from chromputer_tracks.data.labels import MODEL_STATES, UNKNOWN, Mask, read_mask, read_states
 from chromputer_tracks.errors import FormatError, InputError, counted
-from chromputer_tracks.inference.explain import open_explainer
+from chromputer_tracks.inference.explain import explainer_of
 from chromputer_tracks.inference.sample import announce, assay_files, open_sample
 from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, format_region, parse_region
@@ -400,14 +400,7 @@ def _state_table(
     known = None
     if options.states is not None:
         known = read_states(options.states, head.labels, sizes, MODEL_STATES)
-    explainer = open_explainer(
-        model,
-        options.method,
-        references=options.references,
-        seed=options.seed,
-        provider=options.provider,
-        threads=options.threads,
-    )
+    explainer = explainer_of(model, options)
     candidates = None
     if options.regions is not None or known is not None:
         candidates = _candidates(options, sizes, spec.label_bin, report)

@@ -17,6 +17,8 @@ from chromputer_tracks.io.bed import SiteTable, TssTable, read_site_table
 from chromputer_tracks.io.text import parse_int32
 from chromputer_tracks.options.explain import Centre
 
+Int64 = NDArray[np.int64]
+
 ALL = "all"
 """Name of the only class where sites are not told apart."""
 MOST_CLASSES = 24
@@ -46,16 +48,16 @@ class VplotSites:
     """
 
     contigs: tuple[str, ...]
-    contig: NDArray[np.int64]
-    centre: NDArray[np.int64]
-    strand: NDArray[np.int64]
+    contig: Int64
+    centre: Int64
+    strand: Int64
     classes: tuple[str, ...]
-    code: NDArray[np.int64]
+    code: Int64
 
     def __len__(self) -> int:
         return len(self.centre)
 
-    def take(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> VplotSites:
+    def take(self, which: NDArray[np.bool_] | Int64) -> VplotSites:
         """Some of the sites, by a mask or by index, in that order."""
         return replace(
             self,
@@ -65,14 +67,14 @@ class VplotSites:
             code=self.code[which],
         )
 
-    def by_contig(self) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    def by_contig(self) -> Iterator[tuple[str, Int64]]:
         """Name and sites (index) of each contig that has any."""
         for number, name in enumerate(self.contigs):
             here = np.flatnonzero(self.contig == number)
             if len(here):
                 yield name, here
 
-    def counts(self) -> NDArray[np.int64]:
+    def counts(self) -> Int64:
         """Number of sites of each class, int64 (classes,)."""
         known = self.code[self.code != UNKNOWN]
         return np.bincount(known, minlength=len(self.classes)).astype(np.int64)
@@ -146,14 +148,9 @@ def read_sites(
 
 
 def contig_sites(
-    sites: Sequence[tuple[str, NDArray[np.int64]]], classes: tuple[str, ...] = (ALL,)
+    sites: Sequence[tuple[str, Int64]], classes: tuple[str, ...] = (ALL,)
 ) -> VplotSites:
-    """Sites from centres by contig, not turned around, all of the first class.
-
-    Args:
-        sites: name and int64 (n,) centres of each contig.
-        classes: names of the classes.
-    """
+    """Sites from the name and the int64 (n,) centres of each contig, all of the first class."""
     count = sum(len(centres) for _, centres in sites)
     return VplotSites(
         tuple(name for name, _ in sites),
@@ -166,12 +163,10 @@ def contig_sites(
 
 
 def oriented(sites: VplotSites, genes: TssTable, within: int) -> tuple[VplotSites, int]:
-    """Sites with the strand of the nearest transcription start site.
+    """Sites with the strand of the nearest transcription start site, whatever their own.
 
-    Args:
-        sites: their own strands are not looked at.
-        genes: start sites; of two that are as near, the one on the + strand counts.
-        within: bp; a site that has no start site this near is not turned around.
+    Of two start sites that are as near, the one on the + strand counts. A site that has none within
+    ``within`` bp is not turned around.
 
     Returns:
         the sites, and the number of those that have a start site near.
@@ -194,19 +189,9 @@ def random_sites(
 ) -> VplotSites:
     """Random places that match sites in number by contig and strand, as a background.
 
-    Each site gets the same number of places, drawn uniformly from its contig: with its whole
-    window inside where the contig is long enough, and outside of the mask.
-
-    Args:
-        sites: to be matched.
-        sizes: the genome's contigs.
-        window: bp.
-        mask: positions that no place's centre may have.
-        least: number of places at least.
-        seed: of the draw.
-
-    Returns:
-        all of one class, ``all``; empty where there are no sites.
+    Each site gets the same number of places, ``least`` in all at least, drawn uniformly from its
+    contig: with its whole window inside where the contig is long enough, and its centre outside of
+    the mask. All are of one class, ``all``.
 
     Raises:
         InputError: a contig lies in the mask so far that no place is found.
@@ -274,7 +259,7 @@ def _class_words(table: SiteTable, by: str, path: Path) -> list[str]:
     )
 
 
-def _borders(table: SiteTable, centre: Centre) -> NDArray[np.int64]:
+def _borders(table: SiteTable, centre: Centre) -> Int64:
     """The border that 0 stands for; see :class:`VplotSites`."""
     reverse = table.strand < 0
     if centre in ("start", "end"):
@@ -292,7 +277,7 @@ def _by_value(word: str) -> tuple[bool, float, str]:
         return True, 0.0, word
 
 
-def _distance(centres: NDArray[np.int64], borders: NDArray[np.int64]) -> NDArray[np.float64]:
+def _distance(centres: Int64, borders: Int64) -> NDArray[np.float64]:
     """Bp from each centre to the nearest of ascending borders; infinite where there are none."""
     if not len(borders):
         return np.full(len(centres), np.inf)
@@ -304,12 +289,10 @@ def _distance(centres: NDArray[np.int64], borders: NDArray[np.int64]) -> NDArray
 
 
 def only_classes(sites: VplotSites, only: tuple[str, ...], what: str) -> VplotSites:
-    """Sites of the named classes; the classes stay as they are, those of others are of none.
+    """Sites of the named classes, of all where none is named.
 
-    Args:
-        sites: in classes.
-        only: names; empty: all.
-        what: has the classes, for the message.
+    The classes stay as they are; sites of others are of none. ``what`` has the classes, for
+    messages.
 
     Raises:
         InputError: there is no such class.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,23 +21,14 @@ from chromputer_tracks.analysis.vplots.images import (
     mean_image,
     sum_image,
 )
-from chromputer_tracks.analysis.vplots.sites import (
-    MOST_CLASSES,
-    VplotSites,
-    contig_sites,
-)
+from chromputer_tracks.analysis.vplots.sites import MOST_CLASSES, VplotSites, contig_sites
 from chromputer_tracks.data.features import Features
-from chromputer_tracks.data.labels import (
-    UNKNOWN,
-    LabelSet,
-    Mask,
-    StateLabels,
-)
+from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Mask, StateLabels
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.evaluation.sites import predict_sites
-from chromputer_tracks.inference.explain import Contributions, head_weights
+from chromputer_tracks.inference.explain import Explainer, head_weights
 from chromputer_tracks.inference.session import Session
-from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.contributions import (
     WINDOWS,
     ExplainedSites,
@@ -47,19 +37,12 @@ from chromputer_tracks.io.contributions import (
 )
 from chromputer_tracks.spec import HeadSpec, InputSpec, ModelSpec
 
+Int64 = NDArray[np.int64]
+
 # ---- Chromatin states: what a model reads at their sites, and what it makes of it.
 
 _BATCH = 64
 """Windows that are predicted at once."""
-
-
-class StreamsContributions(Protocol):
-    """Explains windows; :class:`chromputer_tracks.inference.explain.Explainer` is one."""
-
-    def stream(
-        self, features: Features, windows: Sequence[Interval], weights: NDArray[np.float32]
-    ) -> Iterator[tuple[int, dict[str, NDArray[np.float32]], Contributions]]:
-        """First window, input arrays and contributions of each batch, in order."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,11 +53,11 @@ class StateImages:
         sites: int64 (states,), number of sites.
         values: float64 (states, lengths, positions), the input as the network reads it; NaN for a
             state without sites, here and below.
-        contributions: likewise, to the state's own logit.
-        changes: likewise, of the state's own probability; see :func:`explain_states`.
+        contributions: the same shape, to the state's own logit.
+        changes: the same shape, in the state's own probability; see :func:`explain_states`.
     """
 
-    sites: NDArray[np.int64]
+    sites: Int64
     values: Float64
     contributions: Float64
     changes: Float64
@@ -86,9 +69,8 @@ def states_head(spec: ModelSpec) -> HeadSpec:
     Raises:
         InputError: it predicts none.
     """
-    for head in spec.heads:
-        if head.kind == "states":
-            return head
+    if spec.states_head is not None:
+        return spec.states_head
     raise InputError(
         f"model {spec.name} predicts no chromatin states, by which V-plots could be told apart; "
         "draw a BED with --regions, without --model, or explained sites with --contributions"
@@ -96,11 +78,7 @@ def states_head(spec: ModelSpec) -> HeadSpec:
 
 
 def vplot_input(spec: ModelSpec, name: str | None) -> InputSpec:
-    """A model's V-plot input.
-
-    Args:
-        spec: of the model.
-        name: of the input; None: the only one.
+    """A model's V-plot input of a name; without one, its only one.
 
     Raises:
         InputError: there is none of that name, or more than one and no name.
@@ -117,13 +95,7 @@ def vplot_input(spec: ModelSpec, name: str | None) -> InputSpec:
 
 
 def state_bins(sizes: ChromSizes, contigs: Sequence[str], width: int) -> VplotSites:
-    """The centres of the whole bins of contigs, as sites.
-
-    Args:
-        sizes: the genome's contigs.
-        contigs: to take.
-        width: bp of a bin.
-    """
+    """The centres of the whole bins, of ``width`` bp, of contigs, as sites."""
     return contig_sites(
         [
             (name, np.arange(sizes[name] // width, dtype=np.int64) * width + width // 2)
@@ -193,7 +165,7 @@ def with_predicted_states(
     return replace(sites, classes=tuple(label.name for label in head.labels), code=code)
 
 
-def _most_likely(logits: NDArray[np.float32], spec: ModelSpec, head: HeadSpec) -> NDArray[np.int64]:
+def _most_likely(logits: NDArray[np.float32], spec: ModelSpec, head: HeadSpec) -> Int64:
     """State of the largest calibrated logit; logits (n, outputs), int64 (n,)."""
     scale = np.array([label.scale for label in head.labels])
     bias = np.array([label.bias for label in head.labels])
@@ -202,7 +174,7 @@ def _most_likely(logits: NDArray[np.float32], spec: ModelSpec, head: HeadSpec) -
 
 
 def explain_states(
-    explainer: StreamsContributions,
+    explainer: Explainer,
     features: Features,
     sites: VplotSites,
     spec: ModelSpec,
@@ -227,11 +199,11 @@ def explain_states(
     ``c[k] / K``.
 
     Args:
-        explainer: of the model.
+        explainer: explains the model.
         features: makes its inputs.
         sites: in classes by state, in the head's order; those of no state are left out. Images of
             sites with strand -1 are turned around.
-        spec: of the model.
+        spec: describes it.
         head: its states.
         item: the V-plot input to draw.
         progress: called with the number of sites done.
@@ -269,9 +241,7 @@ def explain_states(
 def probability_change(contributions: Float64, state: int) -> Float64:
     """``softmax(contributions)[state] - 1 / K``, each pixel by itself.
 
-    Args:
-        contributions: float64 (K, lengths, positions), of each pixel to the logits of all states.
-        state: index of the state.
+    Contributions of each pixel to the logits of all states are float64 (K, lengths, positions).
 
     Returns:
         float64 (lengths, positions), from -1 / K to 1 - 1 / K.
@@ -299,7 +269,7 @@ def explained_table(
 
     Args:
         folder: that ``chromputer explain`` wrote, or that of one label in it.
-        spec: of the model that was explained.
+        spec: describes the model that was explained.
         item: its V-plot input.
         only: labels; empty: all.
         by: tell the sites of a label apart by ``name``, ``strand`` or ``chrom`` of their BED.
@@ -344,7 +314,7 @@ def explained_table(
 
 def _classes(
     sites: ExplainedSites, by: str | None, chroms: Sequence[str]
-) -> list[tuple[str, NDArray[np.int64]]]:
+) -> list[tuple[str, Int64]]:
     """Name and rows of each class that has any; the name is empty where there is one."""
     kept = np.flatnonzero(np.isin(sites.chrom, list(chroms))) if chroms else np.arange(len(sites))
     if by is None:
@@ -370,7 +340,7 @@ def _classes(
 
 
 def _images(
-    sites: ExplainedSites, item: InputSpec, axes: VplotAxes, chosen: NDArray[np.int64]
+    sites: ExplainedSites, item: InputSpec, axes: VplotAxes, chosen: Int64
 ) -> tuple[VplotImage, VplotImage]:
     """Mean input and contributions of some sites."""
     strands = sites.sites.strands

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from chromputer_tracks.errors import InputError, OutputError, counted
 from chromputer_tracks.inference.explain import (
     Explainer,
+    explainer_of,
     head_weights,
     mean_baselines,
-    open_explainer,
 )
 from chromputer_tracks.inference.genome import covered_bases, region_bins
 from chromputer_tracks.inference.sample import (
@@ -129,14 +129,7 @@ def explain_tracks(options: ExplainOptions, report: Report | None = None) -> Exp
                 given = region_sites(options.regions, sizes, within, options.step)
             graph = model.path.with_name(EXPLAIN)
             work.read(input_roles(model, files, explain=graph, regions=options.regions))
-            explainer = open_explainer(
-                model,
-                options.method,
-                references=options.references,
-                seed=options.seed,
-                provider=options.provider,
-                threads=options.threads,
-            )
+            explainer = explainer_of(model, options)
         announce(model, explainer.session, sizes, files, report)
         sample = open_sample(stack, model, fasta, files, report, stages)
         if options.baseline == "mean":
