@@ -34,35 +34,59 @@ _ERRORS = (
     "SpecError",
 )
 _MODULES = {
+    "ablate": "analysis.ablate.run",
+    "AblateOptions": "options.train",
     "ChromSizes": "intervals",
     "Contributions": "inference.explain",
-    "Explanation": "api",
-    "Fasta": "io.fasta",
-    "FragmentOptions": "options.fields",
-    "FragmentStore": "io.fragment_store",
-    "ExplainOptions": "options.explain",
-    "HubOptions": "options.predict",
-    "Interval": "intervals",
-    "Model": "inference.session",
-    "ModelSpec": "spec",
-    "PredictOptions": "options.predict",
-    "SampleFiles": "options.fields",
+    "DatasetOptions": "options.train",
+    "draw_vplots": "analysis.vplots.run",
+    "embed_sites": "analysis.embed.run",
+    "EmbedOptions": "options.explain",
+    "evaluate": "analysis.evaluate.run",
+    "EvaluateOptions": "options.train",
     "explain": "api",
     "explain_tracks": "tracks.explain.run",
+    "ExplainOptions": "options.explain",
+    "Explanation": "api",
+    "Fasta": "io.fasta",
+    "FiltersOptions": "options.explain",
+    "find_motifs": "analysis.motifs.run",
     "format_region": "intervals",
+    "FragmentOptions": "options.fields",
+    "FragmentStore": "io.fragment_store",
+    "HubOptions": "options.predict",
+    "Interval": "intervals",
     "load_model": "inference.session",
     "make_hub": "tracks.hub.run",
+    "make_quiz": "analysis.quiz.run",
+    "Model": "inference.session",
+    "ModelSpec": "spec",
+    "MotifsOptions": "options.explain",
     "open_fragments": "api",
     "open_genome": "api",
     "parse_region": "intervals",
     "predict": "api",
     "predict_tracks": "tracks.predict",
+    "PredictOptions": "options.predict",
+    "QuizOptions": "options.explain",
+    "rank_filters": "analysis.filters.run",
+    "RunRecord": "io.run",
+    "SampleFiles": "options.fields",
     "shipped_models": "inference.session",
+    "show_dataset": "analysis.dataset.report",
+    "simulate": "simulation.files",
+    "SimulateOptions": "options.train",
+    "train_model": "model.training",
+    "TrainOptions": "options.train",
     "vplot": "api",
+    "VplotOptions": "options.explain",
 } | dict.fromkeys(_ERRORS, "errors")
 """Public name to the module that has it."""
 
-__all__ = ["__version__", *sorted(_MODULES)]
+# What needs an extra (train, analysis) is not imported with a star.
+__all__ = ["__version__"] + sorted(
+    name for name, module in _MODULES.items() if not module.startswith(("analysis.", "model."))
+)
 
 
 def __getattr__(name: str) -> object:
@@ -74,4 +98,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(["__version__", *_MODULES])

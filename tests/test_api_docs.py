@@ -37,7 +37,7 @@ def test_the_examples_run_as_they_are_shown(
     assert said == ""
     assert examples > 50
     written = {path.name for path in tmp_path.iterdir()}
-    assert written == {"examples", "mine.tsv", "reb1.bed", "reb1.bw"}
+    assert written == {"examples", "mine.tsv", "reb1.bed", "reb1.bw", "tracks"}
     calls = (tmp_path / "reb1.bed").read_text().splitlines()
     assert {line.split("\t")[0] for line in calls} <= {"chrI", "chrM"}
     assert len(calls) > 3

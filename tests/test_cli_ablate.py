@@ -131,8 +131,8 @@ def test_defaults(toy, run, tmp_path):
         (("--inputs", "vplot+vplot"), "error: subset 'vplot+vplot' names an input twice"),
         (("--inputs", "vplot", "--inputs", "vplot"), "error: subset vplot is given twice"),
         (("--replicate", "Fox=a.bed"), "error: --replicate Fox: the configuration has no such "),
-        (("--replicate", "TF=no.bed"), "error: cannot read no.bed"),
-        (("--tss", "no.bed"), "error: cannot read no.bed"),
+        (("--replicate", "TF=no.bed"), "error: no.bed: cannot be read"),
+        (("--tss", "no.bed"), "error: no.bed: cannot be read"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_trained(toy, run, tmp_path, arguments, message):

@@ -71,6 +71,20 @@ class Option:
         """Its flags."""
         return tuple(self.flag.names.split()) or (f"--{self.name.replace('_', '-')}",)
 
+    def given(self, value: Any) -> Any:
+        """The value of the right type where Python callers write a text for a path, or one item
+        for several.
+        """
+        kinds, item = get_args(self.hint), _several(self.hint)
+        if item is not None and value is not None:
+            value = (value,) if isinstance(value, str | Path) else tuple(value)
+            return tuple(map(Path, value)) if item is Path else value
+        if get_origin(self.hint) is Mapping and Path in kinds:
+            return {name: Path(path) for name, path in value.items()}
+        takes_text = self.hint is str or str in kinds
+        is_path = self.hint is Path or Path in kinds
+        return Path(value) if is_path and isinstance(value, str) and not takes_text else value
+
     def check(self, value: Any) -> None:
         """Hold a value to the choices and the limits.
 
@@ -117,8 +131,16 @@ def recorded(options: Any) -> dict[str, Any]:
     return values
 
 
+def _several(hint: Any) -> Any:
+    """The type of the items of ``tuple[X, ...]``, or of that or None; None of other types."""
+    for part in (hint, *get_args(hint)):
+        if get_origin(part) is tuple and get_args(part)[-1] is Ellipsis:
+            return get_args(part)[0]
+    return None
+
+
 def check_options(options: Any) -> None:
-    """Check limits and choices, which the types alone do not hold for Python callers.
+    """Hold Python callers to the types, limits and choices; texts for paths become paths.
 
     Raises:
         OptionError: names the option, its value and what it may be.
@@ -126,7 +148,9 @@ def check_options(options: Any) -> None:
     for name, hint in get_type_hints(type(options), include_extras=True).items():
         option = option_of(name, hint)
         if option is not None:
-            option.check(getattr(options, name))
+            value = option.given(getattr(options, name))
+            option.check(value)
+            object.__setattr__(options, name, value)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -223,6 +247,9 @@ class SampleFiles:
     scratch: Annotated[
         Path | None, Flag("Folder for temporary files; default: the system's.", last=True)
     ] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 @options
