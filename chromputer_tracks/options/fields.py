@@ -72,9 +72,7 @@ class Option:
         return tuple(self.flag.names.split()) or (f"--{self.name.replace('_', '-')}",)
 
     def given(self, value: Any) -> Any:
-        """The value of the right type where Python callers write a text for a path, or one item
-        for several.
-        """
+        """The value itself, or of the right type: a path of a text, several of one."""
         kinds, item = get_args(self.hint), _several(self.hint)
         if item is not None and value is not None:
             value = (value,) if isinstance(value, str | Path) else tuple(value)
