@@ -69,6 +69,11 @@ class BinaryScores:
     pr: Curve
     reliability: Reliability
 
+    @property
+    def prevalence(self) -> float:
+        """Share of positives, which a random ranking reaches as its AUPRC; NaN without a site."""
+        return self.positives / self.sites if self.sites else float("nan")
+
 
 @dataclass(frozen=True, slots=True)
 class StatesScores:
@@ -119,6 +124,19 @@ class Scores:
     states: StatesScores | None
     binary: tuple[BinaryScores, ...]
     continuous: tuple[ContinuousScores, ...]
+
+    def figures(self) -> dict[tuple[str, str], Estimate]:
+        """Figure and label (empty for those of the states) to its value, head by head."""
+        found: dict[tuple[str, str], Estimate] = {}
+        if self.states is not None:
+            found["accuracy", ""] = self.states.accuracy
+            found["macro_f1", ""] = self.states.macro_f1
+        for item in self.binary:
+            found["auprc", item.name], found["f1", item.name] = item.auprc, item.f1
+        for label in self.continuous:
+            for figure in ("pearson", "spearman", "explained"):
+                found[figure, label.name] = getattr(label, figure)
+        return found
 
 
 def score(

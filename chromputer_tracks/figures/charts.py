@@ -110,21 +110,20 @@ def pr_curve(
             :data:`SERIES` in this order.
         title: above it; empty: the label's name.
     """
-    share = scores.positives / scores.sites if scores.sites else float("nan")
     with canvas(*_PANEL) as figure:
         axes = figure.add_subplot()
         unit_axes(axes, "recall", "precision")
         _titles(axes, title or scores.name, "AUPRC", scores.auprc.value)
         x, y = thin(scores.pr)
         axes.fill_between(x, y, color=css(color), alpha=0.35 if others else 0.5, linewidth=0)
-        axes.axhline(share, color=MUTED, linewidth=1, dashes=(1, 2.5))
+        axes.axhline(scores.prevalence, color=MUTED, linewidth=1, dashes=(1, 2.5))
         for (_, curve), colour in zip(others, _cycle(len(others), first=1), strict=True):
             axes.plot(*thin(curve), color=colour, linewidth=1.2)
         axes.plot(x, y, color=INK, linewidth=1.4)
         return to_svg(
             figure,
             f"Precision-recall curve of {scores.name}: area {number(scores.auprc.value)}, "
-            f"prevalence {share:.3g}",
+            f"prevalence {scores.prevalence:.3g}",
         )
 
 

@@ -41,22 +41,13 @@ _HEADLINES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "mean_auprc": "mea
 _BY_LABEL = {"auprc": "AUPRC", "f1": "F1", "pearson": "Pearson correlation (log1p)"}
 
 
-def figures(scores: Scores, role: Role) -> Iterator[tuple[str, str, Estimate]]:
-    """Figure, label (empty for those of the states) and value of all that a row has.
+def _known(scores: Scores, role: Role) -> dict[tuple[str, str], Estimate]:
+    """All figures that a row has; see ``Scores.figures``.
 
     Peaks of a replicate are calls without a ranking, so that a ceiling has no AUPRC.
     """
-    if scores.states is not None:
-        yield "accuracy", "", scores.states.accuracy
-        yield "macro_f1", "", scores.states.macro_f1
-    for item in scores.binary:
-        if role != "ceiling":
-            yield "auprc", item.name, item.auprc
-        yield "f1", item.name, item.f1
-    for label in scores.continuous:
-        yield "pearson", label.name, label.pearson
-        yield "spearman", label.name, label.spearman
-        yield "explained", label.name, label.explained
+    found = scores.figures()
+    return {key: found[key] for key in found if role != "ceiling" or key[0] != "auprc"}
 
 
 def terminal_tables(found: Ablation) -> Iterator[PlainTable]:
@@ -83,7 +74,7 @@ def terminal_tables(found: Ablation) -> Iterator[PlainTable]:
 
 def _headlines(found: Ablation, row: AblationRow) -> dict[str, str]:
     """Cells by figure; the mean AUPRC where all labels of the full model have one."""
-    values = {(figure, label): value for figure, label, value in figures(row.scores, row.role)}
+    values = _known(row.scores, row.role)
     cells = {key: interval(values[key, ""]) for key in _HEADLINES if (key, "") in values}
     (full,) = (other for other in found.rows if other.name == found.full)
     ranked = [values.get(("auprc", item.name)) for item in full.scores.binary]
@@ -95,7 +86,7 @@ def _headlines(found: Ablation, row: AblationRow) -> dict[str, str]:
 
 def _figures_by_label(found: Ablation) -> list[str]:
     """Those that rows have; F1 only beside a ceiling, which has nothing else of the labels."""
-    there = {key for row in found.rows for key, *_ in figures(row.scores, row.role)}
+    there = {key for row in found.rows for key, _ in _known(row.scores, row.role)}
     ceiling = any(row.role == "ceiling" and row.scores.binary for row in found.rows)
     return [key for key in _BY_LABEL if key in there and (key != "f1" or ceiling)]
 
@@ -107,7 +98,7 @@ def table(
 
     Args:
         found: what was found.
-        shown: figures, as :func:`figures` names them.
+        shown: figures, as ``Scores.figures`` names them.
         whole: cells are the mean over the seeds with the 95 % interval of one run and, for several
             seeds, the lowest and highest of them; else the mean alone.
     """
@@ -115,7 +106,7 @@ def table(
     lines: list[tuple[str, dict[tuple[str, str], str]]] = []
     for row in found.rows:
         cells = {}
-        for figure, label, value in figures(row.scores, row.role):
+        for (figure, label), value in _known(row.scores, row.role).items():
             if figure in shown:
                 columns[figure, label] = label or _HEADLINES[figure]
                 cells[figure, label] = interval(value) if whole else short(value.value)
@@ -241,7 +232,7 @@ def _long(found: Ablation) -> Iterator[list[str]]:
     for row in found.rows:
         seeds = found.seeds if row.role == "network" else [""]
         for seed, scores in zip(seeds, row.runs, strict=True):
-            for figure, label, value in figures(scores, row.role):
+            for (figure, label), value in _known(scores, row.role).items():
                 numbers = (value.value, value.low, value.high)
                 cells = ["" if math.isnan(number) else f"{number:.4g}" for number in numbers]
                 yield [row.name, row.role, str(seed), figure, label, *cells]
@@ -274,8 +265,8 @@ def _spread(row: AblationRow) -> dict[tuple[str, str], tuple[float, float]]:
     """Lowest and highest of the runs by figure and label, where all have a number."""
     values: dict[tuple[str, str], list[float]] = {}
     for scores in row.runs:
-        for figure, label, value in figures(scores, row.role):
-            values.setdefault((figure, label), []).append(value.value)
+        for key, value in _known(scores, row.role).items():
+            values.setdefault(key, []).append(value.value)
     return {
         key: (min(found), max(found))
         for key, found in values.items()

@@ -321,7 +321,7 @@ def _by_label(
     rows = [
         (
             label.name,
-            short(labels[label.name].positives / labels[label.name].sites),
+            short(labels[label.name].prevalence),
             *(
                 short(getattr(found[label.name], key).value) if label.name in found else NONE
                 for found in by_name

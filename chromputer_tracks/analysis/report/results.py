@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from chromputer_tracks.analysis.report.blocks import (
-    MISSING,
     Block,
     Cell,
     Column,
@@ -47,48 +46,19 @@ from chromputer_tracks.spec import InputSpec, Label, ModelSpec
 
 # ---- What was done, how good it is, beside what.
 
-_NAN = float("nan")
-Get = Callable[[Scores], Estimate | None]
 
+def _figures(data: ReportData, scores: Scores) -> dict[tuple[str, str], Estimate]:
+    """Figures that have a value; see ``Scores.figures``.
 
-def accuracy(scores: Scores) -> Estimate | None:
-    """Of the states."""
-    return scores.states.accuracy if scores.states else None
-
-
-def macro_f1(scores: Scores) -> Estimate | None:
-    """Of the states."""
-    return scores.states.macro_f1 if scores.states else None
-
-
-def auprc_of(name: str) -> Get:
-    """The AUPRC of a binary label."""
-
-    def get(scores: Scores) -> Estimate | None:
-        return next((label.auprc for label in scores.binary if label.name == name), None)
-
-    return get
-
-
-def mean_auprc(names: tuple[str, ...]) -> Get:
-    """The mean AUPRC over binary labels, without interval; None unless all of them are scored."""
-
-    def get(scores: Scores) -> Estimate | None:
-        found = [label.auprc.value for label in scores.binary if label.name in names]
-        if not found or len(found) != len(names):
-            return None
-        return Estimate(float(np.mean(found)), _NAN, _NAN)
-
-    return get
-
-
-def pearson_of(name: str) -> Get:
-    """The correlation of a continuous label."""
-
-    def get(scores: Scores) -> Estimate | None:
-        return next((label.pearson for label in scores.continuous if label.name == name), None)
-
-    return get
+    The mean AUPRC is there, too, without an interval, where all labels of the main model are
+    scored.
+    """
+    found = scores.figures()
+    wanted = [("auprc", label.name) for label in data.models[0].scores.binary]
+    if wanted and all(key in found for key in wanted):
+        mean = float(np.mean([found[key].value for key in found if key in wanted]))
+        found["mean_auprc", ""] = Estimate(mean, math.nan, math.nan)
+    return {key: value for key, value in found.items() if math.isfinite(value.value)}
 
 
 def summary(data: ReportData) -> tuple[Block, ...]:
@@ -118,9 +88,10 @@ def _headlines(data: ReportData, scores: Scores) -> Iterator[Headline]:
         (label for label in scores.binary if math.isfinite(label.auprc.value)),
         key=lambda label: label.auprc.value,
     )
-    wanted: list[tuple[str, Get, BinaryScores | None]] = []
+    wanted: dict[str, tuple[str, str]] = {}
     if scores.states:
-        wanted += [("States: accuracy", accuracy, None), ("States: macro-F1", macro_f1, None)]
+        wanted["States: accuracy"] = ("accuracy", "")
+        wanted["States: macro-F1"] = ("macro_f1", "")
     if ranked:
         middle = ranked[(len(ranked) - 1) // 2]
         picks = [("median", middle)]
@@ -130,38 +101,32 @@ def _headlines(data: ReportData, scores: Scores) -> Iterator[Headline]:
             picks = [("", middle)]
         for rank, pick in picks:
             what = f"{pick.name}: AUPRC" + (f" ({rank} label)" if rank else "")
-            wanted.append((what, auprc_of(pick.name), pick))
-    wanted += [
-        (f"{label.name}: correlation", pearson_of(label.name), None) for label in scores.continuous
-    ]
-    for name, get, label in wanted[:3]:
-        value = get(scores)
-        if value is not None and math.isfinite(value.value):
-            yield _headline(data, name, value, get, label)
-
-
-def _headline(
-    data: ReportData, name: str, value: Estimate, get: Get, label: BinaryScores | None
-) -> Headline:
-    against = [
-        (baseline.name, found.value)
-        for baseline in data.baselines
-        if (found := get(baseline.scores)) is not None and math.isfinite(found.value)
-    ]
-    if not against and label is not None and label.sites:
-        against = [("a random ranking", label.positives / label.sites)]
-    if not against:
-        return Headline(name, strip(value), number(value.value), interval(value))
-    best, reached = max(against, key=lambda pair: pair[1])
-    return Headline(
-        name,
-        strip(value, (reached,)),
-        number(value.value),
-        interval(value),
-        f"{best} {number(reached)}",
-        signed(value.value - reached),
-        value.value > reached,
-    )
+            wanted[what] = ("auprc", pick.name)
+    for label in scores.continuous:
+        wanted[f"{label.name}: correlation"] = ("pearson", label.name)
+    own = _figures(data, scores)
+    baselines = [(item.name, _figures(data, item.scores)) for item in data.baselines]
+    prevalence = {("auprc", label.name): label.prevalence for label in scores.binary}
+    for name, key in list(wanted.items())[:3]:
+        if key not in own:
+            continue
+        value = own[key]
+        against = [(baseline, found[key].value) for baseline, found in baselines if key in found]
+        if not against and math.isfinite(prevalence.get(key, math.nan)):
+            against = [("a random ranking", prevalence[key])]
+        if not against:
+            yield Headline(name, strip(value), number(value.value), interval(value))
+            continue
+        best, reached = max(against, key=lambda pair: pair[1])
+        yield Headline(
+            name,
+            strip(value, (reached,)),
+            number(value.value),
+            interval(value),
+            f"{best} {number(reached)}",
+            signed(value.value - reached),
+            value.value > reached,
+        )
 
 
 def _seen_in_training(model: ScoredModel) -> Iterator[TextBlock]:
@@ -240,34 +205,39 @@ def _contigs(names: list[str]) -> str:
 
 def comparison(data: ReportData) -> tuple[Block, ...]:
     """Bars and a table of all models and baselines; empty where there is nothing to compare."""
-    scored = (*data.models, *data.baselines)
-    if len(scored) < 2 or not data.models:
+    if not data.models:
         return ()
-    names = tuple(label.name for label in data.models[0].scores.binary)
-    figures: list[tuple[str, Get]] = [
-        ("Accuracy of the states", accuracy),
-        ("Macro-F1 of the states", macro_f1),
-        (f"Mean AUPRC of {counted(len(names), 'label')}", mean_auprc(names)),
+    ceiling = (data.ceiling,) if data.ceiling else ()
+    scored = [
+        (item.name, role, _figures(data, item.scores))
+        for role, items in (("", data.models), ("baseline", data.baselines), ("ceiling", ceiling))
+        for item in items
     ]
-    figures += [
-        (f"Correlation of {label.name}", pearson_of(label.name))
-        for label in data.models[0].scores.continuous
-    ]
-    shown = [
-        (title, get) for title, get in figures if sum(_has(get, item.scores) for item in scored) > 1
-    ]
+    rivals = [item for item in scored if item[1] != "ceiling"]
+    main = data.models[0].scores
+    figures = {
+        ("accuracy", ""): "Accuracy of the states",
+        ("macro_f1", ""): "Macro-F1 of the states",
+        ("mean_auprc", ""): f"Mean AUPRC of {counted(len(main.binary), 'label')}",
+    } | {("pearson", label.name): f"Correlation of {label.name}" for label in main.continuous}
+    shown = {
+        key: title
+        for key, title in figures.items()
+        if sum(key in found for _, _, found in rivals) > 1
+    }
     if not shown:
         return ()
-    pictures = []
-    for title, get in shown:
-        rows = [
-            Bar(item.name, found, baseline=at >= len(data.models))
-            for at, item in enumerate(scored)
-            if (found := get(item.scores))
-        ]
-        best = get(data.ceiling.scores) if data.ceiling else None
-        ceiling = Bar(data.ceiling.name, best) if data.ceiling and best else None
-        pictures.append(bars(rows, title, ceiling))
+    pictures = [
+        bars(
+            [Bar(name, found[key], role != "") for name, role, found in rivals if key in found],
+            title,
+            next(
+                (Bar(n, found[key]) for n, role, found in scored[len(rivals) :] if key in found),
+                None,
+            ),
+        )
+        for key, title in shown.items()
+    ]
     caption = (
         "Each bar is a model (coloured) or a baseline (grey), scored at the same sites. Thin "
         "lines: 95 % intervals, from drawing whole stretches of the genome again and again; where "
@@ -275,43 +245,27 @@ def comparison(data: ReportData) -> tuple[Block, ...]:
     )
     if data.ceiling:
         caption += f" Empty bar and dashed line: {data.ceiling.name}, the best to be expected."
-    return (FigureBlock(tuple(pictures), caption, "pair"), _comparison_table(data, shown))
-
-
-def _has(get: Get, scores: Scores) -> bool:
-    found = get(scores)
-    return found is not None and math.isfinite(found.value)
-
-
-def _comparison_table(data: ReportData, figures: list[tuple[str, Get]]) -> TableBlock:
-    best = {
-        title: max(
-            found.value
-            for item in (*data.models, *data.baselines)
-            if (found := get(item.scores)) is not None and math.isfinite(found.value)
+    best = {key: max(found[key].value for *_, found in rivals if key in found) for key in shown}
+    rows = tuple(
+        (
+            Cell(name, role),
+            *(
+                estimate_cell(
+                    found.get(key),
+                    strong=role != "ceiling" and key in found and found[key].value == best[key],
+                )
+                for key in shown
+            ),
         )
-        for title, get in figures
-    }
-    rows = []
-    for role, items in (
-        ("", data.models),
-        ("baseline", data.baselines),
-        ("ceiling", (data.ceiling,) if data.ceiling else ()),
-    ):
-        for item in items:
-            cells = [Cell(item.name, role)]
-            for title, get in figures:
-                found = get(item.scores)
-                top = role != "ceiling" and found is not None and found.value == best[title]
-                cells.append(estimate_cell(found, strong=top))
-            rows.append(tuple(cells))
-    columns = (Column("model", numeric=False), *(Column(title) for title, _ in figures))
-    return TableBlock(
+        for name, role, found in scored
+    )
+    table = TableBlock(
         "Models and baselines at the same sites; the best of each column in bold, 95 % intervals "
         "in brackets.",
-        columns,
-        tuple(rows),
+        (Column("model", numeric=False), *map(Column, shown.values())),
+        rows,
     )
+    return (FigureBlock(tuple(pictures), caption, "pair"), table)
 
 
 # ---- What each head predicts: states, labels, signals.
@@ -420,20 +374,16 @@ def _state_table(rows: Sequence[Label], scores: Sequence[BinaryScores]) -> Table
             (
                 label_cell(row.name, row.title, row.color),
                 estimate_cell(label.auprc),
-                strip_cell(label.auprc, (_prevalence(label),)),
+                strip_cell(label.auprc, (label.prevalence,)),
                 estimate_cell(label.auroc),
                 estimate_cell(label.f1),
                 Cell(f"{label.positives:,}"),
-                Cell(share(_prevalence(label))),
+                Cell(share(label.prevalence)),
                 Cell(number(label.reliability.error.value)),
             )
             for row, label in zip(rows, scores, strict=True)
         ),
     )
-
-
-def _prevalence(label: BinaryScores) -> float:
-    return label.positives / label.sites if label.sites else float("nan")
 
 
 def labels(data: ReportData) -> tuple[Block, ...]:
@@ -485,14 +435,14 @@ def _label_table(
     precisions = sorted({p for label in scores for p in label.recall_at}, key=float)
     body = []
     for row, label in zip(rows, scores, strict=True):
-        others = [auprc_of(label.name)(rival.scores) for rival in rivals]
+        others = [rival.scores.figures().get(("auprc", label.name)) for rival in rivals]
         marks = tuple(other.value for other in others if other is not None)
         best = max((mark for mark in marks if math.isfinite(mark)), default=-math.inf)
         body.append(
             (
                 label_cell(row.name, row.title, row.color),
                 estimate_cell(label.auprc, strong=label.auprc.value >= best),
-                strip_cell(label.auprc, marks or (_prevalence(label),)),
+                strip_cell(label.auprc, marks or (label.prevalence,)),
                 *(
                     estimate_cell(
                         other,
@@ -506,7 +456,7 @@ def _label_table(
                 *(estimate_cell(label.recall_at.get(p)) for p in precisions),
                 estimate_cell(label.f1),
                 Cell(f"{label.positives:,}"),
-                Cell(share(_prevalence(label)) if label.sites else MISSING),
+                Cell(share(label.prevalence)),
             )
         )
     ticks = "what it is compared with" if rivals else "prevalence, which a random ranking reaches"
