@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from notes import Notes
 from numpy.typing import NDArray
 from tiny_models import BIN, tiny_spec, write_linear_model
 from toy_genome import ToyGenome
@@ -109,20 +110,6 @@ class FakeExplainer:
             made = [features.arrays(window) for window in windows[first : first + self.batch]]
             arrays = {name: np.stack([item[name] for item in made]) for name in made[0]}
             yield first, arrays, self.explain(arrays)
-
-
-@dataclass
-class Notes:
-    """A report that remembers."""
-
-    lines: list[str] = field(default_factory=list)
-    stages: dict[str, list[int]] = field(default_factory=dict)
-
-    def note(self, text: str) -> None:
-        self.lines.append(text)
-
-    def progress(self, stage: str, done: int, total: int | None, unit: str) -> None:
-        self.stages.setdefault(stage, []).append(done)
 
 
 @dataclass(frozen=True)

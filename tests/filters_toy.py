@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from notes import Notes
 from numpy.typing import NDArray
 from tiny_models import BIN, STRIDE, write_linear_model
 from tiny_models import tiny_spec as plain_spec
@@ -35,6 +37,17 @@ SIGNAL = InputSpec("signal", "cuts", BIN, (), HOW, "atac", "cuts")
 WORDS = ("ACGTTACCAGA", "GGATCCTTGAC")
 WIDTH = len(WORDS[0])
 MARGIN = (STRIDE - WIDTH + 1) // 2
+
+
+def turned(text: str) -> str:
+    """The other strand."""
+    return text[::-1].translate(str.maketrans("ACGTN", "TGCAN"))
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """A table without its comments."""
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    return list(csv.DictReader(lines, dialect="excel-tab"))
 
 
 def toy_spec(*inputs: InputSpec, **changes: Any) -> ModelSpec:
@@ -137,21 +150,6 @@ class FakeExplainer:
                 arrays,
                 replace(found, difference=total if self.method == "deeplift" else nan),
             )
-
-
-@dataclass
-class Notes:
-    """A report that remembers."""
-
-    lines: list[str] = field(default_factory=list)
-    stages: dict[str, list[int]] = field(default_factory=dict)
-
-    def note(self, text: str) -> None:
-        self.lines.append(text)
-
-    def progress(self, stage: str, done: int, total: int | None, unit: str) -> None:
-        assert total is None or 0 <= done <= total
-        self.stages.setdefault(stage, []).append(done)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
 import pytest
+from filters_toy import rows
 from typer.testing import CliRunner, Result
 
 from chromputer_tracks.cli.demo import example_folder
@@ -31,11 +31,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     return out, result
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
-    return list(csv.DictReader(lines, dialect="excel-tab"))
 
 
 def test_reb1s_own_filter_ranks_first(run: tuple[Path, Result]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from pathlib import Path
@@ -19,13 +18,14 @@ from filters_toy import (
     VPLOT,
     WORDS,
     Bench,
-    Notes,
     filter_contributions,
+    rows,
     toy_layers,
     toy_spec,
+    turned,
 )
+from notes import Notes
 from run_records import write_record
-from test_filters_scan import turned
 from tiny_models import WINDOW
 from toy_genome import ToyGenome, toy_genome
 
@@ -57,11 +57,6 @@ def drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: ToyGenome) -> Be
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: ToyGenome) -> Bench:
     Bench.without_figures(monkeypatch)
     return Bench.make(tmp_path, monkeypatch, toy)
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
-    return list(csv.DictReader(lines, dialect="excel-tab"))
 
 
 def test_contributions_are_means_over_the_sites(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from filters_toy import turned
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -24,7 +25,6 @@ from chromputer_tracks.data.sequence import one_hot
 from chromputer_tracks.intervals import Interval
 
 WINDOW, WIDTH, MARGIN, BIN = 100, 7, 12, 10
-COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
 MOTIF = "ACGTTAC"
 
 
@@ -49,10 +49,6 @@ class Genome:
             "dna": one_hot(text),
             "v": self.pixels[:, places].reshape(4, -1, BIN).mean(axis=2).astype(np.float32),
         }
-
-
-def turned(text: str) -> str:
-    return text[::-1].translate(COMPLEMENT)
 
 
 def planted(size: int, places: dict[int, str], seed: int = 1) -> str:

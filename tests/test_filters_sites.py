@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import Counter
 
 import numpy as np
@@ -21,7 +20,6 @@ from chromputer_tracks.analysis.filters.sites import (
     random_windows,
     unmasked,
 )
-from chromputer_tracks.analysis.logos import consensus, frequencies, information, motif_columns
 from chromputer_tracks.data.labels import Mask
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.explain import head_weights
@@ -161,41 +159,6 @@ def test_unmasked() -> None:
     mask = Mask.from_intervals([Interval("a", 10, 11)])
     assert unmasked(windows, mask) == [windows[0], windows[2]]
     assert unmasked(windows, NOTHING) == windows
-
-
-def test_frequencies_and_information() -> None:
-    counts = np.array([[8, 2, 0, 1], [0, 2, 0, 1], [0, 2, 0, 2], [0, 2, 0, 0]])
-    found = frequencies(counts)
-    np.testing.assert_allclose(
-        found,
-        [[1, 0.25, 0.25, 0.25], [0, 0.25, 0.25, 0.25], [0, 0.25, 0.25, 0.5], [0, 0.25, 0.25, 0]],
-    )
-    entropy = -sum(p * math.log2(p) for p in (0.25, 0.25, 0.5))
-    np.testing.assert_allclose(information(found), [2, 0, 0, 2 - entropy], atol=1e-12)
-    assert motif_columns(found) == slice(0, 4)
-    assert motif_columns(found[:, 1:3]) == slice(0, 0)
-    assert motif_columns(found[:, [1, 3, 1, 0, 2]]) == slice(1, 4)
-
-
-@given(st.lists(st.lists(st.integers(0, 20), min_size=4, max_size=4), min_size=1, max_size=8))
-def test_consensus_after_cavener(columns: list[list[int]]) -> None:
-    pwm = frequencies(np.array(columns).T)
-    codes = {
-        "A": "A", "C": "C", "G": "G", "T": "T", "AC": "M", "AG": "R", "AT": "W", "CG": "S",
-        "CT": "Y", "GT": "K",
-    }  # fmt: skip
-    expected = ""
-    for column in columns:
-        total = sum(column)
-        order = sorted(zip(column, "ACGT", strict=True), key=lambda pair: (-pair[0], pair[1]))
-        (one, first), (two, second) = order[:2]
-        if total and 2 * one > total and one > 2 * two:
-            expected += first
-        elif total and 4 * (one + two) > 3 * total:
-            expected += codes["".join(sorted(first + second))]
-        else:
-            expected += "N"
-    assert consensus(pwm) == expected
 
 
 def test_ranking_is_by_mean_over_all_inputs() -> None:

@@ -1,15 +1,22 @@
-"""Logos: letters as high as their values, in the columns where they belong."""
+"""Logos: letters as high as their values where they belong; consensus and information."""
 
+import math
 import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from planted_motifs import REB1, Genome, Plant, pattern_of
 
 from chromputer_tracks.analysis.logos import (
     aligned_logo,
+    consensus,
+    frequencies,
+    information,
     letter_heights,
     logo_file,
+    motif_columns,
     pattern_logo,
     shown_columns,
     small_logo,
@@ -47,8 +54,8 @@ def test_letters_stack_from_the_base_line_the_largest_outside():
 
 
 def test_information_is_two_bits_of_a_certain_base():
-    frequencies = np.array([[1.0, 0.25, 0.5], [0, 0.25, 0.5], [0, 0.25, 0], [0, 0.25, 0]])
-    np.testing.assert_allclose(letter_heights(frequencies).sum(axis=0), [2, 0, 1])
+    shares = np.array([[1.0, 0.25, 0.5], [0, 0.25, 0.5], [0, 0.25, 0], [0, 0.25, 0]])
+    np.testing.assert_allclose(letter_heights(shares).sum(axis=0), [2, 0, 1])
 
 
 def test_a_known_motif_lies_below_the_columns_it_matches():
@@ -100,3 +107,38 @@ def test_a_file_holds_its_letters(pattern):
     assert text.startswith('<svg xmlns="http://www.w3.org/2000/svg" ')
     assert text.count("<symbol ") == 4
     assert text.index("<symbol ") < text.index("<use ")
+
+
+def test_frequencies_and_information() -> None:
+    counts = np.array([[8, 2, 0, 1], [0, 2, 0, 1], [0, 2, 0, 2], [0, 2, 0, 0]])
+    found = frequencies(counts)
+    np.testing.assert_allclose(
+        found,
+        [[1, 0.25, 0.25, 0.25], [0, 0.25, 0.25, 0.25], [0, 0.25, 0.25, 0.5], [0, 0.25, 0.25, 0]],
+    )
+    entropy = -sum(p * math.log2(p) for p in (0.25, 0.25, 0.5))
+    np.testing.assert_allclose(information(found), [2, 0, 0, 2 - entropy], atol=1e-12)
+    assert motif_columns(found) == slice(0, 4)
+    assert motif_columns(found[:, 1:3]) == slice(0, 0)
+    assert motif_columns(found[:, [1, 3, 1, 0, 2]]) == slice(1, 4)
+
+
+@given(st.lists(st.lists(st.integers(0, 20), min_size=4, max_size=4), min_size=1, max_size=8))
+def test_consensus_after_cavener(columns: list[list[int]]) -> None:
+    pwm = frequencies(np.array(columns).T)
+    codes = {
+        "A": "A", "C": "C", "G": "G", "T": "T", "AC": "M", "AG": "R", "AT": "W", "CG": "S",
+        "CT": "Y", "GT": "K",
+    }  # fmt: skip
+    expected = ""
+    for column in columns:
+        total = sum(column)
+        order = sorted(zip(column, "ACGT", strict=True), key=lambda pair: (-pair[0], pair[1]))
+        (one, first), (two, second) = order[:2]
+        if total and 2 * one > total and one > 2 * two:
+            expected += first
+        elif total and 4 * (one + two) > 3 * total:
+            expected += codes["".join(sorted(first + second))]
+        else:
+            expected += "N"
+    assert consensus(pwm) == expected
