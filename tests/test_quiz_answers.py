@@ -109,8 +109,8 @@ def test_the_first_of_equal_answers_is_taken():
     assert best_choice(odds, (0, 1, 2)) == 1
     assert best_choice(odds, (0, 2)) == 2
 
+
 # ---- What the model looked at: the contributions that the page shows are the explainer's.
-# ---- What the model looked at in a quiz: the contributions that the page shows are the explainer's.
 
 
 @pytest.fixture(scope="module")
