@@ -28,8 +28,8 @@ from chromputer_tracks.options.fields import RunOptions
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec
 from chromputer_tracks.tracks.predict import (
     LARGEST_SIGNAL,
+    Call,
     CallCount,
-    CallMerger,
     StateMerger,
     StateShare,
     TrackWriter,
@@ -522,18 +522,19 @@ def test_failed_move_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(CallMerger, r"factors/Reb1\.bed"), (StateMerger, r"states\.bed")]
+    ("kind", "method", "name"),
+    [(Call, "line", r"factors/Reb1\.bed"), (StateMerger, "_line", r"states\.bed")],
 )
 def test_lost_rows_are_seen(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, method: str, name: str
 ) -> None:
-    line, lost = kind._line, iter([True])
+    line, lost = getattr(kind, method), iter([True])
 
     def short(self: Any, run: Any) -> str:
         text: str = line(self, run)
         return "" if next(lost, False) else text
 
-    monkeypatch.setattr(kind, "_line", short)
+    monkeypatch.setattr(kind, method, short)
     with pytest.raises(OutputError, match=rf"{name}: [0-9,]+ of [0-9,]+ rows read back"):
         write(tmp_path / "out", whole_genome())
     assert list(tmp_path.iterdir()) == []

@@ -193,6 +193,27 @@ def _regions(options: PredictOptions, sizes: ChromSizes) -> list[Interval] | Non
 # The files of a folder of tracks, in a stream.
 
 
+@dataclass(slots=True)
+class _CallFile:
+    """The BED of a label's calls, and what is in it."""
+
+    row: int
+    name: str
+    file: IO[str]
+    merger: CallMerger
+    count: int = 0
+    bases: int = 0
+
+    @property
+    def label(self) -> Label:
+        return self.merger.label
+
+    def write(self, calls: Sequence[Call]) -> None:
+        self.file.writelines(call.line(self.label) for call in calls)
+        self.count += len(calls)
+        self.bases += sum(call.end - call.start for call in calls)
+
+
 class TrackWriter:
     """Writes a folder of tracks; use it as a context manager.
 
@@ -226,7 +247,7 @@ class TrackWriter:
         self._bigwigs: list[tuple[int, BigWigWriter]] = []
         self._states: StateMerger | None = None
         self._state_rows = slice(0)
-        self._calls: list[tuple[int, str, CallMerger]] = []
+        self._calls: list[_CallFile] = []
         self._continuous: list[int] = []
         self._bases = 0
 
@@ -250,8 +271,8 @@ class TrackWriter:
                     self._bigwigs.append((row, stack.enter_context(writer)))
                     if head.kind == "binary":
                         name = label_file(head, label, "bed")
-                        calls = CallMerger(self._bed(stack, name), label, self._spec.stride)
-                        self._calls.append((row, name, calls))
+                        calls = CallMerger(label, self._spec.stride)
+                        self._calls.append(_CallFile(row, name, self._bed(stack, name), calls))
                     if head.kind == "continuous":
                         self._continuous.append(row)
                     row += 1
@@ -313,8 +334,8 @@ class TrackWriter:
         with output_errors(self._out):
             if self._states is not None:
                 self._states.add(chrom, start, end, rounded[self._state_rows])
-            for row, _, calls in self._calls:
-                calls.add(chrom, start, end, rounded[row])
+            for calls in self._calls:
+                calls.write(calls.merger.add(chrom, start, end, rounded[calls.row]))
         self._bases += end - start
 
     def __exit__(
@@ -338,13 +359,13 @@ class TrackWriter:
         with output_errors(self._out):
             if self._states is not None:
                 self._states.finish()
-            for _, _, calls in self._calls:
-                calls.finish()
+            for calls in self._calls:
+                calls.write(calls.merger.finish())
             for file in self._beds:
                 file.close()
-        for _, name, calls in self._calls:
-            rows = sum(1 for _ in read_rows(self._out / name))
-            self._check_rows(name, rows, calls.count)
+        for calls in self._calls:
+            rows = sum(1 for _ in read_rows(self._out / calls.name))
+            self._check_rows(calls.name, rows, calls.count)
         if self._states is not None:
             table = f"Chromatin states predicted by {self._spec.name}"
             rows = write_bigbed(
@@ -374,7 +395,7 @@ class TrackWriter:
             ),
             tuple(
                 CallCount(calls.label.name, calls.label.title, calls.count, calls.bases)
-                for _, _, calls in self._calls
+                for calls in self._calls
             ),
         )
 
@@ -498,7 +519,7 @@ def _plain(text: str) -> str:
 
 
 @dataclass(slots=True)
-class _Call:
+class Call:
     """Consecutive called bins, half-open bp: the largest probability and the bin that has it."""
 
     chrom: str
@@ -508,44 +529,50 @@ class _Call:
     peak_start: int
     peak_end: int
 
+    def line(self, label: Label) -> str:
+        """Its row of a BED9, whose thick part is the bin of the largest probability."""
+        return (
+            f"{self.chrom}\t{self.start}\t{self.end}\t{label.name}\t{round(1000 * self.maximum)}"
+            f"\t.\t{self.peak_start}\t{self.peak_end}\t{rgb_text(label.color)}\n"
+        )
+
 
 class CallMerger:
-    """Merges consecutive bins with probability >= threshold and writes them, across calls.
+    """Merges consecutive bins with probability >= threshold into calls, across pieces.
+
+    A call is given out when the first bin behind it is known.
 
     Args:
-        file: text, written to in genome order; stays empty without calls.
-        label: gives name, threshold and colour.
+        label: gives the threshold.
         step: bp per bin.
     """
 
-    def __init__(self, file: IO[str], label: Label, step: int) -> None:
-        self._file = file
+    def __init__(self, label: Label, step: int) -> None:
         self.label = label
         self._step = step
-        self._color = rgb_text(label.color)
-        self._call: _Call | None = None
-        self.count = 0
-        self.bases = 0
+        self._last: Call | None = None
 
-    def add(self, chrom: str, start: int, end: int, probabilities: NDArray[np.float32]) -> None:
-        """Take the next bins.
+    def add(
+        self, chrom: str, start: int, end: int, probabilities: NDArray[np.float32]
+    ) -> list[Call]:
+        """Take the next bins; returns the calls that are complete.
 
         Args:
-            chrom: contig; calls of this method come in genome order.
+            chrom: contig; pieces come in genome order.
             start: 0-based; a gap after the last end ends a call.
             end: exclusive; cuts the last bin.
             probabilities: float32 (bins,).
         """
         called = probabilities >= self.label.threshold
         if not called.any():
-            return
+            return []
         padded = np.zeros(len(called) + 2, np.bool_)
         padded[1:-1] = called
         edges = np.flatnonzero(padded[1:] != padded[:-1])
-        lines: list[str] = []
+        complete = []
         for first, last in edges.reshape(-1, 2).tolist():
             top = first + int(probabilities[first:last].argmax())
-            call = _Call(
+            call = Call(
                 chrom,
                 start + first * self._step,
                 min(start + last * self._step, end),
@@ -553,29 +580,19 @@ class CallMerger:
                 start + top * self._step,
                 min(start + (top + 1) * self._step, end),
             )
-            before = self._call
+            before = self._last
             if before and (before.chrom, before.end) == (chrom, call.start):
                 before.end = call.end
                 if call.maximum > before.maximum:
                     before.maximum = call.maximum
                     before.peak_start, before.peak_end = call.peak_start, call.peak_end
                 continue
-            if before:
-                lines.append(self._line(before))
-            self._call = call
-        self._file.write("".join(lines))
+            complete += self.finish()
+            self._last = call
+        return complete
 
-    def finish(self) -> None:
-        """Write the last call."""
-        if self._call is not None:
-            self._file.write(self._line(self._call))
-            self._call = None
-
-    def _line(self, call: _Call) -> str:
-        self.count += 1
-        self.bases += call.end - call.start
-        return (
-            f"{call.chrom}\t{call.start}\t{call.end}\t{self.label.name}\t"
-            f"{round(1000 * call.maximum)}\t.\t{call.peak_start}\t{call.peak_end}\t"
-            f"{self._color}\n"
-        )
+    def finish(self) -> list[Call]:
+        """The call that no piece has ended, if there is one."""
+        complete = [self._last] if self._last is not None else []
+        self._last = None
+        return complete

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from chromputer_tracks.io.contributions import Site
 from chromputer_tracks.io.run import Stages
 from chromputer_tracks.io.text import first_line
 from chromputer_tracks.spec import ModelSpec, find_label
-from chromputer_tracks.tracks.predict import RESOLUTION, CallMerger
+from chromputer_tracks.tracks.predict import RESOLUTION, Call, CallMerger
 
 _STRANDS = {1: "+", -1: "-", 0: "."}
 
@@ -126,12 +125,7 @@ def _holds(place: Interval, site: Site) -> bool:
 
 
 class _LabelCalls:
-    """Collects a label's calls, or a state's segments, from predictions.
-
-    Args:
-        spec: of the model.
-        name: the label.
-    """
+    """Collects a label's calls, or a state's segments, from predictions."""
 
     def __init__(self, spec: ModelSpec, name: str) -> None:
         found = find_label(spec, name)
@@ -141,8 +135,8 @@ class _LabelCalls:
         if self._states is not None:
             # Bins of other states are set below 0, so that any probability is called.
             label = replace(label, threshold=0.0)
-        self._text = io.StringIO()
-        self._runs = CallMerger(self._text, label, spec.stride)
+        self._merger = CallMerger(label, spec.stride)
+        self._calls: list[Call] = []
 
     def add(self, chrom: str, start: int, end: int, values: NDArray[np.float32]) -> None:
         """Take the next bins; float32 (outputs, bins)."""
@@ -150,17 +144,26 @@ class _LabelCalls:
         if self._states is not None:
             states = values[self._states]
             row = np.where(states.argmax(axis=0) == self._row - self._states.start, row, -1)
-        self._runs.add(chrom, start, end, row)
+        self._calls += self._merger.add(chrom, start, end, row)
 
     def candidates(self) -> Candidates:
         """The calls; each window is centred on the bin of the maximum."""
-        self._runs.finish()
-        sites = []
-        for line in self._text.getvalue().splitlines():
-            chrom, start, end, name, score, strand, first, last, _ = line.split("\t")
-            centre = (int(first) + int(last)) // 2
-            sites.append(Site(chrom, centre, int(start), int(end), name, float(score), strand))
-        return Candidates(sites, np.array([site.score for site in sites]))
+        name = self._merger.label.name
+        calls = self._calls + self._merger.finish()
+        scores = [float(round(1000 * call.maximum)) for call in calls]
+        sites = [
+            Site(
+                call.chrom,
+                (call.peak_start + call.peak_end) // 2,
+                call.start,
+                call.end,
+                name,
+                score,
+                ".",
+            )
+            for call, score in zip(calls, scores, strict=True)
+        ]
+        return Candidates(sites, np.array(scores))
 
 
 def check_callable(spec: ModelSpec, names: Sequence[str]) -> None:
