@@ -16,7 +16,7 @@ from toy_genome import LENGTHS, ToyGenome, toy_genome
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.contributions import explained_labels, read_contributions
 from chromputer_tracks.spec import InputSpec
-from chromputer_tracks.tracks.explain.label import COMPLETENESS
+from chromputer_tracks.tracks.explain.run import COMPLETENESS
 
 CLASSES = {"subnucleosomal": (0, 2), "mononucleosomal": (2, 4), "dinucleosomal": (4, 5)}
 TRACKS = (

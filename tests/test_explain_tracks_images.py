@@ -16,8 +16,8 @@ from toy_genome import ToyGenome, toy_genome
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.contributions import Site, read_contributions
 from chromputer_tracks.tracks.explain import pictures
-from chromputer_tracks.tracks.explain.label import SiteView
 from chromputer_tracks.tracks.explain.pictures import draw_site, zoomed
+from chromputer_tracks.tracks.explain.sites import SiteView
 
 REGIONS = tuple(f"chr1 {at} {at + 1} s{at} 1" for at in range(100, 4000, 400))
 LABEL = explained_spec().heads[1].labels[0]

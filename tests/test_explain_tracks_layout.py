@@ -12,7 +12,7 @@ from chromputer_tracks.data.features import DEFAULT_LENGTH_EDGES
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.inference.explain import Contributions
 from chromputer_tracks.spec import InputSpec
-from chromputer_tracks.tracks.explain.layout import (
+from chromputer_tracks.tracks.explain.importance import (
     FragmentClass,
     fragment_classes,
     importance_tracks,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.tracks.explain.layout import WindowMerge, window_weights
+from chromputer_tracks.tracks.explain.importance import WindowMerge, window_weights
 
 WINDOW, TRACKS = 10, 2
 Windows = list[tuple[str, int, NDArray[np.float32]]]
@@ -67,7 +67,7 @@ def test_each_base_gets_the_rule_s_value(
 ) -> None:
     items = windows(places)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("chromputer_tracks.tracks.explain.layout._CHUNK", chunk)
+        patch.setattr("chromputer_tracks.tracks.explain.importance._CHUNK", chunk)
         found = merged(items, rule)
     expected = oracle(items, rule)
     assert found.keys() == expected.keys()

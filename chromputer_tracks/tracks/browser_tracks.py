@@ -16,7 +16,7 @@ from chromputer_tracks.errors import InputError
 from chromputer_tracks.io.bed import Rgb
 from chromputer_tracks.io.contributions import SITES_BED
 from chromputer_tracks.spec import Label, ModelLabel, find_label, model_labels
-from chromputer_tracks.tracks.explain.layout import importance_tracks
+from chromputer_tracks.tracks.explain.importance import importance_tracks
 from chromputer_tracks.tracks.predict import STATES_BIGBED, label_file
 from chromputer_tracks.tracks.runs import (
     ExplainFolder,

@@ -25,7 +25,7 @@ from chromputer_tracks.inference.explain import Explainer, FirstLayer
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.meme import MemeMotif, write_meme
 from chromputer_tracks.spec import InputSpec, ModelSpec
-from chromputer_tracks.tracks.explain.label import Completeness, Tally
+from chromputer_tracks.tracks.explain.run import Completeness, Tally
 
 Float64 = NDArray[np.float64]
 
@@ -87,7 +87,7 @@ def class_contributions(
     nothing = {name: np.full(number, np.nan) for name, number in filters.items()}
     if not windows:
         return ClassContributions(item.name, 0, nothing, nothing, nothing, float("nan"), None)
-    summary = tally.summary(item.name, item.label.title, 0)
+    summary = tally.record(item.name, item.label.title, 0)
     error = nothing
     if len(windows) > 1:
         root = np.sqrt(len(windows))

@@ -43,7 +43,7 @@ from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.run import Report, RunRecord, Silent, Stages, run
 from chromputer_tracks.options.explain import FiltersOptions
 from chromputer_tracks.spec import EXPLAIN, ModelSpec
-from chromputer_tracks.tracks.explain.label import COMPLETENESS, Completeness
+from chromputer_tracks.tracks.explain.run import COMPLETENESS, Completeness
 from chromputer_tracks.tracks.explain.sites import region_sites
 
 

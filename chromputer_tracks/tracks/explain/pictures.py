@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from chromputer_tracks.data.features import NUCLEOSOME
 from chromputer_tracks.figures.style import INK, MUTED, canvas
 from chromputer_tracks.spec import InputSpec, Label, ModelSpec
-from chromputer_tracks.tracks.explain.label import SiteView
+from chromputer_tracks.tracks.explain.sites import SiteView
 
 FORMATS = ("png", "pdf")
 ZOOM = 100
@@ -56,28 +56,19 @@ class _Row:
     item: InputSpec | None = None
 
 
-def write_pictures(
-    views: Sequence[SiteView], spec: ModelSpec, label: Label, folder: Path
-) -> tuple[str, ...]:
-    """Draw sites into a folder.
+def write_pictures(views: Sequence[SiteView], spec: ModelSpec, label: Label, folder: Path) -> None:
+    """Draw sites into a folder: ``01_CONTIG_POSITION.png`` and the same as PDF, 1-based.
 
     Args:
         views: the sites; the first is numbered 01.
         spec: of the model.
         label: what was explained.
         folder: exists.
-
-    Returns:
-        names of the files: ``01_CONTIG_POSITION.png`` and the same as PDF, the position 1-based.
     """
-    names = []
     for number, view in enumerate(views, 1):
         chrom = "".join(c if c.isalnum() or c in ".-" else "-" for c in view.site.chrom)
         stem = f"{number:02d}_{chrom}_{view.site.centre + 1}"
-        made = [f"{stem}.{suffix}" for suffix in FORMATS]
-        draw_site(view, spec, label, [folder / name for name in made])
-        names += made
-    return tuple(names)
+        draw_site(view, spec, label, [folder / f"{stem}.{suffix}" for suffix in FORMATS])
 
 
 def draw_site(view: SiteView, spec: ModelSpec, label: Label, paths: Sequence[Path]) -> None:

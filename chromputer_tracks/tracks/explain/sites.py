@@ -1,7 +1,8 @@
-"""Which sites are explained: the regions of a BED, or a label's own calls."""
+"""Which sites are explained, of a BED or a label's own calls, and which of them are pictured."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -11,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import InputError
+from chromputer_tracks.inference.explain import Arrays, Contributions
 from chromputer_tracks.inference.genome import predict_regions
 from chromputer_tracks.inference.sample import Sample
 from chromputer_tracks.inference.session import Session
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_site_table
-from chromputer_tracks.io.contributions import Site
+from chromputer_tracks.io.contributions import Batch, Site
 from chromputer_tracks.io.run import Stages
 from chromputer_tracks.io.text import first_line
 from chromputer_tracks.spec import ModelSpec, find_label
@@ -224,3 +226,73 @@ def called_sites(
                 "--regions"
             )
     return found
+
+
+# The sites that are pictured.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SiteView:
+    """What a picture of a site shows.
+
+    Attributes:
+        site: where it is.
+        window: its window.
+        logit: explained.
+        sequence: float32 (4, window), the bases; None where the model reads none.
+        importance: float32 (window,), what they contribute; likewise.
+        shape: float32 (features, window), contributions of DNA shape, or None.
+        values: input name to float32 (channels, positions) of each V-plot and signal.
+        inputs: their contributions.
+    """
+
+    site: Site
+    window: Interval
+    logit: float
+    sequence: NDArray[np.float32] | None
+    importance: NDArray[np.float32] | None
+    shape: NDArray[np.float32] | None
+    values: Arrays
+    inputs: Arrays
+
+
+class HighestSites:
+    """Keeps the sites with the highest logits; of equal ones those that come first."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._kept: list[tuple[float, int, SiteView]] = []
+        self._seen = 0
+
+    def add(
+        self,
+        sites: Sequence[Site],
+        windows: Sequence[Interval],
+        batch: Batch,
+        found: Contributions,
+    ) -> None:
+        """Take the next sites."""
+        for row, logit in enumerate(batch.logit.tolist()):
+            self._seen += 1
+            full = len(self._kept) >= self._number
+            if full and (not self._kept or logit <= self._kept[0][0]):
+                continue
+            view = SiteView(
+                site=sites[row],
+                window=windows[row],
+                logit=logit,
+                sequence=None if batch.sequence is None else batch.sequence[row].copy(),
+                importance=None if found.sequence is None else found.sequence[row].copy(),
+                shape=None if found.shape is None else found.shape[row].copy(),
+                values={name: array[row].copy() for name, array in batch.values.items()},
+                inputs={name: array[row].copy() for name, array in batch.inputs.items()},
+            )
+            item = (logit, -self._seen, view)
+            if full:
+                heapq.heapreplace(self._kept, item)
+            else:
+                heapq.heappush(self._kept, item)
+
+    def views(self) -> tuple[SiteView, ...]:
+        """The highest logit first."""
+        return tuple(view for _, _, view in sorted(self._kept, key=lambda item: item[:2])[::-1])

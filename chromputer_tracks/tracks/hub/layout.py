@@ -15,7 +15,7 @@ from chromputer_tracks.tracks.browser_tracks import (
     explained_tracks,
     predicted_tracks,
 )
-from chromputer_tracks.tracks.explain.layout import importance_tracks
+from chromputer_tracks.tracks.explain.importance import importance_tracks
 from chromputer_tracks.tracks.hub.stanzas import (
     FOLDER,
     LONG,

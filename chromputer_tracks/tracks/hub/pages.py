@@ -11,7 +11,7 @@ import jinja2
 from chromputer_tracks import __version__
 from chromputer_tracks.options.predict import HubOptions
 from chromputer_tracks.spec import InputSpec, ModelSpec, model_labels
-from chromputer_tracks.tracks.explain.layout import fragment_classes
+from chromputer_tracks.tracks.explain.importance import fragment_classes
 from chromputer_tracks.tracks.hub.files import COVERAGE_BIN
 from chromputer_tracks.tracks.hub.layout import HubModel
 from chromputer_tracks.tracks.hub.stanzas import HubTrack, tracks_with_data

@@ -1,10 +1,12 @@
-"""Which tracks the contributions of a model's inputs make, and their values base by base."""
+"""Importance tracks: which there are, their values base by base, and how windows are merged."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,9 @@ from numpy.typing import NDArray
 from chromputer_tracks.data.features import NUCLEOSOME
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.inference.explain import Contributions
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.bigwig import BigWigWriter
+from chromputer_tracks.options.explain import MergeRule
 from chromputer_tracks.spec import InputSpec, ModelSpec
 
 DINUCLEOSOME = 281
@@ -145,9 +150,7 @@ def _values(track: ImportanceTrack, found: Contributions) -> NDArray[np.float32]
     return np.repeat(binned, track.bin, axis=1)
 
 
-# ---- Contributions of overlapping windows, merged into one value a base.
-
-MergeRule = Literal["centre", "mean", "max"]
+# Contributions of overlapping windows, merged into one value a base.
 
 _CHUNK = 1 << 16
 """Bases that wait to be handed on together, beside one window."""
@@ -265,3 +268,63 @@ class WindowMerge:
             values = np.concatenate(self._waiting, axis=1)
             self._waiting = []
             yield Stretch(self._chrom, self._waiting_from, values)
+
+
+class ImportanceWriter:
+    """The bigWigs of a label; a context manager that finishes them.
+
+    Args:
+        spec: of the model: says which there are.
+        folder: exists.
+        sizes: the genome's contigs.
+        rule: how overlapping windows are merged.
+
+    Attributes:
+        bases: bp written to each.
+    """
+
+    def __init__(self, spec: ModelSpec, folder: Path, sizes: ChromSizes, rule: MergeRule) -> None:
+        self._tracks = importance_tracks(spec)
+        self._sizes = sizes
+        self._merge = WindowMerge(rule, spec.window, len(self._tracks))
+        self._writers = [
+            BigWigWriter(folder / f"{track.name}.bw", sizes, step=1) for track in self._tracks
+        ]
+        self.bases = 0
+
+    def __enter__(self) -> ImportanceWriter:
+        with ExitStack() as stack:
+            for writer in self._writers:
+                stack.enter_context(writer)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:
+            for stretch in self._merge.finish():
+                self._write(stretch)
+
+    def add(self, windows: Sequence[Interval], found: Contributions) -> None:
+        """Take the next windows."""
+        for window, values in zip(windows, track_values(self._tracks, found), strict=True):
+            for stretch in self._merge.add(window.chrom, window.start, values):
+                self._write(stretch)
+
+    def _write(self, stretch: Stretch) -> None:
+        """Write what lies inside the contig."""
+        start = max(stretch.start, 0)
+        end = min(stretch.start + stretch.values.shape[1], self._sizes[stretch.chrom])
+        if end <= start:
+            return
+        for writer, values in zip(self._writers, stretch.values, strict=True):
+            inside = values[start - stretch.start : end - stretch.start]
+            writer.add(stretch.chrom, start, end, inside)
+        self.bases += end - start
