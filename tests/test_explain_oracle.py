@@ -1,6 +1,7 @@
-"""The explicit backward pass against Captum and tangermeme, on random networks of every kind.
+"""The explicit backward pass against Captum, tangermeme and, without references, autograd.
 
-Their rules are ours but for three details, which change contributions by no more than rounding:
+On random networks of every kind. Captum's and tangermeme's rules are ours but for three details,
+which change contributions by no more than rounding:
 
 - Below a difference of 1e-10 (Captum, and ours) or 1e-6 (tangermeme) of a rectifier's input the
   gradient takes the place of the ratio.
@@ -18,7 +19,7 @@ import dataclasses
 
 import pytest
 import torch
-from explain_oracle import Explained, captum, tangermeme
+from explain_oracle import Explained, autograd, captum, tangermeme
 from explain_oracle_networks import (
     INPUTS,
     SHORT_CELLS,
@@ -38,10 +39,10 @@ ORACLES = pytest.mark.parametrize("oracle", [captum, tangermeme])
 EVERYTHING = (CUTS, ATAC, DNA_AND_SHAPE, VALUES)
 
 
-def explain(case: Case) -> Explained:
+def explain(case: Case, *, gradient: bool = False) -> Explained:
     module = Explain(case.network, case.items)
     with torch.no_grad():
-        values = module(case.windows, case.references, case.weights)
+        values = module(case.windows, None if gradient else case.references, case.weights)
     return dict(zip(module.output_names, values, strict=True))
 
 
@@ -245,3 +246,70 @@ def test_ties(oracle, seed):
     found = network.motifs(case.windows[0][:, :, 15:-15])
     assert (found == found[:, :, :1]).all()
     check(explain(case), oracle(case))
+
+
+# ---- Gradient times input, against torch's autograd.
+
+
+def check_gradient(case: Case) -> None:
+    check(explain(case, gradient=True), autograd(case), 1e-5)
+
+
+@pytest.mark.parametrize("items", INPUTS.values(), ids=INPUTS)
+def test_gradients_of_inputs(items):
+    check_gradient(random_case(items))
+
+
+@pytest.mark.parametrize("sizes", [(3, 0, 0), (0, 2, 0), (0, 0, 2)], ids=str)
+def test_gradients_of_heads(sizes):
+    check_gradient(random_case((DNA, ATAC), network=random_network((DNA, ATAC), *sizes)))
+
+
+def test_gradients_of_trunks_that_lose_unequal_numbers_of_cells():
+    check_gradient(random_case((DNA, ATAC), config=SHORT_CELLS))
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_the_gradient_of_the_network_itself(seed):
+    """Without the twin."""
+    case = random_case((CUTS, ATAC, DNA, VALUES), seed=seed)
+    found = explain(case, gradient=True)
+    inputs = [x.clone().requires_grad_() for x in case.windows]
+    logits, _ = case.network(*inputs)
+    weighted = (logits[:, :, 0] * case.weights).sum(1)
+    torch.testing.assert_close(found["explain.logit"], weighted, rtol=1e-5, atol=1e-5)
+    slopes = torch.autograd.grad(weighted.sum(), inputs)
+    for item, x, slope in zip(case.items, case.windows, slopes, strict=True):
+        expected = x * slope
+        if item.kind == "sequence":
+            expected = expected.sum(1)
+            name = f"hypothetical.{item.name}"
+            torch.testing.assert_close(found[name], slope, rtol=1e-4, atol=1e-6)
+        values = found[f"contributions.{item.name}"]
+        error = (values - expected).abs().max()
+        assert error <= 1e-5 * expected.abs().max(), item.name
+
+
+def test_a_network_without_biases_is_complete():
+    """Such a network is homogeneous: gradient times input is the whole logit."""
+    items = (CUTS, ATAC)
+    network = random_network(items)
+    for name, values in network.named_parameters():
+        if name.endswith("bias"):
+            values.data.zero_()
+    for name, values in network.named_buffers():
+        if name.endswith("running_mean"):
+            values.zero_()
+    case = random_case(items, network=network)
+    found = explain(case, gradient=True)
+    summed = sum(found[f"contributions.{item.name}"].sum((1, 2)) for item in items)
+    torch.testing.assert_close(summed, found["explain.logit"], rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_do_not_depend_on_the_batch():
+    case = random_case((DNA, ATAC), windows=5)
+    whole = explain(case, gradient=True)
+    for rows in ([0], [4, 2]):
+        part = explain(case.rows(rows), gradient=True)
+        for name, values in whole.items():
+            torch.testing.assert_close(part[name], values[rows], rtol=1e-5, atol=1e-7)
