@@ -16,6 +16,7 @@ from chromputer_tracks.spec import InputSpec, Normalisation, SignalMeasure, Tran
 RENAMED = {"fit.words_per_label": "fit.kmers_per_label"}
 """Keys of earlier releases, which are still read, and what they are called now."""
 
+# Types of numbers and what they may be; see records.Limits.
 Positive = Annotated[int, Limits(least=1)]
 Count = Annotated[int, Limits(least=0)]
 Weight = Annotated[float, Limits(least=0)]

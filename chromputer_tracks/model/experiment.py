@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -258,21 +258,11 @@ class Experiment:
             kept: NDArray[np.float32] = np.concatenate([logits[:first], logits[last:]])
             return kept
 
-        chosen = self.sources.training_samples if samples is None else samples
-        parts = [
-            predict_sites(
-                predict,
-                sample.features,
-                sample.scored,
-                self.sources.sizes,
-                contigs,
-                self._grid,
-                self.config.label_bin,
-                self._states,
-            )
-            for sample in chosen
-        ]
-        return pool_sites(parts, [item.name for item in chosen] if len(chosen) > 1 else None)
+        return self._pooled(
+            lambda sample, *where: predict_sites(predict, sample.features, sample.scored, *where),
+            contigs,
+            samples,
+        )
 
     def calibrated(self, validation: LabelledSites) -> tuple[HeadSpec, ...]:
         """The heads, calibrated on the validation contigs."""
@@ -282,18 +272,20 @@ class Experiment:
         self, contigs: Sequence[str], samples: Sequence[LabelledSample] | None = None
     ) -> LabelledSites:
         """The labels at the sites of :meth:`sites`, with nothing predicted."""
+        return self._pooled(
+            lambda sample, *where: label_sites(sample.scored, *where), contigs, samples
+        )
+
+    def _pooled(
+        self,
+        sites: Callable[..., LabelledSites],
+        contigs: Sequence[str],
+        samples: Sequence[LabelledSample] | None,
+    ) -> LabelledSites:
+        """The sites of contigs in each sample, or in each training sample, as one set."""
         chosen = self.sources.training_samples if samples is None else samples
-        parts = [
-            label_sites(
-                sample.scored,
-                self.sources.sizes,
-                contigs,
-                self._grid,
-                self.config.label_bin,
-                self._states,
-            )
-            for sample in chosen
-        ]
+        where = (self.sources.sizes, contigs, self._grid, self.config.label_bin, self._states)
+        parts = [sites(sample, *where) for sample in chosen]
         return pool_sites(parts, [item.name for item in chosen] if len(chosen) > 1 else None)
 
     def _prior_shifts(self) -> tuple[float, ...]:

@@ -53,24 +53,36 @@ def export_network(network: nn.Module, spec: ModelSpec, folder: Path) -> float:
         ExportError: the graph does not reproduce the network; nothing is written.
         DependencyError: onnx or onnxscript is missing.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise DependencyError(
-            "the export needs onnx: pip install 'chromputer-tracks[train]'"
-        ) from error
+    onnx = _onnx()
     network = network.cpu().eval()
     with atomic_path(folder / PREDICT) as path, atomic_path(folder / "model.json") as text:
         _trace(network, spec, path)
         model = onnx.load(path)
         strip_traces(model.graph)
         _name_dimensions(model, spec)
-        onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
-        onnx.checker.check_model(model)
-        onnx.save(model, path)
+        _save(model, spec, path)
         difference = check_parity(network, spec, path)
         text.write_text(spec.to_json() + "\n")
     return difference
+
+
+def _onnx() -> Any:
+    """The package, which has no type stubs."""
+    try:
+        import onnx
+    except ImportError as error:
+        raise DependencyError(
+            "the export needs onnx: pip install 'chromputer-tracks[train]'"
+        ) from error
+    return onnx
+
+
+def _save(model: Any, spec: ModelSpec, path: Path) -> None:
+    """Write a graph that holds its spec."""
+    onnx = _onnx()
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
 
 
 def random_inputs(spec: ModelSpec, batch: int, outputs: int, seed: int) -> list[Tensor]:
@@ -108,13 +120,8 @@ def check_parity(network: nn.Module, spec: ModelSpec, path: Path) -> float:
         with torch.no_grad():
             expected = network(*inputs)
         feed = {item.name: x.numpy() for item, x in zip(spec.inputs, inputs, strict=True)}
-        try:
-            found = session.run(["logits", "embedding"], feed)
-        except Exception as error:  # ONNX Runtime's errors have no common base of their own
-            raise ExportError(
-                f"{spec.name}: the exported graph refuses a batch of {batch} with {outputs} "
-                f"outputs: {error}"
-            ) from error
+        refused = f"exported graph refuses a batch of {batch} with {outputs} outputs"
+        found = _run(session, ["logits", "embedding"], feed, f"{spec.name}: the {refused}")
         if found[0].shape != (batch, spec.outputs, outputs):
             raise ExportError(
                 f"{spec.name}: {batch} x {outputs} outputs gave logits of shape {found[0].shape}, "
@@ -128,25 +135,52 @@ def check_parity(network: nn.Module, spec: ModelSpec, path: Path) -> float:
                     f"stable? Lower fit.learning_rate"
                 )
             worst = max(worst, float((abs(ours - reference) / (1 + abs(reference))).max()))
+    return _tolerable(worst, f"{spec.name}: the exported graph")
+
+
+def _run(session: Any, names: list[str], feed: dict[str, Any], refused: str) -> list[Any]:
+    try:
+        found: list[Any] = session.run(names, feed)
+    except Exception as error:  # ONNX Runtime's errors have no common base of their own
+        raise ExportError(f"{refused}: {error}") from error
+    return found
+
+
+def _tolerable(worst: float, what: str) -> float:
+    """The largest difference, if it is small enough; not a number is not."""
     if not worst <= TOLERANCE:
         raise ExportError(
-            f"{spec.name}: the exported graph differs from the network by {worst:.2g} "
-            f"(limit {TOLERANCE:g}); nothing was written"
+            f"{what} differs from the network by {worst:.2g} (limit {TOLERANCE:g}); nothing was "
+            f"written"
         )
     return worst
 
 
 def _trace(network: nn.Module, spec: ModelSpec, path: Path) -> None:
-    dynamic = torch.export.Dim.DYNAMIC
     example = tuple(random_inputs(spec, 2, 4, 0))
+    dynamic = torch.export.Dim.DYNAMIC
+    shapes = (tuple({0: dynamic, 2: dynamic} for _ in example),)
+    names = [item.name for item in spec.inputs], ["logits", "embedding"]
+    _program(network, example, names, shapes, spec, path)
+
+
+def _program(
+    module: nn.Module,
+    example: tuple[Any, ...],
+    names: tuple[list[str], list[str]],
+    shapes: tuple[Any, ...],
+    spec: ModelSpec,
+    path: Path,
+) -> None:
+    """Write the graph of a module with these inputs and outputs and these dynamic dimensions."""
     with quiet_exporter():
         program = torch.onnx.export(
-            network,
+            module,
             example,
             dynamo=True,
-            input_names=[item.name for item in spec.inputs],
-            output_names=["logits", "embedding"],
-            dynamic_shapes=(tuple({0: dynamic, 2: dynamic} for _ in example),),
+            input_names=names[0],
+            output_names=names[1],
+            dynamic_shapes=shapes,
             opset_version=OPSET,
             external_data=False,
         )
@@ -210,12 +244,7 @@ def export_explain(network: nn.Module, spec: ModelSpec, folder: Path) -> float:
             nothing is written.
         DependencyError: onnx or onnxscript is missing.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise DependencyError(
-            "the export needs onnx: pip install 'chromputer-tracks[train]'"
-        ) from error
+    _onnx()
     if not isinstance(network, Chromputer):
         raise TypeError(type(network).__name__)
     explain = Explain(network.cpu().eval(), spec.inputs).eval()
@@ -224,35 +253,21 @@ def export_explain(network: nn.Module, spec: ModelSpec, folder: Path) -> float:
             _trace_explain(explain, spec, path, deeplift=deeplift) for deeplift in (True, False)
         ]
         model = _combined(graphs, explain, spec)
-        onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
-        onnx.checker.check_model(model)
-        onnx.save(model, path)
+        _save(model, spec, path)
         return _check(explain, spec, path)
 
 
 def _trace_explain(explain: Explain, spec: ModelSpec, path: Path, *, deeplift: bool) -> _Graph:
     """The exported graph of one method."""
-    import onnx
-
     dynamic = torch.export.Dim.DYNAMIC
     windows, references, weights = _example(spec, 3, 2, 0)
     batch = {0: dynamic}
     per = [{0: dynamic, 1: dynamic} if x.dim() == 4 else None for x in references]
-    with quiet_exporter():
-        program = torch.onnx.export(
-            explain,
-            (windows, references if deeplift else None, weights),
-            dynamo=True,
-            input_names=_input_names(spec, deeplift=deeplift),
-            output_names=explain.output_names,
-            dynamic_shapes=([batch for _ in windows], per if deeplift else None, batch),
-            opset_version=OPSET,
-            external_data=False,
-        )
-        if program is None:
-            raise ExportError(f"{spec.name}: PyTorch's exporter gave no graph")
-        program.save(str(path))
-    model = onnx.load(path)
+    names = _input_names(spec, deeplift=deeplift), explain.output_names
+    shapes = ([batch for _ in windows], per if deeplift else None, batch)
+    example = (windows, references if deeplift else None, weights)
+    _program(explain, example, names, shapes, spec, path)
+    model = _onnx().load(path)
     if model.functions:
         raise ExportError(f"{spec.name}: PyTorch's exporter left functions in the graph")
     strip_traces(model.graph)
@@ -394,13 +409,9 @@ def _check(explain: Explain, spec: ModelSpec, path: Path) -> float:
             with torch.no_grad():
                 expected = explain(windows, references if deeplift else None, weights)
             names = explain.output_names
-            try:
-                found = session.run(names, feed | {DEEPLIFT: np.array(deeplift)})
-            except Exception as error:  # ONNX Runtime's errors have no common base of their own
-                raise ExportError(
-                    f"{spec.name}: the explaining graph refuses {batch} windows with {per} "
-                    f"references: {error}"
-                ) from error
+            refused = f"explaining graph refuses {batch} windows with {per} references"
+            feed[DEEPLIFT] = np.array(deeplift)
+            found = _run(session, names, feed, f"{spec.name}: the {refused}")
             for name, ours, torchs in zip(names, found, expected, strict=True):
                 reference = torchs.numpy()
                 if ours.shape != reference.shape or not np.isfinite(reference).all():
@@ -409,12 +420,7 @@ def _check(explain: Explain, spec: ModelSpec, path: Path) -> float:
                         f"not {reference.shape}, or values that are not finite"
                     )
                 worst = max(worst, _difference(ours, reference))
-    if not worst <= TOLERANCE:
-        raise ExportError(
-            f"{spec.name}: the explaining graph differs from the network by {worst:.2g} "
-            f"(limit {TOLERANCE:g}); nothing was written"
-        )
-    return worst
+    return _tolerable(worst, f"{spec.name}: the explaining graph")
 
 
 def _difference(ours: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
