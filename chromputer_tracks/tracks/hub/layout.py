@@ -112,15 +112,46 @@ class HubModel:
                     yield sample, run, name, label
 
 
-# ---- What one model predicted and explained.
+def sample_names(runs: Sequence[ModelRuns]) -> list[str]:
+    """Names of all samples, each once."""
+    return list(dict.fromkeys(sample.name for model in runs for sample in model.samples))
 
 
-def model_tracks(model: HubModel) -> list[HubTrack]:
-    """The tracks of one model, in the order in which they are drawn.
+def lay_out(
+    runs: Sequence[ModelRuns], inputs: Sequence[tuple[str, AssayInput, Path]]
+) -> tuple[list[HubModel], list[HubTrack]]:
+    """The models of a hub, and all its tracks in the order in which they are drawn.
+
+    Args:
+        runs: what is shown.
+        inputs: sample, its input, and where the file is.
 
     Raises:
         InputError: a file of a run is missing.
     """
+    samples = sample_names(runs)
+    many, names, folders, called = len(samples) > 1, UniqueNames(), UniqueNames(), UniqueNames()
+    placed = {sample: folders.new(sample) for sample in samples}
+    models = [
+        HubModel(
+            model,
+            names,
+            placed,
+            called.new(model.spec.name) if len(runs) > 1 else "",
+            many,
+            len(runs),
+        )
+        for model in runs
+    ]
+    covered = _coverage(inputs, names, placed, many=many)
+    tracks = [track for model in models for track in _model_tracks(model)]
+    return models, tracks if covered is None else [covered, *tracks]
+
+
+# ---- What one model predicted and explained.
+
+
+def _model_tracks(model: HubModel) -> list[HubTrack]:
     predicted = [
         (sample.name, track) for sample, run in model.predicted() for track in predicted_tracks(run)
     ]
@@ -287,21 +318,14 @@ def _stacks(model: HubModel, tracks: Sequence[tuple[str, BrowserTrack]]) -> HubT
 # ---- The samples' inputs.
 
 
-def coverage_track(
+def _coverage(
     inputs: Sequence[tuple[str, AssayInput, Path]],
     names: UniqueNames,
     folders: Mapping[str, str],
     *,
     many: bool,
 ) -> HubTrack | None:
-    """The samples' inputs as a track; None where there is none.
-
-    Args:
-        inputs: sample, its input, and where the file is.
-        names: gives the names of all tracks of the hub.
-        folders: folder of a sample's files in the hub, by sample.
-        many: whether the hub shows several samples.
-    """
+    """The samples' inputs as a track; None where there is none."""
     members = []
     files: Counter[tuple[str, str]] = Counter()
     for sample, item, path in inputs:

@@ -28,14 +28,13 @@ from chromputer_tracks.tracks.hub.layout import (
     COVERAGE_PAGE,
     PAGES,
     HubModel,
-    coverage_track,
-    model_tracks,
+    lay_out,
+    sample_names,
 )
 from chromputer_tracks.tracks.hub.pages import Inputs, coverage_page, overview_page, track_page
 from chromputer_tracks.tracks.hub.stanzas import (
     HubTrack,
     Range,
-    UniqueNames,
     browser_position,
     file_text,
     identifier,
@@ -119,35 +118,19 @@ def make_hub(options: HubOptions, report: Report | None = None) -> HubResult:
     report = report or Silent()
     with run(KIND, options, report) as work:
         runs = read_runs(options.folders, options.samples, options.models)
-        samples = list(dict.fromkeys(sample.name for model in runs for sample in model.samples))
-        many, names, folders, called = len(samples) > 1, UniqueNames(), UniqueNames(), UniqueNames()
-        placed = {sample: folders.new(sample) for sample in samples}
-        models = [
-            HubModel(
-                model,
-                names,
-                placed,
-                called.new(model.spec.name) if len(runs) > 1 else "",
-                many,
-                len(runs),
-            )
-            for model in runs
-        ]
         inputs = _inputs(options, runs, report)
-        covered = coverage_track(inputs, names, placed, many=many)
-        tracks = [] if covered is None else [covered]
-        tracks += [track for model in models for track in model_tracks(model)]
+        models, tracks = lay_out(runs, inputs)
         sizes = hub_contigs(options, runs, tracks, report)
         if options.position is None:
             position = first_position(tracks, sizes)
         else:
             position = parse_region(options.position, sizes)
-        labels = hub_labels(options, [model.spec.name for model in runs], samples)
+        labels = hub_labels(options, [model.spec.name for model in runs], sample_names(runs))
         links = hub_links(options, position)
         ranges = make_data(tracks, options, work.folder, sizes, report)
         texts = _settings(options, labels, tracks, ranges, position)
         texts |= _sessions(options, tracks, position)
-        texts |= _pages(options, models, inputs, tracks, many=many)
+        texts |= _pages(options, models, inputs, tracks)
         texts[OVERVIEW] = overview_page(labels[1], options, models, tracks, links)
         if options.fasta is not None:
             own = genome_texts(options, options.fasta, sizes)
@@ -196,13 +179,7 @@ def hub_url(options: HubOptions) -> str | None:
 def hub_labels(
     options: HubOptions, models: Sequence[str], samples: Sequence[str]
 ) -> tuple[str, str]:
-    """Short and long label of the hub.
-
-    Args:
-        options: what the hub is asked to be.
-        models: names of the models.
-        samples: names of the samples.
-    """
+    """Short and long label of the hub, made of the names of models and samples."""
     # A folder's name tells something only beside others.
     one = samples[0] if len(samples) == 1 and options.samples else ""
     of = f"of {one}, " if one else f"of {len(samples)} samples, " * (len(samples) > 1)
@@ -335,8 +312,6 @@ def _pages(
     models: Sequence[HubModel],
     inputs: Inputs,
     tracks: Sequence[HubTrack],
-    *,
-    many: bool,
 ) -> dict[str, str]:
     """The description pages that tracks name, by file name."""
     named = {track.page for top in tracks for track in top.walk() if track.page}
@@ -347,7 +322,7 @@ def _pages(
         if model.page(stem) in named
     }
     if COVERAGE_PAGE in named:
-        made[COVERAGE_PAGE] = coverage_page(inputs, options.email, many=many)
+        made[COVERAGE_PAGE] = coverage_page(inputs, options.email, many=models[0].many)
     return {f"{options.assembly}/{page}.html": text for page, text in made.items()}
 
 
