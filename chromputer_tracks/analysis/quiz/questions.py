@@ -360,11 +360,11 @@ class QuizSites:
 
     @classmethod
     def of(
-        cls, sites: LabelledSites, subject: QuizSubject, viewer: SitePictures, min_fragments: int
+        cls, sites: LabelledSites, subject: QuizSubject, pictures: SitePictures, min_fragments: int
     ) -> QuizSites:
         """The sites of which a picture shows at least so many fragments."""
         truth = subject.truth(sites)
-        usable = (truth != UNKNOWN) & (viewer.fragments(sites) >= min_fragments)
+        usable = (truth != UNKNOWN) & (pictures.fragments(sites) >= min_fragments)
         return cls(sites, truth, usable, len(subject.classes))
 
     def counts(self, *, usable: bool = True) -> Int64:

@@ -91,11 +91,13 @@ def make_quiz(options: QuizOptions, report: Report | None = None) -> QuizResult:
         sample = open_sample(stack, model, fasta, options.sample, report)
         # What reads fragments has been checked to be given fragments.
         source = cast(FragmentStore, sample.assays[assay])
-        viewer = SitePictures(source, sizes, spec.window // DEFAULT_BIN * DEFAULT_BIN)
-        pool = _quiz_sites(subject, viewer, spec, contigs, options.min_fragments)
-        draw = draw_questions(pool, options.questions, options.choices, viewer.window, options.seed)
+        pictures = SitePictures(source, sizes, spec.window // DEFAULT_BIN * DEFAULT_BIN)
+        pool = _quiz_sites(subject, pictures, spec, contigs, options.min_fragments)
+        draw = draw_questions(
+            pool, options.questions, options.choices, pictures.window, options.seed
+        )
         _tell(draw, subject, options, report)
-        training = _training(subject, viewer, spec, contigs, options.min_fragments)
+        training = _training(subject, pictures, spec, contigs, options.min_fragments)
         if training is None:
             report.note(
                 "note: there are no labels on the model's training contigs: how frequent each "
@@ -126,7 +128,7 @@ def make_quiz(options: QuizOptions, report: Report | None = None) -> QuizResult:
                 most_common=best_choice(frequencies, item.choices),
                 probabilities=probabilities[:, item.site],
                 balanced=balanced[:, item.site],
-                picture=viewer.picture(*pool.place(item.site)),
+                picture=pictures.picture(*pool.place(item.site)),
             )
             for item in draw.questions
         ]
@@ -136,13 +138,13 @@ def make_quiz(options: QuizOptions, report: Report | None = None) -> QuizResult:
             draw=draw,
             contigs=contigs,
             assay=assay,
-            window=viewer.window,
+            window=pictures.window,
             min_fragments=options.min_fragments,
             seed=options.seed,
             labelled=pool.counts(usable=False),
             eligible=pool.counts(),
             questions=_explained(questions, model, subject, sample.features, options, report),
-            examples=_class_examples(training, viewer, draw, options),
+            examples=_class_examples(training, pictures, draw, options),
             score=model_score(
                 balanced[:, scored],
                 pool.truth[scored],
@@ -265,21 +267,21 @@ def _explained(
 
 def _quiz_sites(
     subject: QuizSubject,
-    viewer: SitePictures,
+    pictures: SitePictures,
     spec: ModelSpec,
     contigs: Sequence[str],
     min_fragments: int,
 ) -> QuizSites:
     """The sites of contigs: the same, in the same order, as are predicted."""
     sites = label_sites(
-        subject.labels, viewer.sizes, contigs, spec.grid, spec.label_bin, subject.states
+        subject.labels, pictures.sizes, contigs, spec.grid, spec.label_bin, subject.states
     )
-    return QuizSites.of(sites, subject, viewer, min_fragments)
+    return QuizSites.of(sites, subject, pictures, min_fragments)
 
 
 def _training(
     subject: QuizSubject,
-    viewer: SitePictures,
+    pictures: SitePictures,
     spec: ModelSpec,
     contigs: Sequence[str],
     min_fragments: int,
@@ -288,20 +290,20 @@ def _training(
     names = [
         name
         for name in spec.splits.get("train", ())
-        if viewer.sizes.get(name, 0) >= spec.label_bin and name not in contigs
+        if pictures.sizes.get(name, 0) >= spec.label_bin and name not in contigs
     ]
     if not names:
         return None
-    pool = _quiz_sites(subject, viewer, spec, names, min_fragments)
+    pool = _quiz_sites(subject, pictures, spec, names, min_fragments)
     return pool if pool.usable.any() else None
 
 
 def _class_examples(
-    training: QuizSites | None, viewer: SitePictures, draw: QuestionDraw, options: QuizOptions
+    training: QuizSites | None, pictures: SitePictures, draw: QuestionDraw, options: QuizOptions
 ) -> tuple[ClassExample, ...]:
     if training is None or not options.lesson:
         return ()
-    return viewer.class_examples(
+    return pictures.class_examples(
         training.sites, training.truth, training.usable, draw.offered, options.seed
     )
 
