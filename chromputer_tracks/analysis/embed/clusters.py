@@ -174,6 +174,8 @@ def _version(name: str) -> str:
     return f"{name} {importlib.metadata.version(name)}"
 
 
+# ---- Clusters, how stable they are, and what is in them.
+
 MOST_CLUSTERS = 15
 """That are tried when their number is to be found."""
 STABLE = 0.85

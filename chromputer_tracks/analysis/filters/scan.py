@@ -65,6 +65,13 @@ def window_batches(
 
 # ---- V-plot and signal filters of the first layer: the input patches that activate them most.
 
+# A V-plot filter reads 3 length classes and, as the V-plot is averaged over 5 positions first, 11
+# positions; a signal's filter reads 11 positions. Its pattern is the mean of the TOP patches with
+# the largest activations. (Half of the maximum, as for sequence filters, would leave the few
+# patches of the genome's deepest place, such as the rDNA: counts have no upper bound.) Neighbouring
+# patches see nearly the same fragments, so that only the highest one counts: no other within half a
+# patch of it, up, down, left or right, has a larger activation.
+
 TOP = 300
 """Patches of which a filter's pattern is the mean."""
 

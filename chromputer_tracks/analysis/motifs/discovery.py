@@ -116,6 +116,8 @@ def smoothed(frequencies: Float64, counted: int) -> Float64:
     return result
 
 
+# ---- The search, by modisco-lite.
+
 SEQLET_CORE = 20
 """bp whose summed contribution makes a seqlet."""
 SEQLET_FLANK = 5

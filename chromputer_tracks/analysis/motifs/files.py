@@ -84,7 +84,7 @@ def write_files(
         write_meme(folder / MEME, [_motif(item, q) for item, _ in found])
 
 
-# ---- The record.
+# ---- What ``run.json`` says of motifs.
 
 
 @dataclass(frozen=True, slots=True)

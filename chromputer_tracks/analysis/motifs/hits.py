@@ -1,4 +1,20 @@
-"""Instances of patterns in explained windows, and all that is known of a label's patterns."""
+"""Instances of patterns in explained windows, and all that is known of a label's patterns.
+
+A hit of a pattern is a stretch as long as the pattern's core whose
+
+1. bases match the core's PWM with a p-value below a limit (FIMO: Grant et al. 2011,
+   doi:10.1093/bioinformatics/btr064, as memelite computes it, against equal base frequencies),
+2. summed contribution, of the pattern's sign, is at least that of the weakest seqlets of the
+   pattern but for the lowest 1 %,
+3. contributions are alike the core's CWM: their cosine similarity is at least that of the
+   pattern's seqlets, likewise.
+
+Contribution and likeness to the CWM, compared with the pattern's own seqlets, are what BPNet's CWM
+scanning judges by (Avsec et al. 2021, doi:10.1038/s41588-021-00782-6). Where windows overlap, a hit
+is judged in the window whose centre is nearest to its middle, once. Where hits of a label overlap
+by more than half of the shorter one, the one stays whose CWM explains most of the contributions
+there, as the patterns compete in Fi-NeMo (https://github.com/kundajelab/Fi-NeMo).
+"""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def write_questions(table: Path, quiz: Quiz) -> None:
     )
 
 
-# ---- The record.
+# ---- What the record says of a quiz.
 
 
 @dataclass(frozen=True, slots=True)
