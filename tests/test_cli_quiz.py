@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 from quiz_toy import SPLITS, Toy, make_toy, payload, pixels
-from test_requirements import without
+from test_console import without
 from tiny_models import tiny_spec, write_tiny_model
 
 from chromputer_tracks.data.features import Features

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Self
 from chromputer_tracks.errors import DependencyError
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
+    from rich.console import Console, Group, OverflowMethod
     from rich.progress import Progress, TaskID
     from rich.table import Table
 
     from chromputer_tracks.analysis.report.blocks import PlainTable
+    from chromputer_tracks.io.run import RunRecord
 
 
 _STEP = 0.1
@@ -102,7 +103,32 @@ def _figures(done: int, total: int | None, unit: str) -> str:
     return f"{done:,} of {total:,} {unit}"
 
 
-# ---- Packages that a command needs.
+# What a run took, and what it found.
+
+
+def took(record: RunRecord, speed: str = "") -> str:
+    """``12 s, 0.40 Mb/s, peak 316 MiB``: what a run took."""
+    return f"{record.seconds:.0f} s, {speed and f'{speed}, '}peak {record.peak_mb:.0f} MiB"
+
+
+def summary_table(
+    texts: Sequence[str],
+    numbers: Sequence[str],
+    title: str | None = None,
+    overflow: OverflowMethod = "ellipsis",
+) -> Table:
+    """An empty table with these columns of text and then these of numbers, to the right."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for name in texts:
+        table.add_column(name, overflow=overflow)
+    for name in numbers:
+        table.add_column(name, justify="right", overflow=overflow)
+    return table
+
+
+# Packages that a command needs.
 
 TRAINING = (
     "torch",
@@ -147,7 +173,7 @@ def require(what: str, modules: Sequence[str], extra: str = "train") -> None:
         )
 
 
-# ---- Tables of text and numbers on the terminal.
+# Tables of text and numbers on the terminal.
 
 _NUMBER_STARTS = "+-–0123456789<"
 _GAP = len(" ┃ ")

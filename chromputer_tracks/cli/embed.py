@@ -45,6 +45,7 @@ def _summary(options: EmbedOptions, result: EmbedResult, console: Console) -> No
     from rich.table import Table
 
     from chromputer_tracks.analysis.embed.clusters import states_of
+    from chromputer_tracks.cli.console import took
 
     item = result.map
     _, states = states_of(item.spec)
@@ -69,7 +70,7 @@ def _summary(options: EmbedOptions, result: EmbedResult, console: Console) -> No
     console.print(table)
     record = result.record
     console.print(
-        f"{len(record.outputs)} files in {options.out} ({record.seconds:.0f} s, peak "
-        f"{record.peak_mb:.0f} MiB): open {options.out / 'map.html'} in a browser; how they were "
+        f"{len(record.outputs)} files in {options.out} ({took(record)}): "
+        f"open {options.out / 'map.html'} in a browser; how they were "
         "made is in run.json"
     )

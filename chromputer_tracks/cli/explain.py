@@ -55,14 +55,12 @@ explain = command(
 
 
 def _summary(options: ExplainOptions, result: ExplainResult, console: Console) -> None:
-    from rich.table import Table
+    from chromputer_tracks.cli.console import summary_table, took
 
     parts = list(dict.fromkeys(part for label in result.labels for part in label.shares))
     complete = any(label.completeness is not None for label in result.labels)
-    table = Table()
-    table.add_column("label", overflow="fold")
-    for name in ("sites", "mean logit", *parts, *(("median error", "largest") * complete)):
-        table.add_column(name, justify="right", overflow="fold")
+    numbers = ("sites", "mean logit", *parts, *(("median error", "largest") * complete))
+    table = summary_table(("label",), numbers, overflow="fold")
     for label in result.labels:
         cells = [f"{label.sites:,}", f"{label.mean_logit:.2f}"]
         cells += [f"{label.shares.get(part, 0):.1%}" for part in parts]
@@ -76,7 +74,7 @@ def _summary(options: ExplainOptions, result: ExplainResult, console: Console) -
     console.print(what)
     record, sites = result.record, sum(label.sites for label in result.labels)
     console.print(
-        f"{counted(sites, 'site')} explained in {options.out} ({record.seconds:.0f} s, "
-        f"{sites / record.seconds:.1f} per s, peak {record.peak_mb:.0f} MiB); how "
-        "they were made is in run.json"
+        f"{counted(sites, 'site')} explained in {options.out} "
+        f"({took(record, f'{sites / record.seconds:.1f} per s')}); how they were made is in "
+        "run.json"
     )

@@ -42,6 +42,7 @@ def _summary(options: FiltersOptions, result: FiltersResult, console: Console) -
     from rich.table import Table
 
     from chromputer_tracks.analysis.filters.page import PAGE
+    from chromputer_tracks.cli.console import took
 
     results = result.results
     table = Table()
@@ -62,6 +63,6 @@ def _summary(options: FiltersOptions, result: FiltersResult, console: Console) -
         console.print(f"never active: {', '.join(map(str, dead))}")
     record = result.record
     console.print(
-        f"{len(record.outputs)} files in {options.out} ({record.seconds:.0f} s, peak "
-        f"{record.peak_mb:.0f} MiB); look at {options.out / PAGE}"
+        f"{len(record.outputs)} files in {options.out} ({took(record)}); "
+        f"look at {options.out / PAGE}"
     )

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 import typer
 
 from chromputer_tracks.errors import OptionError
-from chromputer_tracks.options.fields import Option, name_and_path, option_of
+from chromputer_tracks.options.fields import Option, item_type, name_and_path, option_of
 
 Options = TypeVar("Options")
 
@@ -84,30 +84,26 @@ class _Given(Option):
 
     def value(self, given: Any) -> Any:
         """The field's value of what Typer found."""
-        if self.flag.parse is not None:
-            if given is None:
-                return self.default
-            try:
-                return self.flag.parse(given)
-            except ValueError as error:
-                raise typer.BadParameter(str(error), param_hint=self.words[0]) from error
-        if is_pairs(self.hint):
-            return self._pairs(given or ())
-        if _item(self.hint) is not None:
-            return tuple(given or ())
-        return given
-
-    def _pairs(self, given: Sequence[str]) -> Any:
+        special = self.flag.parse is not None or _item(self.hint) is not None
+        if special and not given:
+            return self.default
         try:
-            pairs = [name_and_path(text, _pair_word(self.hint)) for text in given]
+            if self.flag.parse is not None:
+                return self.flag.parse(given)
+            if is_pairs(self.hint):
+                return self._pairs(given)
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint=self.words[0]) from error
+        return tuple(given) if special else given
+
+    def _pairs(self, given: Sequence[str]) -> Any:
+        pairs = [name_and_path(text, _pair_word(self.hint)) for text in given]
         if get_origin(self.hint) is not Mapping:
             return tuple(pairs)
         names = [name for name, _ in pairs]
         for name in names:
             if names.count(name) > 1:
-                raise typer.BadParameter(f"{name} is given twice", param_hint=self.words[0])
+                raise ValueError(f"{name} is given twice")
         return dict(pairs)
 
 
@@ -122,10 +118,7 @@ def _pair_word(hint: Any) -> str:
 
 def _item(hint: Any) -> Any:
     """Type of the items of an option that may be repeated; None of others."""
-    if get_origin(hint) is Mapping:
-        return str
-    parts = get_args(hint)
-    return parts[0] if get_origin(hint) is tuple and parts[-1] is Ellipsis else None
+    return str if get_origin(hint) is Mapping else item_type(hint)
 
 
 def _shown_type(hint: Any) -> Any:

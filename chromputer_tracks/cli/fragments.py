@@ -47,13 +47,11 @@ fragments = command(
 
 
 def _table(summary: FragmentSummary) -> Table:
-    from rich.table import Table
+    from chromputer_tracks.cli.console import summary_table
 
     what = "rows" if summary.kind == "fragments" else "read pairs"
-    table = Table(title=f"{summary.path.name}: {summary.read:,} {what}", title_justify="left")
-    table.add_column(what)
-    table.add_column("number", justify="right")
-    table.add_column("share", justify="right")
+    title = f"{summary.path.name}: {summary.read:,} {what}"
+    table = summary_table((what,), ("number", "share"), title)
     for reason, count in (("kept", summary.kept), *summary.removed.items()):
         label = reason if reason == "kept" else f"removed: {reason}"
         table.add_row(label, f"{count:,}", f"{count / summary.read:.1%}")

@@ -36,23 +36,22 @@ motifs = command(
 
 
 def _summary(options: MotifsOptions, result: MotifsResult, console: Console) -> None:
-    from rich.table import Table
-
     from chromputer_tracks.analysis.motifs.files import PAGE, scientific
+    from chromputer_tracks.cli.console import summary_table, took
 
-    table = Table()
-    for name in ("pattern", "consensus", "looks like", "q", "seqlets", "hits", "sites with one"):
-        numeric = name in ("q", "seqlets", "hits", "sites with one")
-        if result.database or name not in ("looks like", "q"):
-            table.add_column(name, justify="right" if numeric else "left")
+    named = bool(result.database)
+    table = summary_table(
+        ("pattern", "consensus", *(("looks like",) * named)),
+        (*(("q",) * named), "seqlets", "hits", "sites with one"),
+    )
     for label in result.labels:
         for item in label.patterns:
             match = item.known(options.q)
-            named = (match.target.title, scientific(match.q)) if match else ("", "")
+            name = (match.target.title, scientific(match.q)) if match else ("", "")
             table.add_row(
                 item.pattern.name,
                 item.pattern.consensus,
-                *(named if result.database else ()),
+                *(name * named),
                 f"{len(item.pattern.seqlets):,}",
                 f"{len(item.hits):,}",
                 f"{item.sites:,} of {label.sites:,}",
@@ -63,6 +62,6 @@ def _summary(options: MotifsOptions, result: MotifsResult, console: Console) -> 
         console.print("no pattern was found")
     record = result.record
     console.print(
-        f"{len(record.outputs)} files in {options.out} ({record.seconds:.0f} s, peak "
-        f"{record.peak_mb:.0f} MiB); look at {options.out / PAGE}"
+        f"{len(record.outputs)} files in {options.out} ({took(record)}); "
+        f"look at {options.out / PAGE}"
     )

@@ -9,7 +9,6 @@ from chromputer_tracks.options.predict import PredictOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from chromputer_tracks.tracks.predict import PredictResult
 
@@ -33,30 +32,22 @@ predict = command(
 
 
 def _summary(options: PredictOptions, result: PredictResult, console: Console) -> None:
+    from chromputer_tracks.cli.console import summary_table, took
+
     if result.summary.states:
-        table = _table("state", "name", "bases", "share")
+        table = summary_table(("state", "name"), ("bases", "share"))
         for state in result.summary.states:
             table.add_row(state.name, state.title, f"{state.bases:,}", f"{state.share:.1%}")
         console.print(table)
     if result.summary.calls:
-        table = _table("label", "name", "calls", "bases")
+        table = summary_table(("label", "name"), ("calls", "bases"))
         for call in result.summary.calls:
             table.add_row(call.name, call.title, f"{call.calls:,}", f"{call.bases:,}")
         console.print(table)
     record = result.record
-    megabases, seconds = result.summary.bases / 1e6, record.seconds
+    megabases = result.summary.bases / 1e6
     console.print(
         f"{len(record.outputs)} files with tracks of {megabases:.2f} Mb in {options.out} "
-        f"({seconds:.0f} s, {megabases / seconds:.2f} Mb/s, peak {record.peak_mb:.0f} "
-        "MiB); how they were made is in run.json"
+        f"({took(record, f'{megabases / record.seconds:.2f} Mb/s')}); how they were made is in "
+        "run.json"
     )
-
-
-def _table(*columns: str) -> Table:
-    """A table of two columns of text and then of numbers."""
-    from rich.table import Table
-
-    table = Table()
-    for place, name in enumerate(columns):
-        table.add_column(name, justify="left" if place < 2 else "right")
-    return table

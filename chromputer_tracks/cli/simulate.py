@@ -40,11 +40,13 @@ simulate = command(
 
 
 def _table(made: SimulateResult) -> Table:
-    from rich.table import Table
+    from chromputer_tracks.cli.console import summary_table
 
-    table = Table(title="best possible accuracy of the states", title_justify="left")
-    for name in ("cell type", "fragments per kb", "fragments", "sequence", "both"):
-        table.add_column(name, justify="left" if name == "cell type" else "right")
+    table = summary_table(
+        ("cell type",),
+        ("fragments per kb", "fragments", "sequence", "both"),
+        "best possible accuracy of the states",
+    )
     for cell in made.plan.cells:
         for row in made.truth["best_accuracy"][cell.name]["by_depth"]:
             figures = (f"{row[key]['value']:.3f}" for key in ("fragments", "sequence", "both"))

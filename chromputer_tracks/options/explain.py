@@ -366,7 +366,7 @@ class VplotOptions(ComputeOptions):
     prior: Annotated[
         float,
         Flag("Fragments by which a pixel's ratio is drawn towards 1.", panel=_VALUES),
-        Limits(least=0),
+        Limits(least=0.0),
     ] = 5.0
     model: Annotated[
         str | Path | None,
@@ -425,7 +425,7 @@ class VplotOptions(ComputeOptions):
         Flag(
             "Gaussian in pixels that smooths the picture, not the numbers; 0: none.", panel=_PICTURE
         ),
-        Limits(least=0),
+        Limits(least=0.0),
     ] = 1.0
 
     @property
@@ -552,7 +552,7 @@ class QuizOptions(SampleOptions):
         int | None,
         Flag(
             "Answers to choose from: four, or all classes.",
-            metavar="4|all",
+            metavar="<4|all>",
             parse=_choices,
             shown="4",
         ),

@@ -73,7 +73,7 @@ class Option:
 
     def given(self, value: Any) -> Any:
         """The value itself, or of the right type: a path of a text, several of one."""
-        kinds, item = get_args(self.hint), _several(self.hint)
+        kinds, item = get_args(self.hint), item_type(self.hint)
         if item is not None and value is not None:
             value = (value,) if isinstance(value, str | Path) else tuple(value)
             return tuple(map(Path, value)) if item is Path else value
@@ -129,7 +129,7 @@ def recorded(options: Any) -> dict[str, Any]:
     return values
 
 
-def _several(hint: Any) -> Any:
+def item_type(hint: Any) -> Any:
     """The type of the items of ``tuple[X, ...]``, or of that or None; None of other types."""
     for part in (hint, *get_args(hint)):
         if get_origin(part) is tuple and get_args(part)[-1] is Ellipsis:

@@ -110,8 +110,8 @@ class EvaluateOptions(ComputeOptions):
         tuple[str, ...],
         Flag(
             "Model folders, .onnx files or shipped models; the first is compared with all others.",
-            "model",
             argument=True,
+            metavar="model",
         ),
     ]
     config: Annotated[
@@ -126,7 +126,7 @@ class EvaluateOptions(ComputeOptions):
         ),
     ] = None
     split: Annotated[
-        Literal["validation", "test"], Flag("Which of the configuration's splits to score.")
+        Literal["test", "validation"], Flag("Which of the configuration's splits to score.")
     ] = "test"
     contigs: Annotated[
         tuple[str, ...],
