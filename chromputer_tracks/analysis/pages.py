@@ -13,7 +13,7 @@ from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.text import write_tsv
 
 Value = str | int | float
-"""Of a cell of a table."""
+"""What a cell of a table holds."""
 
 
 class Page:

@@ -31,7 +31,7 @@ Int64 = NDArray[np.int64]
 # ---- From an embedding to a map of two dimensions: principal components, then t-SNE or UMAP.
 
 SHARE = 0.95
-"""Of the variance, which the principal components that are kept hold at least."""
+"""Least part of the variance that the principal components that are kept hold."""
 MOST_COMPONENTS = 50
 PERPLEXITY = 30.0
 """About as many neighbours are kept together by t-SNE; a third of the sites where they are few."""
@@ -177,7 +177,7 @@ def _version(name: str) -> str:
 # ---- Clusters, how stable they are, and what is in them.
 
 MOST_CLUSTERS = 15
-"""That are tried when their number is to be found."""
+"""Largest number that is tried when it is to be found."""
 STABLE = 0.85
 """Stability from which on Hennig calls a cluster highly stable."""
 MEDOIDS = 5

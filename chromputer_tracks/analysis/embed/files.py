@@ -45,12 +45,12 @@ VALUES_MAP = "viridis"
 _METHODS = {"tsne": "t-SNE", "umap": "UMAP", "pca": "PCA"}
 _DPI = 200
 _POINTS_DPI = 300
-"""Of the points inside the SVG, which are an image: thousands of circles would be megabytes."""
+"""The points inside the SVG are an image: thousands of circles would be megabytes."""
 _MOST_LABELS = 6
 _MOST_RIGHT = 0.86
-"""Of a bar's end up to which its fold fits beside it."""
+"""Where a bar may end at most for its fold to fit beside it."""
 _LEAST_SHARE = 0.08
-"""Of a cluster's sites from which on a state's name fits into the bar."""
+"""Share of a cluster's sites from which on a state's name fits into the bar."""
 _NAME, _VPLOT, _STATES, _LABELS = 1.15, 2.75, 2.35, 2.2
 """Inches of a cluster's columns: its name, each V-plot, states, labels; with their texts."""
 _TICKS, _NAMES_OF_LABELS = 0.55, 0.55

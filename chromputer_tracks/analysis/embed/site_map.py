@@ -36,7 +36,7 @@ Group = Literal["model", "label", "column"]
 STATE, CLUSTER = "state", "cluster"
 MISSING = "no value"
 MISSING_COLOR: RGB = (170, 176, 184)
-"""Of sites without a value, and of classes that are too rare for a colour of their own."""
+"""Colour of sites without a value, and of classes too rare for a colour of their own."""
 MOST_CLASSES = 16
 """Classes with a colour of their own; the rarest of more share one."""
 FEW_NUMBERS = 10
@@ -283,7 +283,7 @@ def _own_colors(names: Sequence[str], rgb: Sequence[str], kept: Sequence[str]) -
 # ---- A map of sites: all that its figures, its page and its files show.
 
 DECIMALS = 4
-"""Of coordinates on the map and of probabilities, in every file that holds them as text."""
+"""Digits of coordinates on the map and of probabilities, wherever they are text."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -335,7 +335,7 @@ class SiteMap:
 
     @property
     def bounded(self) -> tuple[bool, ...]:
-        """Of each output whether it is a probability, not a value of a continuous label."""
+        """Whether each output is a probability, not a value of a continuous label."""
         return tuple(head.kind != "continuous" for head in self.spec.heads for _ in head.labels)
 
     @property

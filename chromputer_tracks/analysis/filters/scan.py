@@ -173,7 +173,7 @@ class TopPatches:
 
     @classmethod
     def none(cls, layer: PatchLayer, lengths: int) -> TopPatches:
-        """Of a filter that was never active."""
+        """No patches, as a filter has that was never active."""
         nothing = np.zeros(0, np.int64)
         return cls(
             np.zeros(0, np.float32),

@@ -191,7 +191,7 @@ _MOST_SITES = 5_000
 _EXAMPLES = 3
 """Single sites of a class to learn from."""
 _GAMMA, _TOP = 0.5, 99.7
-"""Of the colours of a mean: exponent, and percentile of its pixels at which they end."""
+"""Exponent of the colours of a mean, and percentile of its pixels at which they end."""
 _MAP = "magma"
 
 

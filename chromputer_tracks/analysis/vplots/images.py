@@ -64,7 +64,7 @@ class VplotAxes:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Of an image: lengths, positions."""
+        """Shape of an image: lengths, positions."""
         return len(self.edges) - 1, self.bins
 
     @property
@@ -206,7 +206,7 @@ COUNTS = Quantity(
     per_area=True,
     gamma=0.5,
 )
-"""Of one locus."""
+"""What a pixel of one locus holds."""
 INPUT = Quantity(
     "input",
     "What the network reads",
