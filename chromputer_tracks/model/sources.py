@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,10 +24,16 @@ from chromputer_tracks.data.labels import (
 from chromputer_tracks.data.negatives import MatchedConfig, MatchedSites, matched_sites
 from chromputer_tracks.data.peaks import reproducible_peaks
 from chromputer_tracks.errors import ConfigError, InputError
-from chromputer_tracks.evaluation.baselines import jaspar_matrix
+from chromputer_tracks.evaluation.baselines import (
+    Baseline,
+    SampleSites,
+    jaspar_matrix,
+    run_baselines,
+)
+from chromputer_tracks.evaluation.sites import LabelledSites, label_sites
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.assays import BigWigSource, open_assay
-from chromputer_tracks.io.bed import BedRecord, read_bed
+from chromputer_tracks.io.bed import BedRecord, TssTable, read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.fragments import FragmentOptions
@@ -107,6 +113,11 @@ class LabelledSample:
     learnt: LabelSet
     scored: LabelSet
     matched: MatchedSites | None = None
+
+    def fragments(self, assays: Iterable[str]) -> tuple[FragmentStore, ...]:
+        """Its fragments of those assays that are fragments, in their order."""
+        stores = (self.assays[name] for name in assays)
+        return tuple(store for store in stores if isinstance(store, FragmentStore))
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,3 +491,68 @@ def sample_input_files(config: TrainConfig, sample: SampleConfig) -> list[tuple[
         single = len(paths) == 1
         files += [(name if single else f"{name} {n}", path) for n, path in enumerate(paths, 1)]
     return files + list(sample.signals.items())
+
+
+def sample_labels(
+    config: TrainConfig, sources: Sources, sample: LabelledSample, contigs: Sequence[str]
+) -> LabelledSites:
+    """A sample's labels at the sites of contigs, with nothing predicted."""
+    return label_sites(
+        sample.scored,
+        sources.sizes,
+        contigs,
+        config.network.grid,
+        config.label_bin,
+        sources.number("states"),
+    )
+
+
+def sample_baselines(
+    config: TrainConfig,
+    sources: Sources,
+    samples: Sequence[LabelledSample],
+    contigs: Sequence[str],
+    tss: TssTable | None = None,
+    *,
+    forest: bool = False,
+    seed: int = 0,
+    jobs: int = 1,
+    report: Callable[[str], None] = lambda _: None,
+) -> Iterator[Baseline]:
+    """Baselines learnt on the training contigs of the training samples.
+
+    Args:
+        config: the sources' configuration.
+        sources: the configuration's files, open.
+        samples: samples to predict.
+        contigs: where to predict them.
+        tss: start sites, for gene proximity; None: no gene proximity.
+        forest: learn a random forest, too, where the configuration reads fragments.
+        seed: makes what is random reproducible.
+        jobs: threads of the forest.
+        report: told what is being learnt.
+    """
+
+    def sites(samples: Sequence[LabelledSample], contigs: Sequence[str]) -> list[SampleSites]:
+        return [
+            SampleSites(
+                sample_labels(config, sources, sample, contigs),
+                sample.fragments(config.inputs.assays) if forest else (),
+            )
+            for sample in samples
+        ]
+
+    train = sources.training_samples
+    return run_baselines(
+        sites(train, config.splits.train),
+        sites(train, config.splits.validation),
+        sites(samples, contigs),
+        sources.heads,
+        config.label_bin,
+        sources.fasta,
+        motif_matrices(config),
+        tss,
+        seed,
+        jobs,
+        report,
+    )

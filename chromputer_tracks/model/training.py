@@ -19,7 +19,6 @@ import torch
 
 from chromputer_tracks import __version__
 from chromputer_tracks.errors import OutputError
-from chromputer_tracks.evaluation.baselines import SampleSites, run_baselines
 from chromputer_tracks.evaluation.scores import Scores, score, split_metrics
 from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_sites
 from chromputer_tracks.io.atomic import check_folder
@@ -31,7 +30,7 @@ from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.export import export_explain, export_network
 from chromputer_tracks.model.processes import find_accelerator, process_rank
-from chromputer_tracks.model.sources import Sources, input_files, motif_matrices, open_sources
+from chromputer_tracks.model.sources import Sources, input_files, open_sources, sample_baselines
 from chromputer_tracks.options.train import TrainOptions
 from chromputer_tracks.spec import PREDICT, HeadSpec, ModelSpec
 
@@ -194,23 +193,9 @@ def prepare_process(config: TrainConfig) -> None:
 
 def _baselines(experiment: Experiment, contigs: Sequence[str]) -> dict[str, Scores]:
     """What needs no network: the majority class, and motif matches where labels have a motif."""
-    config, sources = experiment.config, experiment.sources
-    samples = sources.training_samples
-
-    def places(contigs: Sequence[str]) -> list[SampleSites]:
-        return [SampleSites(experiment.labels(contigs, [sample])) for sample in samples]
-
-    found = run_baselines(
-        places(config.splits.train),
-        places(config.splits.validation),
-        places(contigs),
-        sources.heads,
-        config.label_bin,
-        sources.fasta,
-        motif_matrices(config),
-        tss=None,
-    )
+    samples = experiment.sources.training_samples
     names = [sample.name for sample in samples] if len(samples) > 1 else None
+    found = sample_baselines(experiment.config, experiment.sources, samples, contigs)
     return {item.name: score(pool_sites(item.sites, names), item.heads) for item in found}
 
 

@@ -13,7 +13,7 @@ from chromputer_tracks.analysis.evaluate.run import (
     CEILING,
     ceiling_sites,
     check_replicates,
-    sample_baselines,
+    missing_baselines,
 )
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.errors import ChromputerError, InputError
@@ -35,7 +35,7 @@ from chromputer_tracks.model.checkpoints import LAST
 from chromputer_tracks.model.config import InputsConfig, TrainConfig
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.processes import find_accelerator, process_rank
-from chromputer_tracks.model.sources import Sources, input_files, open_sources
+from chromputer_tracks.model.sources import Sources, input_files, open_sources, sample_baselines
 from chromputer_tracks.model.training import (
     fingerprint,
     model_spec,
@@ -309,15 +309,18 @@ class _Study:
         """Baselines and, where there are second label files, the ceiling, on the same sites."""
         options, config, sources = self._options, self._config, self._sources
         samples = sources.training_samples
+        tss = None if self._tss is None else read_tss(self._tss, sources.sizes)
+        self.notes += missing_baselines(config, samples[0], tss)
         found = sample_baselines(
             config,
             sources,
             samples,
-            None if self._tss is None else read_tss(self._tss, sources.sizes),
-            config.seed,
-            options.jobs,
-            self._report.note,
-            self.notes.append,
+            config.splits.test,
+            tss,
+            forest=True,
+            seed=config.seed,
+            jobs=options.jobs,
+            report=self._report.note,
         )
         names = [sample.name for sample in samples] if len(samples) > 1 else None
         baselines: dict[str, list[Predicted]] = {

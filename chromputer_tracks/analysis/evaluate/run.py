@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,10 +20,9 @@ from chromputer_tracks.analysis.report.page import assay_vplots
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import ChromputerError, InputError
-from chromputer_tracks.evaluation.baselines import Baseline, SampleSites, run_baselines
 from chromputer_tracks.evaluation.calibration import uncalibrated
 from chromputer_tracks.evaluation.scores import PairedTest, paired, score
-from chromputer_tracks.evaluation.sites import LabelledSites, label_sites, predict_sites
+from chromputer_tracks.evaluation.sites import LabelledSites, predict_sites
 from chromputer_tracks.inference.session import (
     Model,
     Session,
@@ -32,7 +31,6 @@ from chromputer_tracks.inference.session import (
     open_session,
 )
 from chromputer_tracks.io.bed import TssTable, read_tss
-from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.run import Report, RunRecord, Silent, run
 from chromputer_tracks.model.config import (
     InputsConfig,
@@ -45,9 +43,10 @@ from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.sources import (
     LabelledSample,
     Sources,
-    motif_matrices,
     open_sources,
+    sample_baselines,
     sample_input_files,
+    sample_labels,
 )
 from chromputer_tracks.options.train import EvaluateOptions
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
@@ -164,9 +163,18 @@ def _evaluation(options: EvaluateOptions, report: Report) -> Evaluation:
                 sites = model.predict(sources, sample, contigs, config.label_bin)
                 add(model.name, "model", sample, model.heads, sites)
         if options.baselines:
-            jobs = options.threads or available_cpus()
+            for text in missing_baselines(config, opened[0], tss):
+                note(text)
             for baseline in sample_baselines(
-                config, sources, opened, tss, options.seed, jobs, report.note, note
+                config,
+                sources,
+                opened,
+                contigs,
+                tss,
+                forest=True,
+                seed=options.seed,
+                jobs=options.threads or available_cpus(),
+                report=report.note,
             ):
                 for sample, sites in zip(opened, baseline.sites, strict=True):
                     add(baseline.name, "baseline", sample, baseline.heads, sites)
@@ -485,55 +493,14 @@ def _same_states(head: HeadSpec, spec: ModelSpec) -> bool:
 # ---- What models are compared with on a configuration's samples: baselines and replicates.
 
 
-def sample_baselines(
-    config: TrainConfig,
-    sources: Sources,
-    samples: Sequence[LabelledSample],
-    tss: TssTable | None,
-    seed: int,
-    jobs: int,
-    report: Callable[[str], None],
-    note: Callable[[str], None],
-) -> list[Baseline]:
-    """Baselines learnt on the training contigs of the training samples, on the test contigs.
-
-    Args:
-        config: the sources' configuration.
-        sources: open.
-        samples: to predict.
-        tss: start sites, for gene proximity.
-        seed: makes what is random reproducible.
-        jobs: threads of the random forest.
-        report: told what is being learnt.
-        note: told which baselines there are not, and why.
-    """
-    train, splits = sources.training_samples, config.splits
-
-    def place(sample: LabelledSample, contigs: Sequence[str]) -> SampleSites:
-        stores = [sample.assays[name] for name in config.inputs.assays]
-        fragments = tuple(store for store in stores if isinstance(store, FragmentStore))
-        return SampleSites(sample_labels(config, sources, sample, contigs), fragments)
-
+def missing_baselines(
+    config: TrainConfig, sample: LabelledSample, tss: TssTable | None
+) -> Iterator[str]:
+    """Which baselines there are not, and why."""
     if tss is None:
-        note("no gene proximity, which needs start sites: --tss, or data.tss")
-    places = [place(sample, splits.test) for sample in samples]
-    if not places[0].fragments:
-        note("no random forest, as the configuration reads no fragments")
-    return list(
-        run_baselines(
-            [place(sample, splits.train) for sample in train],
-            [place(sample, splits.validation) for sample in train],
-            places,
-            sources.heads,
-            config.label_bin,
-            sources.fasta,
-            motif_matrices(config),
-            tss,
-            seed,
-            jobs,
-            report,
-        )
-    )
+        yield "no gene proximity, which needs start sites: --tss, or data.tss"
+    if not sample.fragments(config.inputs.assays):
+        yield "no random forest, as the configuration reads no fragments"
 
 
 def check_replicates(
@@ -600,20 +567,6 @@ def ceiling_sites(
     with open_sources(only_labels) as opened:
         replicate = sample_labels(config, opened, opened.samples[0], config.splits.test)
     return as_prediction(replicate, sample_labels(config, sources, sample, config.splits.test))
-
-
-def sample_labels(
-    config: TrainConfig, sources: Sources, sample: LabelledSample, contigs: Sequence[str]
-) -> LabelledSites:
-    """A sample's labels at the sites of contigs, with nothing predicted."""
-    return label_sites(
-        sample.scored,
-        sources.sizes,
-        contigs,
-        config.network.grid,
-        config.label_bin,
-        sources.number("states"),
-    )
 
 
 def as_prediction(second: LabelledSites, first: LabelledSites) -> LabelledSites:
