@@ -205,7 +205,7 @@ def test_a_ceiling_stands_at_the_sites_of_the_first_labels(toy, config):
 
 def test_all_training_processes_but_the_first_only_train(config, untrained, tmp_path, monkeypatch):
     monkeypatch.setattr(study, "process_rank", lambda fit: 1)
-    monkeypatch.setattr(study, "sample_baselines", lambda *given, **more: pytest.fail("not for these"))
+    monkeypatch.setattr(study, "sample_baselines", lambda *given, **more: pytest.fail("not here"))
     told = Lines()
     assert ablation(config, wanted(tmp_path / "out", seeds=(1, 2)), told) is None
     assert [seed for seed, _ in untrained] == [1, 1, 1, 2, 2, 2]
