@@ -21,12 +21,12 @@ from chromputer_tracks.analysis.dataset.counts import (
     PeakCounts,
     SampleSummary,
     count_dataset,
+    dataset_warnings,
 )
 from chromputer_tracks.analysis.dataset.report import (
     _thinned,
     dataset_tables,
     dataset_vplots,
-    dataset_warnings,
 )
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.data.negatives import Balance

@@ -1,9 +1,10 @@
-"""What a configuration trains and scores: its label bins counted, before anything is trained."""
+"""What a configuration trains and scores: its label bins counted, and what may spoil them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -194,6 +195,10 @@ class DatasetCounts:
         np.divide(self.shared, either, out=out, where=either > 0)
         return out
 
+    def of_sample(self, name: str) -> str:
+        """``" of NAME"``, for a message; nothing where there is one sample."""
+        return "" if len(self.samples) == 1 else f" of {name}"
+
     def of_split(self, split: str) -> tuple[ContigCounts, ...]:
         """The contigs of one split, of all samples."""
         return tuple(row for row in self.contigs if row.split == split)
@@ -378,3 +383,168 @@ def _peaks(config: TrainConfig, sources: Sources, sample: LabelledSample) -> Ite
             total - sum(map(len, inside.values())),
             sum(int(sample.scored.masked.at(c, at).sum()) for c, at in inside.items()),
         )
+
+
+# ---- What a scientist would want to know about a dataset before training on it.
+
+FEW_POSITIVES = 50
+"""Positive bins in training below which a label will hardly be learnt."""
+SAME_LABEL = 0.9
+"""Jaccard index above which two labels are nearly the same."""
+UNEVEN = 3.0
+"""Ratio of prevalences of two splits above which they are not alike."""
+UNBALANCED = 0.25
+"""Difference of means, in standard deviations, above which random bins do not match."""
+LOST_PEAKS = 0.05
+"""Share of a label's peaks in the blacklist above which it is named."""
+
+SHALLOW = 1.0
+"""Fragments per kb below which a V-plot of a window is nearly empty."""
+
+_LEAST_EXPECTED = 10.0
+"""Positives expected at the overall prevalence, below which chance alone makes numbers differ."""
+
+
+def dataset_warnings(data: DatasetCounts) -> tuple[str, ...]:
+    """One sentence for each thing that may spoil the training or its evaluation."""
+    checks = (
+        *(_shallow, _few, _absent, _bare_contigs, _uneven, _alike),
+        *(_lost_peaks, _badly_matched, _unused),
+    )
+    return tuple(warning for check in checks for warning in check(data))
+
+
+def _shallow(data: DatasetCounts) -> Iterator[str]:
+    for sample in data.samples:
+        for assay in sample.assays:
+            if assay.fragments is not None and assay.density < SHALLOW:
+                yield (
+                    f"{assay.name}{data.of_sample(sample.name)} has {assay.density:.3g} fragments "
+                    f"per kb, fewer than {SHALLOW:g}: little can be learnt from it; is it "
+                    "the right file?"
+                )
+
+
+def _few(data: DatasetCounts) -> Iterator[str]:
+    for item, count in zip(data.labels, data.counts("train"), strict=True):
+        if not count.positives:
+            yield f"{_name(item)} has no positive bin in train: it cannot be learnt"
+        elif count.positives < FEW_POSITIVES:
+            yield (
+                f"{_name(item)} has {count.positives} positive bins in train, fewer than "
+                f"{FEW_POSITIVES}: it will hardly be learnt"
+            )
+
+
+def _absent(data: DatasetCounts) -> Iterator[str]:
+    for split, use in (("validation", "calibrated"), ("test", "scored")):
+        for item, count in zip(data.labels, data.counts(split), strict=True):
+            if not count.positives:
+                yield f"{_name(item)} has no positive bin in {split}: it cannot be {use}"
+
+
+def _bare_contigs(data: DatasetCounts) -> Iterator[str]:
+    shares = [_prevalence(column) for column in zip(*map(data.counts, SPLITS), strict=True)]
+    for row in data.contigs:
+        where = row.contig + data.of_sample(row.sample)
+        if not row.sites:
+            yield f"{where} ({row.split}) has no known label in any bin: leave it out of the splits"
+            continue
+        for item, count, share in zip(data.labels, row.labels, shares, strict=True):
+            expected = share * (count.positives + count.negatives)
+            if not count.positives and expected >= _LEAST_EXPECTED:
+                yield (
+                    f"{_name(item)} has no positive bin on {where} ({row.split}), where its "
+                    f"prevalence elsewhere gives {expected:,.0f}: was the contig left out of its "
+                    "file?"
+                )
+
+
+def _uneven(data: DatasetCounts) -> Iterator[str]:
+    for item, *column in zip(data.labels, *map(data.counts, SPLITS), strict=True):
+        overall = _prevalence(column)
+        shares = {
+            split: _prevalence([count])
+            for split, count in zip(SPLITS, column, strict=True)
+            if count.positives and overall * (count.positives + count.negatives) >= _LEAST_EXPECTED
+        }
+        if len(shares) < 2:
+            continue
+        low, high = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
+        ratio = shares[high] / shares[low]
+        if ratio > UNEVEN:
+            yield (
+                f"{_name(item)} is {ratio:.1f} times as frequent in {high} ({shares[high]:.2%}) as "
+                f"in {low} ({shares[low]:.2%}): are the splits alike?"
+            )
+
+
+def _alike(data: DatasetCounts) -> Iterator[str]:
+    jaccard = data.jaccard
+    for (i, one), (j, other) in combinations(enumerate(data.labels), 2):
+        if jaccard[i, j] > SAME_LABEL:
+            yield (
+                f"{_name(one)} and {_name(other)} are nearly the same bins (Jaccard index "
+                f"{jaccard[i, j]:.2f}): is one file given twice?"
+            )
+
+
+def _lost_peaks(data: DatasetCounts) -> Iterator[str]:
+    inside = sum(row.total - row.outside for row in data.peaks)
+    masked = sum(row.masked for row in data.peaks)
+    if not masked:
+        return
+    worst = [
+        (row.masked / (row.total - row.outside), row)
+        for row in data.peaks
+        if row.masked > LOST_PEAKS * (row.total - row.outside)
+    ]
+    worst.sort(key=lambda pair: -pair[0])
+    named = ", ".join(
+        f"{row.label}{data.of_sample(row.sample)} {share:.0%}" for share, row in worst[:5]
+    )
+    more = f" and {len(worst) - 5} more" if len(worst) > 5 else ""
+    yield (
+        f"the blacklist drops {masked:,} of {inside:,} peaks on the contigs of the splits "
+        f"({masked / inside:.1%})" + (f"; most of all of {named}{more}" if named else "")
+    )
+
+
+def _badly_matched(data: DatasetCounts) -> Iterator[str]:
+    for row in data.classes:
+        if row.missing:
+            yield (
+                f"{row.split}{data.of_sample(row.sample)} lacks {row.missing:,} of the random bins "
+                "asked for: the genome has no more that are free; lower sites.per_positive or "
+                "sites.flank_to"
+            )
+    for sample, balance in data.balance:
+        if abs(balance.difference) > UNBALANCED:
+            yield (
+                f"random bins{data.of_sample(sample)} do not match the positives in "
+                f"{balance.name} (means {balance.matched:.3g} and {balance.positive:.3g}): the "
+                "genome has too few like them, so a network may tell them apart by it; lower "
+                "sites.per_positive"
+            )
+
+
+def _unused(data: DatasetCounts) -> Iterator[str]:
+    if not data.unused:
+        return
+    names = list(data.unused)
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    yield (
+        f"{len(names)} {'contig is' if len(names) == 1 else 'contigs are'} in no split: {shown} "
+        f"({sum(data.unused.values()) / 1e6:,.2f} Mb)"
+    )
+
+
+def _name(item: DatasetLabel) -> str:
+    return f"{'state' if item.kind == 'states' else 'label'} {item.label.name}"
+
+
+def _prevalence(counts: Sequence[LabelCounts]) -> float:
+    """Share of positives among the known bins, 0 where none is known."""
+    positives = sum(count.positives for count in counts)
+    known = positives + sum(count.negatives for count in counts)
+    return positives / known if known else 0.0
