@@ -1,4 +1,4 @@
-"""Curves: training, precision against recall, reliability, accuracy against depth."""
+"""Charts of a report: curves, bars, shares of classes, matrices."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from chromputer_tracks.analysis.ablate.study import (
     Role,
     ablation,
 )
-from chromputer_tracks.analysis.evaluate.files import NONE, interval, paired_table, short
+from chromputer_tracks.analysis.evaluate.files import NONE, paired_table, short, with_interval
 from chromputer_tracks.analysis.pages import write_texts
 from chromputer_tracks.analysis.report.blocks import PlainTable, ReportData, ScoredModel
 from chromputer_tracks.analysis.report.page import write_report
@@ -75,7 +75,7 @@ def terminal_tables(found: Ablation) -> Iterator[PlainTable]:
 def _headlines(found: Ablation, row: AblationRow) -> dict[str, str]:
     """Cells by figure; the mean AUPRC where all labels of the full model have one."""
     values = _known(row.scores, row.role)
-    cells = {key: interval(values[key, ""]) for key in _HEADLINES if (key, "") in values}
+    cells = {key: with_interval(values[key, ""]) for key in _HEADLINES if (key, "") in values}
     (full,) = (other for other in found.rows if other.name == found.full)
     ranked = [values.get(("auprc", item.name)) for item in full.scores.binary]
     means = [value.value for value in ranked if value is not None]
@@ -109,7 +109,7 @@ def table(
         for (figure, label), value in _known(row.scores, row.role).items():
             if figure in shown:
                 columns[figure, label] = label or _HEADLINES[figure]
-                cells[figure, label] = interval(value) if whole else short(value.value)
+                cells[figure, label] = with_interval(value) if whole else short(value.value)
         if whole and len(row.runs) > 1:
             for key, (least, most) in _spread(row).items():
                 if key in cells:

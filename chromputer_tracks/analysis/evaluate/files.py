@@ -232,7 +232,7 @@ def tables(evaluation: Evaluation) -> Iterator[PlainTable]:
             f"{matrix.what} of each model on each sample",
             ("", *matrix.samples),
             tuple(
-                (name, *map(interval, row))
+                (name, *map(with_interval, row))
                 for name, row in zip(matrix.models, matrix.values, strict=True)
             ),
         )
@@ -246,10 +246,10 @@ def _states(scored: list[SampleScores], of: str) -> Iterator[PlainTable]:
     rows = [
         (
             item.name,
-            interval(states.accuracy),
-            interval(states.macro_f1),
+            with_interval(states.accuracy),
+            with_interval(states.macro_f1),
             # A replicate's states have no probability.
-            NONE if item.role == "ceiling" else interval(states.reliability.error),
+            NONE if item.role == "ceiling" else with_interval(states.reliability.error),
         )
         for item in scored
         if (states := item.scores.states) is not None
@@ -297,7 +297,7 @@ def _details(scored: list[SampleScores]) -> Iterator[PlainTable]:
 
 def _figures(label: BinaryScores) -> tuple[str, ...]:
     recalls = " / ".join(short(item.value) for item in label.recall_at.values())
-    return (interval(label.auprc), short(label.auroc.value), short(label.f1.value), recalls)
+    return (with_interval(label.auprc), short(label.auroc.value), short(label.f1.value), recalls)
 
 
 def _by_label(
@@ -341,7 +341,11 @@ def _by_label(
 
 def _continuous(scored: list[SampleScores], of: str) -> Iterator[PlainTable]:
     rows = tuple(
-        (item.name, label.name, *map(interval, (label.pearson, label.spearman, label.explained)))
+        (
+            item.name,
+            label.name,
+            *map(with_interval, (label.pearson, label.spearman, label.explained)),
+        )
         for item in scored
         for label in item.scores.continuous
     )
@@ -362,7 +366,7 @@ def paired_table(
         of: what follows the caption.
     """
     rows = tuple(
-        (test.second, names[item.figure], interval(item.difference, signed=True), _p(item.p))
+        (test.second, names[item.figure], with_interval(item.difference, signed=True), _p(item.p))
         for test in tests
         for item in test.differences
         if not item.label
@@ -375,7 +379,7 @@ def paired_table(
         )
 
 
-def interval(value: Estimate, *, signed: bool = False) -> str:
+def with_interval(value: Estimate, *, signed: bool = False) -> str:
     """The figure, and its interval in brackets where there is one."""
     sign = "+" if signed else ""
     if math.isnan(value.value):
