@@ -188,7 +188,7 @@ def killed(out: Path, here: Path, after: int, how: str) -> None:
     write(out, SECOND)
 
 
-@pytest.mark.parametrize("after", range(9))
+@pytest.mark.parametrize("after", range(10))
 @pytest.mark.parametrize("how", ["exchanged", "two steps", "in place"])
 def test_a_run_killed_while_it_publishes(tmp_path: Path, after: int, how: str) -> None:
     """The results are those of the first run or of the second, at the latest after the next run."""
@@ -408,6 +408,155 @@ def test_a_full_disk_names_the_final_file(tmp_path: Path) -> None:
     ):
         write(tmp_path / "out", {})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a b", "café", "x[1]*", ".hidden", "-x"])
+def test_any_name(tmp_path: Path, name: str) -> None:
+    put(tmp_path, {f".partial-0123abcd-{name}/states.bed": "left by a killed run"})
+    for files in (FIRST, SECOND):
+        write(tmp_path / name, files)
+        assert contents(tmp_path / name) == files
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("here", "given"),
+    [
+        (".", "out"),
+        (".", "./out/"),
+        (".", "sub/../out"),
+        ("sub", "../out"),
+        ("out", "."),
+        ("out", "../out"),
+        ("out/binary", ".."),
+        ("out", ""),
+    ],
+)
+def test_any_way_to_say_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str, given: str
+) -> None:
+    out = tmp_path / "out"
+    for folder in ("sub", "out/binary"):
+        (tmp_path / folder).mkdir(parents=True)
+    (out / "binary" / "mine.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path / here)
+    write(Path(given), FIRST, force=True)
+    with run("predict", RunOptions(out=out), Silent()) as work:
+        # The lock is that of the folder, by whatever name.
+        with pytest.raises(OutputError, match="written by another run"):
+            write(Path(given), SECOND)
+        put(work.folder, SECOND)
+    assert contents(out) == SECOND | {"binary/mine.txt": "mine"}
+    # The current folder is the same as before, not one that was removed.
+    assert Path.cwd().samefile(tmp_path / here)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "sub"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_and_its_folder_is_written(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "disk").mkdir()
+    target, link = tmp_path / "disk" / "results", tmp_path / "out"
+    if there:
+        target.mkdir()
+    link.symlink_to(target)
+    for files in (FIRST, SECOND):
+        write(link, files)
+        assert link.is_symlink() and contents(target) == files
+    with run("predict", RunOptions(out=link), Silent()):
+        with pytest.raises(OutputError, match=f"{target} is being written by another run"):
+            write(target, FIRST)
+    assert [path.name for path in target.parent.iterdir()] == ["results"]
+
+
+def test_links_among_results_and_other_files(tmp_path: Path) -> None:
+    """A result that is a link is published as one; what a user's link names is not touched."""
+    put(tmp_path, {"mine/keep.txt": "mine"})
+    out = tmp_path / "out"
+    for _ in range(2):
+        with run("hub", RunOptions(out=out, force=True), Silent()) as work:
+            (work.folder / "x.bw").symlink_to(tmp_path / "mine" / "keep.txt")
+        assert (out / "x.bw").is_symlink() and work.record.outputs == ("x.bw",)
+        if not (out / "mine").exists():
+            (out / "mine").symlink_to(tmp_path / "mine")
+    assert (out / "mine").is_symlink()
+    assert contents(tmp_path / "mine") == {"keep.txt": "mine"}
+
+
+def test_a_mount_point_and_a_parent_that_is_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    number, real = out.stat().st_ino, os.access
+    monkeypatch.setattr(Path, "is_mount", lambda self: self == out)
+    write(out, FIRST)
+    monkeypatch.undo()
+    # Permissions do not bind root, so the answer is simulated.
+    monkeypatch.setattr(os, "access", lambda path, *more: path != tmp_path and real(path, *more))
+    write(out, SECOND)
+    assert contents(out) == SECOND
+    assert out.stat().st_ino == number
+    with pytest.raises(OutputError, match="no permission to write into the folder"):
+        write(tmp_path / "new", FIRST)
+    with pytest.raises(OutputError, match="no permission to write into the folder"):
+        with run_files("vplot", RunOptions(out=tmp_path / "a.png"), Silent()):
+            pytest.fail("entered")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("number", [errno.EXDEV, errno.EPERM])
+def test_folders_that_cannot_be_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Another owner's in a folder with a sticky bit, or one of a lower layer: files are moved."""
+    out = tmp_path / "out"
+    write(out, FIRST)
+
+    class Libc:
+        def renameat2(self, *_: object) -> int:
+            return -1
+
+    monkeypatch.setattr(module.ctypes, "CDLL", lambda *_, **__: Libc())
+    monkeypatch.setattr(module.ctypes, "get_errno", lambda: number)
+    write(out, SECOND)
+    assert contents(out) == SECOND
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_folder_in_the_place_of_a_file_stays(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    put(out, {"states.bed/mine.txt": "mine"})
+    with pytest.raises(OutputError, match=f"^cannot write {out}/states.bed: a folder has this"):
+        write(out, FIRST, force=True)
+    assert contents(tmp_path) == {"out/states.bed/mine.txt": "mine"}
+    put(tmp_path, {"a.png/mine.txt": "mine"})
+    with pytest.raises(OutputError, match=f"^cannot write {tmp_path}/a.png: a folder has this"):
+        with run_files("vplot", RunOptions(out=tmp_path / "a.png"), Silent()) as work:
+            put(work.folder, {"a.png": "1"})
+    assert (tmp_path / "a.png" / "mine.txt").read_text() == "mine"
+
+
+def test_what_cannot_be_put_back_is_kept_for_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    in_place(out, monkeypatch)
+    first = write(out, FIRST)
+    calls, real = iter(range(100)), Path.replace
+
+    def failing(self: Path, target: Path) -> Path:
+        if next(calls) > 3:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(OutputError, match="Input/output error"):
+        patch.setattr(Path, "replace", failing)
+        write(out, SECOND)
+    assert contents(out) != FIRST
+    with pytest.raises(ValueError, match="stop"), run("predict", RunOptions(out=out), Silent()):
+        raise ValueError("stop")
+    assert contents(out) == FIRST
+    assert RunRecord.read(out) == first
 
 
 def test_stages() -> None:

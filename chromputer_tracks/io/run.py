@@ -33,7 +33,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from glob import escape
@@ -340,14 +340,8 @@ class RunRecord:
             own = {key: value for key, value in values.items() if key in known}
             record = from_plain(cls, own)
         except (OSError, ValueError, RecursionError, FormatError) as error:
-            raise InputError(
-                f"{path} is not the record of a run of this release ({error}): run the command "
-                "again"
-            ) from error
-        object.__setattr__(
-            record, "results", {key: value for key, value in values.items() if key not in known}
-        )
-        return record
+            raise _no_record(path, error) from error
+        return replace(record, results={k: v for k, v in values.items() if k not in known})
 
     def results_as(self, kind: type[Results], path: Path) -> Results:
         """The command's own part of the record, typed.
@@ -362,10 +356,13 @@ class RunRecord:
         try:
             return from_plain(kind, self.results)
         except FormatError as error:
-            raise InputError(
-                f"{path} is not the record of a run of this release ({error}): run the command "
-                "again"
-            ) from error
+            raise _no_record(path, error) from error
+
+
+def _no_record(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path} is not the record of a run of this release ({error}): run the command again"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -460,6 +457,11 @@ class Checksums:
 # The run.
 
 
+def _write(path: Path, text: str) -> None:
+    with output_errors(path):
+        path.write_text(text, encoding="utf-8")
+
+
 class Run:
     """A run while it goes on; see the module's docstring.
 
@@ -501,8 +503,8 @@ class Run:
         if results is not None:
             self._results |= to_plain(results)
 
-    def finish(self, outputs: Iterable[str]) -> RunRecord:
-        """The record, now that all is made."""
+    def finish(self, name: str | None) -> None:
+        """Make the record, now that all is there, and write it under a name; None: do not."""
         inputs = self.checksums.result()
         model = self._described.get("model")
         if model is not None and "model" in inputs:
@@ -521,13 +523,14 @@ class Run:
             versions(),
             recorded(self.options),
             inputs,
-            tuple(sorted(outputs)),
+            tuple(sorted(_files(self.folder))),
             round(self.stages.peak_mb() or peak_mb(), 1),
             self.stages.report(),
             results=self._results,
         )
         self.record = replace(record, **(self._described | {"model": model}))
-        return self.record
+        if name is not None:
+            _write(self.folder / name, self.record.to_json())
 
 
 @contextmanager
@@ -546,31 +549,32 @@ def run(
         OutputError: the folder cannot be made or written into, is being written into, or holds
             other things (and no ``force``).
     """
-    out = options.out
+    out, place = options.out, options.out.resolve()
     check_folder(out)
-    with _lock(out):
-        _recover(out)
-        earlier = _earlier(out, kind, keep, force=options.force)
+    with _lock(place, out):
+        with output_errors(out):
+            _recover(place)
+            earlier = _earlier(out, kind, keep, force=options.force)
+            made = bool(keep) and not place.exists()
+            folder = _staged(place, keep)
         if earlier is not None:
             report.note(
                 f"note: {out} holds the results of an earlier `chromputer {kind}` "
                 f"({earlier.started}), which this run replaces"
             )
-        made = bool(keep) and not out.exists()
-        folder = _staged(out, keep)
         work = Run(kind, options, folder, earlier)
         try:
-            with work.checksums, _final_names(folder, out):
+            with _final_names(work, out):
                 yield work
-                record = work.finish(_files(folder))
-                _write(folder / RUN_JSON, record.to_json())
-                _publish(work, keep)
+                work.finish(RUN_JSON)
+                with output_errors(out):
+                    _publish(work, place)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _discard(folder)
             if made:
                 # It stays when something was put there.
                 with suppress(OSError):
-                    out.rmdir()
+                    place.rmdir()
 
 
 @contextmanager
@@ -588,42 +592,45 @@ def run_files(
     Raises:
         OutputError: the files cannot be written, or are being written.
     """
-    out = options.out
+    out, folder_of_out = options.out, options.out.parent.resolve()
     check_parent(out)
+    check_folder(out.parent)
     name = out.with_suffix(".json").name
-    with _lock(out):
-        _recover(out)
+    with _lock(folder_of_out / out.name, out):
+        with output_errors(out):
+            _recover(folder_of_out / out.name)
+            folder = _new_folder(folder_of_out, out.name)
         earlier = None
         with suppress(InputError):
             found = EarlierRun.read(out.with_name(name))
             earlier = found if found.kind == kind and out.name in found.outputs else None
-        folder = _new_folder(out.parent, out.name)
         work = Run(kind, options, folder, earlier)
         try:
-            with work.checksums, _final_names(folder, out.parent):
+            with _final_names(work, out.parent):
                 yield work
-                made = work.finish(_files(folder))
-                if record:
-                    _write(folder / name, made.to_json())
-                stale = {} if earlier is None else {*earlier.outputs, name}
-                _move_in_place(kind, folder, out.parent, stale, name)
+                work.finish(name if record else None)
+                stale = set() if earlier is None else {*earlier.outputs, name}
+                with output_errors(out):
+                    _move_in_place(work, folder_of_out, stale, name)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _discard(folder)
 
 
 @contextmanager
-def _final_names(folder: Path, target: Path) -> Iterator[None]:
-    """Errors name files where they are to be, not where they are made."""
+def _final_names(work: Run, out: Path) -> Iterator[None]:
+    """Compute checksums; errors name files where they are to be, not where they are made."""
     try:
-        yield
+        with work.checksums:
+            yield
     except OutputError as error:
-        error.args = tuple(str(part).replace(str(folder), str(target)) for part in error.args)
+        error.args = tuple(str(part).replace(str(work.folder), str(out)) for part in error.args)
         raise
 
 
-def _write(path: Path, text: str) -> None:
-    with output_errors(path):
-        path.write_text(text, encoding="utf-8")
+def _discard(folder: Path) -> None:
+    """Remove what was made, but not earlier results that could not be put back."""
+    if not (folder / _JOURNAL).exists():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _files(folder: Path) -> list[str]:
@@ -640,10 +647,15 @@ def _files(folder: Path) -> list[str]:
 
 
 @contextmanager
-def _lock(out: Path) -> Iterator[None]:
-    """Keep other runs out of ``out``; the system lets go when the process ends, however it ends."""
-    folder = out.parent if os.access(out.parent, os.W_OK | os.X_OK) else out
-    path = folder / f"{PARTIAL}{out.name}.lock"
+def _lock(place: Path, out: Path) -> Iterator[None]:
+    """Keep other runs out of a place; the system lets go when the process ends, however it ends.
+
+    Args:
+        place: resolved, so that it is the same by whatever name runs call it.
+        out: as it is called in messages.
+    """
+    folder = place.parent if os.access(place.parent, os.W_OK | os.X_OK) else place
+    path = folder / f"{PARTIAL}{place.name}.lock"
     while True:
         with output_errors(out):
             number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -690,12 +702,11 @@ def _earlier(out: Path, kind: str, keep: tuple[str, ...], *, force: bool) -> Ear
             )
         return record
     if not force and out.exists():
-        with output_errors(out):
-            others = [
-                item.name
-                for item in out.iterdir()
-                if item.name not in keep and not item.name.startswith(PARTIAL)
-            ]
+        others = [
+            item.name
+            for item in out.iterdir()
+            if item.name not in keep and not item.name.startswith(PARTIAL)
+        ]
         if others:
             raise OutputError(
                 f"{out} holds files that are not of an earlier run (it has no {RUN_JSON}): name "
@@ -706,82 +717,78 @@ def _earlier(out: Path, kind: str, keep: tuple[str, ...], *, force: bool) -> Ear
 
 def _new_folder(parent: Path, name: str) -> Path:
     """An empty hidden folder for results of this name."""
-    folder = parent / f"{PARTIAL}{token_hex(4)}-{name}"
-    with output_errors(parent / name):
-        folder.mkdir()
+    folder = _hidden(parent, name)
+    folder.mkdir()
     return folder
 
 
-def _staged(out: Path, keep: tuple[str, ...]) -> Path:
-    """Where the results are made: beside ``out`` if that can change places with it, else in it."""
-    if not keep and os.access(out.parent, os.W_OK | os.X_OK) and not _is_fixed(out):
-        return _new_folder(out.parent, out.name)
-    with output_errors(out):
-        out.mkdir(exist_ok=True)
-    return _new_folder(out, out.name)
+def _hidden(parent: Path, name: str) -> Path:
+    return parent / f"{PARTIAL}{token_hex(4)}-{name}"
 
 
-def _is_fixed(out: Path) -> bool:
-    """Whether a folder must stay the one that it is: a mount point, a link, or one that is used."""
-    if not out.exists():
-        return False
+def _staged(place: Path, keep: tuple[str, ...]) -> Path:
+    """Where results are made: beside their place if that can be exchanged for them, else in it."""
+    if not keep and os.access(place.parent, os.W_OK | os.X_OK) and not _is_fixed(place):
+        return _new_folder(place.parent, place.name)
+    place.mkdir(exist_ok=True)
+    return _new_folder(place, place.name)
+
+
+def _is_fixed(place: Path) -> bool:
+    """Whether a folder must stay the one that it is: a mount point, or one that is used."""
     here = Path.cwd().resolve()
-    return out.is_mount() or out.is_symlink() or out.resolve() in (here, *here.parents)
+    return place.exists() and (place.is_mount() or place in (here, *here.parents))
 
 
-def _left_by_killed(out: Path) -> list[Path]:
-    """Hidden folders of runs into ``out`` that were killed; none is in use while the lock holds."""
-    pattern = f"{PARTIAL}{'[0-9a-f]' * 8}-{escape(out.name)}"
-    places = [out.parent, *([out] if out.is_dir() else [])]
-    return [path for place in places for path in place.glob(pattern) if path.is_dir()]
+def _recover(place: Path) -> None:
+    """Undo what killed runs left: the earlier results come back, unfinished ones go.
 
-
-def _recover(out: Path) -> None:
-    """Undo what a killed run left: the earlier results come back, unfinished ones go."""
-    for folder in _left_by_killed(out):
-        journal = folder / _JOURNAL
-        with output_errors(out):
-            if journal.is_file():
-                about = json.loads(journal.read_text(encoding="utf-8"))
-                target = Path(folder.parent, about["target"])
-                for name in about["names"]:
-                    kept = folder / _EARLIER / name
-                    if kept.exists() or kept.is_symlink():
-                        kept.replace(target / name)
-                    elif name not in about["earlier"] and not (folder / name).exists():
-                        (target / name).unlink(missing_ok=True)
-            elif not out.exists() and (folder / RUN_JSON).is_file():
-                # Killed between the two steps of an exchange that the file system lacks.
-                folder.replace(out)
-                continue
-        shutil.rmtree(folder, ignore_errors=True)
+    None of their hidden folders is in use while the lock holds.
+    """
+    pattern = f"{PARTIAL}{'[0-9a-f]' * 8}-{escape(place.name)}"
+    folders = [*place.parent.glob(pattern), *place.glob(pattern)]
+    for folder in filter(Path.is_dir, folders):
+        _put_back(folder)
+        if not place.exists() and (folder / RUN_JSON).is_file():
+            # Killed between the two steps of an exchange that the file system lacks.
+            folder.rename(place)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 # Publication.
 
 
-def _publish(work: Run, keep: tuple[str, ...]) -> None:
+def _publish(work: Run, place: Path) -> None:
     """Put the results and their record where they belong, without anything of an earlier run."""
-    out, folder, earlier = work.out, work.folder, work.earlier
-    own = set() if earlier is None else {*earlier.outputs, RUN_JSON}
-    if folder.parent == out or (out.exists() and not set(_files(out)) <= own):
-        _move_in_place(work.kind, folder, out, own, RUN_JSON)
-        return
-    with output_errors(out):
+    folder = work.folder
+    own = set() if work.earlier is None else {*work.earlier.outputs, RUN_JSON}
+    exchange = folder.parent != place and (not place.exists() or set(_files(place)) <= own)
+    if exchange:
         _sync(folder)
-        if not out.exists():
-            folder.rename(out)
-        else:
-            shutil.copymode(out, folder)
-            _exchange(folder, out)
-        _sync_one(out.parent)
+        try:
+            if place.exists():
+                shutil.copymode(place, folder)
+                _exchange(folder, place)
+            else:
+                folder.rename(place)
+        except OSError:
+            # In a folder that has a sticky bit or a lower layer, only files may be renamed.
+            if not place.exists():
+                raise
+            exchange = False
+    if exchange:
+        _sync_one(place.parent)
+    else:
+        _move_in_place(work, place, own, RUN_JSON)
 
 
-def _exchange(folder: Path, out: Path) -> None:
+def _exchange(folder: Path, place: Path) -> None:
     """Let two folders change places, in one step where the system can."""
     try:
         libc = ctypes.CDLL(None, use_errno=True)
-        failed = libc.renameat2(-100, os.fsencode(folder), -100, os.fsencode(out), 2)
+        # renameat2(AT_FDCWD, folder, AT_FDCWD, place, RENAME_EXCHANGE)
+        failed = libc.renameat2(-100, os.fsencode(folder), -100, os.fsencode(place), 2)
         if not failed:
             return
         number = ctypes.get_errno()
@@ -789,61 +796,61 @@ def _exchange(folder: Path, out: Path) -> None:
             raise OSError(number, os.strerror(number))
     except AttributeError:
         pass  # not Linux
-    aside = _new_folder(out.parent, out.name)
+    aside = _hidden(place.parent, place.name)
+    place.rename(aside)
     try:
-        out.replace(aside)
-        try:
-            folder.rename(out)
-        except BaseException:
-            aside.replace(out)
-            raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(place)
+    except BaseException:
+        aside.replace(place)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
-def _move_in_place(
-    kind: str, folder: Path, target: Path, earlier: Iterable[str], record: str
-) -> None:
-    """Move files one by one, the record last; on an error put back what was there.
+def _move_in_place(work: Run, target: Path, earlier: Iterable[str], record: str) -> None:
+    """Move files one by one; on an error put back what was there.
+
+    The old record goes first and the new one comes last: in between there is none, and no false
+    one. A journal says what is under way, for the next run if this one is killed.
 
     Args:
-        kind: the command.
-        folder: holds the files.
+        work: its folder holds the files.
         target: where they go.
         earlier: names of an earlier run's files in ``target``; those that do not come again go.
         record: name of the record.
     """
+    folder = work.folder
     made = sorted(_files(folder), key=lambda name: name == record)
     # An edited record must not lead outside of the folder.
     inside = [name for name in earlier if _is_inside(target, name)]
     there = [name for name in {*made, *inside} if os.path.lexists(target / name)]
-    # The old record first and the new one last: in between there is none, and no false one.
-    order = sorted(there, key=lambda name: name != record)
+    there.sort(key=lambda name: name != record)
+    for name in there:
+        if (target / name).is_dir() and not (target / name).is_symlink():
+            raise OutputError(f"cannot write {folder / name}: a folder has this name")
+    parents = {parent for name in made for parent in Path(name).parents}
     journal = {
-        "kind": kind,
         "target": os.path.relpath(target, folder.parent),
-        "names": [*made, *order],
+        "names": [*made, *there],
         "earlier": there,
+        "folders": [str(parent) for parent in parents if not (target / parent).exists()],
     }
-    with ExitStack() as undo, output_errors(target):
-        _sync(folder)
-        _write(folder / _JOURNAL, json.dumps(journal))
-        _sync_one(folder / _JOURNAL)
-        for name in order:
+    _sync(folder)
+    _write(folder / f"{_JOURNAL}.new", json.dumps(journal))
+    _sync_one(folder / f"{_JOURNAL}.new")
+    (folder / f"{_JOURNAL}.new").replace(folder / _JOURNAL)
+    try:
+        for name in there:
             kept = folder / _EARLIER / name
             kept.parent.mkdir(parents=True, exist_ok=True)
             (target / name).replace(kept)
-            undo.callback(kept.replace, target / name)
         for name in made:
-            final = target / name
-            if not final.parent.is_dir():
-                final.parent.mkdir(parents=True)
-                undo.callback(final.parent.rmdir)
-            (folder / name).replace(final)
-            undo.callback(final.unlink)
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).replace(target / name)
         _sync_one(target)
         (folder / _JOURNAL).unlink()
-        undo.pop_all()
+    except BaseException:
+        _put_back(folder)
+        raise
     for parent in sorted({(target / name).parent for name in inside}, reverse=True):
         if parent != target:
             # It stays when anything else is in it.
@@ -851,10 +858,30 @@ def _move_in_place(
                 parent.rmdir()
 
 
+def _put_back(folder: Path) -> None:
+    """Undo the moves of which a folder's journal says that they were under way, if it has one."""
+    journal = folder / _JOURNAL
+    if not journal.is_file():
+        return
+    about = json.loads(journal.read_text(encoding="utf-8"))
+    target = Path(folder.parent, about["target"])
+    for name in about["names"]:
+        kept = folder / _EARLIER / name
+        if os.path.lexists(kept):
+            kept.replace(target / name)
+        elif name not in about["earlier"] and not os.path.lexists(folder / name):
+            (target / name).unlink(missing_ok=True)
+    for name in sorted(about["folders"], reverse=True):
+        # It stays when anything else is in it.
+        with suppress(OSError):
+            (target / name).rmdir()
+    journal.unlink()
+
+
 def _is_inside(folder: Path, name: str) -> bool:
-    return (folder / name).resolve().parent.is_relative_to(folder.resolve()) and ".." not in Path(
-        name
-    ).parts
+    if ".." in Path(name).parts:
+        return False
+    return (folder / name).resolve().parent.is_relative_to(folder.resolve())
 
 
 def _sync(folder: Path) -> None:
