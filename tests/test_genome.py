@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Generator, Mapping
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from toy_genome import LENGTHS, ToyGenome, toy_genome
 
 from chromputer_tracks.errors import InputError, OutputError, ProviderError
 from chromputer_tracks.inference.genome import (
-    Channel,
     Prediction,
     drain,
     padded_width,
@@ -337,36 +337,41 @@ def test_nothing_to_predict_writes_nothing(session: Session, toy: ToyGenome) -> 
     assert written == []
 
 
-def test_channel_is_bounded_and_ordered() -> None:
-    channel: Channel[int] = Channel(2)
-    ahead: list[int] = []
-    taken: list[int] = []
-
-    def produce() -> None:
-        for i in range(50):
-            channel.put(i)
-            ahead.append(i - len(taken))
-        channel.finish()
-
-    thread = threading.Thread(target=produce)
-    thread.start()
-    for item in channel:
-        taken.append(item)
-    thread.join()
-    assert taken == list(range(50))
-    assert max(ahead) <= 3
+def pieces(made: list[int], number: int) -> Generator[Prediction, None, None]:
+    for index in range(number):
+        made.append(index)
+        yield Prediction("chr1", index, index + 1, np.zeros((1, 1), dtype=np.float32))
 
 
-def test_channel_closed_by_the_consumer_refuses() -> None:
-    channel: Channel[int] = Channel(1)
-    assert channel.put(1)
-    results: list[bool] = []
-    thread = threading.Thread(target=lambda: results.append(channel.put(2)))
-    thread.start()
-    channel.close()
-    thread.join()
-    assert results == [False]
-    assert list(channel) == []
+def test_the_writer_gets_all_in_order_and_few_wait_for_it() -> None:
+    made: list[int] = []
+    written: list[int] = []
+
+    def slow(chrom: str, start: int, *_: object) -> None:
+        time.sleep(0.002)
+        assert len(made) - start <= 6
+        written.append(start)
+
+    drain(pieces(made, 50), slow)
+    assert written == made == list(range(50))
+    assert threads() == set()
+
+
+def test_nothing_is_written_behind_a_failure() -> None:
+    made: list[int] = []
+    tried: list[int] = []
+
+    def full(chrom: str, start: int, *_: object) -> None:
+        tried.append(start)
+        if start == 3:
+            time.sleep(0.02)
+            raise OutputError("disk full")
+
+    with pytest.raises(OutputError, match="disk full"):
+        drain(pieces(made, 50), full)
+    assert tried == [0, 1, 2, 3]
+    assert len(made) <= 9
+    assert threads() == set()
 
 
 def test_predictions_can_be_abandoned(session: Session, toy: ToyGenome) -> None:

@@ -1,8 +1,12 @@
 """The stream over a genome: tiles to arrays to the session to probabilities, in order.
 
-A producer thread makes the arrays of the next tiles while the session's workers run the network on
-the ones before; :func:`drain` hands the results, in order, to a writer thread. The queues between
-them are bounded, so that memory does not grow with the genome.
+A thread makes the arrays of the next tiles while the session's workers run the network on those
+before; :func:`drain` hands the results, in order, to a thread that writes. Only so many batches
+wait between two of them, so that memory does not grow with the genome.
+
+A tile of n outputs reads n strides and what a window has more than a stride: half of that on each
+side, its flanks, which the neighbouring tiles read again. Long tiles thus waste little, and every
+output is the one that its window alone would give, wherever tiles begin and end.
 """
 
 from __future__ import annotations
@@ -12,8 +16,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from threading import Condition
-from typing import Generic, Protocol, TypeVar
+from threading import Event
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,59 +28,6 @@ from chromputer_tracks.intervals import ChromSizes, Grid, Interval
 from chromputer_tracks.io.run import Stages
 from chromputer_tracks.spec import ModelSpec
 
-# ---- A bounded hand-over of items from one thread to another that either side may end.
-
-T = TypeVar("T")
-
-
-class Channel(Generic[T]):
-    """A queue of at most ``depth`` items between one producer and one consumer.
-
-    The producer calls :meth:`put` and, at the end, :meth:`finish`; the consumer iterates. A
-    consumer that stops early calls :meth:`close`, upon which ``put`` returns False.
-    """
-
-    def __init__(self, depth: int) -> None:
-        self._depth = depth
-        self._items: deque[T] = deque()
-        self._finished = False
-        self._closed = False
-        self._changed = Condition()
-
-    def put(self, item: T) -> bool:
-        """Hand over an item, waiting for room; False when the consumer has closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._items) < self._depth)
-            if self._closed:
-                return False
-            self._items.append(item)
-            self._changed.notify_all()
-            return True
-
-    def finish(self) -> None:
-        """No more items will come; the consumer still gets those that wait."""
-        with self._changed:
-            self._finished = True
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        """Take no more items and drop those that wait."""
-        with self._changed:
-            self._closed = True
-            self._items.clear()
-            self._changed.notify_all()
-
-    def __iter__(self) -> Iterator[T]:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._finished or self._items)
-                if not self._items:
-                    return
-                item = self._items.popleft()
-                self._changed.notify_all()
-            yield item
-
-
 Arrays = dict[str, NDArray[np.float32]]
 
 DEFAULT_TILE = 1024
@@ -85,7 +36,7 @@ DEFAULT_BATCH = 1
 """Tiles per run of the session."""
 
 _DEPTH = 3
-"""Batches that may wait between two threads."""
+"""Batches that may wait between two threads: enough that neither waits for the other's jitter."""
 
 
 class ArraySource(Protocol):
@@ -259,26 +210,10 @@ def predict_regions(
     """
     if tile < 1 or batch < 1:
         raise InputError(f"tile {tile} and batch {batch} must be at least 1")
-    return _predict(
-        session, spec, features, bins, sizes, tile, batch, average_strands, stages or Stages()
-    )
-
-
-def _predict(
-    session: LogitSource,
-    spec: ModelSpec,
-    features: ArraySource,
-    bins: Mapping[str, list[tuple[int, int]]],
-    sizes: ChromSizes,
-    tile: int,
-    batch: int,
-    average_strands: bool,
-    stages: Stages,
-) -> Generator[Prediction, None, None]:
-    grid = spec.grid
+    grid, times = spec.grid, stages or Stages()
 
     def compute(tiles: list[_Tile], inputs: Arrays) -> list[Prediction]:
-        with stages.part("session"):
+        with times.part("session"):
             values = probabilities(session.run(inputs), spec.heads)
             if average_strands:
                 other = probabilities(session.run(reverse_strand(spec.inputs, inputs)), spec.heads)
@@ -293,24 +228,27 @@ def _predict(
             for place, rows in zip(tiles, values, strict=True)
         ]
 
-    loaded = _load(_batches(bins, grid, tile, batch), features, grid, stages)
-    running: deque[Future[list[Prediction]]] = deque()
-    pool = ThreadPoolExecutor(session.workers, "chromputer-session")
-    with closing(_prefetch(loaded)) as ready:
-        try:
-            while True:
-                with stages.part("waiting for arrays"):
-                    item = next(ready, None)
-                if item is None:
-                    break
-                running.append(pool.submit(compute, *item))
-                # A few more than can run, so that no worker waits for the oldest to end.
-                if len(running) > session.workers + _DEPTH:
-                    yield from _result(running, stages)
-            while running:
-                yield from _result(running, stages)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    def stream() -> Generator[Prediction, None, None]:
+        loaded = _load(_batches(bins, grid, tile, batch), features, grid, times)
+        running: deque[Future[list[Prediction]]] = deque()
+        pool = ThreadPoolExecutor(session.workers, "chromputer-session")
+        with closing(_prefetch(loaded)) as ready:
+            try:
+                while True:
+                    with times.part("waiting for arrays"):
+                        item = next(ready, None)
+                    if item is None:
+                        break
+                    running.append(pool.submit(compute, *item))
+                    # A few more than can run, so that no worker waits for the oldest to end.
+                    if len(running) > session.workers + _DEPTH:
+                        yield from _result(running, times)
+                while running:
+                    yield from _result(running, times)
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    return stream()
 
 
 def _result(running: deque[Future[list[Prediction]]], stages: Stages) -> list[Prediction]:
@@ -353,36 +291,33 @@ def drain(
     Raises:
         ChromputerError: what the predictions or ``write`` raise, with a note on the place.
     """
-    timer = stages or Stages()
-    channel: Channel[Prediction] = Channel(_DEPTH)
+    times, failed = stages or Stages(), Event()
 
-    def work() -> None:
-        try:
-            for item in channel:
-                with timer.part("writing"):
-                    try:
-                        write(item.chrom, item.start, item.end, item.probabilities)
-                    except Exception as error:
-                        error.add_note(
-                            f"while writing {Interval(item.chrom, item.start, item.end)}"
-                        )
-                        raise
-        finally:
-            channel.close()
+    def work(item: Prediction) -> None:
+        if failed.is_set():
+            return  # what waits behind a failure is not written
+        with times.part("writing"):
+            try:
+                write(item.chrom, item.start, item.end, item.probabilities)
+            except Exception as error:
+                failed.set()
+                error.add_note(f"while writing {Interval(item.chrom, item.start, item.end)}")
+                raise
 
     bases = 0
-    with ThreadPoolExecutor(1, "chromputer-writing") as pool, closing(predictions):
-        done = pool.submit(work)
+    waiting: deque[Future[None]] = deque()
+    pool = ThreadPoolExecutor(1, "chromputer-writing")
+    with closing(predictions):
         try:
             for item in predictions:
-                with timer.part("waiting for the writer"):
-                    taken = channel.put(item)
-                if not taken:
-                    break
+                waiting.append(pool.submit(work, item))
+                with times.part("waiting for the writer"):
+                    while waiting and (len(waiting) > _DEPTH or waiting[0].done()):
+                        waiting.popleft().result()
                 bases += item.end - item.start
                 if progress is not None:
                     progress(bases)
-            channel.finish()
-            done.result()
+            for task in waiting:
+                task.result()
         finally:
-            channel.close()
+            pool.shutdown(cancel_futures=True)
