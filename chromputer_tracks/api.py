@@ -250,7 +250,7 @@ def given_sources(
 
     Args:
         model: says which.
-        fragments: of the one assay of fragments that ``assays`` does not name.
+        fragments: those of the one assay of fragments that ``assays`` does not name.
         assays: by name.
         sizes: the genome's contigs, with which open ones were opened.
 
@@ -366,7 +366,7 @@ def _gather(
     Args:
         stream: sorted, and covering all that is wanted.
         wanted: contig, first and last (exclusive) bin of each region, in any order.
-        spec: of the model.
+        spec: the model, its inputs and labels.
 
     Yields:
         0, 1, 2 ... and the region's values by label, float32 (bins,). Each label has memory of its
@@ -452,7 +452,7 @@ def explain(
         method: ``deeplift`` or ``gradient*input``.
         references: dinucleotide shuffles of each window's sequence, for ``deeplift``.
         baseline: reference of V-plots and signals: nothing, or the genome's mean.
-        seed: of the shuffles; a window's result depends on it and on no other window.
+        seed: what the shuffles depend on; a window's result depends on no other window.
         provider: as in ``predict``.
         threads: as in ``predict``.
 

@@ -158,7 +158,7 @@ def require(what: str, modules: Sequence[str], extra: str = "train") -> None:
 
     Args:
         what: needs them, as the message begins.
-        modules: of the extra.
+        modules: what the extra installs.
         extra: that installs them.
 
     Raises:
@@ -187,7 +187,7 @@ def terminal_table(table: PlainTable, width: int, rows: int | None = None) -> Gr
 
     Args:
         table: caption, header and cells.
-        width: of the terminal, in characters.
+        width: the terminal's, in characters.
         rows: most rows to show; None: all.
     """
     from rich.console import Group

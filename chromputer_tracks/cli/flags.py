@@ -27,7 +27,7 @@ def command(
         kind: dataclass of the options; fields without a :class:`~.options.fields.Flag` are groups
             of options (dataclasses), or are not on the command line.
         run: is called with the options.
-        name: of the command.
+        name: the command's.
         text: its help.
     """
 

@@ -46,6 +46,7 @@ _PAIRS = 20
 _GPU_PAIRS = 400
 """The same on a GPU, which needs more work at once."""
 _TRIAL_DIFFERENCE = 1e-3
+"""Relative difference of logits from which on two graphs are not of one model."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,12 +121,12 @@ class Explainer:
     """A model opened for explaining.
 
     Attributes:
-        spec: of the model.
-        method: of explaining.
+        spec: the model, its inputs and labels.
+        method: how contributions are computed.
         references: dinucleotide shuffles a window; they are drawn by ``seed`` and the window's
             contig and start, so that a result depends on no other window.
-        seed: at least 0.
-        session: of ``explain.onnx``.
+        seed: what is drawn depends on it; at least 0.
+        session: runs ``explain.onnx``.
         baselines: the reference of each V-plot and signal, float32 (channels, positions); those
             that are not named are all zero.
     """
@@ -148,7 +149,7 @@ class Explainer:
         return self.session.workers
 
     def with_baselines(self, baselines: Mapping[str, NDArray[np.float32]]) -> Explainer:
-        """The same with other references of V-plots and signals; see :mod:`.baselines`.
+        """The same with other references of V-plots and signals; see :func:`mean_baselines`.
 
         Raises:
             InputError: a name that is no V-plot or signal of the model, or a wrong shape.
@@ -188,6 +189,7 @@ class Explainer:
             if item.kind != "sequence":
                 reference = self.baselines.get(item.name, np.zeros(shape, dtype=np.float32))[None]
             elif deeplift:
+                # Drawn by the window's place, so that neither batches nor other windows matter.
                 rngs = [window_rng(self.seed, place.chrom, place.start) for place in windows]
                 reference = shuffle_windows(arrays[item.name], self.references, rngs)
             else:
@@ -235,6 +237,8 @@ class Explainer:
                 raise InputError(
                     f"{window} is not {self.spec.window:,} bp, as the model's windows are"
                 )
+        # A window is paired with each of its references, and the graph runs once over all pairs of
+        # a batch: few on the CPU, where each worker has a batch of its own, and many on a GPU.
         pairs = _PAIRS if self.provider == "cpu" else _GPU_PAIRS
         size = max(1, pairs // self._pairs)
         rows = np.broadcast_to(weights, (len(windows), self.spec.outputs))
@@ -304,9 +308,9 @@ def open_explainer(
 
     Args:
         model: from :func:`~chromputer_tracks.inference.session.load_model`.
-        method: of explaining.
+        method: how contributions are computed.
         references: dinucleotide shuffles a window, at least 1.
-        seed: of the shuffles, at least 0.
+        seed: what the shuffles depend on, at least 0.
         provider: see :func:`~chromputer_tracks.inference.session.open_session`.
         threads: likewise.
 
@@ -376,7 +380,7 @@ def head_weights(spec: ModelSpec, name: str) -> NDArray[np.float32]:
     counts for none (Shrikumar et al. 2016, arXiv:1605.01713, equation 21).
 
     Args:
-        spec: of the model.
+        spec: the model, its inputs and labels.
         name: a label; ``HEAD.LABEL`` where several heads have one of that name.
 
     Raises:
@@ -391,7 +395,7 @@ def head_weights(spec: ModelSpec, name: str) -> NDArray[np.float32]:
     return weights
 
 
-# ---- References of V-plots and signals: the genome's mean.
+# References of V-plots and signals: the genome's mean.
 
 
 def mean_baselines(
@@ -400,7 +404,7 @@ def mean_baselines(
     """The genome's mean V-plot and signals, the same at all positions.
 
     Args:
-        spec: of the model.
+        spec: the model, its inputs and labels.
         features: makes the inputs.
         sizes: the genome's contigs.
         windows: how many, evenly spaced over the genome, the mean is taken of.

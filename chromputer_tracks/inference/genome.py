@@ -92,7 +92,7 @@ def region_bins(
     Args:
         regions: in any order, inside their contigs; None: every contig whole.
         sizes: the genome's contigs.
-        grid: where the outputs lie.
+        grid: says where the outputs lie.
 
     Returns:
         contig to ascending, disjoint, not touching ``(first, last)``; contigs without a region
@@ -169,6 +169,7 @@ def _load(
                     error.add_note(f"while making the input of {interval}")
                     raise
             stacked = {
+                # A single tile needs no copy.
                 name: made[0][name][None]
                 if len(made) == 1
                 else np.stack([arrays[name] for arrays in made])

@@ -51,7 +51,7 @@ def assay_sources(
 
     Args:
         model: says which.
-        fragments: of the one assay of fragments that ``assays`` does not name.
+        fragments: those of the one assay of fragments that ``assays`` does not name.
         assays: by name.
         flags: whether messages speak of the command line, not of arguments in Python.
 
@@ -190,7 +190,7 @@ def input_roles(model: Model, files: SampleFiles, **others: Path | None) -> dict
 
     Args:
         model: what reads them.
-        files: of the sample.
+        files: the sample's.
         **others: further files by role; None: not given.
 
     Raises:

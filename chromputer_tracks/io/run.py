@@ -91,9 +91,9 @@ class Stage:
 
     Attributes:
         seconds: elapsed, s; of a part that several threads do at once: the sum.
-        cpu_seconds: of a phase: CPU time of the whole process; of a part: of the threads that did
-            it (not of the threads that ONNX Runtime starts itself).
-        peak_mb: of a phase: greatest resident memory, MiB; None for a part.
+        cpu_seconds: CPU time: of the whole process for a phase, of the threads that did it for a
+            part (not of those that ONNX Runtime starts itself).
+        peak_mb: greatest resident memory of a phase, MiB; None for a part.
     """
 
     seconds: float = 0.0
@@ -189,7 +189,7 @@ class FileRecord:
     Attributes:
         path: as the command named it.
         bytes: its size.
-        sha256: of its content.
+        sha256: checksum of its content.
     """
 
     path: str
@@ -212,9 +212,9 @@ class ModelRecord:
 
     Attributes:
         name: the model's.
-        path: of its graph.
+        path: where its graph lies.
         bytes: its size.
-        sha256: of its content.
+        sha256: checksum of its content.
         spec: what the model reads and predicts, so that results can be read without it; see
             :class:`~chromputer_tracks.spec.ModelSpec`.
         explain: the graph that explains, where it was used.
@@ -235,7 +235,7 @@ class GenomeRecord:
     Attributes:
         contigs: how many.
         bases: bp of all.
-        digest: of the contigs' names and sizes.
+        digest: checksum of the contigs' names and sizes.
         model_assembly: that the model was trained on.
         same_as_model: whether its contigs are the same.
     """
@@ -252,11 +252,11 @@ class AssayRecord:
     """A file of a sample as it was read.
 
     Attributes:
-        format: of the fragments, or ``bigwig``.
+        format: what the fragments are in, or ``bigwig``.
         kept: fragments; None for a bigWig.
         removed: fragments left out, by reason; None for a bigWig.
         per_kb: fragments per kb; None for a bigWig.
-        mean: of a bigWig's values per bp.
+        mean: mean of a bigWig's values per bp.
     """
 
     format: str
@@ -276,7 +276,7 @@ class RunRecord:
         directory: folder in which it ran.
         started: ISO 8601.
         seconds: elapsed, s.
-        versions: of the package, Python and the libraries.
+        versions: package, Python and libraries by name.
         options: by name, without those that only say where results lie.
         inputs: files that were read, by what they are.
         outputs: the results, relative to the folder, sorted.
@@ -326,7 +326,7 @@ class RunRecord:
         """Read a record.
 
         Args:
-            path: of a folder of results, or of a record.
+            path: a folder of results, or a record.
 
         Raises:
             InputError: there is none, or it is no record of this release.
@@ -470,8 +470,8 @@ class Run:
         folder: where they are made.
         earlier: the results that are to be replaced; None where there are none.
         stages: time and memory.
-        checksums: of what is read.
-        record: of this run, when its block has ended.
+        checksums: what was read, by role.
+        record: what was written of this run, when its block has ended.
     """
 
     record: RunRecord
@@ -541,7 +541,7 @@ def run(
 
     Args:
         kind: the command, as ``run.json`` says; results of another are never written over.
-        options: of the command.
+        options: the command's.
         report: told when earlier results are replaced.
         keep: folders of ``out`` that are the run's working state and stay as they are.
 
@@ -585,7 +585,7 @@ def run_files(
 
     Args:
         kind: the command.
-        options: of the command; ``out`` is the file.
+        options: the command's; ``out`` is the file.
         report: told when the results of an earlier run are replaced.
         record: write the record, with the file's stem and ``.json``.
 
@@ -652,7 +652,7 @@ def _lock(place: Path, out: Path) -> Iterator[None]:
 
     Args:
         place: resolved, so that it is the same by whatever name runs call it.
-        out: as it is called in messages.
+        out: what messages call it.
     """
     folder = place.parent if os.access(place.parent, os.W_OK | os.X_OK) else place
     path = folder / f"{PARTIAL}{place.name}.lock"

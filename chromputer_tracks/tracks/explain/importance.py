@@ -51,7 +51,7 @@ class ImportanceTrack:
     """One bigWig.
 
     Attributes:
-        name: of the file, without its ending.
+        name: the file's, without its ending.
         kind: ``sequence``, ``shape``, or that of an input.
         source: feature of shape or name of the input; empty for the sequence.
         first: row of the contributions.
@@ -175,7 +175,7 @@ def window_weights(rule: MergeRule, window: int) -> NDArray[np.float64]:
     """Weight of a window at each of its bases.
 
     Args:
-        rule: of merging.
+        rule: how overlapping windows are merged.
         window: bp.
 
     Returns:
@@ -192,7 +192,7 @@ class WindowMerge:
     """Merges windows that come by contig and ascending start; holds one window's bases.
 
     Args:
-        rule: of merging.
+        rule: how overlapping windows are merged.
         window: bp of each window.
         tracks: number of values at each base.
     """
@@ -274,7 +274,7 @@ class ImportanceWriter:
     """The bigWigs of a label; a context manager that finishes them.
 
     Args:
-        spec: of the model: says which there are.
+        spec: the model, which says which there are.
         folder: exists.
         sizes: the genome's contigs.
         rule: how overlapping windows are merged.

@@ -61,7 +61,7 @@ def write_pictures(views: Sequence[SiteView], spec: ModelSpec, label: Label, fol
 
     Args:
         views: the sites; the first is numbered 01.
-        spec: of the model.
+        spec: the model, its inputs and labels.
         label: what was explained.
         folder: exists.
     """
@@ -81,7 +81,7 @@ def draw_site(view: SiteView, spec: ModelSpec, label: Label, paths: Sequence[Pat
 
     Args:
         view: the site.
-        spec: of the model.
+        spec: the model, its inputs and labels.
         label: what was explained.
         paths: the format of each follows from its ending.
     """

@@ -88,13 +88,13 @@ class LabelRecord:
         title: its full name.
         sites: number of windows.
         bases: bp that have a value in the tracks.
-        mean_logit: of the explained logit over sites.
-        mean_difference: of its difference from the references; None for ``gradient*input``.
+        mean_logit: mean of the explained logit over sites.
+        mean_difference: mean of its difference from the references; None for ``gradient*input``.
         shares: share of each part (``sequence``, ``shape``, V-plots and signals by name) in the sum
             of all contributions without their signs.
         completeness: None for ``gradient*input``.
         candidates: sites of which the strongest were taken.
-        weights: of the logits in what is explained, by ``HEAD.LABEL``; those that are not 0.
+        weights: what each logit counts in what is explained, by ``HEAD.LABEL``, where not 0.
     """
 
     label: str
@@ -350,7 +350,7 @@ class Tally:
         """Take a batch.
 
         Args:
-            found: of n sites.
+            found: contributions of n sites.
             total: float32 (n,), the sum of each site's contributions.
 
         Returns:

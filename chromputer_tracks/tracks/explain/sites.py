@@ -47,7 +47,7 @@ class Candidates:
 
         Args:
             limit: how many; None: all.
-            seed: at least 0.
+            seed: what is drawn depends on it; at least 0.
         """
         order = sorted(range(len(self.sites)), key=lambda i: (self.sites[i], self.strength[i]))
         if limit is None or limit >= len(order):
@@ -194,8 +194,8 @@ def called_sites(
     """Predict, and take the calls of labels as their sites: those that ``predict`` writes.
 
     Args:
-        session: of ``predict.onnx``.
-        spec: of the model.
+        session: runs ``predict.onnx``.
+        spec: the model, its inputs and labels.
         sample: the open sample.
         sizes: the genome's contigs.
         names: labels that have calls, see :func:`check_callable`.
