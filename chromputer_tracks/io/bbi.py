@@ -24,35 +24,20 @@ BIGWIG_MAGIC = 0x888FFC26
 CONTIG_TREE_MAGIC = 0x78CA8C91
 RANGE_TREE_MAGIC = 0x2468ACE0
 HEADER_BYTES = 64
-ZOOM_HEADER_BYTES = 24
 SUMMARY_BYTES = 40
 _FANOUT = 256
 
-LEAF = np.dtype(
-    [
-        ("first_contig", "<u4"),
-        ("start", "<u4"),
-        ("last_contig", "<u4"),
-        ("end", "<u4"),
-        ("offset", "<u8"),
-        ("size", "<u8"),
-    ]
-)
+_SPAN = [(name, "<u4") for name in ("first_contig", "start", "last_contig", "end")]
+_BRANCH = np.dtype([*_SPAN, ("offset", "<u8")])
+LEAF = np.dtype([*_SPAN, ("offset", "<u8"), ("size", "<u8")])
 """One block of data: its bases (contig ids, 0-based start, exclusive end), place and bytes."""
 
-_BRANCH = np.dtype(
-    [
-        ("first_contig", "<u4"),
-        ("start", "<u4"),
-        ("last_contig", "<u4"),
-        ("end", "<u4"),
-        ("offset", "<u8"),
-    ]
-)
+_ZOOM = struct.Struct("<IIQQ")
+"""Reduction, reserved, offsets of data and index of a zoom level."""
+ZOOM_HEADER_BYTES = _ZOOM.size
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """Whole-file totals, weighted by bases: ``bases`` covered, extremes, sum, sum of squares."""
 
     bases: int
@@ -63,9 +48,7 @@ class Summary:
 
     def pack(self) -> bytes:
         """The 40 bytes of the total-summary block."""
-        return struct.pack(
-            "<Qdddd", self.bases, self.minimum, self.maximum, self.total, self.squares
-        )
+        return struct.pack("<Qdddd", *self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +73,9 @@ def header(
         buffer: bytes of the largest block before compression.
         zooms: the zoom levels, finest first.
     """
-    parts = [
-        struct.pack("<IHHQQQ", BIGWIG_MAGIC, 4, len(zooms), tree, data, index),
-        struct.pack("<HHQQIQ", 0, 0, 0, summary, buffer, 0),
-    ]
-    parts += [struct.pack("<IIQQ", z.reduction, 0, z.data, z.index) for z in zooms]
-    return b"".join(parts)
+    numbers = (BIGWIG_MAGIC, 4, len(zooms), tree, data, index, 0, 0, 0, summary, buffer, 0)
+    fixed = struct.pack("<IHHQQQHHQQIQ", *numbers)
+    return fixed + b"".join(_ZOOM.pack(z.reduction, 0, z.data, z.index) for z in zooms)
 
 
 # The two indexes are trees so that a browser, which reads a file over the network, finds one place
@@ -160,18 +140,11 @@ def range_tree(leaves: np.ndarray, offset: int, items_per_block: int) -> bytes:
     levels = [leaves]
     while len(levels[0]) > _FANOUT:
         levels.insert(0, _parents(levels[0]))
+    first, last = leaves[0], leaves[-1]
+    span = (first["first_contig"], first["start"], last["last_contig"], last["end"])
+    data_end = int(last["offset"] + last["size"])
     head = struct.pack(
-        "<IIQIIIIQII",
-        RANGE_TREE_MAGIC,
-        _FANOUT,
-        len(leaves),
-        int(leaves["first_contig"][0]),
-        int(leaves["start"][0]),
-        int(leaves["last_contig"][-1]),
-        int(leaves["end"][-1]),
-        int(leaves["offset"][-1] + leaves["size"][-1]),
-        items_per_block,
-        0,
+        "<IIQIIIIQII", RANGE_TREE_MAGIC, _FANOUT, len(leaves), *span, data_end, items_per_block, 0
     )
     out = [head]
     at = offset + len(head)
@@ -194,10 +167,9 @@ def _parents(level: np.ndarray) -> np.ndarray:
     first = np.arange(0, len(level), _FANOUT)
     last = np.minimum(first + _FANOUT, len(level)) - 1
     out = np.zeros(len(first), _BRANCH)
-    out["first_contig"] = level["first_contig"][first]
-    out["start"] = level["start"][first]
-    out["last_contig"] = level["last_contig"][last]
-    out["end"] = level["end"][last]
+    for rows, names in ((first, ("first_contig", "start")), (last, ("last_contig", "end"))):
+        for name in names:
+            out[name] = level[name][rows]
     return out
 
 
@@ -207,13 +179,10 @@ BIGBED_MAGIC = 0x8789F2EB
 
 _HEADER = struct.Struct("<IHHQQQHH")
 """Magic, version, zoom levels, offsets of contigs, data and index; fields, defined fields."""
-_ZOOM = struct.Struct("<IIQQ")
-"""Reduction, reserved, offsets of data and index of a zoom level."""
 _MOST_BLOCKS = 64
 """Blocks of a contig that are read quickly without zoom levels; small files have none."""
 _TREE_HEADER = 48
 """Bytes before the first node of a range tree."""
-_BRANCH_ITEM = np.dtype(LEAF.descr[:-1])
 
 
 class BbiFile(NamedTuple):
@@ -259,20 +228,12 @@ def check_bbi(path: Path, type_: str, sizes: ChromSizes | None) -> BbiFile:
                 f"{path} has no zoom levels, without which browsers are slow or show nothing: "
                 "write it again with a tool that adds them"
             )
-    found = _read(path)
+    with bbi_errors(path, "its summary"), path.open("rb") as source:
+        with pybigtools.open(source) as opened:
+            contigs: dict[str, int] = opened.chroms()
+            summary: dict[str, Any] = opened.info()["summary"]
     if sizes is not None:
-        check_contigs(found.contigs, str(path), sizes)
-    return found
-
-
-def _read(path: Path) -> BbiFile:
-    with (
-        bbi_errors(path, "its summary"),
-        path.open("rb") as source,
-        pybigtools.open(source) as file,
-    ):
-        contigs: dict[str, int] = file.chroms()
-        summary: dict[str, Any] = file.info()["summary"]
+        check_contigs(contigs, str(path), sizes)
     return BbiFile(contigs, float(summary["min"]), float(summary["max"]))
 
 
@@ -324,7 +285,7 @@ def _leaves(file: IO[bytes], index: int) -> Iterator[np.ndarray]:
         read.add(node)
         file.seek(node)
         is_leaf, _, count = struct.unpack("<BBH", file.read(4))
-        kind = LEAF if is_leaf else _BRANCH_ITEM
+        kind = LEAF if is_leaf else _BRANCH
         items = np.frombuffer(file.read(count * kind.itemsize), kind, count)
         if is_leaf:
             if (items["offset"] + items["size"] > end).any():

@@ -12,6 +12,7 @@ import tempfile
 import zlib
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
@@ -46,19 +47,12 @@ _MOST_LEVELS = 10
 _RECORDS = 1024
 _COMPRESSION = 1
 
+_INTEGERS, _FLOATS = ("start", "end", "bases"), ("minimum", "maximum", "total", "squares")
 _RECORD = np.dtype(
-    [
-        ("contig", "<u4"),
-        ("start", "<u4"),
-        ("end", "<u4"),
-        ("bases", "<u4"),
-        ("minimum", "<f4"),
-        ("maximum", "<f4"),
-        ("total", "<f4"),
-        ("squares", "<f4"),
-    ]
+    [(name, "<u4") for name in ("contig", *_INTEGERS)] + [(name, "<f4") for name in _FLOATS]
 )
 _START, _END, _BASES, _MIN, _MAX, _SUM, _SQUARES = range(7)
+"""Rows of the tables below that records are made of."""
 
 ZOOM_BLOCK_BYTES = _RECORDS * _RECORD.itemsize
 """Bytes of a full block of zoom records before compression."""
@@ -89,11 +83,7 @@ class ZoomPyramid:
         self._total = _empty_table(1)[:, 0]
 
     def add(
-        self,
-        rank: int,
-        section: int,
-        values: NDArray[np.float32],
-        spans: NDArray[np.int64] | None,
+        self, rank: int, section: int, values: NDArray[np.float32], spans: NDArray[np.int64] | None
     ) -> None:
         """Take the next section.
 
@@ -179,12 +169,17 @@ class ZoomPyramid:
 
     def _write_block(self, zoom: _Level, raw: bytes) -> None:
         records = np.frombuffer(raw, _RECORD)
-        block = zlib.compress(raw, _COMPRESSION)
         start, end = int(records["start"][0]), int(records["end"][-1])
-        leaf = (self._rank, start, self._rank, end, self._spill.tell(), len(block))
-        zoom.leaves += struct.pack("<IIIIQQ", *leaf)
+        zoom.leaves += _write_block(self._spill, raw, self._rank, start, end)
         zoom.records += len(records)
-        self._spill.write(block)
+
+
+def _write_block(file: IO[bytes], raw: bytes, rank: int, start: int, end: int) -> bytes:
+    """Append a compressed block; returns its :data:`bbi.LEAF`."""
+    block = zlib.compress(raw, _COMPRESSION)
+    leaf = struct.pack("<IIIIQQ", rank, start, rank, end, file.tell(), len(block))
+    file.write(block)
+    return leaf
 
 
 class _Level:
@@ -222,10 +217,7 @@ def _whole_table(values: NDArray[np.float32], origin: int, step: int) -> NDArray
 
 
 def _partial_table(
-    values: NDArray[np.float32],
-    spans: NDArray[np.int64],
-    origin: int,
-    step: int,
+    values: NDArray[np.float32], spans: NDArray[np.int64], origin: int, step: int
 ) -> NDArray[np.float64]:
     """Summaries of 16 bins each, where bins are missing or cut: float64 (7, SECTION / 16)."""
     present = ~np.isnan(values)
@@ -266,8 +258,7 @@ def _records(rank: int, table: NDArray[np.float64]) -> bytes:
     table = table[:, table[_BASES] > 0]
     out = np.empty(table.shape[1], _RECORD)
     out["contig"] = rank
-    names = ("start", "end", "bases", "minimum", "maximum", "total", "squares")
-    for name, row in zip(names, table, strict=True):
+    for name, row in zip((*_INTEGERS, *_FLOATS), table, strict=True):
         out[name] = row
     return out.tobytes()
 
@@ -394,10 +385,7 @@ class BigWigWriter:
         end = origin + (stop - 1) * step + span
         head = struct.pack("<IIIIIBBH", self._rank, start, end, step, span, 3, 0, stop - begin)
         raw = head + self._values[begin:stop].astype("<f4").tobytes()
-        block = zlib.compress(raw, _COMPRESSION)
-        leaf = (self._rank, start, self._rank, end, self._file.tell(), len(block))
-        self._leaves += struct.pack("<IIIIQQ", *leaf)
-        self._file.write(block)
+        self._leaves += _write_block(self._file, raw, self._rank, start, end)
 
     def _finish(self) -> None:
         self._flush_section()
@@ -412,33 +400,33 @@ class BigWigWriter:
         file.seek(self._data_at)
         file.write(struct.pack("<Q", len(leaves)))
         file.seek(0)
-        buffer = max(SECTION * 4 + 24, ZOOM_BLOCK_BYTES)
         file.write(
             bbi.header(
                 tree=self._tree_at,
                 data=self._data_at,
                 index=index_at,
                 summary=self._summary_at,
-                buffer=buffer,
+                buffer=max(SECTION * 4 + 24, ZOOM_BLOCK_BYTES),
                 zooms=zooms,
             )
         )
         file.write(self._zooms.summary().pack())
         file.close()
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if error is not None:
             # The error of the block is the one to show, not what closing adds to it.
-            with suppress(_AbandonedError, OutputError), self._stack:
-                raise _AbandonedError
+            with suppress(OutputError):
+                self._stack.__exit__(kind, error, trace)
             return
         with self._stack:
             self._finish()
             _check(self._temporary, self.path, self._sizes, self._written)
-
-
-class _AbandonedError(Exception):
-    """Unwinds a writer whose block failed."""
 
 
 class _Extent:
@@ -453,17 +441,8 @@ class _Extent:
         self.bases += end - start
 
 
-def _check(
-    temporary: Path,
-    path: Path,
-    sizes: ChromSizes,
-    written: dict[str, _Extent],
-) -> None:
-    """Read the file with pyBigWig: contig sizes, covered bases, first and last values.
-
-    Raises:
-        OutputError: the file does not hold what was written.
-    """
+def _check(temporary: Path, path: Path, sizes: ChromSizes, written: dict[str, _Extent]) -> None:
+    """Read the file with pyBigWig: contig sizes, covered bases, first and last values."""
     try:
         file: Any = pyBigWig.open(str(temporary))
     except RuntimeError as error:

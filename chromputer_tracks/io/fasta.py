@@ -18,7 +18,7 @@ import pysam
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import FileIndexError, FormatError, InputError
-from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.intervals import ChromSizes, Interval, format_span
 from chromputer_tracks.io.text import block_size, check_eof_block, is_bgzf, is_gzip, open_input
 
 _HEADER_LIMIT = 1 << 16
@@ -106,22 +106,31 @@ class Fasta:
         size = self.sizes.require(interval.chrom, f"sequence of {interval}")
         start, end = max(interval.start, 0), min(interval.end, size)
         out = np.full(len(interval), _N, dtype=np.uint8)
+        if start < end:
+            bases = self.letters(interval.chrom, start, end).upper()
+            out[start - interval.start : end - interval.start] = np.frombuffer(bases, np.uint8)
+        return out
+
+    def letters(self, chrom: str, start: int, end: int) -> bytes:
+        """The letters of ``[start, end)`` inside a contig as they stand in the file.
+
+        Raises:
+            InputError: the sequence cannot be read.
+        """
         if self._process != os.getpid():
             # A forked process shares the place in the file with the one that opened it.
             self._open()
-        if start < end:
-            try:
-                bases = self._file.fetch(interval.chrom, start, end).upper().encode("ascii")
-            except (OSError, ValueError, UnicodeError) as error:
-                raise InputError(f"cannot read {interval} of {self.path}: {error}") from error
-            if len(bases) != end - start:
-                raise InputError(
-                    f"cannot read {interval} of {self.path}: got {len(bases):,} bases "
-                    f"in place of {end - start:,}; is the file whole?"
-                )
-            at = start - interval.start
-            out[at : at + len(bases)] = np.frombuffer(bases, dtype=np.uint8)
-        return out
+        where = f"{format_span(chrom, start, end)} of {self.path}"
+        try:
+            letters: bytes = self._file.fetch(chrom, start, end).encode("ascii")
+        except (OSError, ValueError, UnicodeError) as error:
+            raise InputError(f"cannot read {where}: {error}") from error
+        if len(letters) != end - start:
+            raise InputError(
+                f"cannot read {where}: got {len(letters):,} bases in place of {end - start:,}; is "
+                "the file whole?"
+            )
+        return letters
 
 
 def _check_kind(path: Path) -> bool:
@@ -154,8 +163,6 @@ def _check_kind(path: Path) -> bool:
 def _read_fai(path: Path, compressed: bool) -> list[_Record]:
     remedy = f"make it with: samtools faidx {path}"
     index = path.with_name(path.name + ".fai")
-    if not index.exists():
-        raise FileIndexError(f"{path} has no index {index.name}; {remedy}")
     companions = [index, path.with_name(path.name + ".gzi")] if compressed else [index]
     for companion in companions:
         if not companion.exists():
@@ -215,31 +222,28 @@ class BgzfReader:
     """Random access by uncompressed offset to a bgzip file that has a ``.gzi`` index.
 
     Raises:
-        FileIndexError: the index is missing, malformed, or does not point at blocks of this file.
+        FileIndexError: the index is malformed or does not point at blocks of this file.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._index = path.with_name(path.name + ".gzi")
-        try:
-            raw = self._index.read_bytes()
-        except FileNotFoundError:
-            raise FileIndexError(
-                f"{path} has no index {self._index.name}; make it with: samtools faidx {path}"
-            ) from None
+        raw = self._index.read_bytes()
         count = int.from_bytes(raw[:8], "little")
         if len(raw) != 8 + 16 * count:
             raise self._stale("its length is wrong")
-        pairs = list(struct.iter_unpack("<QQ", raw[8:]))
-        self._compressed: list[int] = [0, *(pair[0] for pair in pairs)]
-        self._plain: list[int] = [0, *(pair[1] for pair in pairs)]
-        self._file = open_input(path)
         self._cached: tuple[int, bytes] = (-1, b"")
-        try:
-            self._check_blocks()
-        except BaseException:
-            self._file.close()
-            raise
+        self._starts: tuple[int, ...]
+        self._plain: tuple[int, ...]
+        with ExitStack() as opened:
+            self._file = opened.enter_context(open_input(path))
+            blocks = self._walk()
+            # An index may leave out the last blocks.
+            for number, pair in enumerate(struct.iter_unpack("<QQ", raw[8:]), 1):
+                if blocks[number : number + 1] != [pair]:
+                    raise self._stale(f"block {number} is not at byte {pair[0]:,}")
+            self._starts, self._plain = zip(*blocks, strict=True)
+            opened.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -253,52 +257,43 @@ class BgzfReader:
             f"and make them again with: samtools faidx {self._path}"
         )
 
-    def _check_blocks(self) -> None:
-        """Compare every indexed block with the block header and trailer at its place."""
-        for number in range(len(self._compressed) - 1):
-            at, following = self._compressed[number : number + 2]
+    def _walk(self) -> list[tuple[int, int]]:
+        """Where each block begins in the file and in the text, and where the last one ends."""
+        at, total, end = 0, 0, self._file.seek(0, 2)
+        blocks = [(0, 0)]
+        while at < end:
             self._file.seek(at)
-            if at + block_size(self._file.read(18)) != following:
-                raise self._stale(f"no block of {following - at:,} bytes at byte {at:,}")
-            self._file.seek(following - 4)
-            held = int.from_bytes(self._file.read(4), "little")
-            if self._plain[number] + held != self._plain[number + 1]:
-                raise self._stale(f"block {number} holds {held:,} bytes")
-
-    def _inflate(self, at: int) -> tuple[bytes, int]:
-        """Content and size of the block at byte ``at`` of the file."""
-        self._file.seek(at)
-        head = self._file.read(18)
-        size = block_size(head)
-        if not size:
-            raise self._stale(f"no block at byte {at:,}")
-        try:
-            return zlib.decompress(head + self._file.read(size - 18), wbits=31), size
-        except zlib.error as error:
-            raise FormatError(f"{self._path}: block at byte {at:,} is damaged: {error}") from error
+            size = block_size(self._file.read(18))
+            if not size:
+                raise self._stale(f"no block at byte {at:,}")
+            self._file.seek(at + size - 4)
+            at, total = at + size, total + int.from_bytes(self._file.read(4), "little")
+            blocks.append((at, total))
+        return blocks
 
     def _block(self, number: int) -> bytes:
-        if self._cached[0] == number:
-            return self._cached[1]
-        data, _ = self._inflate(self._compressed[number])
-        self._cached = (number, data)
-        return data
+        if self._cached[0] != number:
+            at, following = self._starts[number : number + 2]
+            self._file.seek(at)
+            try:
+                data = zlib.decompress(self._file.read(following - at), wbits=31)
+            except zlib.error as error:
+                raise FormatError(
+                    f"{self._path}: block at byte {at:,} is damaged: {error}"
+                ) from error
+            self._cached = (number, data)
+        return self._cached[1]
 
     def read(self, offset: int, count: int) -> bytes:
         """Up to ``count`` uncompressed bytes from ``offset``; fewer at the end of the file."""
         number = bisect_right(self._plain, offset) - 1
         at = offset - self._plain[number]
         out = b""
-        while len(out) < count and number < len(self._plain):
+        while len(out) < count and number < len(self._plain) - 1:
             out += self._block(number)[at : at + count - len(out)]
             number, at = number + 1, 0
         return out
 
     def size(self) -> int:
-        """Uncompressed bytes of the file: the indexed ones and those of the blocks after them."""
-        at, total = self._compressed[-1], self._plain[-1]
-        end = self._file.seek(0, 2)
-        while at < end:
-            data, size = self._inflate(at)
-            at, total = at + size, total + len(data)
-        return total
+        """Uncompressed bytes of the file."""
+        return self._plain[-1]

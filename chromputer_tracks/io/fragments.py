@@ -11,7 +11,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
@@ -124,6 +124,7 @@ class FragmentReader(ABC):
         path: the file.
         options: which fragments are kept.
         names: contig names by code: the BAM header's, or by first appearance.
+        lengths: of contigs, bp, as a BAM header states them; empty for text.
         barcode_names: barcodes by code, by first appearance.
         removed: reason to number of pairs or rows that were left out so far.
         kept: fragments yielded so far.
@@ -137,20 +138,17 @@ class FragmentReader(ABC):
         self.path = path
         self.options = options
         self.names: list[str] = []
+        self.lengths: dict[str, int] = {}
         self.barcode_names: list[str] = []
         self.removed: Counter[str] = Counter()
         self.kept = 0
         self._sizes = sizes
         self._with_barcodes = barcodes
-        self._checked = np.zeros(0, dtype=bool)
+        self._checked: set[int] = set()
 
     @abstractmethod
     def _read(self) -> Iterator[FragmentBatch]:
         """Batches after the format's own filters, before exclusion of contigs and the shift."""
-
-    @abstractmethod
-    def _length(self, name: str) -> int:
-        """Length of a contig as the file itself states it, 0 where it does not."""
 
     def _nothing_left(self) -> InputError:
         """What to raise when the whole file gave no fragment."""
@@ -197,12 +195,13 @@ class FragmentReader(ABC):
         return [code for code, name in enumerate(self.names) if name in self.options.exclude]
 
     def _check_contigs(self, batch: FragmentBatch) -> None:
-        used = np.bincount(batch.contigs, minlength=len(self.names)) > 0
-        used[: len(self._checked)] &= ~self._checked
-        new = {self.names[code]: self._length(self.names[code]) for code in np.flatnonzero(used)}
+        met = np.flatnonzero(np.bincount(batch.contigs)).tolist()
+        new = [self.names[code] for code in met if code not in self._checked]
+        self._checked.update(met)
         if self._sizes is not None and new:
+            lengths = {name: self.lengths.get(name, 0) for name in new}
             try:
-                check_contigs(new, str(self.path), self._sizes)
+                check_contigs(lengths, str(self.path), self._sizes)
             except ContigError as error:
                 if not any(name in self._sizes for name in self.names):
                     raise
@@ -210,8 +209,6 @@ class FragmentReader(ABC):
                     f"{error}; leave out contigs that are not wanted with --exclude-contig, of "
                     f"predict or of chromputer fragments"
                 ) from error
-        used[: len(self._checked)] |= self._checked
-        self._checked = used
 
     def _shifted(self, batch: FragmentBatch) -> FragmentBatch:
         long_enough = batch.ends - batch.starts > TN5_START - TN5_END
@@ -219,13 +216,8 @@ class FragmentReader(ABC):
         if short:
             self.removed[TOO_SHORT] += short
             batch = batch.take(long_enough)
-        return FragmentBatch(
-            batch.contigs,
-            batch.starts + np.int32(TN5_START),
-            batch.ends + np.int32(TN5_END),
-            batch.barcodes,
-            batch.counts,
-        )
+        starts, ends = batch.starts + np.int32(TN5_START), batch.ends + np.int32(TN5_END)
+        return replace(batch, starts=starts, ends=ends)
 
 
 # ---- Fragments of a paired-end BAM in any order, in bulk: one record per pair decides.
@@ -265,7 +257,7 @@ class BamReader(FragmentReader):
         super().__init__(path, sizes, options, barcodes=barcodes)
         check_eof_block(path)
         try:
-            self.lengths: dict[str, int] = dict(_open(path, _COLUMNS).chrom_sizes)
+            self.lengths = dict(_open(path, _COLUMNS).chrom_sizes)
         except Exception as error:
             raise InputError(
                 f"cannot read the header of {path}: {error}; check it with: samtools quickcheck "
@@ -277,9 +269,6 @@ class BamReader(FragmentReader):
         self._records = 0
         self._paired = 0
 
-    def _length(self, name: str) -> int:
-        return self.lengths[name]
-
     def _nothing_left(self) -> InputError:
         if self._records and not self._paired:
             return InputError(
@@ -289,27 +278,20 @@ class BamReader(FragmentReader):
         return super()._nothing_left()
 
     def _read(self) -> Iterator[FragmentBatch]:
-        for records in self._record_batches():
-            yield self._fragments(records)
+        return map(self._fragments, self._record_batches())
 
     def _record_batches(self) -> Iterator[pa.RecordBatch]:
-        batches: Iterator[Any] | None = None
-        while True:
-            try:
-                if batches is None:
-                    self._mate_quality = self.options.min_mapq > 0 and _has_mate_quality(self.path)
-                    file = _open(self.path, _COLUMNS, mate_quality=self._mate_quality)
-                    batches = iter(file.batches())
-                records = pa.record_batch(next(batches))
-            except StopIteration:
-                return
-            except Exception as error:
-                raise FormatError(
-                    f"{self.path} is truncated or damaged after record {self._records:,}: {error}; "
-                    "copy or write it again"
-                ) from error
-            self._records += records.num_rows
-            yield records
+        try:
+            self._mate_quality = self.options.min_mapq > 0 and _has_mate_quality(self.path)
+            file = _open(self.path, _COLUMNS, mate_quality=self._mate_quality)
+            for records in map(pa.record_batch, file.batches()):
+                self._records += records.num_rows
+                yield records
+        except Exception as error:
+            raise FormatError(
+                f"{self.path} is truncated or damaged after record {self._records:,}: {error}; "
+                "copy or write it again"
+            ) from error
 
     def _fragments(self, records: pa.RecordBatch) -> FragmentBatch:
         flag = records.column("flag").to_numpy()
@@ -342,7 +324,7 @@ class BamReader(FragmentReader):
         return FragmentBatch(contig[keep], start[keep], start[keep] + length[keep])
 
     def _low(self, records: pa.RecordBatch, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Give bool (n,): the record or its mate has a mapping quality below the minimum."""
+        """Bool (n,): the record or its mate has a mapping quality below the minimum."""
         quality = records.column("mapq").fill_null(MAPQ_MISSING).to_numpy()[rows]
         if self._mate_quality:
             mate = records.column("tags").field("MQ").fill_null(MAPQ_MISSING).to_numpy()[rows]
@@ -354,13 +336,8 @@ class BamReader(FragmentReader):
 def _open(
     path: Path, columns: list[str], *, mate_quality: bool = False, batch: int = 1 << 17
 ) -> Any:
-    return oxbow.from_bam(
-        str(path),
-        fields=columns,
-        tag_defs=[("MQ", "i")] if mate_quality else [],
-        coords="01",
-        batch_size=batch,
-    )
+    tags = [("MQ", "i")] if mate_quality else []
+    return oxbow.from_bam(str(path), fields=columns, tag_defs=tags, coords="01", batch_size=batch)
 
 
 def _has_mate_quality(path: Path) -> bool:
@@ -396,24 +373,32 @@ class _TextReader(FragmentReader):
         self._codes: dict[str, int] = {}
         self._barcode_codes: dict[str, int] = {}
 
-    def _length(self, name: str) -> int:
-        return 0
+    def _read(self) -> Iterator[FragmentBatch]:
+        try:
+            yield from map(self._fragments, table_batches(self.path, *self._table()))
+        except MalformedTable as error:
+            self._refuse(str(error))
+
+    @abstractmethod
+    def _table(self) -> tuple[dict[str, pa.DataType], list[str]]:
+        """Name and type of each column, and the names of those to convert."""
+
+    @abstractmethod
+    def _fragments(self, rows: pa.RecordBatch) -> FragmentBatch:
+        """The fragments of some rows."""
 
     def _contig_codes(self, column: pa.DictionaryArray) -> Int32:
         """int32 (n,) codes into ``names``; -1 for ``.``."""
         return _global_codes(column, self._codes, self.names, no_code=(_UNPLACED, ""))
 
+    def _limit(self, contig: str) -> int:
+        """The largest end allowed; excluded and unknown contigs have none."""
+        if self._sizes is None or contig in self.options.exclude:
+            return INT32_MAX
+        return self._sizes.get(contig, INT32_MAX)
+
     def _limits(self) -> Int32:
-        """int32 by code: the largest end allowed; excluded contigs have none."""
-        return np.array(
-            [
-                INT32_MAX
-                if self._sizes is None or name in self.options.exclude
-                else self._sizes.get(name, INT32_MAX)
-                for name in self.names
-            ],
-            dtype=np.int32,
-        )
+        return np.array([self._limit(name) for name in self.names], dtype=np.int32)
 
     def _refuse(self, why: str) -> NoReturn:
         """Find the first bad line and raise with its number."""
@@ -451,13 +436,12 @@ class _TextReader(FragmentReader):
             raise BoundsError(f"{where} start before 0")
         if end <= start:
             raise FormatError(f"{where} are empty or reversed: the end must be above the start")
-        if self._sizes is not None and contig not in self.options.exclude:
-            size = self._sizes.get(contig, INT32_MAX)
-            if end > size:
-                raise BoundsError(
-                    f"{where} end past {contig} ({size:,} bp in {self._sizes.source}); is it the "
-                    "same assembly?"
-                )
+        size = self._limit(contig)
+        if self._sizes is not None and end > size:
+            raise BoundsError(
+                f"{where} end past {contig} ({size:,} bp in {self._sizes.source}); is it the "
+                "same assembly?"
+            )
 
 
 class FragmentFileReader(_TextReader):
@@ -469,21 +453,11 @@ class FragmentFileReader(_TextReader):
 
     kind: ClassVar[FragmentKind] = "fragments"
 
-    def _read(self) -> Iterator[FragmentBatch]:
-        types = {
-            "contig": NAMES,
-            "start": pa.int32(),
-            "end": pa.int32(),
-            "barcode": NAMES,
-            "count": pa.int32(),
-        }
-        columns = dict(list(types.items())[: self._columns])
+    def _table(self) -> tuple[dict[str, pa.DataType], list[str]]:
+        columns = ("contig", "start", "end", "barcode", "count")[: self._columns]
         wanted = [name for name in columns if name != "barcode" or self._with_barcodes]
-        try:
-            for rows in table_batches(self.path, columns, wanted):
-                yield self._fragments(rows)
-        except MalformedTable as error:
-            self._refuse(str(error))
+        types = {name: NAMES if name in ("contig", "barcode") else pa.int32() for name in columns}
+        return types, wanted
 
     def _fragments(self, rows: pa.RecordBatch) -> FragmentBatch:
         contigs = self._contig_codes(rows.column("contig"))
@@ -527,22 +501,10 @@ class BedpeReader(_TextReader):
     kind: ClassVar[FragmentKind] = "bedpe"
     _hint = " (6 or more columns are read as BEDPE: contig, start and end of each mate)"
 
-    def _read(self) -> Iterator[FragmentBatch]:
-        columns = {
-            "contig1": NAMES,
-            "start1": pa.int32(),
-            "end1": pa.int32(),
-            "contig2": NAMES,
-            "start2": pa.int32(),
-            "end2": pa.int32(),
-        }
-        wanted = list(columns)
-        columns |= {f"more{i}": pa.string() for i in range(self._columns - 6)}
-        try:
-            for rows in table_batches(self.path, columns, wanted):
-                yield self._fragments(rows)
-        except MalformedTable as error:
-            self._refuse(str(error))
+    def _table(self) -> tuple[dict[str, pa.DataType], list[str]]:
+        wanted = [f"{column}{mate}" for mate in (1, 2) for column in ("contig", "start", "end")]
+        types = {name: NAMES if name.startswith("contig") else pa.int32() for name in wanted}
+        return types | {f"more{i}": pa.string() for i in range(self._columns - 6)}, wanted
 
     def _fragments(self, rows: pa.RecordBatch) -> FragmentBatch:
         first = self._contig_codes(rows.column("contig1"))
@@ -574,18 +536,13 @@ def _global_codes(
     no_code: tuple[str, ...] = (),
 ) -> Int32:
     """Codes of one batch's own dictionary to codes by first appearance in the file; else -1."""
-    mapping = []
-    for name in column.dictionary.to_pylist():
-        if name in no_code:
-            mapping.append(-1)
-            continue
-        if name not in codes:
-            codes[name] = len(names)
-            names.append(name)
-        mapping.append(codes[name])
-    table = np.array(mapping, dtype=np.int32)
+    mapping = [
+        -1 if name in no_code else codes.setdefault(name, len(codes))
+        for name in column.dictionary.to_pylist()
+    ]
+    names.extend(list(codes)[len(names) :])
     indices: Int32 = column.indices.to_numpy()
-    return table[indices]
+    return np.array(mapping, dtype=np.int32)[indices]
 
 
 # ---- Any of the formats.

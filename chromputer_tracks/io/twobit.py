@@ -8,16 +8,14 @@ of lower case, and two bits a base.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-import pysam
 from numpy.typing import NDArray
 
-from chromputer_tracks.errors import InputError, OutputError
-from chromputer_tracks.intervals import ChromSizes, format_span
+from chromputer_tracks.errors import OutputError
+from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.atomic import atomic_path, output_errors
 from chromputer_tracks.io.fasta import Fasta
 
@@ -32,9 +30,6 @@ for _code, _bases in enumerate((b"Tt", b"Cc", b"Aa", b"Gg")):
     _CODES[list(_bases)] = _code
 _KNOWN = np.zeros(256, np.bool_)
 _KNOWN[list(b"ACGTacgt")] = True
-
-Blocks = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Starts and lengths of blocks, int64 (n,), bp, 0-based, ascending, not touching."""
 
 
 def write_twobit(path: Path, fasta: Fasta) -> None:
@@ -61,10 +56,7 @@ def write_twobit(path: Path, fasta: Fasta) -> None:
                 f"2bit holds {_LONGEST_NAME}: rename it in the FASTA"
             )
     with atomic_path(path) as temporary, output_errors(path):
-        with (
-            pysam.FastaFile(str(fasta.path)) as source,
-            temporary.open("wb") as file,
-        ):
+        with temporary.open("wb") as file:
             file.write(struct.pack("<IIII", _SIGNATURE, 0, len(sizes), 0))
             file.write(bytes(sum(1 + len(raw) + 4 for raw in names.values())))
             offsets = []
@@ -75,28 +67,25 @@ def write_twobit(path: Path, fasta: Fasta) -> None:
                         f"cannot write {path}: the genome is too long for 2bit with 32-bit "
                         f"offsets; make it with: faToTwoBit -long {fasta.path} {path.name}"
                     )
-                _write_contig(file, source, fasta.path, name, size)
+                _write_contig(file, fasta, name, size)
             file.seek(16)
             for raw, offset in zip(names.values(), offsets, strict=True):
                 file.write(struct.pack("<B", len(raw)) + raw + struct.pack("<I", offset))
         _check(temporary, path, sizes)
 
 
-def _write_contig(
-    file: IO[bytes], source: pysam.FastaFile, path: Path, name: str, size: int
-) -> None:
+def _write_contig(file: IO[bytes], fasta: Fasta, name: str, size: int) -> None:
     packed: list[bytes] = []
     unknown: list[NDArray[np.int64]] = []
     lower: list[NDArray[np.int64]] = []
-    at = 0
-    for bases in _chunks(source, path, name, size):
+    for at in range(0, size, _CHUNK):
+        bases = np.frombuffer(fasta.letters(name, at, min(at + _CHUNK, size)), np.uint8)
         unknown.append(_edges(~_KNOWN[bases]) + at)
         lower.append(_edges((bases >= ord("a")) & (bases <= ord("z"))) + at)
         codes = np.zeros(-(-len(bases) // 4) * 4, np.uint8)
         codes[: len(bases)] = _CODES[bases]
         quads = codes.reshape(-1, 4) << np.array([6, 4, 2, 0], np.uint8)
         packed.append(np.bitwise_or.reduce(quads, axis=1).tobytes())
-        at += len(bases)
     file.write(struct.pack("<I", size))
     for edges in (unknown, lower):
         starts, lengths = _blocks(edges)
@@ -106,34 +95,21 @@ def _write_contig(
     file.writelines(packed)
 
 
-def _chunks(
-    source: pysam.FastaFile, path: Path, name: str, size: int
-) -> Iterator[NDArray[np.uint8]]:
-    """The bases of a contig as ASCII codes, in pieces of a multiple of four but the last."""
-    for start in range(0, size, _CHUNK):
-        end = min(start + _CHUNK, size)
-        where = f"{format_span(name, start, end)} of {path}"
-        try:
-            text = source.fetch(name, start, end).encode("ascii")
-        except (OSError, ValueError, UnicodeError) as error:
-            raise InputError(f"cannot read {where}: {error}") from error
-        if len(text) != end - start:
-            raise InputError(f"cannot read {where}: got {len(text):,} bases; is the file whole?")
-        yield np.frombuffer(text, np.uint8)
-
-
 def _edges(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Where runs of True start and end, by turns: int64 (2 n,)."""
     return np.flatnonzero(np.diff(flags, prepend=False, append=False)).astype(np.int64)
 
 
-def _blocks(edges: list[NDArray[np.int64]]) -> Blocks:
-    """Blocks from the edges of consecutive chunks; a run that a chunk's end cut is one block."""
+def _blocks(edges: list[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Starts and lengths of blocks from the edges of consecutive chunks.
+
+    A run that a chunk's end cut is one block.
+    """
     joined = np.concatenate(edges)
     starts, ends = joined[::2], joined[1::2]
     apart = ends[:-1] != starts[1:]
-    first = np.concatenate([np.ones(min(len(starts), 1), np.bool_), apart])
-    last = np.concatenate([apart, np.ones(min(len(starts), 1), np.bool_)])
+    outermost = np.ones(min(len(starts), 1), np.bool_)
+    first, last = np.concatenate([outermost, apart]), np.concatenate([apart, outermost])
     return starts[first], ends[last] - starts[first]
 
 
