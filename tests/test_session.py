@@ -165,7 +165,7 @@ def test_folder_without_spec(tmp_path: Path) -> None:
         load_model(folder)
 
 
-# Names.
+# Which ONNX Runtime provider really runs.
 
 
 HAS_GPU = Path("/proc/driver/nvidia/version").exists()

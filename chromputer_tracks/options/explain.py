@@ -14,6 +14,7 @@ from chromputer_tracks.options.fields import (
     SampleFiles,
     SampleOptions,
     Taxon,
+    Threads,
     check_options,
     options,
 )
@@ -24,6 +25,7 @@ MergeRule = Literal["centre", "mean", "max"]
 Baseline = Literal["zero", "mean"]
 """Reference of V-plots and signals: nothing, or the genome's mean."""
 
+ExplainBy = Annotated[Method, Flag("How contributions are computed.")]
 Within = Annotated[
     tuple[str, ...],
     Flag(
@@ -55,7 +57,7 @@ class ExplainOptions(SampleOptions):
         Flag("A window every so many bp along each region, not one a region."),
         Limits(least=1),
     ] = None
-    method: Annotated[Method, Flag("How contributions are computed.")] = "deeplift"
+    method: ExplainBy = "deeplift"
     references: Annotated[
         int, Flag("Dinucleotide shuffles of each window's sequence."), Limits(least=1)
     ] = 20
@@ -108,11 +110,7 @@ class MotifsOptions(RunOptions):
     hit_p: Annotated[
         float, Flag("Largest p-value of a hit's sequence."), Limits(least=1e-12, most=0.1)
     ] = 1e-3
-    threads: Annotated[
-        int | None,
-        Flag("CPU threads; default: those this process may use.", last=True),
-        Limits(least=1),
-    ] = None
+    threads: Threads = None
 
 
 @options
@@ -161,7 +159,7 @@ class FiltersOptions(SampleOptions):
         Taxon | None, Flag("Match sequence filters to JASPAR CORE of this taxon.")
     ] = None
     q: FalseDiscovery = 0.01
-    method: Annotated[Method, Flag("How contributions are computed.")] = "deeplift"
+    method: ExplainBy = "deeplift"
     references: Annotated[
         int,
         Flag(

@@ -108,6 +108,15 @@ def option_of(name: str, hint: Any) -> Option | None:
     return None if flag is None else Option(name, get_args(hint)[0], flag, limits)
 
 
+Threads = Annotated[
+    int | None,
+    Flag("CPU threads; default: those this process may use.", last=True),
+    Limits(least=1),
+]
+Scratch = Annotated[
+    Path | None, Flag("Folder for temporary files; default: the system's.", last=True)
+]
+
 _UNRECORDED = {"out", "force", "resume", "scratch", "provider", "threads"}
 """Where results lie, and how they are computed, which the record tells by itself."""
 
@@ -242,9 +251,7 @@ class SampleFiles:
         ),
     ] = field(default_factory=dict)
     fragment_options: FragmentOptions = FragmentOptions()
-    scratch: Annotated[
-        Path | None, Flag("Folder for temporary files; default: the system's.", last=True)
-    ] = None
+    scratch: Scratch = None
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -272,11 +279,7 @@ class ComputeOptions(RunOptions):
         ProviderChoice,
         Flag("Where to run; auto takes a GPU when one works, else the CPU.", last=True),
     ] = "auto"
-    threads: Annotated[
-        int | None,
-        Flag("CPU threads; default: those this process may use.", last=True),
-        Limits(least=1),
-    ] = None
+    threads: Threads = None
 
 
 @options

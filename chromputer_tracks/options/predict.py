@@ -13,6 +13,7 @@ from chromputer_tracks.options.fields import (
     FragmentOptions,
     RunOptions,
     SampleOptions,
+    Scratch,
     check_options,
     options,
 )
@@ -59,9 +60,7 @@ class ConvertOptions:
     fasta: Annotated[
         Path | None, Flag("Genome FASTA with its .fai: order of contigs, and bounds to check.")
     ] = None
-    scratch: Annotated[
-        Path | None, Flag("Folder for temporary files; default: the system's.", last=True)
-    ] = None
+    scratch: Scratch = None
 
 
 _GENOME = "A genome that UCSC lacks"
@@ -122,9 +121,7 @@ class HubOptions(RunOptions):
         str | None, Flag("The organism's scientific name.", panel=_GENOME)
     ] = None
     description: Annotated[str | None, Flag("A line about the assembly.", panel=_GENOME)] = None
-    scratch: Annotated[
-        Path | None, Flag("Folder for temporary files; default: the system's.", last=True)
-    ] = None
+    scratch: Scratch = None
 
     def __post_init__(self) -> None:
         check_options(self)

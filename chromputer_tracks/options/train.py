@@ -17,19 +17,22 @@ from chromputer_tracks.options.fields import (
 )
 from chromputer_tracks.records import Limits
 
+Data = Annotated[
+    Path | None,
+    Flag(
+        "Folder that relative paths in the configuration start from; default: the "
+        "configuration's own folder."
+    ),
+]
+Epochs = Annotated[int | None, Flag("Instead of the configuration's."), Limits(least=1)]
+
 
 @options
 class ConfigOptions(RunOptions):
     """What commands take that read a training configuration."""
 
     config: Annotated[Path, Flag("Training configuration (TOML).", argument=True)]
-    data: Annotated[
-        Path | None,
-        Flag(
-            "Folder that relative paths in the configuration start from; default: the "
-            "configuration's own folder."
-        ),
-    ] = None
+    data: Data = None
 
 
 @options
@@ -44,7 +47,7 @@ class TrainOptions(ConfigOptions):
     """What to train."""
 
     out: Annotated[Path, Flag("Model folder to write.", "--out -o")]
-    epochs: Annotated[int | None, Flag("Instead of the configuration's."), Limits(least=1)] = None
+    epochs: Epochs = None
     resume: Annotated[bool, Flag("Go on where a run into the same folder was stopped.")] = False
     force: Annotated[
         bool,
@@ -82,7 +85,7 @@ class AblateOptions(ConfigOptions):
         Flag("A run from each; may be repeated. Default: 1, 2, 3.", "--seed"),
         Limits(least=0),
     ] = ()
-    epochs: Annotated[int | None, Flag("Instead of the configuration's."), Limits(least=1)] = None
+    epochs: Epochs = None
     tss: Annotated[Path | None, Flag("BED of genes or start sites; default: data.tss.")] = None
     replicate_states: Annotated[
         Path | None, Flag("Second states BED: its agreement is the ceiling.")
@@ -118,13 +121,7 @@ class EvaluateOptions(ComputeOptions):
         Path, Flag("Training configuration (TOML): genome, samples, labels and splits.")
     ]
     out: Annotated[Path, Flag("Folder for scores, tables and report.html.", "--out -o")]
-    data: Annotated[
-        Path | None,
-        Flag(
-            "Folder that relative paths in the configuration start from; default: the "
-            "configuration's own folder."
-        ),
-    ] = None
+    data: Data = None
     split: Annotated[
         Literal["test", "validation"], Flag("Which of the configuration's splits to score.")
     ] = "test"
