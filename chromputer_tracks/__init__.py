@@ -33,60 +33,64 @@ _ERRORS = (
     "ProviderError",
     "SpecError",
 )
-_MODULES = {
+_WITH_EXTRA = {
     "ablate": "analysis.ablate.run",
-    "AblateOptions": "options.train",
-    "ChromSizes": "intervals",
-    "Contributions": "inference.explain",
-    "DatasetOptions": "options.train",
     "draw_vplots": "analysis.vplots.run",
     "embed_sites": "analysis.embed.run",
-    "EmbedOptions": "options.explain",
     "evaluate": "analysis.evaluate.run",
-    "EvaluateOptions": "options.train",
-    "explain": "api",
-    "explain_tracks": "tracks.explain.run",
-    "ExplainOptions": "options.explain",
-    "Explanation": "api",
-    "Fasta": "io.fasta",
-    "FiltersOptions": "options.explain",
     "find_motifs": "analysis.motifs.run",
-    "format_region": "intervals",
-    "FragmentOptions": "options.fields",
-    "FragmentStore": "io.fragment_store",
-    "HubOptions": "options.predict",
-    "Interval": "intervals",
-    "load_model": "inference.session",
-    "make_hub": "tracks.hub.run",
     "make_quiz": "analysis.quiz.run",
-    "Model": "inference.session",
-    "ModelSpec": "spec",
-    "MotifsOptions": "options.explain",
-    "open_fragments": "api",
-    "open_genome": "api",
-    "parse_region": "intervals",
-    "predict": "api",
-    "predict_tracks": "tracks.predict",
-    "PredictOptions": "options.predict",
-    "QuizOptions": "options.explain",
     "rank_filters": "analysis.filters.run",
-    "RunRecord": "io.run",
-    "SampleFiles": "options.fields",
-    "shipped_models": "inference.session",
     "show_dataset": "analysis.dataset.report",
-    "simulate": "simulation.files",
-    "SimulateOptions": "options.train",
     "train_model": "model.training",
-    "TrainOptions": "options.train",
-    "vplot": "api",
-    "VplotOptions": "options.explain",
-} | dict.fromkeys(_ERRORS, "errors")
+}
+"""What needs an extra (train, analysis) and is not imported with a star."""
+_MODULES = (
+    {
+        "AblateOptions": "options.train",
+        "ChromSizes": "intervals",
+        "Contributions": "inference.explain",
+        "DatasetOptions": "options.train",
+        "EmbedOptions": "options.explain",
+        "EvaluateOptions": "options.train",
+        "explain": "api",
+        "explain_tracks": "tracks.explain.run",
+        "ExplainOptions": "options.explain",
+        "Explanation": "api",
+        "Fasta": "io.fasta",
+        "FiltersOptions": "options.explain",
+        "format_region": "intervals",
+        "FragmentOptions": "options.fields",
+        "FragmentStore": "io.fragment_store",
+        "HubOptions": "options.predict",
+        "Interval": "intervals",
+        "load_model": "inference.session",
+        "make_hub": "tracks.hub.run",
+        "Model": "inference.session",
+        "ModelSpec": "spec",
+        "MotifsOptions": "options.explain",
+        "open_fragments": "api",
+        "open_genome": "api",
+        "parse_region": "intervals",
+        "predict": "api",
+        "predict_tracks": "tracks.predict",
+        "PredictOptions": "options.predict",
+        "QuizOptions": "options.explain",
+        "RunRecord": "io.run",
+        "SampleFiles": "options.fields",
+        "shipped_models": "inference.session",
+        "simulate": "simulation.files",
+        "SimulateOptions": "options.train",
+        "TrainOptions": "options.train",
+        "vplot": "api",
+        "VplotOptions": "options.explain",
+    }
+    | _WITH_EXTRA
+    | dict.fromkeys(_ERRORS, "errors")
+)
 """Public name to the module that has it."""
 
-# What needs an extra (train, analysis) is not imported with a star.
-__all__ = ["__version__"] + sorted(
-    name for name, module in _MODULES.items() if not module.startswith(("analysis.", "model."))
-)
+__all__ = ["__version__", *sorted(_MODULES.keys() - _WITH_EXTRA.keys())]
 
 
 def __getattr__(name: str) -> object:
