@@ -14,14 +14,13 @@ from chromputer_tracks import __version__
 from chromputer_tracks.cli.ablate import ablate
 from chromputer_tracks.cli.dataset import dataset
 from chromputer_tracks.cli.demo import demo
-from chromputer_tracks.cli.doctor import doctor
+from chromputer_tracks.cli.doctor import doctor, models
 from chromputer_tracks.cli.embed import embed
 from chromputer_tracks.cli.evaluate import evaluate
 from chromputer_tracks.cli.explain import explain
 from chromputer_tracks.cli.filters import filters
 from chromputer_tracks.cli.fragments import fragments
 from chromputer_tracks.cli.hub import hub
-from chromputer_tracks.cli.models import models
 from chromputer_tracks.cli.motifs import motifs
 from chromputer_tracks.cli.predict import predict
 from chromputer_tracks.cli.quiz import quiz
