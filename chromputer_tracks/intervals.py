@@ -11,6 +11,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError
 
 _REGION = re.compile(r"(?P<chrom>\S+?)(?::(?P<start>[0-9][0-9,]*)-(?P<end>[0-9][0-9,]*))?")
@@ -188,6 +191,12 @@ def format_region(interval: Interval) -> str:
 def format_span(chrom: str, start: int, end: int) -> str:
     """The same of what may be no interval: ``start`` bp, 0-based, ``end`` exclusive."""
     return f"{chrom}:{start + 1:,}-{end:,}"
+
+
+def runs(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Start and end (exclusive) of each run of True, int64 (runs, 2)."""
+    edges = np.flatnonzero(np.diff(flags, prepend=False, append=False))
+    return edges.astype(np.int64).reshape(-1, 2)
 
 
 @dataclass(frozen=True, slots=True)

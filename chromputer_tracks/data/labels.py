@@ -20,6 +20,14 @@ UNKNOWN = -1
 """The label of a position that is not to be learnt from or scored."""
 
 
+def _by_contig(rows: Iterable[tuple[str, *tuple[int, ...]]]) -> dict[str, NDArray[np.int64]]:
+    """Contig to the numbers of its rows, sorted: int64 (numbers, n)."""
+    found: dict[str, list[tuple[int, ...]]] = {}
+    for chrom, *numbers in rows:
+        found.setdefault(chrom, []).append(tuple(numbers))
+    return {chrom: np.array(sorted(held), dtype=np.int64).T for chrom, held in found.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class StateLabels:
     """State at a position.
@@ -41,10 +49,7 @@ class StateLabels:
         Raises:
             InputError: two segments overlap, so that a position would have two states.
         """
-        by_contig: dict[str, list[tuple[int, int, int]]] = {}
-        for chrom, start, end, code in segments:
-            by_contig.setdefault(chrom, []).append((start, end, code))
-        columns = {c: np.array(sorted(rows), dtype=np.int64).T for c, rows in by_contig.items()}
+        columns = _by_contig(segments)
         for chrom, (starts, ends, _) in columns.items():
             overlaps = np.flatnonzero(starts[1:] < ends[:-1])
             if len(overlaps):
@@ -55,11 +60,7 @@ class StateLabels:
                 raise InputError(
                     f"segments {one} and {other} overlap; a position has one state: keep one"
                 )
-        return cls(
-            {c: column[0] for c, column in columns.items()},
-            {c: column[1] for c, column in columns.items()},
-            {c: column[2] for c, column in columns.items()},
-        )
+        return cls(*({c: column[row] for c, column in columns.items()} for row in range(3)))
 
     def at(self, chrom: str, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """State index at each position, ``UNKNOWN`` where no segment lies; int64 (n,)."""
@@ -90,10 +91,7 @@ class PeakLabels:
     @classmethod
     def from_peaks(cls, peaks: Iterable[tuple[str, int]], width: int, flank: int) -> PeakLabels:
         """Build from (contig, centre) rows in any order."""
-        by_contig: dict[str, list[int]] = {}
-        for chrom, centre in peaks:
-            by_contig.setdefault(chrom, []).append(centre)
-        centres = {c: np.unique(np.array(rows, dtype=np.int64)) for c, rows in by_contig.items()}
+        centres = {chrom: np.unique(column) for chrom, (column,) in _by_contig(peaks).items()}
         return cls(centres, width, flank)
 
     def at(self, chrom: str, positions: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -135,10 +133,7 @@ class Mask:
     @classmethod
     def from_intervals(cls, intervals: Iterable[Interval]) -> Mask:
         """Build from merged or overlapping intervals in any order."""
-        by_contig: dict[str, list[tuple[int, int]]] = {}
-        for item in intervals:
-            by_contig.setdefault(item.chrom, []).append((item.start, item.end))
-        columns = {c: np.array(sorted(rows), dtype=np.int64).T for c, rows in by_contig.items()}
+        columns = _by_contig((item.chrom, item.start, item.end) for item in intervals)
         # The furthest end so far makes the test right for overlapping intervals, too.
         return cls(
             {c: column[0] for c, column in columns.items()},
@@ -185,15 +180,12 @@ class SignalLabels:
         step = 10
         first = int(positions[0]) - self.width // 2
         length = int(positions[-1]) - int(positions[0]) + self.width
-        values: NDArray[np.float64] = self.source.means(
-            Interval(chrom, first, first + length), step
-        )
+        values = self.source.means(Interval(chrom, first, first + length), step)
         sums = np.concatenate([[0.0], np.cumsum(values)])
         begin = (positions - positions[0]) // step
         count = self.width // step
-        means_around = (sums[begin + count] - sums[begin]) * (self.scale / count)
-        found: NDArray[np.float32] = means_around.astype(np.float32)
-        return found
+        means = (sums[begin + count] - sums[begin]) * (self.scale / count)
+        return np.asarray(means, dtype=np.float32)
 
 
 class Labels(NamedTuple):

@@ -252,14 +252,12 @@ class _Bins:
     def measure(
         self, sequence: Fasta, fragments: FragmentStore | None, around: int
     ) -> tuple[Float, Float]:
-        """Properties to match, and the share of N.
+        """Properties to match, float64 (1 or 2, bins), and the share of N, float64 (bins,).
 
-        Returns:
-            float64 (1 or 2, bins): GC share of the bases that are not N, and fragment midpoints
-            in the bin and ``around`` it; float64 (bins,).
+        They are the GC share of the bases that are not N, and fragment midpoints in the bin and
+        ``around`` it.
         """
-        gc, unknown = np.zeros(self.count), np.zeros(self.count)
-        depth = np.zeros(self.count)
+        gc, unknown, depth = np.zeros((3, self.count))
         for first in range(0, self.count, _PIECE):
             last = min(first + _PIECE, self.count)
             span = Interval(self.chrom, first * self.width, last * self.width)
@@ -309,14 +307,8 @@ def _draw(
 ) -> tuple[Int64, int, int]:
     """Columns of ``pool`` with the distribution of ``positive``; see :func:`matched_sites`.
 
-    Args:
-        positive: float64 (properties, n).
-        pool: float64 (properties, m).
-        per_positive: columns for each positive.
-        rng: draws them.
-
-    Returns:
-        int64 (k,), distinct; how many come from a neighbouring stratum; how many are missing.
+    Both are float64 (properties, n). Returns distinct columns, int64 (k,), how many of them come
+    from a neighbouring stratum, and how many are missing.
     """
     if not positive.shape[1]:
         return np.empty(0, dtype=np.int64), 0, 0
@@ -334,9 +326,11 @@ def _draw(
     # Rounding the running sum keeps the total right where strata want a part of a bin.
     wanted = np.diff(np.rint(per_positive * np.cumsum(held)).astype(np.int64), prepend=0)
     order = rng.permutation(pool.shape[1])
-    order = order[np.argsort(strata(pool[:, order]), kind="stable")]
-    ends = np.cumsum(np.bincount(strata(pool), minlength=len(held)))
-    used = ends - np.bincount(strata(pool), minlength=len(held))
+    place = strata(pool)
+    order = order[np.argsort(place[order], kind="stable")]
+    stock = np.bincount(place, minlength=len(held))
+    ends = np.cumsum(stock)
+    used = ends - stock
     taken: list[Int64] = []
 
     def take(stratum: int, count: int) -> int:

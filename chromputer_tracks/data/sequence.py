@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import InputError
+from chromputer_tracks.intervals import runs
 
 ALPHABET = np.frombuffer(b"ACGT", dtype=np.uint8)
 """The channel order of one-hot arrays; reversing it complements a base."""
@@ -66,16 +67,11 @@ _ARRIVALS = _arrivals()
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Consecutive known bases of a window.
+    """Consecutive known bases of a window, from offset ``start`` and base ``first`` (0 to 3).
 
-    Attributes:
-        window: index of the window.
-        start: offset in the window.
-        length: bases.
-        first: its first base, 0 to 3.
-        offsets: int64 (4,): where in a row of ``exits`` the steps out of each base begin.
-        exits: int64 (number, length - 1): for each shuffle the bases to which the steps out of A,
-            then C, G, T go, in the order in which the walk takes them.
+    A row of ``exits``, int64 (number, length - 1), has the bases to which the steps of a shuffle
+    go: those out of A, then C, G, T, in the order in which the walk takes them. The steps out of
+    each base begin there at ``offsets``, int64 (4,).
     """
 
     window: int
@@ -135,21 +131,15 @@ def shuffle_windows(
     known = np.asarray(one_hot.any(axis=1))
     bases = np.where(known, one_hot.argmax(axis=1), _UNKNOWN).astype(np.int8)  # (n, L)
     shuffled = np.repeat(bases[:, None], number, axis=1)  # (n, number, L)
-    runs = [
+    drawn = [
         _drawn(bases[window, start:end], window, start, number, rng)
         for window, rng in enumerate(rngs)
-        for start, end in _stretches(known[window])
+        for start, end in runs(known[window]).tolist()
         if end - start >= _SHORTEST
     ]
-    _walk(runs, number, shuffled)
+    _walk(drawn, number, shuffled)
     matches: NDArray[np.bool_] = shuffled[:, :, None] == np.arange(4, dtype=np.int8)[:, None]
     return matches.astype(np.float32)
-
-
-def _stretches(known: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Start and end of each run of True."""
-    edges = np.flatnonzero(np.diff(known, prepend=False, append=False))
-    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
 
 
 def _drawn(
@@ -180,17 +170,8 @@ def _last_steps(
     """The last step out of each base but the last one, so that they lead to it: a random tree.
 
     Each step is as likely as any other, so a tree's weight is the product of its dinucleotides'
-    counts.
-
-    Args:
-        counts: int64 (4, 4): dinucleotides.
-        last: the run's last base.
-        number: of draws.
-        rng: draws them.
-
-    Returns:
-        int64 (number,): indices into ``_CHOICES``; what they say of the last base, and of bases
-        that are not there, means nothing.
+    ``counts``, int64 (4, 4). Gives indices into ``_CHOICES``, int64 (number,); what they say of the
+    last base, and of bases that are not there, means nothing.
     """
     ways = counts.astype(np.float64)
     free = (counts.sum(axis=1) == 0) | (np.arange(4) == last)
@@ -200,36 +181,31 @@ def _last_steps(
     return rng.choice(4**4, size=number, p=weight / weight.sum())
 
 
-def _walk(runs: list[_Run], number: int, shuffled: NDArray[np.int8]) -> None:
-    """Follow the steps of all shuffles of all runs at once.
+def _walk(drawn: list[_Run], number: int, shuffled: NDArray[np.int8]) -> None:
+    """Follow the steps of all shuffles at once and write the bases into (n, number, L).
 
     A lane is a shuffle of a run. Lanes stand by falling length, so that those that are still
     walking are the first ones.
-
-    Args:
-        runs: with their steps.
-        number: of shuffles a run.
-        shuffled: int8 (n, number, L); the runs' bases are written into it.
     """
-    if not runs:
+    if not drawn:
         return
-    runs = sorted(runs, key=lambda run: -run.length)
-    lanes = len(runs) * number
-    lengths = np.repeat([run.length for run in runs], number)
+    drawn = sorted(drawn, key=lambda run: -run.length)
+    lanes = len(drawn) * number
+    lengths = np.repeat([run.length for run in drawn], number)
     begins = np.cumsum(lengths - 1) - (lengths - 1)
-    offsets = np.repeat(np.stack([run.offsets for run in runs]), number, axis=0)
+    offsets = np.repeat(np.stack([run.offsets for run in drawn]), number, axis=0)
     # A place is four times its lane plus its base: pointer[place] is the next step out of it.
     lane = 4 * np.arange(lanes)
     pointer = (begins[:, None] + offsets).ravel()
-    exits = np.concatenate([run.exits.ravel() for run in runs]) + np.repeat(lane, lengths - 1)
+    exits = np.concatenate([run.exits.ravel() for run in drawn]) + np.repeat(lane, lengths - 1)
     walking = lanes - np.searchsorted(lengths[::-1], np.arange(lengths[0]), side="right")
     places = np.empty((int(lengths[0]), lanes), dtype=np.int64)
-    places[0] = lane + np.repeat([run.first for run in runs], number)
+    places[0] = lane + np.repeat([run.first for run in drawn], number)
     for position in range(1, len(places)):
         here = places[position - 1, : walking[position]]
         step = pointer[here]
         pointer[here] = step + 1
         exits.take(step, out=places[position, : len(here)], mode="clip")
-    for index, run in enumerate(runs):
+    for index, run in enumerate(drawn):
         walked = places[: run.length, index * number : (index + 1) * number]
         shuffled[run.window, :, run.start : run.start + run.length] = (walked & 3).T

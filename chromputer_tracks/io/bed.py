@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -362,14 +363,9 @@ def read_bed(
 def _read(
     path: Path, sizes: ChromSizes | None, what: str, needed: int = 3, *, ragged: bool = False
 ) -> BedTable:
-    """Read a file whose places are right.
+    """Read a file whose places are right, of lines that messages call ``what``.
 
-    Args:
-        path: the file.
-        sizes: the genome's contigs, if they are checked.
-        what: a line is, for messages.
-        needed: columns at least.
-        ragged: only the needed columns are read, whatever follows them in a line.
+    With ``ragged`` only the ``needed`` columns are read, whatever follows them in a line.
     """
     line = first_line(path)
     if line is None:
@@ -500,11 +496,11 @@ class SiteTable:
     """
 
     contigs: tuple[str, ...]
-    contig: NDArray[np.int64]
-    start: NDArray[np.int64]
-    end: NDArray[np.int64]
-    centre: NDArray[np.int64]
-    strand: NDArray[np.int64]
+    contig: Int64
+    start: Int64
+    end: Int64
+    centre: Int64
+    strand: Int64
     names: tuple[str, ...]
     columns: tuple[Column, ...] = ()
     thick: tuple[Column, ...] = ()
@@ -541,13 +537,13 @@ class SiteTable:
         def picked(columns: tuple[Column, ...]) -> tuple[Column, ...]:
             return tuple(replace(c, values=tuple(c.values[row] for row in kept)) for c in columns)
 
+        arrays: dict[str, Any] = {
+            name: getattr(self, name)[rows]
+            for name in ("contig", "start", "end", "centre", "strand")
+        }
         return replace(
             self,
-            contig=self.contig[rows],
-            start=self.start[rows],
-            end=self.end[rows],
-            centre=self.centre[rows],
-            strand=self.strand[rows],
+            **arrays,
             names=tuple(self.names[row] for row in kept),
             columns=picked(self.columns),
             thick=picked(self.thick),
@@ -609,13 +605,12 @@ def _usual_name(number: int, values: Sequence[str]) -> str:
     return f"column {number}" if name is None or words else name
 
 
-def _integers(texts: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _integers(texts: pa.Array) -> tuple[Int64, NDArray[np.bool_]]:
     """A column's integers of at most 32 bits, int64 (n,), and where there is one, bool (n,)."""
     values = np.zeros(len(texts), dtype=np.int64)
-    found: NDArray[np.bool_] = pc.match_substring_regex(texts, _INTEGER).to_numpy(
-        zero_copy_only=False
-    )
-    values[found] = texts.filter(pa.array(found)).cast(pa.int64()).to_numpy()
+    matched = pc.match_substring_regex(texts, _INTEGER)
+    found: NDArray[np.bool_] = matched.to_numpy(zero_copy_only=False)
+    values[found] = texts.filter(matched).cast(pa.int64())
     return values, found & (np.abs(values) <= INT32_MAX)
 
 
@@ -653,8 +648,8 @@ class TssTable:
     """
 
     contigs: tuple[str, ...]
-    contig: NDArray[np.int64]
-    position: NDArray[np.int64]
+    contig: Int64
+    position: Int64
     forward: NDArray[np.bool_]
 
     def __len__(self) -> int:

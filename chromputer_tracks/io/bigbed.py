@@ -98,21 +98,17 @@ class _CheckedRows:
             raise
 
     def _checked(self) -> Iterator[Row]:
-        chrom, size, least, number, count = "", 0, 0, 0, 0
+        chrom, size, least = "", 0, 0
         for number, row in enumerate(self._rows, 1):
             name, start, end, rest = row
             if name != chrom:
-                if count:
-                    self.counts[chrom] = count
                 size = self._new_contig(chrom, name, number)
-                chrom, least, count = name, 0, 0
+                chrom, least = name, 0
             if not least <= start < end <= size or rest.count("\t") != self._tabs or "\n" in rest:
                 raise self._error(row, number, size, least)
             least = start if self._overlap else end
-            count += 1
+            self.counts[name] += 1
             yield row
-        if count:
-            self.counts[chrom] = count
 
     def _new_contig(self, before: str, name: str, number: int) -> int:
         size = self._sizes.require(name, f"{self._path} row {number}")

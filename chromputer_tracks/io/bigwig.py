@@ -20,7 +20,7 @@ import pyBigWig
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import OutputError
-from chromputer_tracks.intervals import ChromSizes, format_span
+from chromputer_tracks.intervals import ChromSizes, format_span, runs
 from chromputer_tracks.io import bbi
 from chromputer_tracks.io.atomic import atomic_path, output_errors
 
@@ -85,13 +85,10 @@ class ZoomPyramid:
     def add(
         self, rank: int, section: int, values: NDArray[np.float32], spans: NDArray[np.int64] | None
     ) -> None:
-        """Take the next section.
+        """Take the next section of the contig ``rank``.
 
-        Args:
-            rank: the contig's id.
-            section: its number within the contig.
-            values: float32 (SECTION,), NaN where there is none.
-            spans: int64 (SECTION,), bp of each value; None: all present, all of the full step.
+        Its values are float32 (SECTION,), NaN where there is none; ``spans``, int64 (SECTION,), are
+        bp of each; None: all present, all of the full step.
         """
         batch, place = divmod(section * SECTION, _BATCH)
         if (rank, batch) != (self._rank, self._batch):
@@ -361,22 +358,18 @@ class BigWigWriter:
     def _flush_section(self) -> None:
         if not self._filled:
             return
-        step = self._step
         present = ~np.isnan(self._values)
-        origin = self._section * SECTION * step
+        origin = self._section * SECTION * self._step
         # A run ends at a gap and on both sides of a cut value.
-        whole = present & (self._spans == step)
-        edges = np.flatnonzero(np.diff(whole, prepend=False, append=False))
-        runs = [*zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)]
-        runs += [(i, i + 1) for i in np.flatnonzero(present & ~whole).tolist()]
-        for begin, stop in sorted(runs):
+        whole = present & (self._spans == self._step)
+        pieces = runs(whole).tolist()
+        pieces += [[place, place + 1] for place in np.flatnonzero(present & ~whole).tolist()]
+        for begin, stop in sorted(pieces):
             self._write_run(origin, begin, stop)
-        whole_section = runs == [(0, SECTION)]
-        self._zooms.add(
-            self._rank, self._section, self._values, None if whole_section else self._spans
-        )
+        spans = None if pieces == [[0, SECTION]] else self._spans
+        self._zooms.add(self._rank, self._section, self._values, spans)
         self._values.fill(np.nan)
-        self._spans.fill(step)
+        self._spans.fill(self._step)
         self._filled = 0
 
     def _write_run(self, origin: int, begin: int, stop: int) -> None:

@@ -23,7 +23,7 @@ A float32 V-plot of 16 lengths and 200 positions takes 12.8 kB a site, hypotheti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,10 +94,7 @@ class ExplainedSites:
         return self.folder.resolve().name
 
     def sequences(self) -> NDArray[np.int8]:
-        """Bases of the windows, one-hot A, C, G, T; N is all zero.
-
-        Returns:
-            int8 (n, 4, window).
+        """Bases of the windows, int8 (n, 4, window), one-hot A, C, G, T; N is all zero.
 
         Raises:
             InputError: the file cannot be read, or the model reads no bases.
@@ -106,52 +103,36 @@ class ExplainedSites:
         return self._of_bases(SEQUENCES).astype(np.int8, copy=False)
 
     def hypothetical(self) -> NDArray[np.float32]:
-        """What each of A, C, G, T would contribute in each place; see :meth:`sequences`.
-
-        Returns:
-            float32 (n, 4, window).
-        """
+        """What each of A, C, G, T would contribute, float32 (n, 4, window); see sequences."""
         return self._of_bases(HYPOTHETICAL).astype(np.float32, copy=False)
 
     def importance(self) -> NDArray[np.float32]:
-        """What the base that is there contributes; see :meth:`sequences`.
-
-        Returns:
-            float32 (n, window); 0 at N.
-        """
+        """What the base that is there contributes, float32 (n, window), 0 at N; see sequences."""
         there = self.sequences().astype(np.float32)
         there *= self.hypothetical()
-        total: NDArray[np.float32] = there.sum(axis=1)
-        return total
+        return np.asarray(there.sum(axis=1))
 
     def contributions(self, name: str) -> NDArray[np.float32]:
-        """Contributions of a V-plot or signal.
-
-        Returns:
-            float32 (n, channels, positions).
+        """Contributions of a V-plot or signal, float32 (n, channels, positions).
 
         Raises:
             InputError: the file cannot be read, or there is no such input.
             FormatError: it is damaged or does not fit the windows.
         """
-        return self._of_input(name, name)
+        return self._named(INPUTS, name, name, self.inputs)
 
     def values(self, name: str) -> NDArray[np.float32]:
         """A V-plot or signal itself, as the network read it; see :meth:`contributions`."""
-        return self._of_input(name, name + VALUES)
+        return self._named(INPUTS, name, name + VALUES, self.inputs)
 
     def filter_contributions(self, name: str) -> NDArray[np.float32]:
-        """Contributions of an input's first-layer filters, summed over positions.
-
-        Returns:
-            float32 (n, filters).
+        """Contributions of an input's first-layer filters, summed: float32 (n, filters).
 
         Raises:
             InputError: the file cannot be read, or there are none of this input.
             FormatError: it is damaged or does not fit the windows.
         """
-        self._check_name(name, self.filters)
-        return self._rows(FILTERS, name)
+        return self._named(FILTERS, name, name, self.filters)
 
     def _of_bases(self, file: str) -> NDArray[Any]:
         if not self.has_bases:
@@ -164,16 +145,15 @@ class ExplainedSites:
             )
         return array
 
-    def _of_input(self, name: str, array: str) -> NDArray[np.float32]:
-        self._check_name(name, self.inputs)
-        return self._rows(INPUTS, array)
-
-    def _check_name(self, name: str, known: tuple[str, ...]) -> None:
+    def _named(
+        self, file: str, name: str, array: str, known: tuple[str, ...]
+    ) -> NDArray[np.float32]:
         if name not in known:
             raise InputError(
                 f"{self.folder} has no input {name!r} of this kind, only "
                 f"{', '.join(known) or 'none'}"
             )
+        return self._rows(file, array)
 
     def _rows(self, file: str, name: str) -> NDArray[Any]:
         array = read_array(self.folder / file, name)
@@ -349,11 +329,10 @@ class ContributionWriter:
                 for name in (item.name, item.name + VALUES)
             }
             self._open(INPUTS, arrays)
-            with output_errors(self._folder / SITES_TSV):
-                path = self._folder / SITES_TSV
-                self._table: IO[str] = stack.enter_context(
-                    path.open("w", encoding="utf-8", newline="\n")
-                )
+            path = self._folder / SITES_TSV
+            with output_errors(path):
+                table = path.open("w", encoding="utf-8", newline="\n")
+            self._table: IO[str] = stack.enter_context(table)
             self._stack = stack.pop_all()
         return self
 
@@ -382,7 +361,7 @@ class ContributionWriter:
                 for name, array in batch.filters.items()
             }
             self._open(FILTERS, shapes)
-            self._write_header(batch.columns)
+            self._write_lines([(*_COLUMNS, *NUMBERS, *batch.columns)])
         if self._bases:
             if batch.sequence is None or batch.hypothetical is None:
                 raise OutputError(f"{self._folder}: the model reads bases, but none were explained")
@@ -395,23 +374,18 @@ class ContributionWriter:
             self._writers[FILTERS].add(name, array)
         for name in NUMBERS:
             self._numbers[name].append(getattr(batch, name))
-        self._write_rows(batch)
-
-    def _write_header(self, columns: Mapping[str, Any]) -> None:
-        with output_errors(self._folder / SITES_TSV):
-            self._table.writelines(tsv_lines([(*_COLUMNS, *NUMBERS, *columns)]))
-
-    def _write_rows(self, batch: Batch) -> None:
-        numbers = np.stack(
-            [*(getattr(batch, name) for name in NUMBERS), *batch.columns.values()], axis=1
+        numbers = (*(getattr(batch, name) for name in NUMBERS), *batch.columns.values())
+        rows = np.stack(numbers, axis=1).tolist()
+        sites = self._sites[self._done : self._done + len(rows)]
+        self._done += len(rows)
+        self._write_lines(
+            (*_bed_fields(site), site.centre, site.centre - self._window // 2, *row)
+            for site, row in zip(sites, rows, strict=True)
         )
+
+    def _write_lines(self, rows: Iterable[Iterable[object]]) -> None:
         with output_errors(self._folder / SITES_TSV):
-            for row in numbers.tolist():
-                site = self._sites[self._done]
-                start = site.centre - self._window // 2
-                fields = (*_bed_fields(site), site.centre, start, *row)
-                self._table.writelines(tsv_lines([fields]))
-                self._done += 1
+            self._table.writelines(tsv_lines(rows))
 
     def __exit__(
         self,
@@ -442,9 +416,8 @@ class ContributionWriter:
             "inputs": np.array([item.name for item in self._inputs], dtype=np.str_),
             "files": np.array([name for name in self.names if name in self._writers]),
         }
-        path = self._folder / WINDOWS
-        with output_errors(path):
-            np.savez_compressed(path, **arrays)
+        with output_errors(self._folder / WINDOWS):
+            np.savez_compressed(self._folder / WINDOWS, **arrays)
 
 
 def _bed_fields(site: Site) -> tuple[object, ...]:

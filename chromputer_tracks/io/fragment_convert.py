@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,9 +29,8 @@ from chromputer_tracks.io.fragments import (
 )
 
 _DEFAULT = FragmentOptions()
-_ROW = np.dtype(
-    [("start", np.int32), ("end", np.int32), ("barcode", np.int32), ("count", np.int32)]
-)
+_FIELDS = ("start", "end", "barcode", "count")
+_ROW = np.dtype([(name, np.int32) for name in _FIELDS])
 _Rows = NDArray[np.void]
 _SLICE = 1 << 19
 _TBI_LIMIT = 1 << 29
@@ -100,16 +100,13 @@ def _write(
     temporary: Path, reader: FragmentReader, by_contig: ContigRows, sizes: ChromSizes | None
 ) -> tuple[dict[str, int], int]:
     """Write contig by contig; returns the rows of each contig that has any, and the largest end."""
-    names = reader.names if sizes is None else list(sizes)
     codes = {name: code for code, name in enumerate(reader.names)}
     barcodes = reader.barcode_names or [BULK_BARCODE]
     rank = np.argsort(np.argsort(np.array(barcodes))).astype(np.int32)
     written: dict[str, int] = {}
     longest = 0
     with pysam.BGZFile(str(temporary), "wb", None) as file:
-        for name in names:
-            if name not in codes:
-                continue
+        for name in codes if sizes is None else (name for name in sizes if name in codes):
             rows = by_contig.pop(codes[name])
             if not len(rows):
                 continue
@@ -137,15 +134,10 @@ def _lines(name: str, rows: _Rows, barcodes: list[str]) -> Iterator[bytes]:
     words = pa.array(barcodes, pa.string())
     for begin in range(0, len(rows), _SLICE):
         part = rows[begin : begin + _SLICE]
-        table = pa.table(
-            {
-                "contig": pa.DictionaryArray.from_arrays(np.zeros(len(part), np.int32), [name]),
-                "start": np.ascontiguousarray(part["start"]),
-                "end": np.ascontiguousarray(part["end"]),
-                "barcode": words.take(pa.array(np.ascontiguousarray(part["barcode"]))),
-                "count": np.ascontiguousarray(part["count"]),
-            }
-        )
+        start, end, barcode, count = (np.ascontiguousarray(part[field]) for field in _FIELDS)
+        contig = pa.DictionaryArray.from_arrays(np.zeros(len(part), np.int32), [name])
+        columns = [contig, start, end, words.take(pa.array(barcode)), count]
+        table = pa.table(columns, ["contig", *_FIELDS])
         text = io.BytesIO()
         pa_csv.write_csv(table, text, options)
         yield text.getvalue()
@@ -153,13 +145,13 @@ def _lines(name: str, rows: _Rows, barcodes: list[str]) -> Iterator[bytes]:
 
 def _check_written(temporary: Path, index: Path, out: Path, written: dict[str, int]) -> None:
     """Read the file back: rows of each contig, and the index's contigs."""
-    found = dict.fromkeys(written, 0)
+    found: Counter[str] = Counter()
     keep_all = FragmentOptions(min_mapq=0, drop_duplicates=False, tn5_shift=False)
     reader = open_fragments(temporary, None, keep_all)
     for batch in reader.batches():
         for code, count in enumerate(np.bincount(batch.contigs).tolist()):
             if count:
-                found[reader.names[code]] = found.get(reader.names[code], 0) + count
+                found[reader.names[code]] += count
     with pysam.TabixFile(str(temporary), index=str(index)) as indexed:
         contigs = list(indexed.contigs)
     if found != written or contigs != list(written):

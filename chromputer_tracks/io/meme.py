@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,12 +69,12 @@ def read_meme(path: Path) -> tuple[MemeMotif, ...]:
     lines = list(numbered_lines(path))
     _check_head(path, lines)
     motifs: dict[str, MemeMotif] = {}
-    for number, block in _blocks(lines):
-        motif = _motif(path, number, block)
+    for block in _blocks(lines):
+        motif = _motif(path, block)
         if motif.name in motifs:
             raise FormatError(
-                f"{path} line {number}: motif {motif.name!r} is there twice; give each motif a "
-                "name of its own"
+                f"{path} line {block[0].number}: motif {motif.name!r} is there twice; give each "
+                "motif a name of its own"
             )
         motifs[motif.name] = motif
     if not motifs:
@@ -139,21 +139,19 @@ def _check_head(path: Path, lines: Sequence[Line]) -> None:
                 )
 
 
-def _blocks(lines: Iterable[Line]) -> Iterator[tuple[int, list[Line]]]:
-    """Number of each MOTIF line, and the lines from it to the next."""
-    block: list[Line] = []
+def _blocks(lines: Iterable[Line]) -> list[list[Line]]:
+    """The lines from each MOTIF line to the next."""
+    blocks: list[list[Line]] = []
     for line in lines:
         if line.fields[0].split()[:1] == ["MOTIF"] and not line.fields[0][:1].isspace():
-            if block:
-                yield block[0].number, block
-            block = [line]
-        elif block:
-            block.append(line)
-    if block:
-        yield block[0].number, block
+            blocks.append([])
+        if blocks:
+            blocks[-1].append(line)
+    return blocks
 
 
-def _motif(path: Path, number: int, block: Sequence[Line]) -> MemeMotif:
+def _motif(path: Path, block: Sequence[Line]) -> MemeMotif:
+    number = block[0].number
     names = _text(block[0]).split()[1:]
     if not names:
         raise FormatError(f"{path} line {number}: MOTIF has no name behind it")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import OutputError
-from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.intervals import ChromSizes, runs
 from chromputer_tracks.io.atomic import atomic_path, output_errors
 from chromputer_tracks.io.fasta import Fasta
 
@@ -80,33 +80,27 @@ def _write_contig(file: IO[bytes], fasta: Fasta, name: str, size: int) -> None:
     lower: list[NDArray[np.int64]] = []
     for at in range(0, size, _CHUNK):
         bases = np.frombuffer(fasta.letters(name, at, min(at + _CHUNK, size)), np.uint8)
-        unknown.append(_edges(~_KNOWN[bases]) + at)
-        lower.append(_edges((bases >= ord("a")) & (bases <= ord("z"))) + at)
+        unknown.append(runs(~_KNOWN[bases]) + at)
+        lower.append(runs((bases >= ord("a")) & (bases <= ord("z"))) + at)
         codes = np.zeros(-(-len(bases) // 4) * 4, np.uint8)
         codes[: len(bases)] = _CODES[bases]
         quads = codes.reshape(-1, 4) << np.array([6, 4, 2, 0], np.uint8)
         packed.append(np.bitwise_or.reduce(quads, axis=1).tobytes())
     file.write(struct.pack("<I", size))
-    for edges in (unknown, lower):
-        starts, lengths = _blocks(edges)
+    for parts in (unknown, lower):
+        starts, lengths = _blocks(parts)
         file.write(struct.pack("<I", len(starts)))
         file.write(starts.astype("<u4").tobytes() + lengths.astype("<u4").tobytes())
     file.write(struct.pack("<I", 0))
     file.writelines(packed)
 
 
-def _edges(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Where runs of True start and end, by turns: int64 (2 n,)."""
-    return np.flatnonzero(np.diff(flags, prepend=False, append=False)).astype(np.int64)
-
-
-def _blocks(edges: list[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Starts and lengths of blocks from the edges of consecutive chunks.
+def _blocks(parts: list[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Starts and lengths of blocks from the runs in consecutive chunks.
 
     A run that a chunk's end cut is one block.
     """
-    joined = np.concatenate(edges)
-    starts, ends = joined[::2], joined[1::2]
+    starts, ends = np.concatenate(parts).T
     apart = ends[:-1] != starts[1:]
     outermost = np.ones(min(len(starts), 1), np.bool_)
     first, last = np.concatenate([outermost, apart]), np.concatenate([apart, outermost])
