@@ -19,7 +19,6 @@ from chromputer_tracks.inference.explain import (
     head_weights,
     mean_baselines,
 )
-from chromputer_tracks.inference.genome import covered_bases, region_bins
 from chromputer_tracks.inference.sample import (
     Sample,
     announce,
@@ -27,12 +26,12 @@ from chromputer_tracks.inference.sample import (
     model_records,
     open_sample,
 )
-from chromputer_tracks.inference.session import Model, load_model, open_session
+from chromputer_tracks.inference.session import Model, load_model
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.contributions import Batch, ContributionWriter, Site
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.run import RUN_JSON, Report, RunRecord, Silent, Stages, run
+from chromputer_tracks.io.run import RUN_JSON, Report, RunRecord, Silent, run
 from chromputer_tracks.options.explain import ExplainOptions
 from chromputer_tracks.spec import EXPLAIN, ModelSpec, find_label, model_labels
 from chromputer_tracks.tracks.explain.importance import (
@@ -173,7 +172,10 @@ def explain_tracks(options: ExplainOptions, report: Report | None = None) -> Exp
                 mean = mean_baselines(model.spec, sample.features, sizes)
                 explainer = explainer.with_baselines(mean)
         if given is None:
-            found = _calls(options, model, sample, sizes, within, list(weights), stages, report)
+            with stages.phase("predicting"):
+                found = called_sites(
+                    options, model, sample, sizes, within, list(weights), stages, report
+                )
         else:
             found = dict.fromkeys(weights, given)
         labels: dict[str, LabelRecord] = {}
@@ -241,32 +243,6 @@ def _label_weights(spec: ModelSpec, options: ExplainOptions) -> dict[str, NDArra
     return weights
 
 
-def _calls(
-    options: ExplainOptions,
-    model: Model,
-    sample: Sample,
-    sizes: ChromSizes,
-    within: list[Interval],
-    names: list[str],
-    stages: Stages,
-    report: Report,
-) -> dict[str, Candidates]:
-    """The calls of each label."""
-    bins = region_bins(within or None, sizes, model.spec.grid)
-    total = covered_bases(bins, sizes, model.spec.grid)
-    with stages.phase("predicting"):
-        return called_sites(
-            open_session(model.path, options.provider, options.threads),
-            model.spec,
-            sample,
-            sizes,
-            names,
-            bins,
-            stages,
-            lambda bases: report.progress("predicting", bases, total, "bp"),
-        )
-
-
 def _sites_note(name: str, sites: list[Site], found: Candidates, options: ExplainOptions) -> str:
     what = "call" if options.regions is None else "site" if options.step is None else "window"
     if len(sites) == len(found.sites):
@@ -302,7 +278,7 @@ def _explain(
             batch = Batch(
                 sequence=arrays[bases] if bases else None,
                 hypothetical=found.hypothetical,
-                values={name: arrays[name] for name in found.inputs},
+                values={item: arrays[item] for item in found.inputs},
                 inputs=found.inputs,
                 filters=found.filters,
                 logit=found.logit,

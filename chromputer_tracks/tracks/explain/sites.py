@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.explain import Arrays, Contributions
-from chromputer_tracks.inference.genome import predict_regions
+from chromputer_tracks.inference.genome import covered_bases, predict_regions, region_bins
 from chromputer_tracks.inference.sample import Sample
-from chromputer_tracks.inference.session import Session
+from chromputer_tracks.inference.session import Model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_site_table
 from chromputer_tracks.io.contributions import Batch, Site
-from chromputer_tracks.io.run import Stages
+from chromputer_tracks.io.run import Report, Stages
 from chromputer_tracks.io.text import first_line
+from chromputer_tracks.options.explain import ExplainOptions
 from chromputer_tracks.spec import ModelSpec, find_label
 from chromputer_tracks.tracks.predict import RESOLUTION, Call, CallMerger
 
@@ -182,33 +183,37 @@ def check_callable(spec: ModelSpec, names: Sequence[str]) -> None:
 
 
 def called_sites(
-    session: Session,
-    spec: ModelSpec,
+    options: ExplainOptions,
+    model: Model,
     sample: Sample,
     sizes: ChromSizes,
+    within: list[Interval],
     names: Sequence[str],
-    bins: Mapping[str, list[tuple[int, int]]],
     stages: Stages,
-    progress: Callable[[int], None],
+    report: Report,
 ) -> dict[str, Candidates]:
     """Predict, and take the calls of labels as their sites: those that ``predict`` writes.
 
     Args:
-        session: runs ``predict.onnx``.
-        spec: the model, its inputs and labels.
+        options: say where to predict.
+        model: what predicts.
         sample: the open sample.
         sizes: the genome's contigs.
+        within: predict only the bins that touch these; empty: the whole genome.
         names: labels that have calls, see :func:`check_callable`.
-        bins: what to predict, from :func:`~chromputer_tracks.inference.genome.region_bins`.
         stages: collects times.
-        progress: told the bases predicted so far.
+        report: told the bases predicted so far.
 
     Raises:
         InputError: a label has no call.
     """
+    spec = model.spec
+    session = open_session(model.path, options.provider, options.threads)
+    wanted = region_bins(within or None, sizes, spec.grid)
+    total = covered_bases(wanted, sizes, spec.grid)
     collected = {name: _LabelCalls(spec, name) for name in names}
     bases = 0
-    predictions = predict_regions(session, spec, sample.features, bins, sizes, stages=stages)
+    predictions = predict_regions(session, spec, sample.features, wanted, sizes, stages=stages)
     with closing(predictions):
         for item in predictions:
             # As the tracks are rounded, so that the calls are the same.
@@ -217,7 +222,7 @@ def called_sites(
             for calls in collected.values():
                 calls.add(item.chrom, item.start, item.end, rounded)
             bases += item.end - item.start
-            progress(bases)
+            report.progress("predicting", bases, total, "bp")
     found = {name: calls.candidates() for name, calls in collected.items()}
     for name, candidates in found.items():
         if not candidates.sites:
