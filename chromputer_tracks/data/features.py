@@ -55,10 +55,7 @@ class Features:
     """
 
     def __init__(
-        self,
-        inputs: tuple[InputSpec, ...],
-        sequence: Fasta,
-        assays: Mapping[str, Assay],
+        self, inputs: tuple[InputSpec, ...], sequence: Fasta, assays: Mapping[str, Assay]
     ) -> None:
         for item in inputs:
             if item.kind == "sequence":
@@ -294,13 +291,11 @@ def _box(values: NDArray[np.float64], item: InputSpec) -> NDArray[np.float64]:
 
 # ---- What makes signals of samples of any depth comparable; see :class:`spec.Normalisation`.
 
+_TRANSFORMS = {"log1p": np.log1p, "asinh": np.arcsinh, "sqrt": np.sqrt}
+
 
 def local_ratio(
-    source: Assay,
-    chrom_size: int,
-    interval: Interval,
-    bin_size: int,
-    normalisation: Normalisation,
+    source: Assay, chrom_size: int, interval: Interval, bin_size: int, normalisation: Normalisation
 ) -> NDArray[np.float32]:
     """Coverage around each bin relative to the sample's genome-wide mean.
 
@@ -354,15 +349,8 @@ def normalise(
     scaled: NDArray[np.float32] = values * scale.astype(np.float32)[:, np.newaxis]
     if local is not None:
         scaled /= local
-    match normalisation.transform:
-        case "log1p":
-            np.log1p(scaled, out=scaled)
-        case "asinh":
-            np.arcsinh(scaled, out=scaled)
-        case "sqrt":
-            np.sqrt(scaled, out=scaled)
-        case "none":
-            pass
+    if normalisation.transform != "none":
+        _TRANSFORMS[normalisation.transform](scaled, out=scaled)
     return scaled
 
 

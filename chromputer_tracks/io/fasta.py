@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import struct
 import zlib
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import FileIndexError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval, format_span
-from chromputer_tracks.io.text import block_size, check_eof_block, is_bgzf, is_gzip, open_input
+from chromputer_tracks.io.text import block_size, is_bgzf, is_gzip, open_bytes, open_input
 
 _HEADER_LIMIT = 1 << 16
 _N = ord("N")
@@ -135,24 +134,15 @@ class Fasta:
 
 def _check_kind(path: Path) -> bool:
     """Whether the FASTA is bgzipped; raises when it is something else than FASTA."""
-    if is_bgzf(path):
-        check_eof_block(path)
-        try:
-            with gzip.open(path) as packed:
-                first = packed.read(1)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise FormatError(f"{path} is damaged: {error}; copy or write it again") from error
-        compressed = True
-    elif is_gzip(path):
+    compressed = is_bgzf(path)
+    if not compressed and is_gzip(path):
         plain = path.with_suffix("") if path.suffix == ".gz" else path
         raise InputError(
             f"{path} is compressed with gzip, which has no random access; compress it with bgzip: "
             f"gunzip {path} && bgzip {plain} && samtools faidx {path}"
         )
-    else:
-        with open_input(path) as file:
-            first = file.read(1)
-        compressed = False
+    with open_bytes(path) as file:
+        first = file.read(1)
     if not first:
         raise InputError(f"{path} is empty; give a FASTA file")
     if first != b">":

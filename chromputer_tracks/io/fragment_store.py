@@ -13,6 +13,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Self
@@ -166,11 +167,8 @@ class FragmentStore:
         self.summary = summary
         self._long = long
         self._map()
-        self._bounds: dict[str, tuple[int, int]] = {}
-        at = 0
-        for name, count in counts.items():
-            self._bounds[name] = (at, at + count)
-            at += count
+        ends = zip(counts, accumulate(counts.values()), strict=True)
+        self._bounds = {name: (end - counts[name], end) for name, end in ends}
         self._used = [name for name, count in counts.items() if count]
         self._length_densities: dict[tuple[int, ...], NDArray[np.float64]] = {}
         self.density = float(self._density(np.array([[counts[name]] for name in self._used]))[0])

@@ -6,8 +6,6 @@ Coordinates are 0-based and half-open in every format once read.
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
@@ -27,11 +25,11 @@ from chromputer_tracks.io.text import (
     NAMES,
     Line,
     MalformedTable,
-    check_eof_block,
     first_line,
     is_bgzf,
     is_gzip,
     numbered_lines,
+    open_bytes,
     open_input,
     parse_int32,
     table_batches,
@@ -246,7 +244,6 @@ class BamReader(FragmentReader):
 
     Raises:
         InputError: the header cannot be read.
-        FormatError: the file was cut off.
     """
 
     kind: ClassVar[FragmentKind] = "bam"
@@ -255,7 +252,6 @@ class BamReader(FragmentReader):
         self, path: Path, sizes: ChromSizes | None, options: FragmentOptions, *, barcodes: bool
     ) -> None:
         super().__init__(path, sizes, options, barcodes=barcodes)
-        check_eof_block(path)
         try:
             self.lengths = dict(_open(path, _COLUMNS).chrom_sizes)
         except Exception as error:
@@ -555,18 +551,15 @@ def is_bam(path: Path) -> bool:
 
     Raises:
         InputError: it cannot be read, is empty, or is CRAM or SAM.
-        FormatError: its first block cannot be decompressed.
+        FormatError: it was cut off, or its first block cannot be decompressed.
     """
     with open_input(path) as file:
         head = file.read(4)
     if not head:
         raise InputError(f"{path} is empty: it holds no fragments")
     if is_gzip(path):
-        try:
-            with gzip.open(path) as packed:
-                head = packed.read(4)
-        except (EOFError, OSError, zlib.error) as error:
-            raise FormatError(f"{path} is truncated or damaged: {error}") from error
+        with open_bytes(path) as packed:
+            head = packed.read(4)
         if head == b"BAM\x01" and not is_bgzf(path):
             raise FormatError(f"{path} is a BAM packed with gzip, not bgzip; write it again")
         return head == b"BAM\x01"
@@ -608,8 +601,6 @@ def open_fragments(
     path = Path(path)
     if is_bam(path):
         return BamReader(path, sizes, options, barcodes=barcodes)
-    if is_bgzf(path):
-        check_eof_block(path)
     line = first_line(path)
     if line is None:
         raise InputError(f"{path} holds no fragments: it has no line of data")

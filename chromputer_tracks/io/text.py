@@ -120,14 +120,13 @@ def open_bytes(path: Path) -> Iterator[io.BufferedIOBase]:
     """The decompressed bytes of a plain, gzip or bgzip file.
 
     Raises:
-        InputError: it cannot be read.
-        FormatError: a bgzip file without its end marker. Reading a cut or damaged gzip stream
-            raises ``EOFError``, ``zlib.error`` or ``gzip.BadGzipFile``.
+        InputError: it cannot be read, when it is opened or later.
+        FormatError: a bgzip file without its end marker, a gzip stream that is cut or damaged.
     """
     if is_bgzf(path):
         check_eof_block(path)
     packed = is_gzip(path)
-    with open_input(path) as raw:
+    with open_input(path) as raw, _read_errors(path):
         if packed:
             with gzip.GzipFile(fileobj=raw, mode="rb") as file:
                 yield file
@@ -158,7 +157,7 @@ def numbered_lines(path: Path) -> Iterator[Line]:
         InputError: it cannot be read.
         FormatError: its compressed stream is cut or damaged.
     """
-    with open_bytes(path) as file, _read_errors(path):
+    with open_bytes(path) as file:
         for number, line in enumerate(file, 1):
             if not _NO_DATA.fullmatch(line):
                 text = line.decode(errors="replace").rstrip("\r\n")
@@ -195,7 +194,7 @@ def table_batches(
     reading = pa_csv.ReadOptions(column_names=list(columns))
     parsing = pa_csv.ParseOptions(delimiter="\t", quote_char=False)
     converting = pa_csv.ConvertOptions(column_types=columns, include_columns=wanted, null_values=[])
-    with open_bytes(path) as file, _read_errors(path):
+    with open_bytes(path) as file:
         # Arrow gets bytes, never the Python file: its reading threads would outlive an error and
         # block the interpreter's exit.
         for lines in _line_blocks(file):
@@ -259,11 +258,7 @@ def write_tsv(
 ) -> None:
     """Write a table, which appears when it is complete; see :func:`tsv_lines`.
 
-    Args:
-        path: the file.
-        header: names of the columns.
-        rows: of as many values.
-        comments: lines before the header, behind ``#``.
+    The ``comments`` are lines before the header, behind ``#``.
 
     Raises:
         OutputError: it cannot be written.
