@@ -12,7 +12,6 @@ import tempfile
 import zlib
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
@@ -52,7 +51,8 @@ _RECORD = np.dtype(
     [(name, "<u4") for name in ("contig", *_INTEGERS)] + [(name, "<f4") for name in _FLOATS]
 )
 _START, _END, _BASES, _MIN, _MAX, _SUM, _SQUARES = range(7)
-"""Rows of the tables below that records are made of."""
+_JOINS = (np.minimum, np.maximum, np.add, np.minimum, np.maximum, np.add, np.add)
+"""Rows of the tables below that records are made of, and how the columns of each are joined."""
 
 ZOOM_BLOCK_BYTES = _RECORDS * _RECORD.itemsize
 """Bytes of a full block of zoom records before compression."""
@@ -206,8 +206,7 @@ def _whole_table(values: NDArray[np.float32], origin: int, step: int) -> NDArray
     table[_START] = np.arange(origin, origin + len(values) * step, width)
     table[_END] = table[_START] + width
     table[_BASES] = width
-    table[_MIN] = columns.min(0)
-    table[_MAX] = columns.max(0)
+    table[_MIN], table[_MAX] = columns.min(0), columns.max(0)
     table[_SUM] = exact.sum(0) * step
     table[_SQUARES] = np.square(exact).sum(0) * step
     return table
@@ -237,17 +236,7 @@ def _coarser(table: NDArray[np.float64], factor: int = _FACTOR) -> NDArray[np.fl
     if missing:
         table = np.concatenate([table, _empty_table(missing)], 1)
     grouped = table.reshape(7, -1, factor)
-    return np.stack(
-        [
-            grouped[_START].min(1),
-            grouped[_END].max(1),
-            grouped[_BASES].sum(1),
-            grouped[_MIN].min(1),
-            grouped[_MAX].max(1),
-            grouped[_SUM].sum(1),
-            grouped[_SQUARES].sum(1),
-        ]
-    )
+    return np.stack([join.reduce(row, 1) for join, row in zip(_JOINS, grouped, strict=True)])
 
 
 def _records(rank: int, table: NDArray[np.float64]) -> bytes:
@@ -406,12 +395,7 @@ class BigWigWriter:
         file.write(self._zooms.summary().pack())
         file.close()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if error is not None:
             # The error of the block is the one to show, not what closing adds to it.
             with suppress(OutputError):
