@@ -468,6 +468,20 @@ def test_a_link_stays_and_its_folder_is_written(tmp_path: Path, there: bool) -> 
     assert [path.name for path in target.parent.iterdir()] == ["results"]
 
 
+def test_a_link_that_leads_nowhere_and_a_folder_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(OutputError, match=f"^cannot write {tmp_path / 'loop'}"):
+        write(tmp_path / "loop", FIRST)
+    assert [path.name for path in tmp_path.iterdir()] == ["loop"]
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(OutputError, match="^cannot write out: "):
+        write(Path("out"), FIRST)
+
+
 def test_links_among_results_and_other_files(tmp_path: Path) -> None:
     """A result that is a link is published as one; what a user's link names is not touched."""
     put(tmp_path, {"mine/keep.txt": "mine"})

@@ -11,9 +11,10 @@
 
 The files are made in a hidden folder beside ``out`` and appear under their names, together with
 ``run.json`` and without anything of an earlier run, in one step: the hidden folder changes places
-with ``out``. Where that cannot be done (``out`` is the current folder or a mount point, holds other
-files, or keeps a run's working state) they are moved one by one, the record last; a run that was
-killed meanwhile is rolled back by the next one. Whatever fails, the earlier results stay.
+with ``out``. Where that cannot be done (``out`` is the current folder or a mount point, cannot be
+renamed, holds other files, or keeps a run's working state) they are moved one by one, the record
+last; a run that was killed meanwhile is rolled back by the next one. Whatever fails, the earlier
+results stay.
 """
 
 from __future__ import annotations
@@ -141,20 +142,15 @@ class Stages:
 
     def report(self) -> dict[str, dict[str, dict[str, float]]]:
         """Phases and parts with rounded figures, for ``run.json``."""
+
+        def figures(stage: Stage) -> dict[str, float]:
+            found = {"seconds": round(stage.seconds, 3), "cpu_seconds": round(stage.cpu_seconds, 3)}
+            return found if stage.peak_mb is None else found | {"peak_mb": round(stage.peak_mb, 1)}
+
         return {
-            "phases": {name: _figures(stage) for name, stage in self.phases.items()},
-            "parts_of_predicting": {name: _figures(stage) for name, stage in self.parts.items()},
+            "phases": {name: figures(stage) for name, stage in self.phases.items()},
+            "parts_of_predicting": {name: figures(stage) for name, stage in self.parts.items()},
         }
-
-
-def _figures(stage: Stage) -> dict[str, float]:
-    figures = {
-        "seconds": round(stage.seconds, 3),
-        "cpu_seconds": round(stage.cpu_seconds, 3),
-    }
-    if stage.peak_mb is not None:
-        figures["peak_mb"] = round(stage.peak_mb, 1)
-    return figures
 
 
 def reset_peak() -> None:
@@ -549,8 +545,9 @@ def run(
         OutputError: the folder cannot be made or written into, is being written into, or holds
             other things (and no ``force``).
     """
-    out, place = options.out, options.out.resolve()
+    out = options.out
     check_folder(out)
+    place = _real(out)
     with _lock(place, out):
         with output_errors(out):
             _recover(place)
@@ -592,14 +589,15 @@ def run_files(
     Raises:
         OutputError: the files cannot be written, or are being written.
     """
-    out, folder_of_out = options.out, options.out.parent.resolve()
+    out = options.out
     check_parent(out)
     check_folder(out.parent)
+    parent = _real(out.parent)
     name = out.with_suffix(".json").name
-    with _lock(folder_of_out / out.name, out):
+    with _lock(parent / out.name, out):
         with output_errors(out):
-            _recover(folder_of_out / out.name)
-            folder = _new_folder(folder_of_out, out.name)
+            _recover(parent / out.name)
+            folder = _new_folder(parent, out.name)
         earlier = None
         with suppress(InputError):
             found = EarlierRun.read(out.with_name(name))
@@ -611,7 +609,7 @@ def run_files(
                 work.finish(name if record else None)
                 stale = set() if earlier is None else {*earlier.outputs, name}
                 with output_errors(out):
-                    _move_in_place(work, folder_of_out, stale, name)
+                    _move_in_place(work, parent, stale, name)
         finally:
             _discard(folder)
 
@@ -625,6 +623,12 @@ def _final_names(work: Run, out: Path) -> Iterator[None]:
     except OutputError as error:
         error.args = tuple(str(part).replace(str(work.folder), str(out)) for part in error.args)
         raise
+
+
+def _real(path: Path) -> Path:
+    """The absolute path without links, which is one however a folder is called."""
+    with output_errors(path):
+        return Path(os.path.realpath(path))
 
 
 def _discard(folder: Path) -> None:
