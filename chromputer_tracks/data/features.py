@@ -24,15 +24,10 @@ Assay = FragmentStore | BigWigSource
 
 
 def check_kind(item: InputSpec, where: str, *, bigwig: bool) -> None:
-    """Whether a file holds what an input reads.
-
-    Args:
-        item: a ``vplot`` or ``signal``.
-        where: the file, for the message.
-        bigwig: whether it is a bigWig; fragments otherwise.
+    """Check that a file holds what a ``vplot`` or ``signal`` reads: a bigWig or fragments.
 
     Raises:
-        InputError: it is a bigWig where fragments are read, or the reverse.
+        InputError: it is the other; ``where`` says in the message which file it is.
     """
     if bigwig != (item.measure == "values"):
         given, needed = ("a bigWig", "fragments") if bigwig else ("fragments", "a bigWig")
@@ -117,14 +112,9 @@ class Features:
 def reverse_strand(
     inputs: tuple[InputSpec, ...], arrays: Mapping[str, NDArray[np.float32]]
 ) -> dict[str, NDArray[np.float32]]:
-    """The same inputs read on the other strand.
+    """The same inputs, float32 (..., channels, positions), read on the other strand.
 
-    Args:
-        inputs: the model's inputs.
-        arrays: input name to float32 (..., channels, positions).
-
-    Returns:
-        contiguous arrays of the same shapes: positions reversed, and bases complemented.
+    Positions are reversed, and bases complemented; the arrays are contiguous.
     """
     return {
         item.name: np.ascontiguousarray(

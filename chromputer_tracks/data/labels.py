@@ -264,11 +264,7 @@ def read_states(
 ) -> StateLabels:
     """The segments of a BED whose names are states.
 
-    Args:
-        path: the BED.
-        labels: the states.
-        sizes: the genome's contigs.
-        remedy: what to do about a state that is not among them, for the message.
+    Its message about a state that is not among the labels ends with ``remedy``: what to do.
 
     Raises:
         InputError: a state that is not among the labels.

@@ -17,13 +17,9 @@ ALPHABET = np.frombuffer(b"ACGT", dtype=np.uint8)
 
 
 def one_hot(bases: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """One-hot encode bases.
+    """One-hot float32 (4, L), channels A, C, G, T, of upper-case ASCII uint8 (L,).
 
-    Args:
-        bases: uint8 (L,), upper-case ASCII.
-
-    Returns:
-        float32 (4, L), channels A, C, G, T; any other letter (N) is all zero.
+    Any other letter (N) is all zero.
     """
     matches: NDArray[np.bool_] = bases == ALPHABET[:, None]
     return matches.astype(np.float32)
@@ -85,10 +81,7 @@ class _Run:
 def window_rng(seed: int, chrom: str, start: int) -> np.random.Generator:
     """A generator of a window's own, so that its shuffles depend on no other window.
 
-    Args:
-        seed: at least 0.
-        chrom: contig.
-        start: bp, 0-based; negative where the window begins before its contig.
+    The window's ``start`` is bp, 0-based; negative where it begins before its contig.
 
     Raises:
         InputError: the seed is negative.

@@ -48,18 +48,9 @@ def open_assay(
     progress: Callable[[int], None] | None = None,
     scratch: Path | None = None,
 ) -> FragmentStore | BigWigSource:
-    """Open a file of fragments or a bigWig, told apart by content.
+    """Open a file of fragments or a bigWig, told apart by content; ``stack`` closes it.
 
-    Args:
-        stack: closes it.
-        path: BAM, fragment file, BEDPE or bigWig.
-        sizes: the genome's contigs.
-        options: which fragments to keep.
-        progress: called with the number of fragments kept so far.
-        scratch: folder for scratch files; None: TMPDIR.
-
-    Raises:
-        ChromputerError: the file cannot be used.
+    Arguments and errors are those of :meth:`FragmentStore.build` and :meth:`BigWigSource.open`.
     """
     if is_bigwig(path):
         return stack.enter_context(BigWigSource.open(path, sizes, scratch))
@@ -175,9 +166,8 @@ class BigWigSource:
         values = np.zeros(len(interval))
         start, end = max(interval.start, 0), min(interval.end, size)
         if start < end and chrom in self._listed:
-            values[start - interval.start : end - interval.start] = self._file.values(
-                chrom, start, end
-            )
+            inside = values[start - interval.start : end - interval.start]
+            inside[:] = self._file.values(chrom, start, end)
         return np.asarray(values.reshape(-1, bin_size).mean(axis=1))
 
     def cumulative(self, chrom: str, positions: NDArray[np.int64]) -> Float64:
@@ -203,10 +193,8 @@ class BigWigSource:
         first, last = int(row.min()), int(row.max()) + 2
         with scratch_errors(self._folder):
             # Read by offset: several threads may, and no pages stay mapped.
-            raw = os.pread(
-                self._sums.fileno(), 8 * (last - first), self._offsets[chrom] + 8 * first
-            )
-        sums = np.frombuffer(raw)
+            at = self._offsets[chrom] + 8 * first
+            sums = np.frombuffer(os.pread(self._sums.fileno(), 8 * (last - first), at))
         below, above = sums[row - first], sums[row - first + 1]
         width = np.minimum(size - row * CUMULATIVE_BIN, CUMULATIVE_BIN)
         return np.asarray(below + (above - below) * ((inside - row * CUMULATIVE_BIN) / width))
@@ -214,10 +202,10 @@ class BigWigSource:
     def _read_all(self) -> dict[str, float]:
         """Check all values and write the cumulative sums; returns the sum by contig."""
         totals: dict[str, float] = {}
-        for chrom in self.sizes:
+        for chrom, size in self.sizes.items():
             if chrom not in self._listed:
                 continue
-            size, total = self.sizes[chrom], 0.0
+            total = 0.0
             with scratch_errors(self._folder):
                 self._offsets[chrom] = self._sums.tell()
                 self._sums.write(bytes(8))

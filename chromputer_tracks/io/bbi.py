@@ -63,15 +63,11 @@ class Zoom:
 def header(
     *, tree: int, data: int, index: int, summary: int, buffer: int, zooms: Sequence[Zoom]
 ) -> bytes:
-    """The fixed header with its zoom headers.
+    """The fixed header with the headers of ``zooms``, finest first.
 
-    Args:
-        tree: file offset of the contig tree.
-        data: file offset of the full-resolution data.
-        index: file offset of the full-resolution range tree.
-        summary: file offset of the total summary.
-        buffer: bytes of the largest block before compression.
-        zooms: the zoom levels, finest first.
+    ``tree``, ``data``, ``index`` and ``summary`` are file offsets of the contig tree, the
+    full-resolution data and its range tree, and the total summary; ``buffer`` is bytes of the
+    largest block before compression.
     """
     numbers = (BIGWIG_MAGIC, 4, len(zooms), tree, data, index, 0, 0, 0, summary, buffer, 0)
     fixed = struct.pack("<IHHQQQHHQQIQ", *numbers)
@@ -86,11 +82,9 @@ def header(
 
 
 def contig_tree(contigs: Sequence[tuple[str, int]], offset: int) -> bytes:
-    """The B+ tree from contig name to (id, size).
+    """The B+ tree from contig name to (id, size), which will stand at ``offset`` of the file.
 
-    Args:
-        contigs: (name, bp), sorted by the bytes of the name; the id is the rank.
-        offset: file offset at which the tree will stand.
+    Contigs are (name, bp), sorted by the bytes of the name; the id is the rank.
     """
     keys = [name.encode() for name, _ in contigs]
     width = max(len(key) for key in keys)
@@ -130,12 +124,8 @@ def range_tree(leaves: np.ndarray, offset: int, items_per_block: int) -> bytes:
     """The R tree over data blocks: an entry is the stretch of genome that lies below it.
 
     Blocks come in genome order and do not overlap, so that the tree needs no balancing: each node
-    takes the next 256.
-
-    Args:
-        leaves: :data:`LEAF` records (n,), n >= 1, in genome order.
-        offset: file offset at which the tree will stand.
-        items_per_block: most values or records in a block.
+    takes the next 256. There is at least one :data:`LEAF`; the tree will stand at ``offset`` of the
+    file, and a block has at most ``items_per_block`` values or records.
     """
     levels = [leaves]
     while len(levels[0]) > _FANOUT:
@@ -266,11 +256,7 @@ def _count_sorted(path: Path, leaves: Iterator[np.ndarray]) -> int:
 
 
 def _leaves(file: IO[bytes], index: int) -> Iterator[np.ndarray]:
-    """Blocks of data in the order of the index.
-
-    Raises:
-        ValueError: there is no index, it leads back to itself, or a block leaves the file.
-    """
+    """Blocks of data in the order of the index; ``ValueError`` where that is damaged."""
     end = file.seek(0, 2)
     file.seek(index)
     magic, _ = struct.unpack("<II", file.read(8))

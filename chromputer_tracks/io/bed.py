@@ -343,10 +343,8 @@ def read_bed(
     ``#``, ``track`` and ``browser`` lines and blank lines are skipped. Columns are separated by
     tabs; all lines have the same number of them.
 
-    Args:
-        path: the file.
-        sizes: the genome's contigs; None: contigs and ends are not checked.
-        require_sorted: also check that each contig's lines stand together, by ascending start.
+    Contigs and ends are checked against ``sizes`` if they are given; with ``require_sorted`` also
+    that each contig's lines stand together, by ascending start.
 
     Raises:
         InputError: the file cannot be read or holds no line of data.
@@ -668,11 +666,8 @@ def read_tss(path: Path, sizes: ChromSizes | None = None) -> TssTable:
 
     The start site is the first base of a line on the + strand and the last base of one on the -
     strand, so that genes serve as well as start sites of 1 bp. Columns 4 and 5 may hold anything
-    (annotations keep classes there), and further columns are not looked at.
-
-    Args:
-        path: at least 6 tab-separated columns, the strand in the sixth.
-        sizes: the genome's contigs; None: contigs and ends are not checked.
+    (annotations keep classes there), the sixth is the strand, and further columns are not looked
+    at. Contigs and ends are checked against ``sizes`` if they are given.
 
     Raises:
         InputError: the file cannot be read or holds no line of data.

@@ -28,17 +28,10 @@ _FIELD = re.compile(r"^\s*\w+(?:\[\w+\])?\s+\w+\s*;", re.MULTILINE)
 def write_bigbed(
     path: Path, sizes: ChromSizes, rows: Iterable[Row], autosql: str, *, overlap: bool = False
 ) -> int:
-    """Write a bigBed file in a stream and check it.
+    """Write a bigBed file (``.bb`` or ``.bigBed``) in a stream, check it and count its rows.
 
-    Args:
-        path: the final name, ending in ``.bb`` or ``.bigBed``.
-        sizes: the genome's contigs.
-        rows: sorted by contig name (bytes), then start.
-        autosql: the table's autoSql; its fields number the columns.
-        overlap: whether rows may overlap.
-
-    Returns:
-        the number of rows.
+    The rows are sorted by contig name (bytes), then start, and overlap only with ``overlap``; the
+    fields of ``autosql`` number the columns.
 
     Raises:
         ContigError: a row's contig is unknown.

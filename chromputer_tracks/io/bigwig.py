@@ -61,12 +61,8 @@ ZOOM_BLOCK_BYTES = _RECORDS * _RECORD.itemsize
 class ZoomPyramid:
     """All zoom levels of one file: 16 values per record, then four times as many at each level.
 
-    Finished blocks wait in a spill file, so that memory does not grow with the genome.
-
-    Args:
-        step: bp per value.
-        longest: bp of the longest contig; levels end before they are coarser than it.
-        spill: an empty binary file to keep blocks in.
+    A value is of ``step`` bp; levels end before they are coarser than the ``longest`` contig, bp.
+    Finished blocks wait in the ``spill`` file, so that memory does not grow with the genome.
     """
 
     def __init__(self, step: int, longest: int, spill: IO[bytes]) -> None:

@@ -48,12 +48,7 @@ def scratch_errors(folder: Path) -> Iterator[None]:
 
 
 class ContigRows:
-    """Append rows by contig, then load one contig at a time.
-
-    Args:
-        folder: where the scratch files go.
-        dtype: of the rows.
-    """
+    """Append rows of one dtype by contig to scratch files, then load one contig at a time."""
 
     def __init__(self, folder: Path, dtype: np.dtype[Any]) -> None:
         self._folder = folder
@@ -65,11 +60,7 @@ class ContigRows:
         return self._folder / f"contig-{contig}.rows"
 
     def add(self, contigs: NDArray[np.int32], rows: NDArray[Any]) -> None:
-        """Append rows.
-
-        Args:
-            contigs: (n,) contig code of each row.
-            rows: (n,) of this dtype; the order within a contig is kept.
+        """Append rows (n,) of contigs with these codes (n,); the order within a contig is kept.
 
         Raises:
             OutputError: the scratch folder is full or cannot be written.

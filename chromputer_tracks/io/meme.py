@@ -85,12 +85,9 @@ def read_meme(path: Path) -> tuple[MemeMotif, ...]:
 def write_meme(
     path: Path, motifs: Iterable[MemeMotif], background: Sequence[float] = UNIFORM
 ) -> None:
-    """Write motifs, probabilities with six decimals.
+    """Write motifs (a file of none cannot be read again), probabilities with six decimals.
 
-    Args:
-        path: the file; it appears when it is complete.
-        motifs: at least one is needed to read it again.
-        background: frequencies of A, C, G and T.
+    The ``background`` is frequencies of A, C, G and T.
 
     Raises:
         FormatError: a name is empty or has white space.
@@ -102,7 +99,7 @@ def write_meme(
         f"Background letter frequencies\n{letters}\n"
     ]
     for motif in motifs:
-        names = [motif.name, *([motif.alternate] if motif.alternate else [])]
+        names = [motif.name, motif.alternate] if motif.alternate else [motif.name]
         for name in names:
             if name.split() != [name]:
                 raise FormatError(f"{path}: a motif cannot be named {name!r}: no white space")
@@ -182,8 +179,7 @@ def _matrix(path: Path, head: Line, rows: Sequence[Line]) -> tuple[NDArray[np.fl
         values = _numbers(_text(line))
         if values is None or (width and len(columns) == width):
             break
-        problem = _problem(values)
-        if problem:
+        if problem := _problem(values):
             raise FormatError(f"{path} line {line.number}: {problem}")
         columns.append(values)
     if not columns or (width and len(columns) < width):

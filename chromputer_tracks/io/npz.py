@@ -26,12 +26,7 @@ _COMPRESSION = 1
 
 @dataclass(frozen=True, slots=True)
 class ArrayShape:
-    """What an array will be.
-
-    Attributes:
-        shape: (rows, ...).
-        dtype: of its items.
-    """
+    """What an array will be; its shape is (rows, ...)."""
 
     shape: tuple[int, ...]
     dtype: DTypeLike
@@ -43,10 +38,6 @@ class NpzWriter:
     Rows wait in unnamed files beside ``path``, uncompressed, so that memory does not grow. The file
     appears when the block ends well and every array is whole and reads back; equal arrays give
     equal bytes.
-
-    Args:
-        path: the final name.
-        arrays: name to shape and dtype.
     """
 
     def __init__(self, path: Path, arrays: Mapping[str, ArrayShape]) -> None:
@@ -96,12 +87,9 @@ class NpzWriter:
                 temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION
             ) as file:
                 for name, array in self._arrays.items():
+                    descr = np.lib.format.dtype_to_descr(np.dtype(array.dtype))
+                    header = {"descr": descr, "fortran_order": False, "shape": array.shape}
                     with file.open(name + _SUFFIX, "w", force_zip64=True) as member:
-                        header = {
-                            "descr": np.lib.format.dtype_to_descr(np.dtype(array.dtype)),
-                            "fortran_order": False,
-                            "shape": array.shape,
-                        }
                         np.lib.format.write_array_header_1_0(member, header)
                         self._waiting[name].seek(0)
                         shutil.copyfileobj(self._waiting[name], member, _BLOCK)
