@@ -92,10 +92,7 @@ _MARGIN = 4
 
 
 def igv_js_session(
-    genome: str | Mapping[str, str],
-    tracks: Sequence[BrowserTrack],
-    locus: Interval,
-    url: Url,
+    genome: str | Mapping[str, str], tracks: Sequence[BrowserTrack], locus: Interval, url: Url
 ) -> dict[str, Any]:
     """A session as ``igv.createBrowser`` takes it, ready for JSON.
 

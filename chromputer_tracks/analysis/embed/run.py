@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,85 +58,8 @@ from chromputer_tracks.io.bed import SiteTable, read_site_table
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.run import Report, RunRecord, Silent, Stages, run
-from chromputer_tracks.options.explain import EmbedOptions, MapMethod, Strands
+from chromputer_tracks.options.explain import EmbedOptions, Strands
 from chromputer_tracks.spec import Label, ModelSpec
-
-# ---- What ``run.json`` says of a map beside what every record does.
-
-
-@dataclass(frozen=True, slots=True)
-class MappedSitesRecord:
-    """Sites found and mapped, what they are, the strands and the bp of the windows read."""
-
-    found: int
-    mapped: int
-    rule: str
-    strands: Strands
-    window: int
-
-
-@dataclass(frozen=True, slots=True)
-class ComponentsRecord:
-    """Number of the principal components, and their shares of the variance."""
-
-    number: int
-    explained: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LayoutRecord:
-    """How sites were laid out, and what the map is coloured by; see ``SiteMap``."""
-
-    method: MapMethod
-    library: str
-    perplexity: float
-    color_by: str
-    ucsc: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClustersRecord:
-    """Number, stability and sites of the clusters, and the stability of other numbers tried."""
-
-    number: int
-    method: str
-    stability: tuple[float, ...]
-    least_stability_by_number: dict[str, float]
-    sites: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedRecord:
-    """Sites, components, map and clusters."""
-
-    sites: MappedSitesRecord
-    components: ComponentsRecord
-    map: LayoutRecord
-    clusters: ClustersRecord
-
-    @classmethod
-    def of(cls, item: SiteMap) -> EmbedRecord:
-        """What is said of a map."""
-        explained, clustering, layout = item.components.explained, item.clustering, item.layout
-        return cls(
-            MappedSitesRecord(
-                item.found, len(item), item.rule, item.outputs.strands, item.spec.window
-            ),
-            ComponentsRecord(len(explained), tuple(round(float(x), 5) for x in explained)),
-            LayoutRecord(
-                layout.method, layout.library, round(layout.perplexity, 3), item.key, item.ucsc
-            ),
-            ClustersRecord(
-                clustering.k,
-                "k-means on the principal components",
-                tuple(round(float(value), 4) for value in clustering.stability),
-                {str(k): round(value, 4) for k, value in clustering.tried.items()},
-                tuple(summary.sites for summary in item.summaries),
-            ),
-        )
-
-
-# ---- The run.
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +109,42 @@ def embed_sites(options: EmbedOptions, report: Report | None = None) -> EmbedRes
         item = _map(session, spec, sample, elements, sizes, key, options, stages, report)
         with stages.phase("writing"):
             write_map(work.folder, item)
-        work.describe(EmbedRecord.of(item), **model_records(model, session, sizes, sample))
+        work.describe(_map_record(item), **model_records(model, session, sizes, sample))
     return EmbedResult(item, work.record)
+
+
+def _map_record(item: SiteMap) -> dict[str, Any]:
+    """What ``run.json`` says of a map beside what every record does."""
+    explained, clustering, layout = item.components.explained, item.clustering, item.layout
+    return {
+        "sites": {
+            "found": item.found,
+            "mapped": len(item),
+            "rule": item.rule,
+            "strands": item.outputs.strands,
+            "window": item.spec.window,
+        },
+        "components": {
+            "number": len(explained),
+            "explained": [round(float(share), 5) for share in explained],
+        },
+        "map": {
+            "method": layout.method,
+            "library": layout.library,
+            "perplexity": round(layout.perplexity, 3),
+            "color_by": item.key,
+            "ucsc": item.ucsc,
+        },
+        "clusters": {
+            "number": clustering.k,
+            "method": "k-means on the principal components",
+            "stability": [round(float(value), 4) for value in clustering.stability],
+            "least_stability_by_number": {
+                str(k): round(value, 4) for k, value in clustering.tried.items()
+            },
+            "sites": [summary.sites for summary in item.summaries],
+        },
+    }
 
 
 def _check(options: EmbedOptions) -> None:

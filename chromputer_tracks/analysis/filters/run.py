@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from chromputer_tracks import __version__
 from chromputer_tracks.analysis.filters.page import PAGE, draw_pictures, render_page
@@ -43,62 +43,8 @@ from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.run import Report, RunRecord, Silent, Stages, run
 from chromputer_tracks.options.explain import FiltersOptions
 from chromputer_tracks.spec import EXPLAIN, ModelSpec
-from chromputer_tracks.tracks.explain.run import COMPLETENESS, Completeness
+from chromputer_tracks.tracks.explain.run import COMPLETENESS
 from chromputer_tracks.tracks.explain.sites import region_sites
-
-
-@dataclass(frozen=True, slots=True)
-class FilterClassRecord:
-    """A class: its sites, their mean logit (None without any), and the filters shown of it."""
-
-    sites: int
-    mean_logit: float | None
-    completeness: Completeness | None
-    top: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FiltersRecord:
-    """What ``run.json`` says of filters beside what every record does.
-
-    Attributes:
-        motif_database: what sequence filters were matched to.
-        rules: how sites, motifs, patterns and the ranking came about, in words.
-        windows: how many were scanned.
-        classes: what was found, by class.
-        never_active: filters.
-    """
-
-    motif_database: str | None
-    rules: dict[str, str]
-    windows: int
-    classes: dict[str, FilterClassRecord]
-    never_active: tuple[str, ...]
-
-    @classmethod
-    def of(cls, results: FilterResults) -> FiltersRecord:
-        """From what was found."""
-        return cls(
-            results.database or None,
-            {
-                "sites": results.sites.rule,
-                "motifs": results.motif_rule,
-                "patterns": PATCH_RULE,
-                "ranking": RANK_RULE,
-                "completeness": COMPLETENESS,
-            },
-            len(results.windows),
-            {
-                item.name: FilterClassRecord(
-                    item.sites,
-                    item.logit if math.isfinite(item.logit) else None,
-                    item.completeness,
-                    tuple(map(str, results.ranking(item.name)[: results.top])),
-                )
-                for item in results.contributions
-            },
-            tuple(map(str, results.dead())),
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,10 +136,34 @@ def rank_filters(options: FiltersOptions, report: Report | None = None) -> Filte
             pictures = draw_pictures(results)
             write_files(results, pictures, work.folder, sizes)
             write_texts(work.folder, {PAGE: render_page(results, pictures, __version__)})
-        work.describe(
-            FiltersRecord.of(results), **model_records(model, explainer.session, sizes, sample)
-        )
+        made_by = model_records(model, explainer.session, sizes, sample)
+        work.describe(_filters_record(results), **made_by)
     return FiltersResult(results, work.record)
+
+
+def _filters_record(results: FilterResults) -> dict[str, Any]:
+    """What ``run.json`` says of filters beside what every record does."""
+    return {
+        "motif_database": results.database or None,
+        "rules": {
+            "sites": results.sites.rule,
+            "motifs": results.motif_rule,
+            "patterns": PATCH_RULE,
+            "ranking": RANK_RULE,
+            "completeness": COMPLETENESS,
+        },
+        "windows": len(results.windows),
+        "classes": {
+            item.name: {
+                "sites": item.sites,
+                "mean_logit": item.logit,
+                "completeness": item.completeness,
+                "top": list(map(str, results.ranking(item.name)[: results.top])),
+            }
+            for item in results.contributions
+        },
+        "never_active": list(map(str, results.dead())),
+    }
 
 
 def _given(

@@ -20,7 +20,6 @@ from chromputer_tracks.analysis.logos import (
     logo_file,
     small_logo,
 )
-from chromputer_tracks.analysis.motifs.discovery import SeqletCount
 from chromputer_tracks.analysis.motifs.hits import (
     Hits,
     LabelMotifs,
@@ -109,28 +108,6 @@ class ExplainedRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class PatternRecord:
-    """A pattern; ``looks_like`` and ``q`` are of the known motif that it looks like."""
-
-    name: str
-    consensus: str
-    seqlets: int
-    hits: int
-    sites_with_hit: int
-    looks_like: str | None
-    q: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class LabelMotifsRecord:
-    """A label: its sites, seqlets of each sign, and patterns."""
-
-    sites: int
-    seqlets: dict[str, SeqletCount]
-    patterns: tuple[PatternRecord, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class MotifsRecord:
     """What ``run.json`` says of motifs beside what every record does.
 
@@ -156,27 +133,27 @@ class MotifsRecord:
     motif_database: str | None
     known_motifs: int | None
     libraries: dict[str, str]
-    labels: dict[str, LabelMotifsRecord]
+    labels: dict[str, dict[str, Any]]
 
 
-def label_record(result: LabelMotifs, q: float) -> LabelMotifsRecord:
-    """What ``run.json`` says of a label."""
+def label_record(result: LabelMotifs, q: float) -> dict[str, Any]:
+    """What ``run.json`` says of a label: its sites, seqlets of each sign, and patterns."""
     patterns = []
     for item in result.patterns:
         match = item.known(q)
         patterns.append(
-            PatternRecord(
-                item.pattern.name,
-                item.pattern.consensus,
-                len(item.pattern.seqlets),
-                len(item.hits),
-                item.sites,
-                match.target.title if match else None,
-                match.q if match else None,
-            )
+            {
+                "name": item.pattern.name,
+                "consensus": item.pattern.consensus,
+                "seqlets": len(item.pattern.seqlets),
+                "hits": len(item.hits),
+                "sites_with_hit": item.sites,
+                "looks_like": match.target.title if match else None,
+                "q": match.q if match else None,
+            }
         )
     seqlets = {"positive": result.positive, "negative": result.negative}
-    return LabelMotifsRecord(result.sites, seqlets, tuple(patterns))
+    return {"sites": result.sites, "seqlets": seqlets, "patterns": patterns}
 
 
 # ---- BED and tables.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -129,80 +128,37 @@ def write_questions(table: Path, quiz: Quiz) -> None:
     )
 
 
-# ---- What the record says of a quiz.
-
-
-@dataclass(frozen=True, slots=True)
-class RightRecord:
-    """Questions that the model answers rightly, and that the choice of the most frequent does."""
-
-    model: int
-    most_common: int
-
-
-@dataclass(frozen=True, slots=True)
-class AllSitesRecord:
-    """The model on all sites that may be asked, and what guessing would give."""
-
-    sites: int
-    accuracy: Estimate
-    by_chance: float
-
-
-@dataclass(frozen=True, slots=True)
-class QuizClassRecord:
-    """A class: its labelled sites, those that may be asked, those asked, the share answered right.
-
-    ``model_right`` is None of a class that is not asked.
-    """
-
-    name: str
-    title: str
-    labelled: int
-    eligible: int
-    asked: int
-    model_right: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class QuizRecord:
+def quiz_record(quiz: Quiz) -> dict[str, Any]:
     """What the record says of a quiz beside what every record does.
 
-    ``held_out`` is whether the model has not seen the contigs, ``choices`` is the number of answers
-    to choose from, ``right`` counts the right answers to the questions.
+    ``held_out`` is whether the model has not seen the contigs, ``choices`` how many answers there
+    are to choose from, ``right`` counts the questions that the model, and the choice of the most
+    frequent class, answer rightly. Of each class sites are ``labelled``, may be asked (are
+    ``eligible``) and are ``asked``; ``model_right`` is None of a class that is not asked.
     """
-
-    subject: str
-    contigs: tuple[str, ...]
-    held_out: bool
-    choices: int
-    questions: int
-    right: RightRecord
-    model_on_all_sites: AllSitesRecord
-    classes: tuple[QuizClassRecord, ...]
-
-    @classmethod
-    def of(cls, quiz: Quiz) -> QuizRecord:
-        """What is said of a quiz."""
-        draw, score = quiz.draw, quiz.score
-        recall = dict(zip(draw.offered, score.recall, strict=True))
-        return cls(
-            quiz.subject.title,
-            quiz.contigs,
-            quiz.held_out,
-            draw.choices,
-            len(quiz.questions),
-            RightRecord(quiz.right("model"), quiz.right("most_common")),
-            AllSitesRecord(score.sites, score.accuracy, 1 / draw.choices),
-            tuple(
-                QuizClassRecord(
-                    label.name,
-                    label.title,
-                    int(quiz.labelled[code]),
-                    int(quiz.eligible[code]),
-                    sum(item.truth == code for item in quiz.questions),
-                    recall.get(code),
-                )
-                for code, label in enumerate(quiz.subject.classes)
-            ),
-        )
+    draw, score = quiz.draw, quiz.score
+    recall = dict(zip(draw.offered, score.recall, strict=True))
+    return {
+        "subject": quiz.subject.title,
+        "contigs": quiz.contigs,
+        "held_out": quiz.held_out,
+        "choices": draw.choices,
+        "questions": len(quiz.questions),
+        "right": {"model": quiz.right("model"), "most_common": quiz.right("most_common")},
+        "model_on_all_sites": {
+            "sites": score.sites,
+            "accuracy": score.accuracy,
+            "by_chance": 1 / draw.choices,
+        },
+        "classes": [
+            {
+                "name": label.name,
+                "title": label.title,
+                "labelled": int(quiz.labelled[code]),
+                "eligible": int(quiz.eligible[code]),
+                "asked": sum(item.truth == code for item in quiz.questions),
+                "model_right": recall.get(code),
+            }
+            for code, label in enumerate(quiz.subject.classes)
+        ],
+    }

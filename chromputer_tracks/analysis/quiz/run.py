@@ -18,7 +18,7 @@ from chromputer_tracks.analysis.quiz.answers import (
     explain_answers,
     model_score,
 )
-from chromputer_tracks.analysis.quiz.files import QuizRecord, render_quiz, write_questions
+from chromputer_tracks.analysis.quiz.files import quiz_record, render_quiz, write_questions
 from chromputer_tracks.analysis.quiz.questions import (
     ClassExample,
     QuestionDraw,
@@ -158,7 +158,7 @@ def make_quiz(options: QuizOptions, report: Report | None = None) -> QuizResult:
         write_texts(work.folder, {options.out.name: render_quiz(quiz)})
         if options.tsv:
             write_questions(work.folder / options.out.with_suffix(".tsv").name, quiz)
-        work.describe(QuizRecord.of(quiz), **model_records(model, session, sizes, sample))
+        work.describe(quiz_record(quiz), **model_records(model, session, sizes, sample))
     return QuizResult(quiz, work.record)
 
 

@@ -147,23 +147,6 @@ def parse_locus(text: str, sizes: ChromSizes, window: int, bin_size: int) -> Int
 
 
 @dataclass(frozen=True, slots=True)
-class VplotClassRecord:
-    """A class that was drawn."""
-
-    name: str
-    title: str
-    sites: int
-
-
-@dataclass(frozen=True, slots=True)
-class VplotRecord:
-    """What the record says beside what every record does: classes, and the quantities' units."""
-
-    classes: tuple[VplotClassRecord, ...]
-    quantities: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
 class VplotResult:
     """What was drawn, and the record."""
 
@@ -207,12 +190,9 @@ def draw_vplots(options: VplotOptions, report: Report | None = None) -> VplotRes
         picture = work.folder / options.out.name
         save_vplots(picture, table, FigureText(title, options.at_zero), options.smooth)
         write_vplot_tsv(picture.with_suffix(".tsv"), table)
-        classes = (VplotClassRecord(row.name, row.title, row.sites) for row in table.rows)
-        work.describe(
-            VplotRecord(
-                tuple(classes), {quantity.name: quantity.unit for quantity in table.quantities}
-            )
-        )
+        classes = [{"name": row.name, "title": row.title, "sites": row.sites} for row in table.rows]
+        units = {quantity.name: quantity.unit for quantity in table.quantities}
+        work.describe({"classes": classes, "quantities": units})
     return VplotResult(table, work.record)
 
 

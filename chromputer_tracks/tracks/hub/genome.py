@@ -36,10 +36,7 @@ _ORDER = "4800"
 
 
 def hub_contigs(
-    options: HubOptions,
-    models: Sequence[ModelRuns],
-    tracks: Sequence[HubTrack],
-    report: Report,
+    options: HubOptions, models: Sequence[ModelRuns], tracks: Sequence[HubTrack], report: Report
 ) -> ChromSizes:
     """The contigs of the hub's genome, compared with those of the tracks.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from chromputer_tracks.errors import InputError
@@ -45,7 +46,7 @@ from chromputer_tracks.tracks.hub.stanzas import (
     tracks_with_data,
 )
 from chromputer_tracks.tracks.igv import JSON_NAME, session_texts
-from chromputer_tracks.tracks.runs import ModelRuns, RunFolder, read_runs
+from chromputer_tracks.tracks.runs import ModelRuns, read_runs
 
 KIND = "hub"
 """What ``run.json`` says wrote the folder."""
@@ -59,31 +60,6 @@ _PLACES = ("folders", "samples", "inputs", "models", "sizes", "fasta")
 _AS_GIVEN = "/:@[]!$&'()*+,;=%"
 """What an address keeps beside letters, digits and ``_.-~`` (RFC 3986); it may be quoted already.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class ShownRun:
-    """What ``run.json`` says of a run that is shown: command, time, SHA-256 of inputs by assay."""
-
-    kind: str
-    started: str
-    inputs: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class ShownModel:
-    """What ``run.json`` says of a model that is shown: its runs by sample."""
-
-    name: str
-    sha256: str
-    samples: dict[str, tuple[ShownRun, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class HubRecord:
-    """What ``run.json`` says of a hub beside what every record does."""
-
-    models: tuple[ShownModel, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +125,15 @@ def make_hub(options: HubOptions, report: Report | None = None) -> HubResult:
             spec.assembly,
             sizes.digest() == spec.sizes_digest,
         )
-        shown = HubRecord(tuple(_shown(model) for model in models))
         # A hub is published: its record names no folder of this machine.
         told = {name: value for name, value in recorded(options).items() if name not in _PLACES}
-        work.describe(shown, genome=genome, options=told, command="", directory="")
+        work.describe(
+            {"models": list(map(_shown, runs))},
+            genome=genome,
+            options=told,
+            command="",
+            directory="",
+        )
     return HubResult(
         sum(1 for _ in tracks_with_data(tracks)),
         sum((options.out / name).stat().st_size for name in work.record.outputs),
@@ -308,10 +289,7 @@ def _sessions(
 
 
 def _pages(
-    options: HubOptions,
-    models: Sequence[HubModel],
-    inputs: Inputs,
-    tracks: Sequence[HubTrack],
+    options: HubOptions, models: Sequence[HubModel], inputs: Inputs, tracks: Sequence[HubTrack]
 ) -> dict[str, str]:
     """The description pages that tracks name, by file name."""
     named = {track.page for top in tracks for track in top.walk() if track.page}
@@ -326,12 +304,18 @@ def _pages(
     return {f"{options.assembly}/{page}.html": text for page, text in made.items()}
 
 
-def _shown(model: HubModel) -> ShownModel:
-    samples = {sample.name: tuple(map(_shown_run, sample.runs)) for sample in model.runs.samples}
-    first = model.runs.samples[0].runs[0]
-    return ShownModel(model.runs.spec.name, first.model.sha256, samples)
-
-
-def _shown_run(run: RunFolder) -> ShownRun:
-    inputs = {item.assay: item.sha256 for item in run.inputs}
-    return ShownRun(run.record.kind, run.record.started, inputs)
+def _shown(model: ModelRuns) -> dict[str, Any]:
+    """What ``run.json`` says of a model that is shown: its runs by sample."""
+    samples = {
+        sample.name: [
+            {
+                "kind": run.record.kind,
+                "started": run.record.started,
+                "inputs": {item.assay: item.sha256 for item in run.inputs},
+            }
+            for run in sample.runs
+        ]
+        for sample in model.samples
+    }
+    first = model.samples[0].runs[0]
+    return {"name": model.spec.name, "sha256": first.model.sha256, "samples": samples}

@@ -17,12 +17,7 @@ from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.bed import read_site_table
 from chromputer_tracks.options.predict import ViewOptions
-from chromputer_tracks.tracks.browser_tracks import (
-    NEUTRAL,
-    BrowserTrack,
-    browser_tracks,
-    css_color,
-)
+from chromputer_tracks.tracks.browser_tracks import NEUTRAL, BrowserTrack, browser_tracks, css_color
 from chromputer_tracks.tracks.igv import (
     BrowserGenome,
     browser_genome,
