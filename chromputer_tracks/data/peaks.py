@@ -253,9 +253,7 @@ def _union(records: Iterable[Peak], within: int) -> list[tuple[str, int]]:
         )
     # pybedtools would leave its files in TMPDIR until the process ends.
     with TemporaryDirectory(prefix="chromputer-") as folder:
-        points, ordered, merged = (
-            str(Path(folder, name)) for name in ("points", "sorted", "merged")
-        )
+        points, ordered, merged = (f"{folder}/{name}" for name in ("points", "sorted", "merged"))
         rows = (f"{record.chrom}\t{record.centre}\t{record.centre + 1}\n" for record in records)
         Path(points).write_text("".join(rows))
         table: Any = BedTool(points).sort(output=ordered)
@@ -343,7 +341,7 @@ def _agreeing(partners: Sequence[tuple[Peak, ...]], replicates: int, keep: float
     """Whether each row's IDR is at most ``keep`` in every pair of replicates."""
     scores = np.array([[peak.score for peak in row] for row in partners], dtype=np.float64)
     scores = scores.reshape(len(partners), replicates)
-    kept = np.ones(len(partners), dtype=bool)
-    for one, other in combinations(range(replicates), 2):
-        kept &= reproducibility(scores[:, one], scores[:, other]).rate <= keep
-    return kept.tolist()
+    pairs = combinations(scores.T, 2)
+    kept = [reproducibility(one, other).rate <= keep for one, other in pairs]
+    everywhere: list[bool] = np.all(kept, axis=0).tolist()
+    return everywhere

@@ -559,10 +559,10 @@ class SiteTable:
 def read_site_table(
     path: Path, sizes: ChromSizes, *, summits: bool = True, instead: str = ""
 ) -> SiteTable:
-    """Read sites from a BED of at least three columns, plain, gzip or bgzip.
+    """Read sites from a BED as :func:`read_bed` does, with their centres, strands and columns.
 
     Args:
-        path: the file; ``#``, ``track``, ``browser`` and blank lines hold no site.
+        path: the file.
         sizes: the genome's contigs.
         summits: False: all sites are centred on their middles, and columns 7 to 10 may hold
             anything; True: by the rule of :meth:`BedTable.centred_by`.

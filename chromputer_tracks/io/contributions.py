@@ -314,6 +314,13 @@ class ContributionWriter:
         )
 
     def __enter__(self) -> Self:
+        names = {item.name for item in self._inputs}
+        for name in names:
+            if name + VALUES in names:
+                raise OutputError(
+                    f"{self._folder / INPUTS}: the values of input {name!r} and the contributions "
+                    f"of input {name + VALUES!r} would have the same name; rename one in the model"
+                )
         with ExitStack() as stack:
             self._stack = stack
             rows, window = len(self._sites), self._window
@@ -321,7 +328,6 @@ class ContributionWriter:
                 shape = (rows, 4, window)
                 self._open(SEQUENCES, {ARRAY: ArrayShape(shape, np.int8)})
                 self._open(HYPOTHETICAL, {ARRAY: ArrayShape(shape, np.float32)})
-            self._check_names()
             arrays = {
                 name: ArrayShape((rows, item.channels, window // item.bin), np.float32)
                 for item in self._inputs
@@ -334,15 +340,6 @@ class ContributionWriter:
             self._table: IO[str] = stack.enter_context(table)
             self._stack = stack.pop_all()
         return self
-
-    def _check_names(self) -> None:
-        names = {item.name for item in self._inputs}
-        for name in names:
-            if name + VALUES in names:
-                raise OutputError(
-                    f"{self._folder / INPUTS}: the values of input {name!r} and the contributions "
-                    f"of input {name + VALUES!r} would have the same name; rename one in the model"
-                )
 
     def _open(self, name: str, arrays: Mapping[str, ArrayShape]) -> None:
         writer = NpzWriter(self._folder / name, arrays)

@@ -23,8 +23,6 @@ from chromputer_tracks.io.text import block_size, is_bgzf, is_gzip, open_bytes, 
 _HEADER_LIMIT = 1 << 16
 _N = ord("N")
 
-_ReadAt = Callable[[int, int], bytes]
-
 
 @dataclass(frozen=True, slots=True)
 class _Record:
@@ -173,7 +171,7 @@ def _check_records(path: Path, records: list[_Record], compressed: bool) -> None
     with ExitStack() as stack:
         if compressed:
             packed = stack.enter_context(BgzfReader(path))
-            read_at: _ReadAt = packed.read
+            read_at: Callable[[int, int], bytes] = packed.read
             size = packed.size()
         else:
             file = stack.enter_context(open_input(path))

@@ -77,12 +77,11 @@ class FragmentBatch:
 
     def take(self, keep: NDArray[np.bool_] | NDArray[np.intp]) -> FragmentBatch:
         """The rows that a boolean mask or an index array picks."""
+        barcodes, counts = (
+            None if column is None else column[keep] for column in (self.barcodes, self.counts)
+        )
         return FragmentBatch(
-            self.contigs[keep],
-            self.starts[keep],
-            self.ends[keep],
-            None if self.barcodes is None else self.barcodes[keep],
-            None if self.counts is None else self.counts[keep],
+            self.contigs[keep], self.starts[keep], self.ends[keep], barcodes, counts
         )
 
 
@@ -97,11 +96,7 @@ class Fragments(NamedTuple):
 class FragmentSummary:
     """What became of a file's read pairs (BAM, BEDPE) or rows (fragment files).
 
-    Attributes:
-        path: the file.
-        kind: its format.
-        kept: fragments kept.
-        removed: reason to number left out, in the order of the filters; zeros included.
+    ``removed`` is reason to number left out, in the order of the filters; zeros included.
     """
 
     path: Path
