@@ -25,6 +25,7 @@ from chromputer_tracks.analysis.quiz.questions import (
 from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Mask
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.evaluation.sites import LabelledSites
+from chromputer_tracks.records import to_plain
 from chromputer_tracks.spec import Label
 
 SIZES = {"b": 30_000, "a": 8_000, "short": 900}
@@ -171,7 +172,7 @@ def test_a_picture_of_very_many_fragments_is_thinned(genome, monkeypatch):
     assert thin.fragments == whole.fragments > 40
     assert (len(whole.steps), len(thin.steps)) == (whole.fragments, 40)
     data = {"edges": EDGES, "window": WINDOW, "bin": 10}
-    assert (pixels(thin.to_json(), data) <= pixels(whole.to_json(), data)).all()
+    assert (pixels(to_plain(thin), data) <= pixels(to_plain(whole), data)).all()
 
 
 def test_a_lesson_is_the_smoothed_mean_of_its_sites(genome):
@@ -185,7 +186,7 @@ def test_a_lesson_is_the_smoothed_mean_of_its_sites(genome):
     data = {"edges": EDGES, "window": WINDOW, "bin": 10}
     for lesson in found:
         rows = [c for c, t, u in zip(centres, truth, usable, strict=True) if u and t == lesson.code]
-        images = [pixels(viewer.picture("b", at).to_json(), data) for at in rows]
+        images = [pixels(to_plain(viewer.picture("b", at)), data) for at in rows]
         mean = np.mean(images, axis=0)
         assert lesson.sites == len(rows)
         assert lesson.fragments == pytest.approx(mean.sum())

@@ -18,7 +18,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from vplot_toy import read_numbers
 
-from chromputer_tracks.analysis.vplots.figures import FigureText, save_vplots
+from chromputer_tracks.analysis.vplots.figures import save_vplots
 from chromputer_tracks.analysis.vplots.images import (
     CONTRIBUTION,
     FOLD,
@@ -61,7 +61,7 @@ def texts(path: Path) -> list[str]:
 def test_what_a_picture_says(tmp_path: Path) -> None:
     path = tmp_path / "x.svg"
     before = dict(mpl.rcParams)
-    save_vplots(path, table(two=True), FigureText("All of it", "TSS"))
+    save_vplots(path, table(two=True), "All of it", "TSS")
     assert dict(mpl.rcParams) == before
     shown = texts(path)
     for text in ("All of it", "class a", "1 site", "class b", "1,001 sites", "bp from the TSS"):
@@ -192,7 +192,7 @@ def test_rounding_down(value: float, digits: int, sign: int) -> None:
 
 def test_images_without_margins(tmp_path: Path) -> None:
     row = VplotRow("a", "a", 3, (VplotImage(np.zeros(AXES.shape)),))
-    save_vplots(tmp_path / "x.svg", VplotTable(AXES, (INPUT,), (row,)), None, 0)
+    save_vplots(tmp_path / "x.svg", VplotTable(AXES, (INPUT,), (row,)), sigma=0)
     assert "3 sites" in texts(tmp_path / "x.svg")
 
 

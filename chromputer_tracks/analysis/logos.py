@@ -48,13 +48,7 @@ def information(pwm: Float64) -> Float64:
     """Information of each column against equal base frequencies, bits, 0 to 2.
 
     ``2 + sum(p * log2(p))``; Schneider and Stephens 1990 (doi:10.1093/nar/18.20.6097), without
-    their correction for few sequences.
-
-    Args:
-        pwm: float64 (..., 4, width).
-
-    Returns:
-        float64 (..., width).
+    their correction for few sequences. Of float64 (..., 4, width) it is float64 (..., width).
     """
     logs = np.log2(pwm, out=np.zeros_like(pwm), where=pwm > 0)
     bits: Float64 = np.maximum(2 + (pwm * logs).sum(axis=-2), 0)
@@ -132,11 +126,9 @@ def glyphs() -> str:
 def _letters(heights: Float64, limits: tuple[float, float], tall: float, step: int) -> str:
     """Stacks of letters; the largest are farthest from the base line.
 
-    Args:
-        heights: float64 (4, columns); those below 0 hang from the base line.
-        limits: values at the lower and at the upper edge.
-        tall: SVG units between the edges.
-        step: SVG units from column to column.
+    Heights are float64 (4, columns); those below 0 hang from the base line. ``limits`` are the
+    values at the lower and at the upper edge, ``tall`` SVG units apart; ``step`` is from column to
+    column.
     """
     low, high = limits
     unit = tall / (high - low)
@@ -192,11 +184,9 @@ def _symbol(name: str, size: tuple[int, int], content: str) -> str:
 
 
 def logo_symbol(pwm: Float64, name: str) -> str:
-    """A logo as an SVG symbol, for pages that define :func:`glyphs`.
+    """A logo of (4, width) frequencies as an SVG symbol, for pages that define :func:`glyphs`.
 
-    Args:
-        pwm: float64 (4, width), frequencies; the stack of a column is as high as its information.
-        name: the symbol's id.
+    The stack of a column is as high as its information; ``name`` is the symbol's id.
     """
     return _symbol(name, logo_size(pwm.shape[1]), _logo_letters(pwm))
 
@@ -238,9 +228,7 @@ def grid_size(shape: tuple[int, ...]) -> tuple[int, int]:
 def grid_symbol(values: NDArray[np.float32], name: str) -> str:
     """Weights as an SVG symbol of cells: red above 0, blue below, as opaque as they are large.
 
-    Args:
-        values: float32 (rows, columns); the first row is drawn lowest.
-        name: the symbol's id.
+    Of float32 (rows, columns) the first row is drawn lowest; ``name`` is the symbol's id.
     """
     width, height = grid_size(values.shape)
     top = float(np.abs(values).max()) or 1.0
@@ -286,12 +274,8 @@ def pattern_logo(
 ) -> str:
     """Contributions, hypothetical contributions and information of a pattern, ``<svg>``.
 
-    Args:
-        contributions: float64 (4, width).
-        hypothetical: float64 (4, width).
-        pwm: float64 (4, width), frequencies.
-        core: the columns with a band behind them; see :func:`shown_columns` for those shown.
-        description: for those who cannot see it.
+    All are float64 (4, width), ``pwm`` frequencies. The columns of ``core`` have a band behind
+    them; see :func:`shown_columns` for those shown. The description is for those who cannot see it.
     """
     part = shown_columns(core, pwm.shape[1])
     shown = slice(core.start - part.start, core.stop - part.start)
@@ -313,11 +297,8 @@ def small_logo(heights: Float64, description: str) -> str:
 def aligned_logo(pwm: Float64, start: int, columns: slice, description: str) -> str:
     """A motif's information where it lies in a picture of several, ``<svg>``.
 
-    Args:
-        pwm: float64 (4, width), frequencies.
-        start: its first column.
-        columns: shown, of the same numbering as ``start``.
-        description: for those who cannot see it.
+    ``pwm`` are float64 (4, width), frequencies, whose first column is ``start``; ``columns`` are
+    shown, of the same numbering. The description is for those who cannot see it.
     """
     shift = (start - columns.start) * _STEP
     number = columns.stop - columns.start

@@ -17,11 +17,7 @@ Value = str | int | float
 
 
 class Page:
-    """A template of :mod:`chromputer_tracks.analysis`; every text that it is given is escaped.
-
-    Args:
-        template: its file name.
-    """
+    """A template of :mod:`chromputer_tracks.analysis`; every text that it is given is escaped."""
 
     def __init__(self, template: str) -> None:
         self._loader = jinja2.PackageLoader("chromputer_tracks.analysis", "templates")

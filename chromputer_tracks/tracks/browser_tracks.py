@@ -180,9 +180,7 @@ def predicted_tracks(run: PredictFolder) -> Iterator[BrowserTrack]:
 def explained_tracks(run: ExplainFolder, name: str) -> Iterator[BrowserTrack]:
     """What the inputs contribute to a label, in the model's order, and the explained sites.
 
-    Args:
-        run: folder of ``explain``.
-        name: the label's folder.
+    ``name`` is that of the label's folder.
 
     Raises:
         InputError: a file is missing.
@@ -234,16 +232,12 @@ def _track(
 def browser_tracks(
     models: Sequence[ModelRuns], added: Iterable[Path] = ()
 ) -> tuple[BrowserTrack, ...]:
-    """All tracks, from top to bottom.
+    """All tracks of the runs of one genome, from top to bottom.
 
-    First the files that the user added, then of each sample its states; the labels that are
-    explained, each with its probability, calls and contributions; the other labels; the
-    probabilities of the states. Names begin with the model's and the sample's where there are
-    several.
-
-    Args:
-        models: runs of one genome.
-        added: other files: BED, GFF, GTF, bigBed or bigWig.
+    First the files that the user added (BED, GFF, GTF, bigBed or bigWig), then of each sample its
+    states; the labels that are explained, each with its probability, calls and contributions; the
+    other labels; the probabilities of the states. Names begin with the model's and the sample's
+    where there are several.
 
     Raises:
         InputError: a file is missing, or an added one is of another kind.

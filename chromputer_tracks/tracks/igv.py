@@ -44,11 +44,7 @@ class BrowserGenome:
 
 
 def browser_genome(run: RunFolder, fasta: Path | None = None) -> BrowserGenome:
-    """The genome that runs were made with.
-
-    Args:
-        run: tells its contigs and its name.
-        fasta: the file; None: the one that the run read.
+    """The genome that a run was made with: ``fasta``, or None for the file that the run read.
 
     Raises:
         InputError: it is not there any more, or cannot be used (:class:`Fasta` tells why).
@@ -94,15 +90,10 @@ _MARGIN = 4
 def igv_js_session(
     genome: str | Mapping[str, str], tracks: Sequence[BrowserTrack], locus: Interval, url: Url
 ) -> dict[str, Any]:
-    """A session as ``igv.createBrowser`` takes it, ready for JSON.
+    """A session as ``igv.createBrowser`` takes it, ready for JSON; tracks are from top to bottom.
 
-    The keys are those of the igv.js manual (https://igv.org/doc/igvjs).
-
-    Args:
-        genome: id of one that igv.js knows, or the reference.
-        tracks: the tracks, from top to bottom.
-        locus: shown first.
-        url: address of a file.
+    The keys are those of the igv.js manual (https://igv.org/doc/igvjs). The genome is the id of one
+    that igv.js knows, or the reference.
     """
     return {
         "genome" if isinstance(genome, str) else "reference": genome,
@@ -112,12 +103,7 @@ def igv_js_session(
 
 
 def fasta_reference(genome: BrowserGenome, url: Url) -> dict[str, str]:
-    """An indexed FASTA as igv.js takes it.
-
-    Args:
-        genome: the FASTA.
-        url: address of a file.
-    """
+    """An indexed FASTA as igv.js takes it."""
     reference = {
         "id": genome.name,
         "name": genome.name,
@@ -191,13 +177,10 @@ _SEQUENCE_ID = "Reference sequence"
 
 
 def igv_xml_session(genome: str, tracks: Sequence[BrowserTrack], locus: Interval, url: Url) -> str:
-    """The text of a ``.xml`` session.
+    """The text of a ``.xml`` session; tracks are from top to bottom.
 
-    Args:
-        genome: id of one that IGV knows, or URL of its sequence.
-        tracks: the tracks, from top to bottom.
-        locus: shown first.
-        url: path of a file; relative ones are relative to the session.
+    The genome is the id of one that IGV knows, or the URL of its sequence; relative paths that
+    ``url`` gives are relative to the session.
     """
     session = ET.Element("Session", genome=genome, locus=format_region(locus), version=VERSION)
     resources = ET.SubElement(session, "Resources")
@@ -254,16 +237,9 @@ XML_NAME = "session.xml"
 def write_sessions(
     folder: Path, genome: BrowserGenome, tracks: Sequence[BrowserTrack], locus: Interval
 ) -> tuple[Path, Path]:
-    """Write both sessions; paths in them are relative to ``folder``.
+    """Write both sessions; paths in them are relative to ``folder``; returns the files.
 
-    Args:
-        folder: made where only its parent exists. Inside a run's folder, the session moves along.
-        genome: the reference.
-        tracks: the tracks, from top to bottom.
-        locus: shown first.
-
-    Returns:
-        the files.
+    The folder is made where only its parent exists. Inside a run's folder, the session moves along.
 
     Raises:
         InputError: the name of a file is not UTF-8.
@@ -299,15 +275,11 @@ def session_texts(
     url: Url,
     place: Url,
 ) -> dict[str, str]:
-    """Both sessions by name.
+    """Both sessions by name; tracks are from top to bottom.
 
-    Args:
-        reference: genome of igv.js, its id or its files.
-        genome: genome of IGV desktop, its id or where the sequence lies.
-        tracks: the tracks, from top to bottom.
-        locus: shown first.
-        url: address of a file for igv.js.
-        place: path of a file for IGV desktop, which takes it as it is, without percent signs.
+    ``reference`` is the genome of igv.js, its id or its files, ``genome`` that of IGV desktop, its
+    id or where the sequence lies. ``url`` gives the address of a file for igv.js, ``place`` its
+    path for IGV desktop, which takes it as it is, without percent signs.
     """
     session = igv_js_session(reference, tracks, locus, url)
     return {

@@ -282,12 +282,10 @@ def _inputs(record: RunRecord) -> Iterable[AssayInput]:
 
 
 def recorded_path(record: RunRecord, path: str) -> Path:
-    """Where a file lies that a run read.
+    """Where a file lies that a run read, and that its command named.
 
-    Args:
-        record: record of the run.
-        path: as the command named it; a relative one starts from the folder in which the command
-            ran, or where there is no such file (any more) from the current one.
+    A relative path starts from the folder in which the command ran, or where there is no such file
+    (any more) from the current one.
     """
     there = Path(record.directory, path)
     return there if there.exists() else Path(path)

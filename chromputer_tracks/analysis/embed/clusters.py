@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +39,9 @@ NEIGHBOURS = 15
 LEAST_SITES = 4
 """Fewer have no neighbourhoods to keep, and are laid out by their principal components."""
 
+_one_thread = partial(threadpool_limits, limits=1)
+"""How partial sums are split over threads changes their last bits, and t-SNE and UMAP turn those
+into another map."""
 _INITIAL_SPREAD = 1e-4
 """Standard deviation of t-SNE's start, as openTSNE and scikit-learn set it."""
 
@@ -79,31 +81,20 @@ def check_method(method: MapMethod) -> None:
         )
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let BLAS and OpenMP run in one thread; see the module's docstring."""
-    with threadpool_limits(limits=1):
-        yield
-
-
 def principal_components(
     embedding: NDArray[np.float32], share: float = SHARE, most: int = MOST_COMPONENTS
 ) -> PrincipalComponents:
-    """The first principal components, centred and not scaled.
+    """The first principal components of an embedding, float32 (n, d), centred and not scaled.
 
-    At least two are returned, of zeros where the sites have fewer.
-
-    Args:
-        embedding: float32 (n, d).
-        share: least part of the variance that they hold together.
-        most: how many at most.
+    At most ``most``, as many as hold ``share`` of the variance together. At least two are returned,
+    of zeros where the sites have fewer.
     """
     n, d = embedding.shape
     scores = np.zeros((n, 2))
     if n < 2 or not np.ptp(embedding, axis=0).any():
         return PrincipalComponents(scores, np.zeros(2))
     values = embedding.astype(np.float64)
-    with one_thread():
+    with _one_thread():
         pca = PCA(min(n - 1, d, most), svd_solver="full")
         found = pca.fit_transform(values)
     explained = pca.explained_variance_ratio_
@@ -132,7 +123,7 @@ def lay_out(components: PrincipalComponents, method: MapMethod, seed: int) -> Ma
     n = len(scores)
     if method == "pca" or n < LEAST_SITES or not scores.any():
         return MapLayout(scores[:, :2].copy(), "pca", _version("scikit-learn"))
-    with one_thread():
+    with _one_thread():
         return _umap(scores, seed) if method == "umap" else _tsne(scores, seed)
 
 
@@ -259,7 +250,7 @@ def find_clusters(scores: Float64, number: int | None, seed: int) -> Clustering:
             "smaller number, or auto"
         )
     tried: dict[int, float] = {}
-    with one_thread():
+    with _one_thread():
         if number is None:
             number = 1
             for k in range(2, min(MOST_CLUSTERS, distinct // _SITES_PER_CLUSTER) + 1):

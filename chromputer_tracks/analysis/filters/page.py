@@ -55,12 +55,9 @@ def vplot_pattern(
 ) -> str:
     """A V-plot filter: its weights, the mean of its top patches, and where they lie, as SVG.
 
-    Args:
-        kernel: float32 (rows, span), what each pixel of a patch is multiplied by.
-        top: most activating patches; none where the filter was never active.
-        edges: borders of the length classes, bp, ascending.
-        bin_size: bp per position.
-        title: name of the filter.
+    The kernel is float32 (rows, span), what each pixel of a patch is multiplied by; there are no
+    patches where the filter was never active. ``edges`` are borders of the length classes, bp,
+    ascending, ``bin_size`` is bp per position, and the title names the filter.
     """
     rows, span = kernel.shape
     half = span * bin_size / 2
@@ -336,12 +333,18 @@ def _symbols(results: FilterResults) -> str:
                 continue
             if name == results.sequence:
                 parts.append(logo_symbol(results.pwm(key.number), _symbol(key)))
-            elif name in results.patches:
-                kernel = results.patches[name][0].kernel[key.number]
-                parts.append(grid_symbol(kernel, _symbol(key)))
             else:
-                parts.append(grid_symbol(results.layers[name].weight[key.number], _symbol(key)))
+                parts.append(grid_symbol(_weights(results, key), _symbol(key)))
     return "".join(parts)
+
+
+def _weights(results: FilterResults, key: FilterKey) -> NDArray[np.float32]:
+    """A filter's weights, (rows, columns), with the averaging over positions in them."""
+    weights = results.layers[key.input].weight
+    if key.input in results.patches:
+        weights = results.patches[key.input][0].kernel
+    own: NDArray[np.float32] = weights[key.number]
+    return own
 
 
 def _symbol(key: FilterKey) -> str:
@@ -357,11 +360,9 @@ def _drawn(results: FilterResults, key: FilterKey) -> FilterSymbol | None:
         width, height = logo_size(results.pwm(key.number).shape[1])
         what = f"sequence logo of {key}, {results.reads(key)}"
     else:
-        shape = results.layers[key.input].weight.shape
-        if key.input in results.patches:
-            shape = results.patches[key.input][0].kernel.shape
-        width, height = grid_size(shape[1:])
-        tall = min(_CELL_HEIGHT, _ROW * shape[1])
+        shape = _weights(results, key).shape
+        width, height = grid_size(shape)
+        tall = min(_CELL_HEIGHT, _ROW * shape[0])
         what = f"weights of {key}"
     return FilterSymbol(_symbol(key), round(width * tall / height), tall, what)
 

@@ -65,13 +65,8 @@ def class_contributions(
 ) -> ClassContributions:
     """Average the contributions of the filters over the sites of a class.
 
-    Args:
-        explainer: explains the class's logit.
-        features: makes the model's inputs.
-        item: the class.
-        windows: one around each of its sites.
-        filters: number of filters of each input, by name.
-        progress: told the number of sites done.
+    ``windows`` are around its sites, one each; ``filters`` is the number of filters of each input,
+    by name; ``progress`` is told the number of sites done.
 
     Raises:
         ChromputerError: what the features or the explainer raise.

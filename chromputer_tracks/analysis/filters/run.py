@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,6 @@ from chromputer_tracks.analysis.filters.sites import (
     TopSites,
     drawn_sites,
     filter_classes,
-    predicted_sites,
     random_windows,
     unmasked,
 )
@@ -35,7 +34,7 @@ from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import Mask, read_mask
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.explain import Explainer, FirstLayer, explainer_of
-from chromputer_tracks.inference.genome import covered_bases, region_bins
+from chromputer_tracks.inference.genome import covered_bases, predict_regions, region_bins
 from chromputer_tracks.inference.sample import announce, input_roles, model_records, open_sample
 from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
@@ -202,16 +201,16 @@ def _model_sites(
     spec = model.spec
     bins = region_bins(within or None, sizes, spec.grid)
     total = covered_bases(bins, sizes, spec.grid)
-    found = predicted_sites(
-        open_session(model.path, options.provider, options.threads),
-        spec,
-        features,
-        sizes,
-        bins,
-        TopSites(spec, classes, options.sites, mask),
-        stages,
-        lambda bases: report.progress("predicting", bases, total, "bp"),
-    )
+    session = open_session(model.path, options.provider, options.threads)
+    predictions = predict_regions(session, spec, features, bins, sizes, stages=stages)
+    top = TopSites(spec, classes, options.sites, mask)
+    done = 0
+    with closing(predictions):
+        for item in predictions:
+            top.add(item.chrom, item.start, item.probabilities)
+            done += item.end - item.start
+            report.progress("predicting", done, total, "bp")
+    found = top.result()
     for name, windows in found.items():
         if not windows:
             report.note(f"note: {name} is called nowhere; filters are not ranked for it")
@@ -254,10 +253,9 @@ def _rank(
     found, before = [], 0
     for item in classes:
         windows = sites.by_class[item.name]
-        start = before
 
-        def progress(done: int, start: int = start) -> None:
-            report.progress("explaining", start + done, total, "sites")
+        def progress(done: int, before: int = before) -> None:
+            report.progress("explaining", before + done, total, "sites")
 
         found.append(class_contributions(explainer, features, item, windows, filters, progress))
         before += len(windows)

@@ -26,12 +26,11 @@ BATCH = 16
 def owned_ranges(windows: Sequence[Interval]) -> Int64:
     """The bases that each window owns, so that every base of their union has one owner.
 
-    Args:
-        windows: sorted, distinct, of one length.
+    A base belongs to the window whose ``centre`` is nearest to it, on ties to the left one. Windows
+    are sorted, distinct, of one length.
 
     Returns:
         int64 (n, 2): start and end of each window's own part, bp, 0-based, half-open, inside it.
-        A base belongs to the window whose ``centre`` is nearest to it, on ties to the left one.
     """
     ranges = np.array([(item.start, item.end) for item in windows], dtype=np.int64).reshape(-1, 2)
     for left in range(len(windows) - 1):
@@ -232,14 +231,10 @@ class PatchScan:
     def add(
         self, images: Float32, windows: Sequence[Interval], owned: Int64, first: int = 0
     ) -> None:
-        """Look at the next windows.
+        """Look at the next windows, of which the first has the index ``first`` among all.
 
-        Args:
-            images: float32 (n, lengths, positions).
-            windows: where the images lie.
-            owned: int64 (n, 2), from :func:`owned_ranges`: a patch counts in the window that owns
-                the first base of its middle position.
-            first: index of the first of these windows among all.
+        Images are float32 (n, lengths, positions). A patch counts in the window that owns the first
+        base of its middle position, by ``owned``, int64 (n, 2), from :func:`owned_ranges`.
         """
         layer = self._layer
         values = patch_activations(layer, images)
@@ -291,10 +286,9 @@ def _cut(
 def _highest(values: Float32, hits: Int64, reach: tuple[int, int]) -> NDArray[np.bool_]:
     """Which hits have no larger neighbour, bool (hits,); the first of equal ones stays.
 
-    Args:
-        values: float32 (n, lengths, positions, filters).
-        hits: int64 (4, hits), indices into ``values``, in ascending order.
-        reach: length classes and positions to each side that are neighbours.
+    Values are float32 (n, lengths, positions, filters), hits int64 (4, hits), indices into them in
+    ascending order; ``reach`` are the length classes and positions to each side that are
+    neighbours.
     """
     window, length, position, item = hits
     own = values[window, length, position, item]
@@ -413,15 +407,7 @@ def match_scores(layer: MotifLayer, bases: Float32) -> Float32:
 
 
 def activations(layer: MotifLayer, found: Float32) -> Float32:
-    """What the layer gives.
-
-    Args:
-        layer: the filters.
-        found: from :func:`matches`.
-
-    Returns:
-        float32 (n, cells, filters), at least 0.
-    """
+    """What the layer gives, of :func:`match_scores`: float32 (n, cells, filters), at least 0."""
     best: Float32 = found.max(axis=(2, 3)) * layer.scale + layer.shift
     return np.maximum(best, 0)
 
@@ -431,9 +417,6 @@ class MotifScan:
 
     First :meth:`measure` sees all windows, then :meth:`count` does, then :meth:`result` may be
     asked. Memory is bounded by the batch.
-
-    Args:
-        layer: the filters.
     """
 
     def __init__(self, layer: MotifLayer) -> None:
@@ -460,11 +443,8 @@ class MotifScan:
     def count(self, bases: Float32, windows: Sequence[Interval], owned: Int64) -> None:
         """Second pass: count the subsequences above the threshold.
 
-        Args:
-            bases: float32 (n, 4, window), one-hot.
-            windows: where the bases lie.
-            owned: int64 (n, 2), from :func:`owned_ranges`: a subsequence counts in the window that
-                owns its middle base.
+        Bases are float32 (n, 4, window), one-hot. A subsequence counts in the window that owns its
+        middle base, by ``owned``, int64 (n, 2), from :func:`owned_ranges`.
         """
         layer = self._layer
         found = match_scores(layer, bases)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +10,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.data.labels import Mask
 from chromputer_tracks.inference.explain import head_weights
-from chromputer_tracks.inference.genome import ArraySource, LogitSource, predict_regions
-from chromputer_tracks.intervals import ChromSizes, Interval
-from chromputer_tracks.io.run import Stages
+from chromputer_tracks.intervals import Interval
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec, find_label, model_labels
 
 _WAITING = 4
@@ -77,13 +74,7 @@ class TopSites:
     A site is the bin with the highest value of a stretch of one window's length (stretches are
     counted from each contig's start, so that sites of a class hardly overlap). Only bins of the
     class count: where its state is the most likely, or its probability is at or above the label's
-    threshold; of a continuous label all.
-
-    Args:
-        spec: says which bins there are.
-        classes: whose sites are collected.
-        number: sites of each class.
-        mask: sites whose window touches it are left out.
+    threshold; of a continuous label all. Sites whose window touches the mask are left out.
     """
 
     def __init__(
@@ -162,39 +153,6 @@ class TopSites:
             )
             for name, found in self._found.items()
         }
-
-
-def predicted_sites(
-    session: LogitSource,
-    spec: ModelSpec,
-    features: ArraySource,
-    sizes: ChromSizes,
-    bins: Mapping[str, list[tuple[int, int]]],
-    top: TopSites,
-    stages: Stages,
-    progress: Callable[[int], None],
-) -> dict[str, tuple[Interval, ...]]:
-    """Predict, and collect each class's most probable sites.
-
-    Args:
-        session: runs ``predict.onnx``.
-        spec: says what is predicted.
-        features: makes the inputs.
-        sizes: contigs of the genome.
-        bins: what is predicted, from :func:`~chromputer_tracks.inference.genome.region_bins`.
-        top: collects the sites.
-        stages: collects the time.
-        progress: told the bases predicted so far.
-    """
-    bases = 0
-    with closing(
-        predict_regions(session, spec, features, bins, sizes, stages=stages)
-    ) as predictions:
-        for item in predictions:
-            top.add(item.chrom, item.start, item.probabilities)
-            bases += item.end - item.start
-            progress(bases)
-    return top.result()
 
 
 def random_windows(

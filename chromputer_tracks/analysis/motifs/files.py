@@ -55,12 +55,9 @@ def write_files(
 ) -> None:
     """Write all but the page, ``run.json`` and modisco-lite's own files.
 
-    Args:
-        results: what was found for each label.
-        sites: sites of each label, in the order of its windows.
-        folder: exists; the labels' folders are made.
-        q: false discovery rate up to which a match names a pattern.
-        database: what patterns were matched to; empty for none.
+    The sites of each label are in the order of its windows. The folder exists; the labels' folders
+    are made. Up to the false discovery rate ``q`` a match names a pattern; ``database`` is what
+    patterns were matched to, empty for none.
 
     Raises:
         OutputError: a file cannot be written.

@@ -179,14 +179,10 @@ def find_hits(
 def score_stretches(
     pattern: Pattern, windows: ExplainedWindows, row: Int64, start: Int64, reverse: Bools
 ) -> StretchScores:
-    """Contributions of k stretches as long as the core, and how alike the CWM they are.
+    """Contributions of k stretches as long as the core, and how alike its CWM they are.
 
-    Args:
-        pattern: its core's CWM is compared.
-        windows: hold the stretches.
-        row: int64 (k,), window of each.
-        start: int64 (k,), bp from the window's first base.
-        reverse: bool (k,): read on the other strand.
+    Stretches lie in the windows ``row``, int64 (k,), from ``start``, int64 (k,), bp from the
+    window's first base; ``reverse``, bool (k,), are read on the other strand.
     """
     matrix = pattern.contributions[:, pattern.core]
     span = np.arange(matrix.shape[1])
@@ -206,10 +202,7 @@ def thresholds(pattern: Pattern, windows: ExplainedWindows) -> tuple[float, floa
 
     Both are the :data:`WEAKEST` quantile of the pattern's own seqlets.
     """
-    seqlets = pattern.seqlets
-    seen = score_stretches(
-        pattern, windows, seqlets.row, core_starts(seqlets, pattern), seqlets.reverse
-    )
+    seen = score_seqlets(pattern, windows)
     # The value of a seqlet: the weakest itself where there are few.
     contribution, similarity = (
         float(np.quantile(values, WEAKEST, method="lower"))
@@ -251,12 +244,10 @@ class NearestWindow:
         self._centres = 2 * windows.start[self._order] + self._length
 
     def owns(self, row: Int64, start: Int64, width: int) -> Bools:
-        """Whether no other window is nearer to the middle of a stretch; bool (k,).
+        """Whether no other window is nearer to the middle of stretches of ``width`` bp; bool (k,).
 
-        Args:
-            row: int64 (k,), windows.
-            start: int64 (k,), bp, 0-based, of a stretch in each.
-            width: bp of the stretches.
+        Each begins at ``start``, int64 (k,), bp, 0-based, and lies in the window ``row``, int64
+        (k,).
         """
         own = np.zeros(len(row), dtype=np.bool_)
         chrom = self._chrom[row]
@@ -326,9 +317,7 @@ def _scan(patterns: Sequence[Pattern], windows: ExplainedWindows, p_limit: float
 def _known(windows: ExplainedWindows, row: Int64, start: Int64, width: int) -> Bools:
     """Whether all bases of stretches are known, bool (k,)."""
     where = (row[:, None], slice(None), start[:, None] + np.arange(width))
-    bases: Int64 = windows.sequences[where].sum(axis=(1, 2), dtype=np.int64)
-    known: Bools = bases == width
-    return known
+    return np.asarray(windows.sequences[where].sum(axis=(1, 2)) == width)
 
 
 # ---- What ``chromputer motifs`` found for a label: patterns, where they lie, what they look like.
@@ -452,13 +441,9 @@ def label_motifs(
 ) -> LabelMotifs:
     """Put together what was found for a label.
 
-    Args:
-        label: its name.
-        discovery: holds its patterns.
-        windows: where they were sought.
-        strands: strand of each site, ``+``, ``-`` or ``.``.
-        hits: those of all patterns.
-        matches: known motifs by pattern; empty without a database.
+    ``windows`` are those in which its patterns were sought, ``strands`` are ``+``, ``-`` or ``.``
+    of each site, ``hits`` those of all patterns; ``matches``, known motifs by pattern, are empty
+    without a database.
     """
     centres = windows.start + windows.length // 2
     turned = np.array([strand == "-" for strand in strands])
@@ -496,15 +481,12 @@ def seqlet_spans(pattern: Pattern, windows: ExplainedWindows) -> SeqletSpans:
     start = windows.start[seqlets.row] + seqlets.start
     first = known.argmax(axis=1)
     last = known[:, ::-1].argmax(axis=1)
-    seen = score_stretches(
-        pattern, windows, seqlets.row, core_starts(seqlets, pattern), seqlets.reverse
-    )
     return SeqletSpans(
         chrom=windows.chrom[seqlets.row],
         start=start + first,
         end=start + pattern.width - last,
         reverse=seqlets.reverse,
-        contribution=seen.contribution,
+        contribution=score_seqlets(pattern, windows).contribution,
     )
 
 

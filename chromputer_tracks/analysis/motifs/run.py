@@ -64,11 +64,8 @@ class MotifsResult:
 def find_motifs(options: MotifsOptions, report: Report | None = None) -> MotifsResult:
     """Find the motifs of explained labels and write them.
 
-    Everything that can be checked is checked first. A run that fails leaves what was there.
-
-    Args:
-        options: what to do.
-        report: told what happens; it must not run a thread, see :mod:`.motifs.discovery`.
+    Everything that can be checked is checked first. A run that fails leaves what was there. The
+    report must not run a thread, see :mod:`.motifs.discovery`.
 
     Raises:
         InputError: the folder is none that ``explain`` wrote, a label was not explained or its

@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,6 @@ Int64 = NDArray[np.int64]
 
 # ---- What the model looked at: contributions of the V-plot to its answers.
 
-_PLACES = 3
-
 
 @dataclass(frozen=True, slots=True)
 class AnswerContributions:
@@ -48,11 +46,6 @@ class AnswerContributions:
     parts: dict[str, float]
     pixels: str
 
-    def to_json(self) -> dict[str, Any]:
-        """As the page takes it."""
-        parts = {name: round(value, _PLACES) for name, value in self.parts.items()}
-        return {"code": self.code, "parts": parts, "pixels": self.pixels}
-
 
 def explain_answers(
     explainer: Explainer,
@@ -62,15 +55,10 @@ def explain_answers(
     places: Sequence[tuple[str, int]],
     answers: Sequence[int],
 ) -> list[AnswerContributions]:
-    """Explain the model's answers.
+    """Explain the answers of the model that plays.
 
-    Args:
-        explainer: explains the model that plays.
-        features: makes its inputs.
-        subject: what is asked.
-        vplot: name of the input whose pixels are shown.
-        places: contig and centre (bp, 0-based) of each site.
-        answers: the model's class at each.
+    ``vplot`` names the input whose pixels are shown, ``places`` are contig and centre (bp, 0-based)
+    of each site, ``answers`` the model's class at each.
 
     Raises:
         ProviderError: ONNX Runtime failed.
@@ -130,11 +118,8 @@ def chance_of_right_answer(
     With ``above`` classes more probable than the true one, the answer is right when none of them is
     among the ``choices - 1`` that are drawn from the other offered classes.
 
-    Args:
-        balanced: float64 (classes, n).
-        truth: int64 (n,), offered classes.
-        offered: classes that are asked, ascending.
-        choices: how many answers there are to choose from.
+    Balanced probabilities are float64 (classes, n), ``truth`` int64 (n,), offered classes;
+    ``offered`` are ascending, and ``choices`` is how many answers there are to choose from.
 
     Returns:
         float64 (n,); 0 or 1 where all classes are to choose from.

@@ -16,6 +16,7 @@ from chromputer_tracks.evaluation.metrics import Estimate
 from chromputer_tracks.figures.style import css
 from chromputer_tracks.intervals import format_region
 from chromputer_tracks.io.text import write_tsv
+from chromputer_tracks.records import to_plain
 from chromputer_tracks.spec import InputSpec, ModelSpec
 
 # ---- The page: one HTML file with its questions, scripts and styles, that opens offline.
@@ -23,7 +24,7 @@ from chromputer_tracks.spec import InputSpec, ModelSpec
 _STYLES = ("report.css", "quiz.css")
 _SCRIPTS = ("quiz_plot.js", "quiz_end.js", "quiz.js")
 _KINDS = {"sequence": "DNA sequence", "vplot": "V-plot", "signal": "signal"}
-_PLACES = 4
+_PLACES, _LOGIT_PLACES = 4, 3
 
 
 def payload(quiz: Quiz) -> dict[str, Any]:
@@ -47,13 +48,15 @@ def payload(quiz: Quiz) -> dict[str, Any]:
         "questions": [
             {
                 "choices": item.choices,
-                "picture": item.picture.to_json(),
+                "picture": to_plain(item.picture),
                 "sealed": b64encode(json.dumps(_answer(item)).encode()).decode(),
             }
             for item in quiz.questions
         ],
         "seen": _contribution_names(model.spec),
-        "lessons": [lesson.to_json() for lesson in quiz.examples],
+        "lessons": [
+            to_plain(lesson) | {"fragments": round(lesson.fragments, 1)} for lesson in quiz.examples
+        ],
         "score": {
             "sites": quiz.score.sites,
             **_estimate(quiz.score.accuracy),
@@ -65,12 +68,17 @@ def payload(quiz: Quiz) -> dict[str, Any]:
 
 def _answer(item: QuizQuestion) -> dict[str, Any]:
     """What is shown when a question has been answered."""
+    seen = None
+    if item.contributions is not None:
+        parts = item.contributions.parts.items()
+        rounded = {name: round(value, _LOGIT_PLACES) for name, value in parts}
+        seen = to_plain(item.contributions) | {"parts": rounded}
     return {
         "site": format_region(item.site),
         "truth": item.truth,
         "model": item.answer,
         "commonest": item.most_common,
-        "seen": None if item.contributions is None else item.contributions.to_json(),
+        "seen": seen,
         "probabilities": [round(float(value), _PLACES) for value in item.probabilities],
         "odds": [round(float(value), _PLACES) for value in item.balanced],
     }

@@ -7,7 +7,6 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -91,12 +90,8 @@ def states_subject(
 ) -> QuizSubject:
     """The chromatin states of a BED, whose names are the model's.
 
-    Args:
-        spec: says which states there are.
-        bed: segments.
-        table: names and colours of the states; None: the model's own.
-        sizes: contigs of the genome.
-        masked: regions to leave out.
+    ``table`` has names and colours of the states, None for the model's own; ``masked`` regions are
+    left out.
 
     Raises:
         InputError: the model has no states, or not those of a file.
@@ -208,10 +203,6 @@ class SitePicture:
     fragments: int
     steps: tuple[int, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """As the page takes it."""
-        return {"fragments": self.fragments, "steps": self.steps}
-
 
 @dataclass(frozen=True, slots=True)
 class ClassExample:
@@ -229,16 +220,6 @@ class ClassExample:
     fragments: float
     mean: str
     examples: tuple[SitePicture, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """As the page takes it."""
-        return {
-            "code": self.code,
-            "sites": self.sites,
-            "fragments": round(self.fragments, 1),
-            "mean": self.mean,
-            "examples": [picture.to_json() for picture in self.examples],
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,14 +266,10 @@ class SitePictures:
         offered: Sequence[int],
         seed: int,
     ) -> tuple[ClassExample, ...]:
-        """Mean V-plot and some sites of each offered class that has any.
+        """Mean V-plot and some sites, by the seed, of each offered class that has any.
 
-        Args:
-            sites: lie on training contigs.
-            truth: int64 (n,), class of each.
-            usable: bool (n,), whether its picture shows enough.
-            offered: classes that are asked.
-            seed: chooses the single sites.
+        The sites, of training contigs, have the classes ``truth``, int64 (n,), and ``usable``, bool
+        (n,), is whether their pictures show enough.
         """
         rng = np.random.default_rng(seed)
         rows = {code: np.flatnonzero(usable & (truth == code)) for code in offered}

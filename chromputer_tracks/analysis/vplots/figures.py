@@ -52,13 +52,9 @@ def draw_vplot(
 ) -> None:
     """Draw one aggregate V-plot: the image, the nucleosome's length, ticks.
 
-    Args:
-        axes: to draw into.
-        image: float64 (lengths, positions), one of ``item``; NaN for a class without sites, which
-            is said.
-        item: says what the pixels are.
-        scale: from :func:`set_scale`.
-        positions: whether the ticks of positions have their numbers.
+    The image is float64 (lengths, positions), one of ``item``; NaN for a class without sites, which
+    is said. The scale is from :func:`set_scale`; ``positions`` is whether the ticks of positions
+    have their numbers.
     """
     half, (shortest, longest) = item.window / 2, (item.edges[0], item.edges[-1])
     axes.grid(False)
@@ -341,14 +337,8 @@ _PER_LINE = 3
 _TITLE, _HEAD, _BAR, _FOOT = 0.34, 0.26, 0.1, 0.76
 """Inches: the picture's title, the line of column titles, a colour bar, and the room for bars."""
 _DPI = 200
-
-
-@dataclass(frozen=True, slots=True)
-class FigureText:
-    """A picture's title, empty for none, and what lies at 0, for the axis (``TSS``)."""
-
-    title: str = ""
-    site: str = "site"
+_DATES = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+"""Metadata that a file must not have for its bytes to be the same each time, by its suffix."""
 
 
 def check_suffix(path: Path) -> None:
@@ -365,38 +355,38 @@ def check_suffix(path: Path) -> None:
 
 
 def save_vplots(
-    path: Path, table: VplotTable, text: FigureText | None = None, sigma: float = SMOOTH
+    path: Path, table: VplotTable, title: str = "", site: str = "site", sigma: float = SMOOTH
 ) -> None:
     """Draw a table: a row for each class, a column for each quantity.
 
     Several classes of one quantity stand side by side. Above each image stands its profile over
-    all lengths, beside it its lengths over all positions. The same numbers give the same file. The
-    images (not the margins) are smoothed by a Gaussian of ``sigma`` pixels; 0 for none.
+    all lengths, beside it its lengths over all positions. The same numbers give the same file.
+    ``title`` may be empty, ``site`` says what lies at 0 (``TSS``), and the images (not the margins)
+    are smoothed by a Gaussian of ``sigma`` pixels; 0 for none.
 
     Raises:
         InputError: the suffix is none of ``SUFFIXES``.
         OutputError: it cannot be written.
     """
     check_suffix(path)
-    said = text or FigureText()
-    layout = _Layout.of(table, said)
+    layout = _Layout.of(table, title)
     with canvas(*layout.size, (0, 0, 0, 0)) as figure:
         for place, quantity in enumerate(table.quantities):
             images = [
                 drawn(row.images[place].values, quantity, table.axes, sigma) for row in table.rows
             ]
             scale = VplotScale.of(quantity, images)
-            _draw_column(figure, layout, table, place, images, scale, said.site)
+            _draw_column(figure, layout, table, place, images, scale, site)
             _color_bar(figure, layout, place, scale)
-        if said.title:
-            _write(figure, 0.12, layout.size[1] - 0.24, said.title, 11.0)
+        if title:
+            _write(figure, 0.12, layout.size[1] - 0.24, title, 11.0)
         with atomic_path(path) as temporary:
             figure.savefig(
                 temporary,
                 format=path.suffix[1:].lower(),
                 dpi=_DPI,
                 facecolor="white",
-                metadata=_metadata(path),
+                metadata=_DATES.get(path.suffix.lower()),
             )
 
 
@@ -416,13 +406,13 @@ class _Layout:
     top: float
 
     @classmethod
-    def of(cls, table: VplotTable, text: FigureText) -> _Layout:
+    def of(cls, table: VplotTable, title: str) -> _Layout:
         wrapped = len(table.quantities) == 1
         columns = min(_PER_LINE, len(table.rows)) if wrapped else len(table.quantities)
         lines = -(-len(table.rows) // columns) if wrapped else len(table.rows)
         panel = _LARGE if columns == lines == 1 else _SMALL
         wide, tall = panel.cell
-        top = _TITLE * bool(text.title) + _HEAD * (not wrapped)
+        top = _TITLE * bool(title) + _HEAD * (not wrapped)
         size = (columns * wide, lines * tall + top + _FOOT)
         return cls(panel, columns, lines, wrapped, size, top)
 
@@ -484,13 +474,3 @@ def _write(figure: Figure, x: float, y: float, text: str, size: float) -> None:
     """Bold text at inches from the lower left corner."""
     wide, tall = figure.get_size_inches()
     figure.text(x / wide, y / tall, text, fontsize=size, fontweight="bold", color=INK)
-
-
-def _metadata(path: Path) -> dict[str, str | None]:
-    match path.suffix.lower():
-        case ".svg":
-            return {"Date": None}
-        case ".pdf":
-            return {"CreationDate": None}
-        case _:
-            return {}

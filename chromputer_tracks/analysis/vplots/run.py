@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from chromputer_tracks.analysis.vplots.aggregate import FINE_LENGTH_EDGES
-from chromputer_tracks.analysis.vplots.figures import FigureText, check_suffix, save_vplots
+from chromputer_tracks.analysis.vplots.figures import check_suffix, save_vplots
 from chromputer_tracks.analysis.vplots.fragments import (
     Background,
     Means,
@@ -188,7 +188,7 @@ def draw_vplots(options: VplotOptions, report: Report | None = None) -> VplotRes
             row = replace(table.rows[0], title=title or stem)
             table, title = replace(table, rows=(row,)), ""
         picture = work.folder / options.out.name
-        save_vplots(picture, table, FigureText(title, options.at_zero), options.smooth)
+        save_vplots(picture, table, title, options.at_zero, options.smooth)
         write_vplot_tsv(picture.with_suffix(".tsv"), table)
         classes = [{"name": row.name, "title": row.title, "sites": row.sites} for row in table.rows]
         units = {quantity.name: quantity.unit for quantity in table.quantities}

@@ -198,15 +198,9 @@ def explain_states(
     of changes keeps that it saturates. For small contributions both are equal to first order,
     ``c[k] / K``.
 
-    Args:
-        explainer: explains the model.
-        features: makes its inputs.
-        sites: in classes by state, in the head's order; those of no state are left out. Images of
-            sites with strand -1 are turned around.
-        spec: describes it.
-        head: its states.
-        item: the V-plot input to draw.
-        progress: called with the number of sites done.
+    Sites are in classes by state, in the head's order; those of no state are left out, and images
+    of sites with strand -1 are turned around. ``item`` is the V-plot input to draw; ``progress`` is
+    told the number of sites done.
 
     Raises:
         ProviderError: ONNX Runtime failed.
@@ -264,8 +258,8 @@ def explained_table(
 ) -> VplotTable:
     """Mean input and mean contributions over explained sites, turned by strand.
 
-    Memory holds one label's contributions of the V-plot, 12.8 kB a site for one of 16 lengths and
-    200 positions.
+    A row for each label, or for each label and class. Memory holds one label's contributions of the
+    V-plot, 12.8 kB a site for one of 16 lengths and 200 positions.
 
     Args:
         folder: that ``chromputer explain`` wrote, or that of one label in it.
@@ -274,9 +268,6 @@ def explained_table(
         only: labels; empty: all.
         by: tell the sites of a label apart by ``name``, ``strand`` or ``chrom`` of their BED.
         chroms: contigs whose sites count; empty: all.
-
-    Returns:
-        a row for each label, or for each label and class.
 
     Raises:
         InputError: a label, input or column is not there, or no site is left.

@@ -68,16 +68,9 @@ name goes into each."""
 def make_data(
     tracks: Sequence[HubTrack], options: HubOptions, folder: Path, sizes: ChromSizes, report: Report
 ) -> dict[str, Range]:
-    """Make and check the data of all tracks; returns the range of values by file name.
+    """Make and check the data of all tracks of a hub; returns the range of values by file name.
 
-    Several tracks may show the same file.
-
-    Args:
-        tracks: all that the hub lists.
-        options: what the hub is asked to be.
-        folder: folder in which the hub is made.
-        sizes: the genome's contigs.
-        report: is told how far it is.
+    Several tracks may show the same file. ``folder`` is that in which the hub is made.
 
     Raises:
         InputError: what a file is made of cannot be used, or is not what the run read.
@@ -171,12 +164,7 @@ def _make_coverage(
 
 
 def write_coverage(path: Path, store: FragmentStore, sizes: ChromSizes) -> None:
-    """Write a bigWig of the mean number of fragments over the bases of each bin.
-
-    Args:
-        path: the file.
-        store: the fragments.
-        sizes: the genome's contigs; each is written whole.
+    """Write a bigWig of the mean number of fragments over the bases of each bin, of whole contigs.
 
     Raises:
         OutputError: it cannot be written.

@@ -95,12 +95,7 @@ def read_sizes(path: Path) -> ChromSizes:
 
 
 def first_position(tracks: Sequence[HubTrack], sizes: ChromSizes) -> Interval:
-    """What a browser shows at first: the strongest explained site or call, else a contig's start.
-
-    Args:
-        tracks: all that the hub lists.
-        sizes: the genome's contigs.
-    """
+    """What is shown at first: the strongest explained site or call, else a contig's start."""
     data = [shown for _, shown in tracks_with_data(tracks)]
     beds = [track.path for kind in ("sites", "calls") for track in data if track.kind == kind]
     if beds:
@@ -122,13 +117,7 @@ def twobit_name(options: HubOptions) -> str:
 
 
 def genome_settings(options: HubOptions, base: str, position: Interval) -> list[tuple[str, str]]:
-    """The genome's lines in ``genomes.txt``.
-
-    Args:
-        options: what the hub is asked to be.
-        base: leads to the genome's folder, with a ``/`` behind it.
-        position: shown at first.
-    """
+    """The genome's lines in ``genomes.txt``; ``base`` is its folder, with a ``/`` behind it."""
     lines = [
         ("groups", base + GROUPS),
         ("description", plain(_description(options))),
@@ -189,14 +178,10 @@ _KNOWN = {
 
 
 def check_names(contigs: dict[str, int], assembly: str, source: str) -> None:
-    """Check that contigs are called as UCSC calls those of its own assemblies.
+    """Check that the contigs of tracks are called as UCSC calls those of its own assemblies.
 
     Those of assemblies with accession numbers (``GCA_``, ``GCF_``) have several names there.
-
-    Args:
-        contigs: contigs of the tracks.
-        assembly: name of an assembly at UCSC.
-        source: where the contigs come from, for messages.
+    ``source`` says where the contigs come from, for messages.
 
     Raises:
         ContigError: chromosomes are called ``1``, ``I``, ``X`` or ``MT``.
@@ -215,10 +200,7 @@ def check_names(contigs: dict[str, int], assembly: str, source: str) -> None:
 def check_known(contigs: dict[str, int], assembly: str, source: str) -> bool:
     """Compare contigs with one of those of a common assembly at UCSC; whether that was possible.
 
-    Args:
-        contigs: contigs of the tracks.
-        assembly: name of an assembly at UCSC.
-        source: where the contigs come from, for messages.
+    ``source`` says where the contigs come from, for messages.
 
     Raises:
         ContigError: they are of another assembly.

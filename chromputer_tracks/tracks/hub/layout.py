@@ -122,9 +122,7 @@ def lay_out(
 ) -> tuple[list[HubModel], list[HubTrack]]:
     """The models of a hub, and all its tracks in the order in which they are drawn.
 
-    Args:
-        runs: what is shown.
-        inputs: sample, its input, and where the file is.
+    ``inputs`` are a sample, its input, and where the file is.
 
     Raises:
         InputError: a file of a run is missing.

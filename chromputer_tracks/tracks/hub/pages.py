@@ -64,11 +64,9 @@ Inputs = Sequence[tuple[str, AssayInput, Path]]
 
 
 def render(template: str, context: Mapping[str, Any]) -> str:
-    """A page; ASCII alone, as the browser puts it into a page of an encoding of its own.
+    """A page from a template, which is named without its suffix; text of the context is escaped.
 
-    Args:
-        template: name, without its suffix.
-        context: its values; their text is escaped.
+    It is ASCII alone, as the browser puts it into a page of an encoding of its own.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("chromputer_tracks.tracks.hub", "templates"),
@@ -122,14 +120,9 @@ def overview_page(
     tracks: Sequence[HubTrack],
     links: Sequence[tuple[str, str]],
 ) -> str:
-    """The page of the whole hub.
+    """The page of the whole hub, whose long label is ``title``.
 
-    Args:
-        title: long label of the hub.
-        options: what the hub is asked to be.
-        models: its models.
-        tracks: all that it lists.
-        links: text and address of where to see it.
+    ``tracks`` are all that it lists; ``links`` are text and address of where to see it.
     """
     context = {
         "title": title,
@@ -155,13 +148,7 @@ def coverage_page(inputs: Inputs, email: str, *, many: bool) -> str:
 
 
 def track_page(kind: str, model: HubModel, email: str) -> str:
-    """The page of a kind of track.
-
-    Args:
-        kind: ``states``, ``probabilities`` ...
-        model: the runs that the tracks are of.
-        email: address of the person to ask.
-    """
+    """The page of a kind of track (``states`` ...); ``email`` is of whom to ask."""
     spec = model.runs.spec
     runs = [run for sample in model.runs.samples for run in sample.runs]
     inputs = [

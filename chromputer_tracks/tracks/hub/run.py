@@ -230,14 +230,10 @@ def _settings(
     ranges: Mapping[str, Range],
     position: Interval,
 ) -> dict[str, str]:
-    """The files of settings by name: three, or one.
+    """The files of settings by name, three or one; ``labels`` are the hub's short and long one.
 
-    Args:
-        options: what the hub is asked to be.
-        labels: short and long label of the hub.
-        tracks: in the order in which the browser is to show them.
-        ranges: range of each bigWig's values, by the name of its file.
-        position: shown at first where the hub brings its genome.
+    ``ranges`` are of each bigWig's values, by the name of its file; ``position`` is shown at first
+    where the hub brings its genome.
     """
     base = f"{options.assembly}/"
     short, long = labels

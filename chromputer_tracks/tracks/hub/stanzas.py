@@ -47,12 +47,7 @@ def shorten(text: str, limit: int) -> str:
 
 
 def short_label(text: str, sample: str) -> str:
-    """A track's short label.
-
-    Args:
-        text: what the track shows.
-        sample: its sample; empty where there is one only.
-    """
+    """A track's short label; the sample is empty where there is one only."""
     return _with_sample(text, sample, " ", SHORT)
 
 
@@ -112,12 +107,7 @@ Settings = Sequence[tuple[str, str]]
 
 
 def stanza(settings: Settings, depth: int = 0) -> str:
-    """Lines of a stanza, without the blank line behind it.
-
-    Args:
-        settings: the first names the stanza.
-        depth: levels of indentation.
-    """
+    """Lines of a stanza, which the first setting names, without the blank line behind it."""
     return "".join(f"{'    ' * depth}{key} {value}\n" for key, value in settings)
 
 
@@ -224,13 +214,11 @@ def session_tracks(tracks: Iterable[HubTrack]) -> Iterator[BrowserTrack]:
 def track_stanzas(
     tracks: Sequence[HubTrack], ranges: Mapping[str, Range], *, base: str = "", group: str = ""
 ) -> Iterator[str]:
-    """The stanzas of tracks, each parent before its children.
+    """The stanzas of tracks, in the order in which the browser is to show them, parents first.
 
-    Args:
-        tracks: in the order in which the browser is to show them.
-        ranges: range of each bigWig's values, by the name of its file.
-        base: what leads from the file of stanzas to the data: empty, or a folder and ``/``.
-        group: group of all tracks, where the genome has groups.
+    ``ranges`` are of each bigWig's values, by the name of its file; ``base`` is what leads from the
+    file of stanzas to the data: empty, or a folder and ``/``; all tracks are of ``group``, where
+    the genome has groups.
     """
     for number, track in enumerate(tracks, 1):
         yield from _stanzas(track, None, ranges, base, group, 0, number)

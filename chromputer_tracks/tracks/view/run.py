@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyBigWig
-from numpy.typing import NDArray
 
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
@@ -107,10 +106,7 @@ def read_view(options: ViewOptions) -> View:
 def open_server(view: View, port: int = 0, log: Log | None = None) -> ViewServer:
     """A server of the page and all that it reads; not yet serving.
 
-    Args:
-        view: what is shown.
-        port: 0 for any free one.
-        log: called with a line for each answer.
+    Port 0 is any free one; ``log`` is called with a line for each answer.
 
     Raises:
         InputError: the name of a file is not UTF-8.
@@ -156,11 +152,7 @@ def page_payload(
 ) -> dict[str, Any]:
     """The object that ``view.js`` reads, ready for JSON.
 
-    Args:
-        models: runs that are shown.
-        tracks: the tracks in the session's order.
-        sites: to go through.
-        session: session of igv.js.
+    Tracks are in the order of ``session``, that of igv.js; ``sites`` are to go through.
     """
     samples = [sample.name for runs in models for sample in runs.samples]
     return {
@@ -171,12 +163,7 @@ def page_payload(
         "legend": _legend(models, tracks),
         "groups": _groups(tracks),
         "sites": [
-            {
-                "name": item.name,
-                "explained": item.explained,
-                "places": item.places,
-                "total": item.total,
-            }
+            {name: getattr(item, name) for name in ("name", "explained", "places", "total")}
             for item in sites
         ],
     }
@@ -225,7 +212,9 @@ def site_lists(tracks: Sequence[BrowserTrack], sizes: ChromSizes) -> tuple[SiteL
         called = track.kind == "calls" and (track.sample, track.group) not in explained
         if track.kind == "sites" or called:
             table = read_site_table(track.path, sizes)
-            kept = table.select(_strongest(table.numbers(5)))
+            # The highest scores, equal ones in file order.
+            order = np.argsort(-np.nan_to_num(table.numbers(5)), kind="stable")
+            kept = table.select(order[:MOST_SITES])
             places = list(zip(kept.chroms, kept.centre.tolist(), strict=True))
             letters = importance.get(track.path.parent) if track.kind == "sites" else None
             if letters is not None:
@@ -249,11 +238,6 @@ def first_locus(lists: Sequence[SiteList], sizes: ChromSizes) -> Interval:
     wanted = Interval.centred(chrom, centre, _FIRST_WIDTH)
     start = max(0, min(wanted.start, sizes[chrom] - _FIRST_WIDTH))
     return Interval(chrom, start, min(start + _FIRST_WIDTH, sizes[chrom]))
-
-
-def _strongest(scores: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Rows of the highest scores, equal ones in file order: intp (n,)."""
-    return np.argsort(-np.nan_to_num(scores), kind="stable")[:MOST_SITES]
 
 
 def _most_important(

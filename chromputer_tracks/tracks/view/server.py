@@ -97,10 +97,8 @@ Resource = Path | Content
 class ViewServer(ThreadingHTTPServer):
     """Serves resources on loopback; a context manager that closes the port.
 
-    Args:
-        resources: URL path, not percent-encoded, to what is sent for it.
-        port: 0 takes a free one.
-        log: called with a line for each answer: request, status, and the range asked for.
+    Resources are by URL path, not percent-encoded. Port 0 takes a free one; ``log`` is called with
+    a line for each answer: request, status, and the range asked for.
 
     Raises:
         OutputError: the port is taken or may not be used.
