@@ -10,11 +10,14 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 
 _REGION = re.compile(r"(?P<chrom>\S+?)(?::(?P<start>[0-9][0-9,]*)-(?P<end>[0-9][0-9,]*))?")
 
@@ -195,6 +198,8 @@ def format_span(chrom: str, start: int, end: int) -> str:
 
 def runs(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Start and end (exclusive) of each run of True, int64 (runs, 2)."""
+    import numpy as np  # not at start-up
+
     edges = np.flatnonzero(np.diff(flags, prepend=False, append=False))
     return edges.astype(np.int64).reshape(-1, 2)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import tomllib
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import typer
@@ -101,15 +101,15 @@ def test_defaults_and_choices_are_the_commands(tool: Tool):
         option = options.get(item.attrib.get("argument", ""))
         if option is None:
             continue
-        default = getattr(option.default, "value", option.default)
+        default = option.default
         if item.attrib["type"] == "integer" and "value" in item.attrib and default is not None:
             assert item.attrib["value"] == str(default)
-            compared.append(option.name)
+            compared.append(option.opts[0].lstrip("-").replace("-", "_"))
         if item.attrib["type"] == "select":
             choices = {choice.attrib["value"]: choice.attrib for choice in item.iter("option")}
-            assert list(choices) == [choice.value for choice in hints[option.name]]
+            assert list(choices) == list(get_args(hints[option.name]))
             assert [value for value, more in choices.items() if "selected" in more] == [default]
-            compared.append(option.name)
+            compared.append(option.opts[0].lstrip("-").replace("-", "_"))
     wanted = {
         "predict": ["min_mapq"],
         "explain": ["method", "references", "seed", "baseline", "merge", "min_mapq"],

@@ -136,6 +136,14 @@ def test_the_folders_of_analysis_form_no_circle():
         pytest.fail(f"analysis/: {' imports '.join(reversed(error.args[1]))}")
 
 
+def test_what_start_up_loads_needs_the_standard_library_alone():
+    for path in FILES:
+        if room(path) in LAYERS[0]:
+            names = {name.split(".")[0] for _, name in imports(path, module_level=True)}
+            kept = {"numpy"} if "TYPE_CHECKING" in path.read_text() else set()
+            assert names - kept <= {NAME, "__future__", *sys.stdlib_module_names}, path
+
+
 def test_reading_an_import_of_each_form(tmp_path):
     path = tmp_path / "module.py"
     path.write_text(
