@@ -26,14 +26,10 @@ from chromputer_tracks.tracks.runs import RunFolder, recorded_path
 
 @dataclass(frozen=True, slots=True)
 class BrowserGenome:
-    """An indexed FASTA.
+    """An indexed FASTA, plain or bgzipped.
 
-    Attributes:
-        fasta: plain or bgzipped.
-        name: shown, and the genome's id in sessions.
-        sizes: its contigs.
-        fai: its index.
-        gzi: its index of blocks; None where it is not compressed.
+    ``name`` is shown, and the genome's id in sessions; ``gzi``, the index of blocks, is None where
+    it is not compressed.
     """
 
     fasta: Path

@@ -48,15 +48,9 @@ class AssayInput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunFolder:
-    """A folder of results, with its ``run.json``.
+    """A folder of results: its ``run.json``, and what this names.
 
-    Attributes:
-        folder: itself.
-        record: what ``run.json`` holds.
-        model: the model that ran.
-        genome: the genome that was read.
-        spec: the model's spec.
-        inputs: the sample's files.
+    These are the model that ran, with its spec, the genome and the sample's files that were read.
     """
 
     folder: Path
@@ -97,13 +91,7 @@ class ExplainFolder(RunFolder):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleRuns:
-    """A sample under one model.
-
-    Attributes:
-        name: the sample's name.
-        predict: its prediction.
-        explain: explaining runs of different labels.
-    """
+    """A sample under one model: its prediction, and explaining runs of different labels."""
 
     name: str
     predict: PredictFolder | None
@@ -112,7 +100,7 @@ class SampleRuns:
     @property
     def runs(self) -> tuple[RunFolder, ...]:
         """All of its runs."""
-        return (*([self.predict] if self.predict is not None else []), *self.explain)
+        return self.explain if self.predict is None else (self.predict, *self.explain)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,12 +117,8 @@ def read_runs(
     """Read folders and sort them by model and sample.
 
     A folder without a name belongs to the sample whose files it read (by their checksums); a
-    sample that has no other name is called as the folder of its first prediction.
-
-    Args:
-        folders: folders of runs, without names.
-        named: sample and folder.
-        models: names or paths of models that are not where the runs found them.
+    sample that has no other name is called as the folder of its first prediction. ``named`` are
+    sample and folder; ``models`` names or paths of those that are not where the runs found them.
 
     Raises:
         InputError: a folder is no such run or may belong to two samples, two folders hold the same

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,13 +145,9 @@ class SeqletCount:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Discovery:
-    """What TF-MoDISco found.
+    """What TF-MoDISco found: the positive, then the negative patterns, most seqlets first.
 
-    Attributes:
-        patterns: the positive, then the negative ones, each by falling number of seqlets.
-        positive: seqlets that speak for the label.
-        negative: seqlets that speak against it.
-        window: bp around each window's centre that were looked at.
+    ``window`` are the bp around each window's centre that were looked at.
     """
 
     patterns: tuple[Pattern, ...]
@@ -233,12 +228,12 @@ def discover(
         n_leiden_runs=LEIDEN_RUNS,
     )
     positive, negative = count_seqlets(importance, max_seqlets)
-    patterns = tuple(
-        pattern
-        for sign, kind, items in zip((1, -1), ("pos", "neg"), found, strict=True)
-        for pattern in _patterns(f"{label}.{kind}", sign, items or [], first)
-    )
-    return Discovery(patterns, positive, negative, window, found)
+    patterns = []
+    for sign, kind, clusters in zip((1, -1), ("pos", "neg"), found, strict=True):
+        ordered = sorted(clusters or [], key=lambda item: -len(item.seqlets))
+        for number, item in enumerate(ordered, 1):
+            patterns.append(_pattern(f"{label}.{kind}.{number}", sign, item, first))
+    return Discovery(tuple(patterns), positive, negative, window, found)
 
 
 def _window_sums(importance: Float32) -> Float64:
@@ -291,15 +286,8 @@ def count_seqlets(importance: Float32, max_seqlets: int) -> tuple[SeqletCount, S
     return counts[0], counts[1]
 
 
-def _patterns(name: str, sign: int, found: Sequence[Any], first: int) -> list[Pattern]:
-    """Patterns of modisco-lite's clusters of one sign, most seqlets first."""
-    ordered = sorted(found, key=lambda item: -len(item.seqlets))
-    return [
-        _pattern(f"{name}.{number}", sign, item, first) for number, item in enumerate(ordered, 1)
-    ]
-
-
 def _pattern(name: str, sign: int, found: Any, first: int) -> Pattern:
+    """The pattern of one of modisco-lite's clusters."""
     seqlets = Seqlets(
         np.array([item.example_idx for item in found.seqlets], dtype=np.int64),
         np.array([item.start for item in found.seqlets], dtype=np.int64) + first,

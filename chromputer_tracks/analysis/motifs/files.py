@@ -108,17 +108,9 @@ class ExplainedRecord:
 class MotifsRecord:
     """What ``run.json`` says of motifs beside what every record does.
 
-    Attributes:
-        explained: where the contributions are from.
-        seqlet_core: bp whose summed contribution makes a seqlet.
-        seqlet_flank: bp on either side of it.
-        seqlet_fdr: false discovery rate of seqlets.
-        leiden_runs: clusterings, of which the best is taken.
-        hit_weakest: share of a pattern's seqlets that may be weaker than a hit.
-        motif_database: what patterns were matched to.
-        known_motifs: how many motifs that has.
-        libraries: their versions.
-        labels: what was found, by label.
+    Seqlets have a core, whose contribution is summed, and a flank on either side, bp;
+    ``hit_weakest`` is the share of a pattern's seqlets that may be weaker than a hit. Versions are
+    by library, what was found by label.
     """
 
     explained: ExplainedRecord

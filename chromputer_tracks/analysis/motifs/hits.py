@@ -397,15 +397,10 @@ class PatternResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelMotifs:
-    """What was found for a label.
+    """What was found for a label, at so many sites.
 
-    Attributes:
-        label: its name.
-        sites: how many were explained.
-        window: bp around the sites' summits that were looked at.
-        positive: seqlets that speak for the label.
-        negative: seqlets that speak against it.
-        patterns: by falling number of seqlets, whatever their sign.
+    Seqlets speak for it (``positive``) or against it; ``window`` are the bp around the sites'
+    summits that were looked at. Patterns are by falling number of seqlets, whatever their sign.
     """
 
     label: str
@@ -462,14 +457,8 @@ def label_motifs(
             )
         )
     found.sort(key=lambda item: -len(item.pattern.seqlets))
-    return LabelMotifs(
-        label=label,
-        sites=len(windows.start),
-        window=discovery.window,
-        positive=discovery.positive,
-        negative=discovery.negative,
-        patterns=tuple(found),
-    )
+    seqlets = discovery.positive, discovery.negative
+    return LabelMotifs(label, len(windows.start), discovery.window, *seqlets, tuple(found))
 
 
 def seqlet_spans(pattern: Pattern, windows: ExplainedWindows) -> SeqletSpans:

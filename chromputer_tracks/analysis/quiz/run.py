@@ -132,6 +132,10 @@ def make_quiz(options: QuizOptions, report: Report | None = None) -> QuizResult:
             )
             for item in draw.questions
         ]
+        examples: tuple[ClassExample, ...] = ()
+        if training is not None and options.lesson:
+            lesson = training.sites, training.truth, training.usable, draw.offered, options.seed
+            examples = pictures.class_examples(*lesson)
         quiz = Quiz(
             model=model,
             subject=subject,
@@ -144,7 +148,7 @@ def make_quiz(options: QuizOptions, report: Report | None = None) -> QuizResult:
             labelled=pool.counts(usable=False),
             eligible=pool.counts(),
             questions=_explained(questions, model, subject, sample.features, options, report),
-            examples=_class_examples(training, pictures, draw, options),
+            examples=examples,
             score=model_score(
                 balanced[:, scored],
                 pool.truth[scored],
@@ -296,16 +300,6 @@ def _training(
         return None
     pool = _quiz_sites(subject, pictures, spec, names, min_fragments)
     return pool if pool.usable.any() else None
-
-
-def _class_examples(
-    training: QuizSites | None, pictures: SitePictures, draw: QuestionDraw, options: QuizOptions
-) -> tuple[ClassExample, ...]:
-    if training is None or not options.lesson:
-        return ()
-    return pictures.class_examples(
-        training.sites, training.truth, training.usable, draw.offered, options.seed
-    )
 
 
 def _tell(draw: QuestionDraw, subject: QuizSubject, options: QuizOptions, report: Report) -> None:

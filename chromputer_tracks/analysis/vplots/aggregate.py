@@ -242,7 +242,11 @@ def _placed(
         part, begin = here[begin:stop], stop
         start = centre[part] - window // 2
         hull = Interval(name, int(start[0]), int(start[-1]) + window)
-        midpoint, row = _by_midpoint(source.midpoints(hull), edges)
+        midpoint, lengths = source.midpoints(hull)
+        row = np.searchsorted(np.asarray(edges), lengths, side="right") - 1
+        kept = np.flatnonzero((row >= 0) & (row < len(edges) - 1))
+        kept = kept[np.argsort(midpoint[kept], kind="stable")]
+        midpoint, row = midpoint[kept].astype(np.int64), row[kept]
         low = np.searchsorted(midpoint, start)
         many = np.searchsorted(midpoint, start + window) - low
         ends = np.cumsum(many)
@@ -255,14 +259,3 @@ def _placed(
             index = low[at:to][owner] + rank
             yield part[at:to], row[index], midpoint[index], owner
             at = to
-
-
-def _by_midpoint(
-    fragments: tuple[NDArray[np.int32], NDArray[np.int32]], edges: tuple[int, ...]
-) -> tuple[Int64, Int64]:
-    """Midpoints, ascending, and length classes of the fragments that have one."""
-    midpoints, lengths = fragments
-    row = np.searchsorted(np.asarray(edges), lengths, side="right") - 1
-    kept = np.flatnonzero((row >= 0) & (row < len(edges) - 1))
-    kept = kept[np.argsort(midpoints[kept], kind="stable")]
-    return midpoints[kept].astype(np.int64), row[kept]

@@ -64,14 +64,10 @@ _AS_GIVEN = "/:@[]!$&'()*+,;=%"
 
 @dataclass(frozen=True, slots=True)
 class HubResult:
-    """What was made.
+    """What was made: how many tracks with data, and how many bytes; a link counts as its file.
 
-    Attributes:
-        tracks: number of tracks with data.
-        bytes: size of all files; a link counts as its file.
-        url: address of ``hub.txt``; None where it is not known.
-        links: text and address of where to see it; empty without a URL.
-        record: what ``run.json`` holds.
+    ``url`` is the address of ``hub.txt``, None where it is not known; ``links`` are text and
+    address of where to see it, empty without a URL.
     """
 
     tracks: int

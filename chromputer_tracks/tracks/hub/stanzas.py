@@ -331,10 +331,7 @@ _CHECKED = {"dimA": "dimensionAchecked", "dimB": "dimensionBchecked"}
 class SubGroup:
     """One way to choose among a composite's tracks.
 
-    Attributes:
-        tag: short name of the way (``label``).
-        title: shown.
-        choices: name to title of each choice, in order.
+    ``tag`` is its short name (``label``); ``choices`` are name to title of each choice, in order.
     """
 
     tag: str
@@ -362,8 +359,8 @@ def composite(
     Args:
         name: the composite's name.
         labels: short and long label.
-        members: at least one, of one kind, each with its choices.
-        groups: subgroups in the order of the members' choices, at most four.
+        members: at least one, of one kind.
+        groups: at most four, in the order of the members' choices.
         page: stem of the description page.
         most: members that are drawn at first; the others are a click away.
         on: whether it is drawn at first.
@@ -376,10 +373,11 @@ def composite(
     used = [place for place, found in enumerate(tags) if len(found) > 1]
     axes = dict(zip(_AXES, reversed(used), strict=False))
     lists = list(axes)[2:]
-    how = [
-        (f"subGroup{number}", _declared(groups[place], tags[place]))
-        for number, place in enumerate(used, 1)
-    ]
+    how = []
+    for number, place in enumerate(used, 1):
+        group = groups[place]
+        pairs = [f"{tag}={word(group.choices[choice])}" for choice, tag in tags[place].items()]
+        how.append((f"subGroup{number}", " ".join([group.tag, word(group.title), *pairs])))
     dimensions = [f"{axis}={groups[place].tag}" for axis, place in axes.items()]
     how.append(("dimensions", " ".join(dimensions)))
     if lists:
@@ -425,8 +423,3 @@ def _tags(group: SubGroup, members: Sequence[HubTrack], place: int) -> dict[str,
     """A tag of each choice that a member has."""
     names, had = UniqueNames(), {member.choices[place] for member in members}
     return {choice: names.new(choice) for choice in group.choices if choice in had}
-
-
-def _declared(group: SubGroup, tags: Mapping[str, str]) -> str:
-    pairs = [f"{tag}={word(group.choices[choice])}" for choice, tag in tags.items()]
-    return " ".join([group.tag, word(group.title), *pairs])

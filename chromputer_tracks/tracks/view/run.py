@@ -64,14 +64,9 @@ class SiteList:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """All that is shown, read and checked.
+    """All that is shown, read and checked: tracks from top to bottom, sites to go through.
 
-    Attributes:
-        models: the runs.
-        genome: the reference.
-        tracks: the tracks, from top to bottom.
-        sites: to go through.
-        locus: shown first.
+    ``locus`` is shown first.
     """
 
     models: tuple[ModelRuns, ...]

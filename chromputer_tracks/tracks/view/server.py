@@ -80,12 +80,7 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is sent for a URL that is no file.
-
-    Attributes:
-        body: bytes.
-        type: its media type.
-    """
+    """What is sent for a URL that is no file, and its media type."""
 
     body: bytes
     type: str
