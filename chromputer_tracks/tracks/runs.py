@@ -27,14 +27,8 @@ _EXPLAIN_OPTIONS = ("method", "references", "baseline", "merge")
 class AssayInput:
     """A file of a sample that a run read.
 
-    Attributes:
-        assay: as the model names it.
-        path: where it is, or was then.
-        sha256: checksum of its content.
-        bytes: its size.
-        options: which fragments counted.
-        depth: fragments per kb, or the mean of a bigWig.
-        fragments: how many were kept; None for a bigWig.
+    It is, or was then, at ``path``; ``options`` say which fragments counted, of which ``fragments``
+    were kept, None for a bigWig; ``depth`` is fragments per kb, or the mean of a bigWig.
     """
 
     assay: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -206,16 +206,8 @@ def find_elements(
         )
     contigs = tuple(sorted({run.chrom for run in runs}))
     code = {name: index for index, name in enumerate(contigs)}
-    sites = SiteTable(
-        contigs,
-        np.array([code[run.chrom] for run in runs], dtype=np.int64),
-        np.array([run.start for run in runs], dtype=np.int64),
-        np.array([run.end for run in runs], dtype=np.int64),
-        np.array([run.centre for run in runs], dtype=np.int64),
-        np.zeros(len(runs), dtype=np.int64),
-        tuple(names[run.code] for run in runs),
-    )
-    return MapSites(sites, rule)
+    spans = [(code[run.chrom], run.start, run.end, run.centre) for run in runs]
+    return MapSites(_site_table(contigs, spans, tuple(names[run.code] for run in runs)), rule)
 
 
 _Codes = tuple[NDArray[np.intp], Float32]
@@ -271,21 +263,19 @@ def _bins(
     spec: ModelSpec, bins: Mapping[str, list[tuple[int, int]]], sizes: ChromSizes
 ) -> SiteTable:
     """Each ``label_bin`` of runs of outputs, cut at their and the contigs' ends."""
-    contigs = tuple(bins)
-    contig: list[int] = []
-    spans: list[Interval] = []
-    for code, chrom in enumerate(contigs):
+    places = []
+    for code, chrom in enumerate(bins):
         for first, last in bins[chrom]:
             end = min(last * spec.stride, sizes[chrom])
             for at in range(first * spec.stride, end, spec.label_bin):
-                contig.append(code)
-                spans.append(Interval(chrom, at, min(at + spec.label_bin, end)))
-    return SiteTable(
-        contigs,
-        np.array(contig, dtype=np.int64),
-        np.array([span.start for span in spans], dtype=np.int64),
-        np.array([span.end for span in spans], dtype=np.int64),
-        np.array([span.centre for span in spans], dtype=np.int64),
-        np.zeros(len(spans), dtype=np.int64),
-        ("",) * len(spans),
-    )
+                span = Interval(chrom, at, min(at + spec.label_bin, end))
+                places.append((code, span.start, span.end, span.centre))
+    return _site_table(tuple(bins), places, ("",) * len(places))
+
+
+def _site_table(
+    contigs: tuple[str, ...], places: Sequence[tuple[int, int, int, int]], names: tuple[str, ...]
+) -> SiteTable:
+    """Sites without strands; places are the number of the contig, start, end and centre."""
+    contig, start, end, centre = np.array(places, dtype=np.int64).reshape(-1, 4).T.copy()
+    return SiteTable(contigs, contig, start, end, centre, np.zeros_like(start), names)

@@ -325,15 +325,14 @@ def _contribution_rows(results: FilterResults) -> Iterator[dict[str, Value]]:
 def _ranking_rows(results: FilterResults) -> Iterator[dict[str, Value]]:
     for item in results.contributions:
         for rank, key in enumerate(results.ranking(item.name), 1):
-            place = (key.input, key.number)
             match = results.looks_like(key)
             yield {
                 "class": item.name,
                 "rank": rank,
                 "filter": str(key),
-                "mean_contribution": float(item.mean[place[0]][place[1]]),
-                "standard_error": float(item.error[place[0]][place[1]]),
-                "share_of_sites_above_0": float(item.positive[place[0]][place[1]]),
+                "mean_contribution": float(item.mean[key.input][key.number]),
+                "standard_error": float(item.error[key.input][key.number]),
+                "share_of_sites_above_0": float(item.positive[key.input][key.number]),
                 "sites": item.sites,
                 "reads": results.reads(key),
                 "looks_like": match.target.title if match else "",

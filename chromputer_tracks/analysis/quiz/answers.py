@@ -175,16 +175,13 @@ class QuizQuestion:
     """One question with its answers.
 
     Attributes:
-        chrom: contig of the site.
-        centre: bp, 0-based.
+        centre: of the site, bp, 0-based.
         bin: bp around the centre that the truth is about.
         choices: classes to choose from, ascending.
-        truth: the true class.
         answer: the model's choice.
         most_common: the choice that is most frequent in the genome.
         probabilities: float32 (classes,), as ``predict`` writes them.
         balanced: float64 (classes,), with all offered classes equally frequent.
-        picture: the V-plot.
         contributions: why the model answered so; None where it cannot be explained.
     """
 
@@ -210,18 +207,11 @@ class QuizQuestion:
 class Quiz:
     """A quiz that a model plays.
 
-    Attributes:
-        subject: what is asked; codes of classes index its ``classes``.
-        draw: which of them are asked, and how many choices there are.
-        contigs: where the questions are from.
-        assay: whose fragments are shown.
-        window: bp of a picture.
-        min_fragments: fewest fragments in a picture.
-        labelled: int64 (classes,), sites on the contigs.
-        eligible: int64 (classes,), sites that could have been asked.
-        questions: in the order of asking.
-        examples: what the offered classes look like.
-        score: how good the model is on all sites that could have been asked.
+    Codes of classes index the subject's ``classes``; ``draw`` says which of them are asked. The
+    questions, in the order of asking, are from the contigs; their pictures show ``window`` bp with
+    at least ``min_fragments`` fragments of the assay. ``labelled`` and ``eligible``, int64
+    (classes,), are sites on the contigs, and those that could have been asked, of which ``score``
+    is the model's; ``examples`` are what the offered classes look like.
     """
 
     model: Model

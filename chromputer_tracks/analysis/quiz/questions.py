@@ -208,11 +208,9 @@ class SitePicture:
 class ClassExample:
     """What a class, by its code, looks like on the training contigs.
 
-    Attributes:
-        sites: how many have enough fragments.
-        fragments: mean number in a picture.
-        mean: base64 of uint8 (lengths, positions): the smoothed mean V-plot, on a scale of its own.
-        examples: single sites.
+    So many ``sites`` have enough fragments, in the mean ``fragments`` in a picture; ``mean`` is
+    base64 of uint8 (lengths, positions): the smoothed mean V-plot, on a scale of its own.
+    ``examples`` are single sites.
     """
 
     code: int

@@ -197,11 +197,9 @@ def sites_table(
     quantities = [quantity]
     if background is not None and compare == "log2":
         quantities.append(log2_against(background.name))
+        other = background.image
         columns.append(
-            [
-                log2_ratio(image, n, background.image, prior)
-                for image, n in zip(images, counts, strict=True)
-            ]
+            [log2_ratio(image, n, other, prior) for image, n in zip(images, counts, strict=True)]
         )
     elif background is not None:
         quantities.append(difference_from(quantity, background.name))

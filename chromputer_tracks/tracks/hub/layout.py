@@ -67,13 +67,10 @@ PAGES = tuple(_KINDS)
 class HubModel:
     """The runs of one model in a hub, and the names that they take there.
 
-    Attributes:
-        runs: the model's runs.
-        names: gives the names of all tracks of the hub.
-        folders: folder of a sample's files in the hub, by sample.
-        name: what the model is called where a hub shows several, each otherwise; else empty.
-        many: whether the hub shows several samples.
-        models: how many models it shows, which share what is drawn at first.
+    ``names`` gives those of all tracks of the hub, ``folders`` has that of a sample's files, by
+    sample. ``name`` is what the model is called where a hub shows several, each otherwise, else
+    empty; ``many`` is whether the hub shows several samples. Of its ``models`` each draws a share
+    at first.
     """
 
     runs: ModelRuns
