@@ -132,6 +132,9 @@ def _stream(
 
 # ---- The sites of a map when none are given: one for each element that the model predicts.
 
+# Neighbouring bins share nearly all of their window, so that a map of bins would draw each element
+# as a string of beads, long ones with many.
+
 
 @dataclass(frozen=True, slots=True)
 class MapSites:

@@ -65,6 +65,9 @@ def class_contributions(
 ) -> ClassContributions:
     """Average the contributions of the filters over the sites of a class.
 
+    That of a filter is summed over all positions of a window: DeepLIFT counts the activations of a
+    layer as it counts inputs, what they add beyond what they are at the references.
+
     ``windows`` are around its sites, one each; ``filters`` is the number of filters of each input,
     by name; ``progress`` is told the number of sites done.
 

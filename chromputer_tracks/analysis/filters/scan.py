@@ -306,6 +306,11 @@ def _highest(values: Float32, hits: Int64, reach: tuple[int, int]) -> NDArray[np
 
 # ---- Sequence filters of the first layer as motifs: counts of what activates them most.
 
+# A filter reads both strands; the larger match of the two and of 10 consecutive positions is taken,
+# and ``relu(scale * match + shift)`` is its activation. A match on the other strand is turned round
+# before it is counted. Subsequences count as in DeepBind (doi:10.1038/nbt.3300) and Basset
+# (doi:10.1101/gr.200535.115), by :data:`SHARE`.
+
 POOL = 10
 """Consecutive positions of which the layer takes the best match."""
 SHARE = 0.5

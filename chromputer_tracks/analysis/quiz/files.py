@@ -67,7 +67,11 @@ def payload(quiz: Quiz) -> dict[str, Any]:
 
 
 def _answer(item: QuizQuestion) -> dict[str, Any]:
-    """What is shown when a question has been answered."""
+    """What is shown when a question has been answered.
+
+    The page holds it as base64, so that it does not stand there before; it is no secret from those
+    who look for it.
+    """
     seen = None
     if item.contributions is not None:
         parts = item.contributions.parts.items()
