@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.evaluation.metrics import DRAWS, Estimate, bootstrap
-from chromputer_tracks.figures.charts import Line, depth_curves
+from chromputer_tracks.figures import Line, depth_curves
 from chromputer_tracks.io.atomic import atomic_path
 
 BEGIN, END = "<!-- {}: written by benchmarks/simulation.py -->", "<!-- end of {} -->"

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from chromputer_tracks import figures
 from chromputer_tracks.analysis.vplots import figures as vplot_figures
 from chromputer_tracks.analysis.vplots.aggregate import VplotPair, VplotSet
 from chromputer_tracks.analysis.vplots.images import FRAGMENTS, VplotScale
 from chromputer_tracks.evaluation.metrics import Curve, Estimate, Reliability
 from chromputer_tracks.evaluation.scores import BinaryScores
-from chromputer_tracks.figures import charts, style
-from chromputer_tracks.figures.charts import Bar, Line
+from chromputer_tracks.figures import Bar, Line
 from chromputer_tracks.spec import Label
 
 NAN = float("nan")
@@ -41,16 +41,16 @@ def image_set(observed, predicted=None, edges=(20, 30, 40, 50)):
 VPLOT = image_set(np.arange(30.0).reshape(3, 10))
 
 DRAWN = {
-    "training": lambda: charts.training_curve("Loss", {"train": ([1, 2], [2.0, 1.0])}, 2),
-    "pr": lambda: charts.pr_curve(scores(), (1, 2, 3), [("scan", Curve((0, 1), (0.5, 0.2)))]),
-    "reliability": lambda: charts.reliability_diagram("Reb1", RELIABILITY, (1, 2, 3)),
-    "depth": lambda: charts.depth_curves([Line("net", (1, 10), (E, E))], "depth", "accuracy", 0.9),
-    "confusion": lambda: charts.confusion_matrix([[3, 1], [0, 4]], ["A", "B"], [(1, 2, 3)] * 2),
-    "overlap": lambda: charts.overlap_matrix([[1, 0.25], [0.25, 1]], ["A", "B"]),
-    "accuracy": lambda: charts.accuracy_matrix([[E, NONE]], ["one"], ["x", "y"], "accuracy"),
-    "bars": lambda: charts.bars([Bar("net", E), Bar("base", E, True)], "accuracy", Bar("top", E)),
-    "counts": lambda: charts.label_counts(["A", "B"], {"train": [10, 0], "test": [3, 0]}),
-    "shares": lambda: charts.class_shares([("chrI", [1, 3])], ["A", "B"], [(1, 2, 3)] * 2),
+    "training": lambda: figures.training_curve("Loss", {"train": ([1, 2], [2.0, 1.0])}, 2),
+    "pr": lambda: figures.pr_curve(scores(), (1, 2, 3), [("scan", Curve((0, 1), (0.5, 0.2)))]),
+    "reliability": lambda: figures.reliability_diagram("Reb1", RELIABILITY, (1, 2, 3)),
+    "depth": lambda: figures.depth_curves([Line("net", (1, 10), (E, E))], "depth", "accuracy", 0.9),
+    "confusion": lambda: figures.confusion_matrix([[3, 1], [0, 4]], ["A", "B"], [(1, 2, 3)] * 2),
+    "overlap": lambda: figures.overlap_matrix([[1, 0.25], [0.25, 1]], ["A", "B"]),
+    "accuracy": lambda: figures.accuracy_matrix([[E, NONE]], ["one"], ["x", "y"], "accuracy"),
+    "bars": lambda: figures.bars([Bar("net", E), Bar("base", E, True)], "accuracy", Bar("top", E)),
+    "counts": lambda: figures.label_counts(["A", "B"], {"train": [10, 0], "test": [3, 0]}),
+    "shares": lambda: figures.class_shares([("chrI", [1, 3])], ["A", "B"], [(1, 2, 3)] * 2),
     "vplot": lambda: vplot_figures.vplot_panel(
         VPLOT.pairs[0].observed, VPLOT, vplot_figures.set_scale(VPLOT), "true", "V-plot"
     ),
@@ -83,7 +83,7 @@ def test_every_figure_fits_into_a_page(name):
             assert all(target in ids for target in re.findall(r"url\(#(.*?)\)", value))
     assert "DejaVu" not in svg
     assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")
-    for colour, variable in style.PROPERTIES.items():
+    for colour, variable in figures.PROPERTIES.items():
         assert svg.count(colour) == svg.count(f"var({variable}, {colour})")
     assert "--fig-ink" in svg or "--fig-muted" in svg
 
@@ -91,7 +91,7 @@ def test_every_figure_fits_into_a_page(name):
 def test_the_same_figure_twice_is_the_same_and_others_share_no_ids():
     one, again = DRAWN["pr"](), DRAWN["pr"]()
     assert one == again
-    other = charts.pr_curve(scores("Abf1"), (1, 2, 3))
+    other = figures.pr_curve(scores("Abf1"), (1, 2, 3))
     ids = [set(re.findall(r' id="(.*?)"', svg)) for svg in (one, other)]
     assert ids[0]
     assert not ids[0] & ids[1]
@@ -112,7 +112,7 @@ def test_the_first_figure_of_a_process_is_as_the_later_ones(monkeypatch):
 
 
 def test_confusion_matrix_shows_shares_of_rows_and_counts():
-    svg = charts.confusion_matrix(
+    svg = figures.confusion_matrix(
         [[3, 1, 0], [0, 1990, 10], [0, 0, 0]], ["A", "B", "C"], [(255, 0, 0)] * 3
     )
     shown = texts(svg)
@@ -127,7 +127,7 @@ def test_confusion_matrix_shows_shares_of_rows_and_counts():
 
 
 def test_matrices_leave_out_what_is_missing():
-    assert texts(charts.overlap_matrix([[1, 0.256], [0.256, 1]], ["A", "B"])) == ["A", "B", "0.26"]
+    assert texts(figures.overlap_matrix([[1, 0.256], [0.256, 1]], ["A", "B"])) == ["A", "B", "0.26"]
     shown = texts(DRAWN["accuracy"]())
     assert "0.500" in shown
     assert "0.400–0.600" in shown
@@ -135,7 +135,9 @@ def test_matrices_leave_out_what_is_missing():
 
 
 def test_bars_say_their_values_and_leave_out_what_has_none():
-    svg = charts.bars([Bar("net", E), Bar("gone", NONE), Bar("bad", Estimate(-0.2, NAN, NAN))], "R")
+    svg = figures.bars(
+        [Bar("net", E), Bar("gone", NONE), Bar("bad", Estimate(-0.2, NAN, NAN))], "R"
+    )
     shown = texts(svg)
     assert "0.500" in shown
     assert "gone" not in shown
@@ -147,19 +149,19 @@ def test_pr_curve_states_area_and_prevalence():
     assert 'aria-label="Precision-recall curve of Reb1: area 0.500, prevalence 0.25"' in svg
     assert "AUPRC 0.500" in texts(svg)
     assert "#010203" in svg  # the label's own colour
-    long = texts(charts.pr_curve(scores("A-very-long-name-of-a-label"), (1, 2, 3)))
+    long = texts(figures.pr_curve(scores("A-very-long-name-of-a-label"), (1, 2, 3)))
     assert "0.500" in long
     assert "A-very-long-name-of…" in long
-    assert "–" in charts.reliability_diagram("x", Reliability((), (), (), NONE), (1, 2, 3))
+    assert "–" in figures.reliability_diagram("x", Reliability((), (), (), NONE), (1, 2, 3))
 
 
 def test_lines_are_named_at_their_ends_but_for_one_that_the_title_names():
     shown = texts(
-        charts.training_curve("Loss", {"train": ([1, 2], [2, 1]), "gone": ([1], [NAN])}, None)
+        figures.training_curve("Loss", {"train": ([1, 2], [2, 1]), "gone": ([1], [NAN])}, None)
     )
     assert "train" in shown
     assert "gone" not in shown
-    assert texts(charts.training_curve("Rate", {"rate": ([1], [1.0])}, 1)).count("rate") == 0
+    assert texts(figures.training_curve("Rate", {"rate": ([1], [1.0])}, 1)).count("rate") == 0
 
 
 def pixels(svg):
@@ -211,7 +213,7 @@ def test_one_scale_for_true_and_predicted():
 def test_thinned_curves_keep_the_envelope(points, steps):
     x = np.sort([p[0] for p in points])
     y = np.array([p[1] for p in points])
-    tx, ty = style.thin(Curve(tuple(x), tuple(y)), steps)
+    tx, ty = figures.thin(Curve(tuple(x), tuple(y)), steps)
     assert len(tx) <= max(steps, 4 * (steps + 1))
     assert (np.diff(tx) >= 0).all()
     assert set(zip(tx, ty, strict=True)) <= set(zip(x, y, strict=True))
@@ -226,7 +228,7 @@ def test_thinned_curves_keep_the_envelope(points, steps):
 
 @given(st.lists(st.floats(-5, 5), max_size=12), st.floats(0.01, 2))
 def test_labels_are_pushed_apart_in_order_and_no_more_than_needed(values, gap):
-    found = style.spread(values, gap)
+    found = figures.spread(values, gap)
     order = np.argsort(values, kind="stable")
     moved = np.array(found)[order]
     assert (np.diff(moved) >= gap - 1e-9).all()
@@ -237,12 +239,12 @@ def test_labels_are_pushed_apart_in_order_and_no_more_than_needed(values, gap):
 
 
 def test_two_labels_at_one_place():
-    assert style.spread([1.0, 1.0], 0.5) == [0.75, 1.25]
-    assert style.spread([3.0, 1.0, 1.2], 0.4) == pytest.approx([3.0, 0.9, 1.3])
+    assert figures.spread([1.0, 1.0], 0.5) == [0.75, 1.25]
+    assert figures.spread([3.0, 1.0, 1.2], 0.4) == pytest.approx([3.0, 0.9, 1.3])
 
 
 def test_numbers_have_three_decimals():
-    from chromputer_tracks.figures.charts import number
+    from chromputer_tracks.figures import number
 
     assert number(0.12345) == "0.123"
     assert number(math.inf) == number(NAN) == "–"

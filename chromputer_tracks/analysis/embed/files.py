@@ -32,7 +32,7 @@ from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.analysis.vplots.figures import color_bar, draw_vplot, set_scale, vplot_panel
 from chromputer_tracks.analysis.vplots.images import VplotScale
 from chromputer_tracks.errors import counted
-from chromputer_tracks.figures.style import INK, MUTED, RGB, canvas, css, to_svg
+from chromputer_tracks.figures import INK, MUTED, RGB, canvas, css, to_svg
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.text import tsv_lines, write_tsv
 from chromputer_tracks.spec import Label

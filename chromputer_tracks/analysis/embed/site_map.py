@@ -23,7 +23,7 @@ from chromputer_tracks.analysis.embed.clusters import (
 from chromputer_tracks.analysis.embed.windows import WindowOutputs
 from chromputer_tracks.analysis.vplots.aggregate import VplotSet
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.figures.style import RGB, SERIES
+from chromputer_tracks.figures import RGB, SERIES
 from chromputer_tracks.io.bed import Column, SiteTable
 from chromputer_tracks.spec import Label, ModelSpec
 

@@ -38,7 +38,7 @@ from chromputer_tracks.analysis.logos import (
 from chromputer_tracks.analysis.pages import Page
 from chromputer_tracks.analysis.report.blocks import MISSING, Fact, number, signed
 from chromputer_tracks.data.features import NUCLEOSOME
-from chromputer_tracks.figures.style import ACCENT, INK, MUTED, canvas, css, to_svg
+from chromputer_tracks.figures import ACCENT, INK, MUTED, canvas, css, to_svg
 from chromputer_tracks.intervals import format_region
 
 # ---- Figures of filters: patterns of V-plots and signals, and what filters contribute to classes.

@@ -30,7 +30,7 @@ from chromputer_tracks.analysis.motifs.hits import (
 from chromputer_tracks.analysis.pages import Page, Value, write_rows, write_texts
 from chromputer_tracks.analysis.report.blocks import MISSING, Fact, signed
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.figures.style import ACCENT, MUTED, canvas, to_svg
+from chromputer_tracks.figures import ACCENT, MUTED, canvas, to_svg
 from chromputer_tracks.io.bed import BedTable
 from chromputer_tracks.io.meme import MemeMotif, write_meme
 from chromputer_tracks.io.run import ModelRecord, RunRecord

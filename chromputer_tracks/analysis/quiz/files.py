@@ -13,7 +13,7 @@ from chromputer_tracks.analysis.quiz.answers import Quiz, QuizQuestion
 from chromputer_tracks.analysis.quiz.questions import EDGES, color_table, shown_vplot
 from chromputer_tracks.data.features import DEFAULT_BIN
 from chromputer_tracks.evaluation.metrics import Estimate
-from chromputer_tracks.figures.style import css
+from chromputer_tracks.figures import css
 from chromputer_tracks.intervals import format_region
 from chromputer_tracks.io.text import write_tsv
 from chromputer_tracks.records import to_plain

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from chromputer_tracks.errors import FormatError
-from chromputer_tracks.figures.style import RGB, css
+from chromputer_tracks.figures import RGB, css
 
 if TYPE_CHECKING:
     from chromputer_tracks.analysis.vplots.aggregate import VplotSet

@@ -52,14 +52,14 @@ from chromputer_tracks.analysis.vplots.images import VplotScale
 from chromputer_tracks.errors import counted
 from chromputer_tracks.evaluation.scores import Difference
 from chromputer_tracks.evaluation.sites import LabelledSites
-from chromputer_tracks.figures.charts import (
+from chromputer_tracks.figures import (
     accuracy_matrix,
     class_shares,
+    css,
     label_counts,
     overlap_matrix,
     training_curve,
 )
-from chromputer_tracks.figures.style import css
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.io.fragment_store import FragmentStore

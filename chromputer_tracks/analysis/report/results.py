@@ -34,14 +34,15 @@ from chromputer_tracks.analysis.report.blocks import (
 from chromputer_tracks.errors import counted
 from chromputer_tracks.evaluation.metrics import Curve, Estimate
 from chromputer_tracks.evaluation.scores import BinaryScores, Scores
-from chromputer_tracks.figures.charts import (
+from chromputer_tracks.figures import (
+    RGB,
+    SERIES,
     Bar,
     bars,
     confusion_matrix,
     pr_curve,
     reliability_diagram,
 )
-from chromputer_tracks.figures.style import RGB, SERIES
 from chromputer_tracks.spec import InputSpec, Label, ModelSpec
 
 # ---- What was done, how good it is, beside what.

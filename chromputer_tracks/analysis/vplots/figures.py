@@ -29,7 +29,7 @@ from chromputer_tracks.analysis.vplots.images import (
 )
 from chromputer_tracks.data.features import NUCLEOSOME
 from chromputer_tracks.errors import InputError, counted
-from chromputer_tracks.figures.style import INK, MUTED, canvas, css, to_svg
+from chromputer_tracks.figures import INK, MUTED, canvas, css, to_svg
 from chromputer_tracks.io.atomic import atomic_path
 
 # ---- One of a set of V-plots, as SVG: sharp axes around a raster image, all on one colour scale.

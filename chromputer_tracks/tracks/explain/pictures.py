@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.features import NUCLEOSOME
-from chromputer_tracks.figures.style import INK, MUTED, canvas
+from chromputer_tracks.figures import INK, MUTED, canvas
 from chromputer_tracks.spec import InputSpec, Label, ModelSpec
 from chromputer_tracks.tracks.explain.sites import SiteView
 
