@@ -29,7 +29,7 @@ from tangermeme.deep_lift_shap import deep_lift_shap
 
 from chromputer_tracks.cli.demo import example_folder
 from chromputer_tracks.data.features import Features
-from chromputer_tracks.data.sequence import shuffle_windows, window_rng
+from chromputer_tracks.data.shuffles import shuffle_windows, window_rng
 from chromputer_tracks.inference.explain import Explainer, head_weights, open_explainer
 from chromputer_tracks.inference.sample import open_sample
 from chromputer_tracks.inference.session import Model, Session, load_model, open_session

@@ -15,7 +15,7 @@ from pathlib import Path
 import pysam
 import torch
 
-from chromputer_tracks.data.sequence import one_hot
+from chromputer_tracks.data.features import one_hot
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta

@@ -20,7 +20,7 @@ from toy_genome import ToyGenome
 from chromputer_tracks.analysis.filters import page as filters_pictures
 from chromputer_tracks.analysis.filters import run as filters
 from chromputer_tracks.analysis.filters.run import FiltersResult, rank_filters
-from chromputer_tracks.data.sequence import one_hot
+from chromputer_tracks.data.features import one_hot
 from chromputer_tracks.inference.explain import Contributions, FirstLayer
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.options.explain import FiltersOptions

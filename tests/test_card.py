@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scored_sites import heads, simulated
 
-from chromputer_tracks.evaluation.calibration import uncalibrated
 from chromputer_tracks.evaluation.metrics import Estimate
 from chromputer_tracks.evaluation.scores import score, split_metrics
+from chromputer_tracks.evaluation.sites import uncalibrated
 from chromputer_tracks.model.card import model_card
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec, Normalisation
 

@@ -25,9 +25,8 @@ from chromputer_tracks.evaluation.baselines import (
     random_forest,
     run_baselines,
 )
-from chromputer_tracks.evaluation.calibration import calibrate, uncalibrated
 from chromputer_tracks.evaluation.metrics import average_precision
-from chromputer_tracks.evaluation.sites import pool_sites
+from chromputer_tracks.evaluation.sites import calibrate, pool_sites, uncalibrated
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import TssTable
 

@@ -10,7 +10,7 @@ from scored_sites import plain_sites
 
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import ConfigError
-from chromputer_tracks.evaluation.calibration import (
+from chromputer_tracks.evaluation.sites import (
     best_threshold,
     calibrate,
     fit_platt,

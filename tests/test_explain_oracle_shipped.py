@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from chromputer_tracks.data.features import Features
-from chromputer_tracks.data.sequence import shuffle_windows, window_rng
+from chromputer_tracks.data.shuffles import shuffle_windows, window_rng
 from chromputer_tracks.inference.explain import (
     Arrays,
     Contributions,

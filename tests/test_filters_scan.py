@@ -21,7 +21,7 @@ from chromputer_tracks.analysis.filters.scan import (
     patch_activations,
     window_batches,
 )
-from chromputer_tracks.data.sequence import one_hot
+from chromputer_tracks.data.features import one_hot
 from chromputer_tracks.intervals import Interval
 
 WINDOW, WIDTH, MARGIN, BIN = 100, 7, 12, 10

@@ -12,12 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-from chromputer_tracks.data.sequence import (
-    one_hot,
-    reverse_complement,
-    shuffle_windows,
-    window_rng,
-)
+from chromputer_tracks.data.features import one_hot, reverse_complement
+from chromputer_tracks.data.shuffles import shuffle_windows, window_rng
 from chromputer_tracks.errors import InputError
 
 DNA = st.text(alphabet="ACGTN", min_size=1, max_size=60)

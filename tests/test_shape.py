@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from chromputer_tracks.data.sequence import one_hot
+from chromputer_tracks.data.features import one_hot
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.io.text import COLUMNS, read_shape_table
 from chromputer_tracks.model.network import DnaShape

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.data.sequence import one_hot, reverse_complement
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.assays import BigWigSource
@@ -18,6 +17,24 @@ from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.fragments import Fragments
 from chromputer_tracks.spec import HeadSpec, InputSpec, Normalisation
+
+ALPHABET = np.frombuffer(b"ACGT", dtype=np.uint8)
+"""The channel order of one-hot arrays; reversing it complements a base."""
+
+
+def one_hot(bases: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """One-hot float32 (4, L), channels A, C, G, T, of upper-case ASCII uint8 (L,).
+
+    Any other letter (N) is all zero.
+    """
+    matches: NDArray[np.bool_] = bases == ALPHABET[:, None]
+    return matches.astype(np.float32)
+
+
+def reverse_complement(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Reverse-complement a one-hot array (..., 4, L): both last axes reversed."""
+    return array[..., ::-1, ::-1]
+
 
 Assay = FragmentStore | BigWigSource
 """One open file of a sample."""

@@ -3,7 +3,7 @@
 Each baseline learns from the sites of the training contigs and gives logits of its probabilities at
 other sites; rows that it does not predict (continuous labels, labels without a motif or without a
 training positive) are NaN. Thresholds are then chosen as for the network, by
-:func:`~chromputer_tracks.evaluation.calibration.calibrate` on the validation contigs.
+:func:`~chromputer_tracks.evaluation.sites.calibrate` on the validation contigs.
 
 None of them sees more than the network: the forest sees its fragments without the sequence, the
 scan the sequence without the fragments, gene proximity neither.
@@ -20,11 +20,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from chromputer_tracks.data.features import one_hot
 from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.data.sequence import one_hot
 from chromputer_tracks.errors import ConfigError, DependencyError, counted
-from chromputer_tracks.evaluation.calibration import calibrate, uncalibrated
-from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites
+from chromputer_tracks.evaluation.sites import LabelledSites, calibrate, pool_sites, uncalibrated
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.bed import TssTable
 from chromputer_tracks.io.fasta import Fasta

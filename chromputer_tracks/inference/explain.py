@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.features import Features
-from chromputer_tracks.data.sequence import shuffle_windows, window_rng
+from chromputer_tracks.data.shuffles import shuffle_windows, window_rng
 from chromputer_tracks.errors import ChromputerError, InputError, SpecError
 from chromputer_tracks.inference.session import (
     Model,

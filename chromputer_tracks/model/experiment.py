@@ -14,13 +14,19 @@ from torch.utils.data import DataLoader
 
 from chromputer_tracks.data.labels import UNKNOWN, PeakLabels, Segment
 from chromputer_tracks.errors import ConfigError, counted
-from chromputer_tracks.evaluation.calibration import calibrate, prior_shift
 from chromputer_tracks.evaluation.metrics import (
     average_precision,
     mean_average_precision,
     state_scores,
 )
-from chromputer_tracks.evaluation.sites import LabelledSites, label_sites, pool_sites, predict_sites
+from chromputer_tracks.evaluation.sites import (
+    LabelledSites,
+    calibrate,
+    label_sites,
+    pool_sites,
+    predict_sites,
+    prior_shift,
+)
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.dataset import SegmentDataset, SegmentPlan
 from chromputer_tracks.model.fitting import Report, fit_network

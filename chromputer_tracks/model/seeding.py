@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from chromputer_tracks.data.features import ALPHABET
 from chromputer_tracks.data.labels import PeakLabels
-from chromputer_tracks.data.sequence import ALPHABET
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.model.network import StrandMotifs

@@ -17,7 +17,6 @@ from chromputer_tracks.analysis.evaluate.run import (
 )
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.errors import ChromputerError, InputError
-from chromputer_tracks.evaluation.calibration import uncalibrated
 from chromputer_tracks.evaluation.scores import (
     Difference,
     PairedTest,
@@ -27,7 +26,7 @@ from chromputer_tracks.evaluation.scores import (
     paired,
     score,
 )
-from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_sites
+from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_sites, uncalibrated
 from chromputer_tracks.io.atomic import check_folder, made_folder
 from chromputer_tracks.io.bed import read_tss
 from chromputer_tracks.io.run import Report, Silent, file_record

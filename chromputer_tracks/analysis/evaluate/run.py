@@ -20,9 +20,8 @@ from chromputer_tracks.analysis.report.page import assay_vplots
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import ChromputerError, InputError
-from chromputer_tracks.evaluation.calibration import uncalibrated
 from chromputer_tracks.evaluation.scores import PairedTest, paired, score
-from chromputer_tracks.evaluation.sites import LabelledSites, predict_sites
+from chromputer_tracks.evaluation.sites import LabelledSites, predict_sites, uncalibrated
 from chromputer_tracks.inference.session import (
     Model,
     Session,

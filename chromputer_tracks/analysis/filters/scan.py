@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.data.sequence import reverse_complement
+from chromputer_tracks.data.features import reverse_complement
 from chromputer_tracks.inference.explain import FirstLayer
 from chromputer_tracks.inference.genome import Arrays, ArraySource
 from chromputer_tracks.intervals import Interval

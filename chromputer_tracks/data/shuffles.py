@@ -1,4 +1,12 @@
-"""DNA sequence as arrays: one-hot encoding, reverse complement and shuffles."""
+"""Shuffles of DNA that keep its dinucleotides: the references of a sequence's contributions.
+
+A sequence is a walk in which each dinucleotide is a step from a base to a base. Its shuffles are
+the walks that take the same steps in another order (Altschul and Erickson 1985,
+doi:10.1093/oxfordjournals.molbev.a040370). The steps out of a base may come in any order but for
+the last one: the last steps out of all bases must lead to the walk's last base, or it would end
+before all steps are taken. So the last steps are drawn first, one of at most 4^4 choices, each as
+likely as there are ways to make it; then the other steps out of each base are put in any order.
+"""
 
 from __future__ import annotations
 
@@ -11,33 +19,6 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import runs
-
-ALPHABET = np.frombuffer(b"ACGT", dtype=np.uint8)
-"""The channel order of one-hot arrays; reversing it complements a base."""
-
-
-def one_hot(bases: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """One-hot float32 (4, L), channels A, C, G, T, of upper-case ASCII uint8 (L,).
-
-    Any other letter (N) is all zero.
-    """
-    matches: NDArray[np.bool_] = bases == ALPHABET[:, None]
-    return matches.astype(np.float32)
-
-
-def reverse_complement(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Reverse-complement a one-hot array (..., 4, L): both last axes reversed."""
-    return array[..., ::-1, ::-1]
-
-
-# ---- Shuffles of DNA that keep its dinucleotides: the references of a sequence's contributions.
-#
-# A sequence is a walk in which each dinucleotide is a step from a base to a base. Its shuffles are
-# the walks that take the same steps in another order (Altschul and Erickson 1985,
-# doi:10.1093/oxfordjournals.molbev.a040370). The steps out of a base may come in any order but for
-# the last one: the last steps out of all bases must lead to the walk's last base, or it would end
-# before all steps are taken. So the last steps are drawn first, one of at most 4^4 choices, each as
-# likely as there are ways to make it; then the other steps out of each base are put in any order.
 
 _UNKNOWN = 4
 _SHORTEST = 4
