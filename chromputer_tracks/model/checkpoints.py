@@ -122,10 +122,7 @@ class Logs:
         if new_best:
             state = {"epoch": self._progress.best_epoch, "score": self._progress.best_score}
             _save(state | {"state_dict": self._progress.best}, self._folder / BEST)
-        with (
-            atomic_path(self._folder / METRICS) as path,
-            path.open("w", newline="") as file,
-        ):
+        with atomic_path(self._folder / METRICS) as path, path.open("w", newline="") as file:
             rows = self._progress.history
             names = dict.fromkeys(name for row in rows for name in row)
             writer = csv.DictWriter(file, list(names), lineterminator="\n")

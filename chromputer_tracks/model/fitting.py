@@ -184,10 +184,7 @@ class FitModule(lightning.LightningModule):
             self.network.parameters(), lr=fit.learning_rate, weight_decay=fit.weight_decay
         )
         schedule = learning_rates(optimizer, fit, fit.epochs * self._steps)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -343,12 +340,7 @@ class _Epochs(Callback):
     state_key = "progress"
 
     def __init__(
-        self,
-        progress: Progress,
-        fit: FitConfig,
-        validate: Validate,
-        folder: Path,
-        report: Report,
+        self, progress: Progress, fit: FitConfig, validate: Validate, folder: Path, report: Report
     ) -> None:
         self._progress, self._fit, self._validate = progress, fit, validate
         self._folder, self._report = folder, report

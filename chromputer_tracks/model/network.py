@@ -339,9 +339,7 @@ class ContextLayer(nn.Module):
         super().__init__()
         self.crop = Crop(dilation)
         self.layer = nn.Sequential(
-            nn.Conv1d(channels, channels, 3, dilation=dilation),
-            nn.BatchNorm1d(channels),
-            nn.ReLU(),
+            nn.Conv1d(channels, channels, 3, dilation=dilation), nn.BatchNorm1d(channels), nn.ReLU()
         )
 
     def forward(self, cells: Tensor) -> Tensor:

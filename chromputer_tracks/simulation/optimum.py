@@ -247,11 +247,7 @@ def _recursion(log_stay: Array, weight: Array, source: Array) -> Array:
 
 
 def contig_posterior(
-    plan: GenomePlan,
-    cell: CellType,
-    steps: int,
-    fragments: Array | None,
-    sequence: Array | None,
+    plan: GenomePlan, cell: CellType, steps: int, fragments: Array | None, sequence: Array | None
 ) -> Array:
     """Posterior over a whole contig, float64 (states, steps); evidence as for :func:`weights`."""
     weight = weights(plan, cell, fragments, sequence, steps)
