@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -19,6 +19,14 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from chromputer_tracks.errors import ChromputerError, FormatError, InputError
 
 T = TypeVar("T")
+Faults = Iterator[tuple[str, str]]
+"""What is wrong with a record, found one after the other: key and message."""
+
+
+def raise_first(faults: Faults, error: type[ChromputerError]) -> None:
+    """Raise the first fault, if there is any; those after it are not looked for."""
+    for key, message in faults:
+        raise error(message, key=key)
 
 
 @dataclass(frozen=True, slots=True)

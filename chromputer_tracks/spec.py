@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from chromputer_tracks.errors import FormatError, InputError, SpecError
 from chromputer_tracks.intervals import Grid
-from chromputer_tracks.records import from_plain, to_plain
+from chromputer_tracks.records import Faults, from_plain, raise_first, to_plain
 
 SPEC_VERSION = 2
 METADATA_KEY = "chromputer_model_spec"
@@ -68,22 +68,19 @@ class Normalisation:
     prior: int = 1000
 
     def __post_init__(self) -> None:
+        raise_first(self._faults(), SpecError)
+
+    def _faults(self) -> Faults:
         if not self.reference or not all(0 < value < math.inf for value in self.reference):
-            raise SpecError(
-                f"normalisation reference {self.reference} must be above 0", key="reference"
-            )
+            yield "reference", f"normalisation reference {self.reference} must be above 0"
         if self.transform not in get_args(Transform):
-            raise SpecError(f"unknown transform {self.transform!r}", key="transform")
+            yield "transform", f"unknown transform {self.transform!r}"
         for key in ("background", "prior"):
             value = getattr(self, key)
             if not isinstance(value, int) or value < 0:
-                raise SpecError(
-                    f"normalisation {key} {value!r} must be whole bp, at least 0", key=key
-                )
+                yield key, f"normalisation {key} {value!r} must be whole bp, at least 0"
         if self.background and not self.prior:
-            raise SpecError(
-                "normalisation prior must be above 0 where there is a background", key="prior"
-            )
+            yield "prior", "normalisation prior must be above 0 where there is a background"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,65 +117,59 @@ class InputSpec:
     shape: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        raise_first(self._faults(), SpecError)
+
+    def _faults(self) -> Faults:
         what = f"input {self.name!r}"
         if not self.name or not all(c.isalnum() or c in "._-" for c in self.name):
-            raise SpecError(
-                f"{what}: use letters, digits, '.', '_' and '-' for its name", key="name"
-            )
+            yield "name", f"{what}: use letters, digits, '.', '_' and '-' for its name"
         if self.kind not in get_args(InputKind):
-            raise SpecError(f"{what}: unknown kind {self.kind!r}", key="kind")
+            yield "kind", f"{what}: unknown kind {self.kind!r}"
         if not isinstance(self.bin, int) or self.bin < 1:
-            raise SpecError(f"{what}: bin {self.bin!r} must be whole, at least 1 bp", key="bin")
+            yield "bin", f"{what}: bin {self.bin!r} must be whole, at least 1 bp"
         edges = self.length_edges
         if any(not isinstance(edge, int) for edge in edges) or any(
             b <= a for a, b in zip(edges, edges[1:], strict=False)
         ):
-            raise SpecError(
-                f"{what}: length_edges must be whole and ascend, got {edges}", key="length_edges"
-            )
+            yield "length_edges", f"{what}: length_edges must be whole and ascend, got {edges}"
         if self.kind == "sequence":
-            self._check_sequence(what)
+            yield from self._sequence_faults(what)
             return
         if not self.assay:
-            raise SpecError(f"{what}: a {self.kind} needs an assay to read", key="assay")
+            yield "assay", f"{what}: a {self.kind} needs an assay to read"
         if self.normalisation is None:
-            raise SpecError(f"{what}: a {self.kind} needs a normalisation", key="normalisation")
-        references = len(self.normalisation.reference)
-        if references not in (1, self.channels):
-            raise SpecError(
+            yield "normalisation", f"{what}: a {self.kind} needs a normalisation"
+        elif (references := len(self.normalisation.reference)) not in (1, self.channels):
+            yield (
+                "normalisation.reference",
                 f"{what}: {references} reference densities for {self.channels} length classes",
-                key="normalisation.reference",
             )
         if self.kind == "vplot" and len(edges) < 2:
-            raise SpecError(
-                f"{what}: a vplot needs at least two length_edges, got {edges}", key="length_edges"
-            )
+            yield "length_edges", f"{what}: a vplot needs at least two length_edges, got {edges}"
         if self.kind == "signal":
-            self._check_signal(what)
+            yield from self._signal_faults(what)
 
-    def _check_sequence(self, what: str) -> None:
+    def _sequence_faults(self, what: str) -> Faults:
         if self.bin != 1:
-            raise SpecError(f"{what}: bin {self.bin} of a sequence must be 1 bp", key="bin")
+            yield "bin", f"{what}: bin {self.bin} of a sequence must be 1 bp"
         unknown = [name for name in self.shape if name not in SHAPES]
         if unknown:
             known = ", ".join(SHAPES)
-            raise SpecError(f"{what}: unknown shape {unknown[0]!r}; known: {known}", key="shape")
+            yield "shape", f"{what}: unknown shape {unknown[0]!r}; known: {known}"
         if not (self.bases or self.shape):
-            raise SpecError(f"{what}: neither bases nor shape are read", key="bases")
+            yield "bases", f"{what}: neither bases nor shape are read"
 
-    def _check_signal(self, what: str) -> None:
+    def _signal_faults(self, what: str) -> Faults:
         if self.measure not in get_args(Measure)[1:]:
-            raise SpecError(f"{what}: unknown measure {self.measure!r}", key="measure")
+            yield "measure", f"{what}: unknown measure {self.measure!r}"
         if len(self.length_edges) not in (0, 2) or (self.length_edges and self.measure == "values"):
-            raise SpecError(
-                f"{what}: a signal of fragments has two length_edges or none", key="length_edges"
-            )
+            yield "length_edges", f"{what}: a signal of fragments has two length_edges or none"
         if self.smooth and (
             self.smooth < 0 or self.smooth % self.bin or self.smooth // self.bin % 2 == 0
         ):
-            raise SpecError(
+            yield (
+                "smooth",
                 f"{what}: smooth {self.smooth} must be an odd number of bins of {self.bin} bp",
-                key="smooth",
             )
 
     @property
@@ -189,10 +180,10 @@ class InputSpec:
         return len(self.length_edges) - 1 if self.kind == "vplot" else 1
 
 
-def _check_file_name(what: str, name: str) -> None:
+def _name_faults(what: str, name: str) -> Faults:
     """Names of labels and heads are names of files and folders, too."""
     if name in ("", ".", "..") or not all(c.isalnum() or c in "._-" for c in name):
-        raise SpecError(f"{what} name {name!r}: use letters, digits, '.', '_' and '-'", key="name")
+        yield "name", f"{what} name {name!r}: use letters, digits, '.', '_' and '-'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,21 +207,20 @@ class Label:
     threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        _check_file_name("label", self.name)
+        raise_first(self._faults(), SpecError)
+
+    def _faults(self) -> Faults:
+        yield from _name_faults("label", self.name)
         rgb = self.color
         if len(rgb) != 3 or not all(isinstance(c, int) and 0 <= c <= 255 for c in rgb):
-            raise SpecError(
-                f"label {self.name!r}: colour {rgb} is not RGB 0-255, whole numbers", key="color"
-            )
+            yield "color", f"label {self.name!r}: colour {rgb} is not RGB 0-255, whole numbers"
         if not (math.isfinite(self.scale) and math.isfinite(self.bias)):
-            raise SpecError(
+            yield (
+                "scale",
                 f"label {self.name!r}: scale {self.scale} and bias {self.bias} must be finite",
-                key="scale",
             )
         if not 0 <= self.threshold <= 1:
-            raise SpecError(
-                f"label {self.name!r}: threshold {self.threshold} is not in 0 to 1", key="threshold"
-            )
+            yield "threshold", f"label {self.name!r}: threshold {self.threshold} is not in 0 to 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,19 +243,17 @@ class HeadSpec:
     transform: Literal["", "log", "log1p"] = ""
 
     def __post_init__(self) -> None:
+        raise_first(self._faults(), SpecError)
+
+    def _faults(self) -> Faults:
         if self.kind not in get_args(HeadKind):
-            raise SpecError(f"head {self.name!r}: unknown kind {self.kind!r}", key="kind")
+            yield "kind", f"head {self.name!r}: unknown kind {self.kind!r}"
         if (self.kind == "continuous") != (self.transform in ("log", "log1p")):
-            raise SpecError(
-                f"head {self.name!r}: transform {self.transform!r} of a {self.kind}",
-                key="transform",
-            )
-        _check_file_name("head", self.name)
+            yield "transform", f"head {self.name!r}: transform {self.transform!r} of a {self.kind}"
+        yield from _name_faults("head", self.name)
         names = [label.name for label in self.labels]
         if not names or len(set(names)) != len(names):
-            raise SpecError(
-                f"head {self.name!r}: labels must be distinct and at least one", key="labels"
-            )
+            yield "labels", f"head {self.name!r}: labels must be distinct and at least one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,27 +289,30 @@ class ModelSpec:
     version: int = SPEC_VERSION
 
     def __post_init__(self) -> None:
+        raise_first(self._faults(), SpecError)
+
+    def _faults(self) -> Faults:
         for key in ("window", "stride", "label_bin"):
             value = getattr(self, key)
             if not isinstance(value, int) or value < 1:
-                raise SpecError(f"model {self.name!r}: {key} {value!r} must be whole, at least 1")
+                yield "", f"model {self.name!r}: {key} {value!r} must be whole, at least 1"
         try:
             Grid(self.window, self.stride)
         except InputError as error:
             raise SpecError(f"model {self.name!r}: {error}") from error
         for item in self.inputs:
             if self.stride % item.bin or self.window % item.bin:
-                raise SpecError(f"input {item.name!r}: bin {item.bin} must divide the stride")
+                yield "", f"input {item.name!r}: bin {item.bin} must divide the stride"
         if not self.inputs or not self.heads:
-            raise SpecError(f"model {self.name!r} needs at least one input and one head")
+            yield "", f"model {self.name!r} needs at least one input and one head"
         for what, names in (
             ("input", [i.name for i in self.inputs]),
             ("head", [h.name for h in self.heads]),
         ):
             if len(set(names)) != len(names):
-                raise SpecError(f"model {self.name!r}: {what} names must be distinct")
+                yield "", f"model {self.name!r}: {what} names must be distinct"
         if sum(head.kind == "states" for head in self.heads) > 1:
-            raise SpecError(f"model {self.name!r}: at most one states head")
+            yield "", f"model {self.name!r}: at most one states head"
 
     @property
     def grid(self) -> Grid:

@@ -18,7 +18,7 @@ from chromputer_tracks.evaluation.baselines import jaspar_matrix
 from chromputer_tracks.intervals import Grid
 from chromputer_tracks.model.config import FINE, RENAMED, SignalConfig, TrainConfig
 from chromputer_tracks.model.network import Chromputer
-from chromputer_tracks.records import dotted, from_plain
+from chromputer_tracks.records import Faults, dotted, from_plain, raise_first
 from chromputer_tracks.spec import HeadSpec, Label
 
 
@@ -107,59 +107,46 @@ def check_config(config: TrainConfig) -> None:
     Raises:
         ConfigError: the first thing that is not right, with its key.
     """
-    _splits(config)
-    _labels(config)
-    _sites(config)
-    _samples(config)
-    _replicates(config)
-    _inputs(config)
-    _network(config)
+    for faults in (_splits, _labels, _sites, _samples, _replicates, _inputs, _network):
+        raise_first(faults(config), ConfigError)
 
 
-def _splits(config: TrainConfig) -> None:
+def _splits(config: TrainConfig) -> Faults:
     uses: dict[str, str] = {}
     for use in ("train", "validation", "test"):
         contigs = getattr(config.splits, use)
         place = f"splits.{use}"
         if not contigs:
-            raise ConfigError(f"{place} names no contig", key=place)
+            yield place, f"{place} names no contig"
         for contig in contigs:
             if contig in uses:
                 both = f"in splits.{uses[contig]} and in {place}; a contig has one use"
                 twice = f"twice in {place}"
-                raise ConfigError(
-                    f"{contig} is {twice if uses[contig] == use else both}", key=place
-                )
+                yield place, f"{contig} is {twice if uses[contig] == use else both}"
             uses[contig] = use
 
 
-def _labels(config: TrainConfig) -> None:
+def _labels(config: TrainConfig) -> Faults:
     if config.states is None and not (config.binary or config.continuous):
-        raise ConfigError(
-            "give [states], [[binary]] or [[continuous]]: there is nothing to learn", key=""
-        )
+        yield "", "give [states], [[binary]] or [[continuous]]: there is nothing to learn"
     for table in ("binary", "continuous", "samples"):
         names: set[str] = set()
         for row, item in enumerate(getattr(config, table)):
             if item.name in names:
-                raise ConfigError(
-                    f"two [[{table}]] tables are named {item.name!r}", key=f"{table}[{row}].name"
-                )
+                yield f"{table}[{row}].name", f"two [[{table}]] tables are named {item.name!r}"
             names.add(item.name)
     heads = {*config.binary_heads()}
     for row, item in enumerate(config.binary):
         if item.head == "states" or item.head in config.continuous_heads():
-            raise ConfigError(
-                f"head {item.head!r} is taken; choose another name", key=f"binary[{row}].head"
-            )
+            yield f"binary[{row}].head", f"head {item.head!r} is taken; choose another name"
         with _about(f"binary[{row}]", item):
             label = Label(item.name, item.title, item.color)
         with _about(f"binary[{row}].head"):
             HeadSpec("binary", item.head, (label,))
         if not 0 < item.idr < 1:
-            raise ConfigError(f"idr {item.idr} must be in 0 to 1", key=f"binary[{row}].idr")
+            yield f"binary[{row}].idr", f"idr {item.idr} must be in 0 to 1"
         if item.within < 0:
-            raise ConfigError(f"within {item.within} must be >= 0 bp", key=f"binary[{row}].within")
+            yield f"binary[{row}].within", f"within {item.within} must be >= 0 bp"
         if item.motif:
             with _about(f"binary[{row}].motif"):
                 jaspar_matrix(item.motif)
@@ -168,98 +155,86 @@ def _labels(config: TrainConfig) -> None:
         with _about(place, item):
             Label(item.name, item.title, item.color)
         if item.bin < 0 or item.bin % FINE:
-            raise ConfigError(
-                f"{place}.bin {item.bin} must be a multiple of {FINE} bp, or 0", key=f"{place}.bin"
-            )
+            yield f"{place}.bin", f"{place}.bin {item.bin} must be a multiple of {FINE} bp, or 0"
     if config.auxiliary is not None and not heads:
-        raise ConfigError(
-            "[auxiliary] goes with [[binary]] labels; there are none", key="auxiliary"
-        )
+        yield "auxiliary", "[auxiliary] goes with [[binary]] labels; there are none"
     if config.auxiliary is not None and not config.auxiliary.folder.is_dir():
-        raise ConfigError(
-            f"auxiliary.folder {config.auxiliary.folder} is not a folder", key="auxiliary.folder"
-        )
+        yield "auxiliary.folder", f"auxiliary.folder {config.auxiliary.folder} is not a folder"
 
 
-def _sites(config: TrainConfig) -> None:
+def _sites(config: TrainConfig) -> Faults:
     if config.sites.kind == "matched" and config.sites.peaks is not None:
-        raise ConfigError(
+        yield (
+            "sites.peaks",
             "sites.peaks goes with sites.kind 'peaks'; accessible regions of the kind "
             "'matched' are sites.matched.peaks",
-            key="sites.peaks",
         )
     if (config.sites.kind == "peaks") != (config.sites.peaks is not None):
-        raise ConfigError(
+        yield (
+            "sites",
             f"sites.kind is {config.sites.kind!r}: give sites.peaks with the kind 'peaks', and "
             f"only then",
-            key="sites",
         )
     if config.sites.matched is not None:
         if config.sites.kind != "matched":
-            raise ConfigError(
+            yield (
+                "sites.matched",
                 f"[sites.matched] goes with sites.kind 'matched'; it is {config.sites.kind!r}",
-                key="sites.matched",
             )
         config.sites.matched.check("sites.matched")
     if config.sites.kind == "matched" and not config.binary:
-        raise ConfigError("sites.kind 'matched' needs [[binary]] labels", key="sites.kind")
+        yield "sites.kind", "sites.kind 'matched' needs [[binary]] labels"
 
 
-def _samples(config: TrainConfig) -> None:
+def _samples(config: TrainConfig) -> Faults:
     binary = {item.name for item in config.binary}
     continuous = {item.name for item in config.continuous}
     if config.samples:
-        _no_files_beside_samples(config)
+        yield from _no_files_beside_samples(config)
         for row, sample in enumerate(config.samples):
             place = f"samples[{row}]"
             for key, names in (("peaks", binary), ("signals", continuous)):
                 for name in getattr(sample, key):
                     if name not in names:
-                        raise ConfigError(
+                        yield (
+                            f"{place}.{key}.{name}",
                             f"{place}.{key} names {name!r}, which no label is called; known: "
                             f"{', '.join(sorted(names)) or 'none'}",
-                            key=f"{place}.{key}.{name}",
                         )
             if sample.states is not None and config.states is None:
-                raise ConfigError(
-                    f"{place}.states needs [states] with its table", key=f"{place}.states"
-                )
-        _known_in_training(config)
+                yield f"{place}.states", f"{place}.states needs [states] with its table"
+        yield from _known_in_training(config)
         return
     if config.states is not None and config.states.bed is None:
-        raise ConfigError("key 'states.bed' is missing", key="states")
+        yield "states", "key 'states.bed' is missing"
     for row, item in enumerate(config.binary):
         if not item.peaks:
-            raise ConfigError(f"label {item.name!r} has no peaks", key=f"binary[{row}]")
+            yield f"binary[{row}]", f"label {item.name!r} has no peaks"
     for row, signal in enumerate(config.continuous):
         if signal.bigwig is None:
-            raise ConfigError(f"label {signal.name!r} has no bigwig", key=f"continuous[{row}]")
+            yield f"continuous[{row}]", f"label {signal.name!r} has no bigwig"
     if config.data.fragments is not None and "atac" in config.data.assays:
-        raise ConfigError(
-            "data.fragments and data.assays.atac: give one of them", key="data.assays"
-        )
+        yield "data.assays", "data.fragments and data.assays.atac: give one of them"
 
 
-def _known_in_training(config: TrainConfig) -> None:
+def _known_in_training(config: TrainConfig) -> Faults:
     """Every label needs a training sample that has a file of it."""
     train = [sample for sample in config.samples if sample.use == "train"]
     if not train:
-        raise ConfigError("no [[samples]] table has use = 'train'", key="samples")
+        yield "samples", "no [[samples]] table has use = 'train'"
     if config.states is not None and all(sample.states is None for sample in train):
-        raise ConfigError(
-            "[states] is given, but no [[samples]] table to train on has states", key="states"
-        )
+        yield "states", "[states] is given, but no [[samples]] table to train on has states"
     for table, key in (("binary", "peaks"), ("continuous", "signals")):
         for row, item in enumerate(getattr(config, table)):
             if not any(getattr(sample, key).get(item.name) for sample in train):
-                raise ConfigError(
+                yield (
+                    f"{table}[{row}]",
                     f"label {item.name!r} has no {key} in any [[samples]] table to train on: "
                     f"give {key}.{item.name} there",
-                    key=f"{table}[{row}]",
                 )
 
 
-def _replicates(config: TrainConfig) -> None:
+def _replicates(config: TrainConfig) -> Faults:
     """What replicates are to agree on needs two files of one sample that differ."""
     of = {
         item.name: [sample.peaks.get(item.name, ()) for sample in config.all_samples()]
@@ -267,24 +242,24 @@ def _replicates(config: TrainConfig) -> None:
     }
     for row, item in enumerate(config.binary):
         if item.agreement != "union" and all(len(files) < 2 for files in of[item.name]):
-            raise ConfigError(
+            yield (
+                f"binary[{row}].agreement",
                 f"agreement {item.agreement!r} of label {item.name!r} needs the peaks of two "
                 f"replicates, but no sample has more than one file: give another, or leave "
                 f"agreement out",
-                key=f"binary[{row}].agreement",
             )
         for number, files in enumerate(of[item.name]):
             twice = [path for path in files if files.count(path) > 1]
             if twice:
                 sample = f"samples[{number}].peaks.{item.name}"
-                raise ConfigError(
+                yield (
+                    sample if config.samples else f"binary[{row}].peaks",
                     f"label {item.name!r} has the file {twice[0]} twice; replicates are "
                     f"different files",
-                    key=sample if config.samples else f"binary[{row}].peaks",
                 )
 
 
-def _no_files_beside_samples(config: TrainConfig) -> None:
+def _no_files_beside_samples(config: TrainConfig) -> Faults:
     given = {
         "data.fragments": config.data.fragments,
         "data.assays": config.data.assays,
@@ -294,22 +269,22 @@ def _no_files_beside_samples(config: TrainConfig) -> None:
     }
     for place, value in given.items():
         if value:
-            raise ConfigError(f"{place} is given beside [[samples]]: move it there", key=place)
+            yield place, f"{place} is given beside [[samples]]: move it there"
 
 
-def _inputs(config: TrainConfig) -> None:
+def _inputs(config: TrainConfig) -> Faults:
     inputs = config.inputs
     if not (inputs.sequence or inputs.shape or inputs.vplots or inputs.signals):
-        raise ConfigError("[inputs] turns every input off", key="inputs")
+        yield "inputs", "[inputs] turns every input off"
     if (inputs.vplots or inputs.signals) and inputs.bin != FINE:
-        raise ConfigError(
+        yield (
+            "inputs.bin",
             f"inputs.bin is {inputs.bin}; the network reads V-plots in bins of {FINE} bp",
-            key="inputs.bin",
         )
     if inputs.shape and inputs.shape_table is None:
-        raise ConfigError("inputs.shape needs inputs.shape_table", key="inputs.shape")
+        yield "inputs.shape", "inputs.shape needs inputs.shape_table"
     for row, signal in enumerate(inputs.signals):
-        _signal(config, f"inputs.signals[{row}]", signal)
+        yield from _signal(config, f"inputs.signals[{row}]", signal)
     with _about("inputs", inputs):
         names = [item.name for item in inputs.specs()]
     for row, name in enumerate(names):
@@ -318,38 +293,36 @@ def _inputs(config: TrainConfig) -> None:
             place = "inputs.vplots"
             if name in signals:  # the last of those that are named so
                 place = f"inputs.signals[{len(signals) - 1 - signals[::-1].index(name)}].name"
-            raise ConfigError(f"two inputs are named {name!r}", key=place)
+            yield place, f"two inputs are named {name!r}"
     for row, sample in enumerate(config.all_samples()):
         for assay in inputs.assays:
             if assay not in sample.assays:
-                raise ConfigError(
+                yield (
+                    f"samples[{row}]" if config.samples else "data",
                     f"sample {sample.name!r} has no file of the assay {assay!r}, which "
                     f"[inputs] reads; it has: {', '.join(sample.assays) or 'none'}",
-                    key=f"samples[{row}]" if config.samples else "data",
                 )
 
 
-def _signal(config: TrainConfig, place: str, signal: SignalConfig) -> None:
+def _signal(config: TrainConfig, place: str, signal: SignalConfig) -> Faults:
     if signal.name in _RESERVED:
-        raise ConfigError(
-            f"{place}.name {signal.name!r} is taken; choose another name", key=f"{place}.name"
-        )
+        yield f"{place}.name", f"{place}.name {signal.name!r} is taken; choose another name"
     if len(signal.lengths) not in (0, 2) or (signal.lengths and signal.measure == "values"):
-        raise ConfigError(
+        yield (
+            f"{place}.lengths",
             f"{place}.lengths {list(signal.lengths)} must be two fragment lengths in bp, from "
             f"and to; a bigWig's values have none",
-            key=f"{place}.lengths",
         )
     with _about(place, signal):
         replace(config.inputs, shape=(), vplots=(), signals=(signal,)).specs()
 
 
-def _network(config: TrainConfig) -> None:
+def _network(config: TrainConfig) -> Faults:
     network = config.network
     if config.label_bin % network.stride:
-        raise ConfigError(
+        yield (
+            "label_bin",
             f"label_bin {config.label_bin} must be a multiple of the stride ({network.stride})",
-            key="label_bin",
         )
     with _about("network.window"):
         Grid(network.window, network.stride)
@@ -365,10 +338,10 @@ def _network(config: TrainConfig) -> None:
         )
     reach = config.segments.outputs * network.stride // 2
     if config.segments.jitter > reach:
-        raise ConfigError(
+        yield (
+            "segments.jitter",
             f"segments.jitter {config.segments.jitter} would move a peak out of its segment, "
             f"which reaches {reach} bp to each side",
-            key="segments.jitter",
         )
 
 

@@ -188,12 +188,16 @@ def _ratio(output: Tensor, inputs: Tensor, gradient: Tensor) -> Tensor:
 
 
 class Maximum(Rule):
-    """The largest of each group of inputs; subclasses say what the groups are.
+    """The largest of each group of ``width`` inputs; subclasses say what the groups are.
 
     Of the two places where the window and the reference have their maximum, the one with the larger
     maximum carries the whole difference (Lundberg and Lee's DeepExplainer, as Captum has it). Of
     several equal inputs the first one is the maximum, as in PyTorch.
     """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
 
     def largest(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Maxima, and their places in the flattened item, int64."""
@@ -232,7 +236,8 @@ class Maximum(Rule):
 
 def _take(items: Tensor, place: Tensor, rows: int) -> Tensor:
     """Values of items (rows * r, ...) at places (n, r, ...) inside each."""
-    return items.flatten()[place + _starts(items, rows, place.dim())]
+    starts = torch.arange(items.shape[0]) * items.shape[1:].numel()
+    return items.flatten()[place + starts.reshape(rows, -1, *[1] * (place.dim() - 2))]
 
 
 def _scatter(values: Tensor, place: Tensor, size: int) -> Tensor:
@@ -243,18 +248,8 @@ def _scatter(values: Tensor, place: Tensor, size: int) -> Tensor:
     return items.scatter(0, where.flatten(), values.flatten())
 
 
-def _starts(items: Tensor, rows: int, axes: int) -> Tensor:
-    """Where each of the flattened items begins, as (rows, r, 1, ...)."""
-    starts = torch.arange(items.shape[0]) * items.shape[1:].numel()
-    return starts.reshape(rows, -1, *[1] * (axes - 2))
-
-
 class StrandMaximum(Maximum):
     """The best match on either strand within ``width`` positions."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.width = width
 
     def largest(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(n, 2 * filters, L) -> (n, filters, L / width), twice."""
@@ -274,10 +269,6 @@ class StrandMaximum(Maximum):
 class PositionMaximum(Maximum):
     """The largest of ``width`` positions."""
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.width = width
-
     def largest(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(n, channels, L) -> (n, channels, L / width), twice."""
         channels, length = x.shape[1:]
@@ -288,7 +279,7 @@ class PositionMaximum(Maximum):
 
 
 class RowMaximum(Maximum):
-    """The larger of two rows of an image; an odd last row stands alone."""
+    """The larger of ``width`` = 2 rows of an image; an odd last row stands alone."""
 
     def largest(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(n, channels, rows, positions) -> (n, channels, rows / 2, positions), twice."""
@@ -298,9 +289,8 @@ class RowMaximum(Maximum):
             # Never the larger: an odd last row stands alone, as the network's ceil_mode has it.
             x = functional.pad(x, (0, 0, 0, 1), value=-torch.inf)
         best, place = x.reshape(-1, channels, pairs, 2, width).max(3)
-        row = 2 * torch.arange(pairs).reshape(-1, 1) + rows * torch.arange(channels).reshape(
-            -1, 1, 1
-        )
+        row = 2 * torch.arange(pairs).reshape(-1, 1)
+        row = row + rows * torch.arange(channels).reshape(-1, 1, 1)
         return best, (place + row) * width + torch.arange(width)
 
 
@@ -323,16 +313,8 @@ class Mean(Rule):
         return self.forward(functional.pad(multiplier, (self.width - 1, self.width - 1)))
 
 
-class Cut(Rule):
-    """Cuts the same number of positions off both ends."""
-
-    def __init__(self, positions: int) -> None:
-        super().__init__()
-        self.positions = positions
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., L) -> (..., L - 2 * positions)."""
-        return x[..., self.positions : -self.positions] if self.positions else x
+class Cut(Crop, Rule):
+    """The network's crop."""
 
     def back(self, multiplier: Tensor, pair: ActivationPair) -> Tensor:
         """Nothing to what was cut off."""
@@ -492,18 +474,13 @@ class Explain(nn.Module):
         # One matrix of all heads: columns of the embedding, then of the local features, which are
         # 0 where a head does not read them.
         columns = max(head.in_channels for head in present)
-        self.register_buffer(
-            "heads",
-            torch.cat(
-                [
-                    functional.pad(head.weight.detach()[:, :, 0], (0, columns - head.in_channels))
-                    for head in present
-                ]
-            ),
-        )
-        self.register_buffer(
-            "bias", torch.cat([head.bias.detach() for head in present if head.bias is not None])
-        )
+        matrices = [
+            functional.pad(head.weight.detach()[:, :, 0], (0, columns - head.in_channels))
+            for head in present
+        ]
+        biases = [head.bias.detach() for head in present if head.bias is not None]
+        self.register_buffer("heads", torch.cat(matrices))
+        self.register_buffer("bias", torch.cat(biases))
 
     def forward(
         self, windows: Sequence[Tensor], references: Sequence[Tensor] | None, weights: Tensor
@@ -659,7 +636,7 @@ def _sequence_chains(trunk: SequenceTrunk) -> tuple[Chain, Chain]:
 def _vplot_chains(trunk: VplotTrunk) -> tuple[Chain, Chain]:
     conv, collapse = _linear_relu(list(trunk.conv)), _linear_relu(list(trunk.collapse))
     cell = _width(trunk.pool)
-    first = Chain(Mean(_width(trunk.smooth), 1), AddAxis(), *conv, RowMaximum())
+    first = Chain(Mean(_width(trunk.smooth), 1), AddAxis(), *conv, RowMaximum(2))
     return first, Chain(*collapse, DropAxis(), Mean(cell, cell))
 
 
@@ -701,11 +678,8 @@ def _linear_relu(layers: Sequence[nn.Module]) -> tuple[Linear, Relu]:
     weight = convolution.weight.detach().double()
     scaled = weight * factor.reshape(-1, *[1] * (weight.dim() - 1))
     bias = offset if convolution.bias is None else offset + factor * convolution.bias.detach()
-    return Linear(scaled, bias, convolution.dilation[-1], _rows(convolution)), Relu()
-
-
-def _rows(convolution: nn.Conv1d | nn.Conv2d) -> int:
-    return int(convolution.padding[0]) if isinstance(convolution, nn.Conv2d) else 0
+    rows = int(convolution.padding[0]) if isinstance(convolution, nn.Conv2d) else 0
+    return Linear(scaled, bias, convolution.dilation[-1], rows), Relu()
 
 
 def _scale(norm: nn.Module) -> tuple[Tensor, Tensor]:
