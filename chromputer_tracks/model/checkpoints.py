@@ -115,10 +115,14 @@ class Logs:
         for row in progress.history:
             self._draw(row)
         if progress.history:
-            self.write(new_best=True)
+            self._write(new_best=True)
 
-    def write(self, *, new_best: bool) -> None:
-        """Write the table, and the best weights where they are new."""
+    def add(self, row: Row, *, new_best: bool) -> None:
+        """Add an epoch's row, and the best weights where they are new."""
+        self._draw(row)
+        self._write(new_best=new_best)
+
+    def _write(self, *, new_best: bool) -> None:
         if new_best:
             state = {"epoch": self._progress.best_epoch, "score": self._progress.best_score}
             _save(state | {"state_dict": self._progress.best}, self._folder / BEST)
@@ -128,11 +132,6 @@ class Logs:
             writer = csv.DictWriter(file, list(names), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-
-    def add(self, row: Row, *, new_best: bool) -> None:
-        """Add an epoch's row."""
-        self._draw(row)
-        self.write(new_best=new_best)
 
     def close(self) -> None:
         """Close the event file."""

@@ -380,8 +380,6 @@ class KeyLines:
 
     def __init__(self, text: str) -> None:
         self._lines: dict[str, int] = {}
-        # Tables that are only named on the way to others: ``a`` by ``[a.b]`` or ``a.b = 1``.
-        self._around: dict[str, int] = {}
         counts: dict[str, int] = {}
         table = ""
         for number, statement in _statements(text):
@@ -400,17 +398,15 @@ class KeyLines:
 
     def find(self, place: str) -> int | None:
         """The line of a place, or else of the closest table or key around it; 1-based."""
-        while place:
-            for lines in (self._lines, self._around):
-                if place in lines:
-                    return lines[place]
+        while place and place not in self._lines:
             place = _around(place)
-        return None
+        return self._lines.get(place)
 
     def _note(self, place: str, number: int) -> None:
-        self._lines.setdefault(place, number)
+        self._lines[place] = number
+        # Tables that are only named on the way to others: ``a`` by ``[a.b]`` or ``a.b = 1``.
         while place := _around(place):
-            self._around.setdefault(place, number)
+            self._lines.setdefault(place, number)
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:

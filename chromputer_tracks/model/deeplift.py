@@ -236,8 +236,9 @@ class Maximum(Rule):
 
 def _take(items: Tensor, place: Tensor, rows: int) -> Tensor:
     """Values of items (rows * r, ...) at places (n, r, ...) inside each."""
+    values = items.flatten()
     starts = torch.arange(items.shape[0]) * items.shape[1:].numel()
-    return items.flatten()[place + starts.reshape(rows, -1, *[1] * (place.dim() - 2))]
+    return values[place + starts.reshape(rows, -1, *[1] * (place.dim() - 2))]
 
 
 def _scatter(values: Tensor, place: Tensor, size: int) -> Tensor:
@@ -348,6 +349,9 @@ class DropAxis(Rule):
 class Chain(Rule):
     """Rules one after the other."""
 
+    rules: Any
+    """Of type ``nn.ModuleList``, which does not tell of what."""
+
     def __init__(self, *rules: Rule) -> None:
         super().__init__()
         self.rules = nn.ModuleList(rules)
@@ -360,14 +364,14 @@ class Chain(Rule):
         """All of them; keeps what each makes."""
         first, inner = x, []
         for rule in self.rules:
-            inner.append(rule.run(x))  # type: ignore[operator]
+            inner.append(rule.run(x))
             x = inner[-1].output
         return Activations(first, x, inner)
 
-    def back(self, multiplier: Tensor, pair: ActivationPair) -> Tensor:
-        """All of them, from the last."""
-        for place in reversed(range(len(self.rules))):
-            multiplier = self.rules[place].back(multiplier, pair.part(place))  # type: ignore[operator]
+    def back(self, multiplier: Tensor, pair: ActivationPair, to: int = 0) -> Tensor:
+        """All of them, from the last down to one of these places."""
+        for place in reversed(range(to, len(self.rules))):
+            multiplier = self.rules[place].back(multiplier, pair.part(place))
         return multiplier
 
 
@@ -393,30 +397,6 @@ class Residual(Rule):
 # ---- A trained network as rules.
 
 _BASES = 4
-
-
-class ExplainedTrunk(nn.Module):
-    """A trunk as rules: its first layer, the rest, and the crop to the common cells."""
-
-    def __init__(self, first: Chain, rest: Chain, cells: int) -> None:
-        super().__init__()
-        self.first, self.rest, self.cut = first, rest, Cut(cells)
-
-    def run(self, x: Tensor) -> Activations:
-        """Input to cells, with what its three parts make."""
-        first = self.first.run(x)
-        rest = self.rest.run(first.output)
-        cut = self.cut.run(rest.output)
-        return Activations(x, cut.output, (first, rest, cut))
-
-    def back_to_first(self, multiplier: Tensor, pair: ActivationPair) -> Tensor:
-        """Multipliers of the cells to those of the first layer's output."""
-        multiplier = self.cut.back(multiplier, pair.part(2))
-        return self.rest.back(multiplier, pair.part(1))
-
-    def back_to_input(self, multiplier: Tensor, pair: ActivationPair) -> Tensor:
-        """Multipliers of the first layer's output to those of the input."""
-        return self.first.back(multiplier, pair.part(0))
 
 
 class Explain(nn.Module):
@@ -460,7 +440,8 @@ class Explain(nn.Module):
                 chains = _signal_chains(trunk)
             else:
                 raise TypeError(type(trunk).__name__)
-            trunks.append(ExplainedTrunk(*chains, crop.positions))
+            # Its first layer, the rest, and the crop to the common cells.
+            trunks.append(Chain(*chains, Cut(crop.positions)))
             channels.append(trunk.channels)
         self.channels = channels
         self.trunks = nn.ModuleList(trunks)
@@ -525,7 +506,7 @@ class Explain(nn.Module):
         for place, part in enumerate(torch.split(cells, self.channels, 1)):
             if place == self.row:
                 pair = ActivationPair(of_windows[place], of_references[place], rows)
-                matched = self._trunk(place).back_to_first(part, pair)
+                matched = self._trunk(place).back(part, pair, 1)
                 if self.local is not None:
                     # The binary labels read the motifs a second time, near the centre.
                     matched = matched + self.local.back(top[:, self.hidden :], top_pair.part(1))
@@ -538,9 +519,9 @@ class Explain(nn.Module):
                 results |= self._other(place, part, pair)
         return tuple(results[name] for name in self.output_names)
 
-    def _trunk(self, place: int) -> ExplainedTrunk:
+    def _trunk(self, place: int) -> Chain:
         trunk = self.trunks[place]
-        if not isinstance(trunk, ExplainedTrunk):
+        if not isinstance(trunk, Chain):
             raise TypeError(type(trunk).__name__)
         return trunk
 
@@ -575,10 +556,9 @@ class Explain(nn.Module):
     def _sequence(self, multiplier: Tensor, pair: ActivationPair, n: int) -> dict[str, Tensor]:
         """Contributions of bases, shape and motifs, from the multipliers of the motifs."""
         name = self.names[self.row or 0]
-        trunk = self._trunk(self.row or 0)
         first = pair.part(0)
         results = {f"filters.{name}": _contributions(multiplier, first, "output", n).sum(2)}
-        multiplier = trunk.back_to_input(multiplier, pair)
+        multiplier = self._trunk(self.row or 0).rules[0].back(multiplier, first)
         pad = self.margin.positions
         if self.reads_bases:
             # Hypothetical contributions: what any base b would add if it stood there, where the
@@ -601,10 +581,9 @@ class Explain(nn.Module):
     def _other(self, place: int, multiplier: Tensor, pair: ActivationPair) -> dict[str, Tensor]:
         """Contributions of a V-plot or signal and of its filters, from its cells' multipliers."""
         name, trunk, n = self.names[place], self._trunk(place), multiplier.shape[0]
-        multiplier = trunk.back_to_first(multiplier, pair)
-        first = pair.part(0)
+        multiplier, first = trunk.back(multiplier, pair, 1), pair.part(0)
         found = _contributions(multiplier, first, "output", n)
-        multiplier = trunk.back_to_input(multiplier, pair)
+        multiplier = trunk.rules[0].back(multiplier, first)
         return {
             f"filters.{name}": found.flatten(2).sum(2),
             f"contributions.{name}": _contributions(multiplier, first, "input", n),

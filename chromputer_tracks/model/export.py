@@ -55,8 +55,11 @@ def export_network(network: nn.Module, spec: ModelSpec, folder: Path) -> float:
     """
     onnx = _onnx()
     network = network.cpu().eval()
+    example, dynamic = tuple(random_inputs(spec, 2, 4, 0)), torch.export.Dim.DYNAMIC
+    shapes = (tuple({0: dynamic, 2: dynamic} for _ in example),)
+    names = [item.name for item in spec.inputs], ["logits", "embedding"]
     with atomic_path(folder / PREDICT) as path, atomic_path(folder / "model.json") as text:
-        _trace(network, spec, path)
+        _program(network, example, names, shapes, spec, path)
         model = onnx.load(path)
         strip_traces(model.graph)
         _name_dimensions(model, spec)
@@ -156,14 +159,6 @@ def _tolerable(worst: float, what: str) -> float:
     return worst
 
 
-def _trace(network: nn.Module, spec: ModelSpec, path: Path) -> None:
-    example = tuple(random_inputs(spec, 2, 4, 0))
-    dynamic = torch.export.Dim.DYNAMIC
-    shapes = (tuple({0: dynamic, 2: dynamic} for _ in example),)
-    names = [item.name for item in spec.inputs], ["logits", "embedding"]
-    _program(network, example, names, shapes, spec, path)
-
-
 def _program(
     module: nn.Module,
     example: tuple[Any, ...],
@@ -210,9 +205,9 @@ def strip_traces(graph: Any) -> None:
         item.ClearField("doc_string")
 
 
-def _name_dimensions(model: object, spec: ModelSpec) -> None:
+def _name_dimensions(model: Any, spec: ModelSpec) -> None:
     """Give the dynamic dimensions names that a reader understands."""
-    graph = model.graph  # type: ignore[attr-defined]
+    graph = model.graph
     lengths = {item.name: f"length/{item.bin}" for item in spec.inputs}
     for value in [*graph.input, *graph.output]:
         dimensions = value.type.tensor_type.shape.dim
@@ -224,8 +219,6 @@ def _name_dimensions(model: object, spec: ModelSpec) -> None:
 # ---- ``explain.onnx``: the explaining network as one graph for both methods, checked at once.
 
 _MANY = 1000
-_Graph = Any
-"""An onnx GraphProto; onnx has no type stubs."""
 
 
 def export_explain(network: nn.Module, spec: ModelSpec, folder: Path) -> float:
@@ -257,7 +250,7 @@ def export_explain(network: nn.Module, spec: ModelSpec, folder: Path) -> float:
         return _check(explain, spec, path)
 
 
-def _trace_explain(explain: Explain, spec: ModelSpec, path: Path, *, deeplift: bool) -> _Graph:
+def _trace_explain(explain: Explain, spec: ModelSpec, path: Path, *, deeplift: bool) -> Any:
     """The exported graph of one method."""
     dynamic = torch.export.Dim.DYNAMIC
     windows, references, weights = _example(spec, 3, 2, 0)
@@ -294,7 +287,7 @@ def _example(
     return windows, references, torch.randn(batch, spec.outputs, generator=generator)
 
 
-def _combined(graphs: Sequence[_Graph], explain: Explain, spec: ModelSpec) -> Any:
+def _combined(graphs: Sequence[Any], explain: Explain, spec: ModelSpec) -> Any:
     """One model of both graphs: the flag, the shared weights, and the branches."""
     from onnx import TensorProto, helper, numpy_helper
 
@@ -319,10 +312,7 @@ def _combined(graphs: Sequence[_Graph], explain: Explain, spec: ModelSpec) -> An
                     renamed.get(name, name if name in outer or not name else f"{method}.{name}")
                     for name in names
                 ]
-        made = [
-            helper.make_tensor_value_info(f"{method}.{name}", TensorProto.FLOAT, shapes[name])
-            for name in outputs
-        ]
+        made = [_value(f"{method}.{name}", shapes[name]) for name in outputs]
         branches.append(helper.make_graph(list(graph.node), method, [], made))
     names = explain.output_names
     node = helper.make_node(
@@ -333,37 +323,33 @@ def _combined(graphs: Sequence[_Graph], explain: Explain, spec: ModelSpec) -> An
         initialisers.append(numpy_helper.from_array(values, f"{name}.values"))
         nodes.append(helper.make_node("Identity", [f"{name}.values"], [name], name=name))
     flag = helper.make_tensor_value_info(DEEPLIFT, TensorProto.BOOL, [])
-    made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shapes[name]) for name in names]
-    made += [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, list(values.shape))
-        for name, values in layers.items()
-    ]
+    made = [_value(name, shapes[name]) for name in names]
+    made += [_value(name, list(values.shape)) for name, values in layers.items()]
     graph = helper.make_graph(nodes, "explain", [*_inputs(spec), flag], made, initialisers)
     # The IR version that the opset's own release had: later ones are refused by older runtimes.
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
 
 
-def _inputs(spec: ModelSpec) -> list[Any]:
-    from onnx import TensorProto, helper
+def _value(name: str, shape: Sequence[str | int | None]) -> Any:
+    """What the graph says of a float32 input or output."""
+    onnx = _onnx()
+    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
 
-    shapes: dict[str, list[str | int | None]] = {}
+
+def _inputs(spec: ModelSpec) -> list[Any]:
+    values = []
     for item in spec.inputs:
         shape = [item.channels, spec.window // item.bin]
-        shapes[item.name] = ["batch", *shape]
         per = ["batch", "references"] if item.kind == "sequence" else [1]
-        shapes[reference_name(item.name)] = [*per, *shape]
-    shapes[WEIGHTS] = ["batch", spec.outputs]
-    return [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in shapes.items()
-    ]
+        values.append(_value(item.name, ["batch", *shape]))
+        values.append(_value(reference_name(item.name), [*per, *shape]))
+    return [*values, _value(WEIGHTS, ["batch", spec.outputs])]
 
 
 def _output_shapes(explain: Explain, spec: ModelSpec) -> dict[str, list[str | int | None]]:
     """Dimensions of the outputs by name."""
-    windows, references, weights = _example(spec, 2, 1, 0)
     with torch.no_grad():
-        made = explain(windows, references, weights)
+        made = explain(*_example(spec, 2, 1, 0))
     return {
         name: ["batch", *x.shape[1:]] for name, x in zip(explain.output_names, made, strict=True)
     }
@@ -373,19 +359,20 @@ def _first_layers(explain: Explain, spec: ModelSpec) -> dict[str, NDArray[np.flo
     """Output name to the weights of each input's first layer, with batch norms folded in."""
     layers = {}
     for item, trunk in zip(spec.inputs, explain.trunks, strict=True):
-        rules = list(trunk.first.rules)  # type: ignore[union-attr, arg-type]
+        rules = trunk.rules[0].rules  # type: ignore[index, union-attr]
         linear = next(rule for rule in rules if isinstance(rule, Linear))
-        scale = next((rule for rule in rules if isinstance(rule, Scale)), None)
         weight, bias = linear.weight, linear.bias
-        if scale is not None:
-            # The other half are the same filters on the other strand.
-            weight, bias = weight[: len(weight) // 2], bias[: len(bias) // 2]
-        one, nothing = torch.ones(len(weight)), torch.zeros(len(weight))
+        factor, offset = torch.ones(len(weight)), torch.zeros(len(weight))
+        for scale in rules:
+            if isinstance(scale, Scale):
+                # The other half are the same filters on the other strand.
+                weight, bias = weight[: len(weight) // 2], bias[: len(bias) // 2]
+                factor, offset = scale.factor[:, 0], scale.offset[:, 0]
         parts = {
             "weight": weight.squeeze(1) if item.kind != "sequence" else weight,
             "bias": bias,
-            "scale": one if scale is None else scale.factor[:, 0],
-            "shift": nothing if scale is None else scale.offset[:, 0],
+            "scale": factor,
+            "shift": offset,
         }
         for part, values in parts.items():
             layers[layer_name(item.name, part)] = values.numpy()
@@ -400,11 +387,8 @@ def _check(explain: Explain, spec: ModelSpec, path: Path) -> float:
     worst = 0.0
     for seed, (batch, per) in enumerate([(1, 1), (1, 3), (4, 1), (2, 5)]):
         windows, references, weights = _example(spec, batch, per, seed)
-        values = [*windows, *references, weights]
-        feed = {
-            name: x.numpy()
-            for name, x in zip(_input_names(spec, deeplift=True), values, strict=True)
-        }
+        values = [x.numpy() for x in (*windows, *references, weights)]
+        feed = dict(zip(_input_names(spec, deeplift=True), values, strict=True))
         for deeplift in (True, False):
             with torch.no_grad():
                 expected = explain(windows, references if deeplift else None, weights)

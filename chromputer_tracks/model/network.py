@@ -199,7 +199,9 @@ class SequenceTrunk(nn.Module):
     ``motif_context - 1`` positions more, which must make whole cells.
     """
 
-    def __init__(self, item: InputSpec, table: NDArray[np.float64], config: NetworkConfig) -> None:
+    def __init__(
+        self, item: InputSpec, table: NDArray[np.float64] | None, config: NetworkConfig
+    ) -> None:
         super().__init__()
         per_cell = config.stride // FINE
         spread = config.motif_context - 1  # positions that the arrangement layer loses
@@ -222,6 +224,8 @@ class SequenceTrunk(nn.Module):
         self.crop = Crop(margin)
         self.shape: nn.Module | None = None
         if item.shape:
+            if table is None:
+                raise ConfigError("DNA shape needs a table: give inputs.shape_table")
             if margin < DnaShape.MARGIN:
                 raise ConfigError(
                     f"motif_width {config.motif_width} leaves no room for the DNA shape: it must "
@@ -489,10 +493,6 @@ def _trunk(
     item: InputSpec, config: NetworkConfig, shape_table: NDArray[np.float64] | None
 ) -> SequenceTrunk | VplotTrunk | SignalTrunk:
     if item.kind == "sequence":
-        if shape_table is None:
-            if item.shape:
-                raise ConfigError("DNA shape needs a table: give inputs.shape_table")
-            shape_table = np.zeros((1024, 6))
         return SequenceTrunk(item, shape_table, config)
     if item.bin != FINE:
         raise ConfigError(

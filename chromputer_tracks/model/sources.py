@@ -41,7 +41,6 @@ from chromputer_tracks.io.text import read_shape_table, read_state_table
 from chromputer_tracks.model.config import (
     BinaryConfig,
     ContinuousConfig,
-    InputsConfig,
     SampleConfig,
     TrainConfig,
 )
@@ -169,10 +168,11 @@ def open_sources(config: TrainConfig) -> Iterator[Sources]:
         shape = config.inputs.shape_table if config.inputs.shape else None
         shape_table = None if shape is None else read_shape_table(shape)
         reader = _Reader(stack, config, sizes, states)
+        every = config.all_samples()
         # Labels first: they are quickly read, and most mistakes are in them.
-        read = [reader.labels(sample) for sample in config.all_samples()]
-        assays = [reader.assays(sample) for sample in config.all_samples()]
-        for sample, opened, (_, scored) in zip(config.all_samples(), assays, read, strict=True):
+        read = [reader.labels(sample) for sample in every]
+        assays = [reader.assays(sample) for sample in every]
+        for sample, opened, (_, scored) in zip(every, assays, read, strict=True):
             for name, source in opened.items():
                 _check_depth(config, sample, sample.assays[name], source, sizes)
             for label in scored.continuous:
@@ -180,36 +180,19 @@ def open_sources(config: TrainConfig) -> Iterator[Sources]:
                     _check_depth(config, sample, label.source.path, label.source, sizes)
         profiles = _profiles(config, assays) if config.inputs.per_length else None
         inputs = config.inputs.specs(profiles)
-        means = [float(np.mean(reader.densities[c.name])) for c in config.continuous_labels()]
-        samples = tuple(
-            LabelledSample(
-                sample.name,
-                sample.use == "train",
-                opened,
-                Features(inputs, fasta, opened),
-                learnt,
-                replace(
-                    scored,
-                    continuous=tuple(
-                        map(_in_units_of, scored.continuous, config.continuous_labels(), means)
-                    ),
-                ),
-            )
-            for sample, opened, (learnt, scored) in zip(
-                config.all_samples(), assays, read, strict=True
-            )
-        )
+        continuous = config.continuous_labels()
+        means = [float(np.mean(reader.densities[item.name])) for item in continuous]
+        samples = []
+        for sample, opened, (learnt, scored) in zip(every, assays, read, strict=True):
+            in_units = tuple(map(_in_units_of, scored.continuous, continuous, means))
+            scored = replace(scored, continuous=in_units)
+            features = Features(inputs, fasta, opened)
+            train = sample.use == "train"
+            samples.append(LabelledSample(sample.name, train, opened, features, learnt, scored))
         if config.sites.kind == "matched":
-            samples = tuple(_with_matched_sites(config, fasta, sample) for sample in samples)
-        yield Sources(
-            fasta,
-            sizes,
-            inputs,
-            samples,
-            _heads(config, states, means),
-            tuple(reader.auxiliary),
-            shape_table,
-        )
+            samples = [_with_matched_sites(config, fasta, sample) for sample in samples]
+        heads, auxiliary = _heads(config, states, means), tuple(reader.auxiliary)
+        yield Sources(fasta, sizes, inputs, tuple(samples), heads, auxiliary, shape_table)
 
 
 def _heads(
@@ -237,7 +220,7 @@ def _label(item: BinaryConfig | ContinuousConfig) -> Label:
 
 def _profiles(config: TrainConfig, assays: list[dict[str, Assay]]) -> dict[str, tuple[float, ...]]:
     """Assay to the mean share of each length class over the training samples."""
-    inputs: InputsConfig = config.inputs
+    inputs = config.inputs
     profiles = {}
     for assay in inputs.vplots:
         shares = []
@@ -349,43 +332,29 @@ class _Reader:
 def _with_matched_sites(
     config: TrainConfig, fasta: Fasta, sample: LabelledSample
 ) -> LabelledSample:
-    how = config.sites.matched or MatchedConfig()
+    how, splits = config.sites.matched or MatchedConfig(), config.splits
     accessible = None if how.peaks is None else read_mask(how.peaks, fasta.sizes)
+    stores = sample.fragments(sample.assays)
     try:
-        chosen = _matched_sites(config, fasta, sample, how, accessible)
+        chosen = matched_sites(
+            [peaks.centres for peaks in sample.scored.binary if peaks is not None],
+            accessible,
+            sample.scored.masked,
+            fasta.sizes,
+            [*splits.train, *splits.validation, *splits.test],
+            config.label_bin,
+            fasta,
+            stores[0] if stores else None,
+            how,
+            config.seed,
+        )
     except InputError as error:
         error.add_note(f"sample {sample.name}")
         raise
-    mask = chosen.mask()
-    return replace(
-        sample,
-        learnt=replace(sample.learnt, sites=mask),
-        scored=replace(sample.scored, sites=mask),
-        matched=chosen,
+    learnt, scored = (
+        replace(labels, sites=chosen.mask()) for labels in (sample.learnt, sample.scored)
     )
-
-
-def _matched_sites(
-    config: TrainConfig,
-    fasta: Fasta,
-    sample: LabelledSample,
-    how: MatchedConfig,
-    accessible: Mask | None,
-) -> MatchedSites:
-    stores = [item for item in sample.assays.values() if isinstance(item, FragmentStore)]
-    splits = config.splits
-    return matched_sites(
-        [peaks.centres for peaks in sample.scored.binary if peaks is not None],
-        accessible,
-        sample.scored.masked,
-        fasta.sizes,
-        [*splits.train, *splits.validation, *splits.test],
-        config.label_bin,
-        fasta,
-        stores[0] if stores else None,
-        how,
-        config.seed,
-    )
+    return replace(sample, learnt=learnt, scored=scored, matched=chosen)
 
 
 def _in_units_of(
@@ -397,9 +366,11 @@ def _in_units_of(
     return replace(labels, scale=mean / labels.source.density)
 
 
-def _uses(sample: SampleConfig) -> tuple[str, ...]:
-    """The splits whose contigs are asked of a sample: of one that is only scored, the test ones."""
-    return ("train", "validation", "test") if sample.use == "train" else ("test",)
+def _asked_of(config: TrainConfig, sample: SampleConfig) -> Iterator[tuple[str, str]]:
+    """Split and contig that a sample must know; of one that is only scored, the test contigs."""
+    for use in ("train", "validation", "test") if sample.use == "train" else ("test",):
+        for contig in getattr(config.splits, use):
+            yield use, contig
 
 
 def _check_depth(
@@ -407,13 +378,12 @@ def _check_depth(
 ) -> None:
     """A contig without a fragment or value is one that the file was not made for."""
     what = "fragment" if isinstance(source, FragmentStore) else "value above 0"
-    for use in _uses(sample):
-        for contig in getattr(config.splits, use):
-            if not source.cumulative(contig, np.array([sizes[contig]]))[0]:
-                raise ConfigError(
-                    f"splits.{use}: no {what} of {path} lies on {contig}: give the file of the "
-                    f"whole genome, or leave the contig out of the splits"
-                )
+    for use, contig in _asked_of(config, sample):
+        if not source.cumulative(contig, np.array([sizes[contig]]))[0]:
+            raise ConfigError(
+                f"splits.{use}: no {what} of {path} lies on {contig}: give the file of the whole "
+                f"genome, or leave the contig out of the splits"
+            )
 
 
 def _check_labels(
@@ -427,27 +397,17 @@ def _check_labels(
     of = f" of sample {sample.name!r}" if config.samples else ""
     if sample.use == "train" and states is None and not with_peaks and not sample.signals:
         raise ConfigError(f"sample {sample.name!r} has no labels; give some, or use = 'test'")
-    for use in _uses(sample):
-        for contig in getattr(config.splits, use):
-            if states is not None and contig not in states.starts:
-                raise ConfigError(
-                    f"splits.{use}: no state in {sample.states} lies on {contig}; leave the "
-                    f"contig out of the splits"
-                )
-            if with_peaks and contig not in with_peaks:
-                raise ConfigError(
-                    f"splits.{use}: no peak of any label{of} lies on {contig}; leave the contig "
-                    f"out of the splits, as nothing says that its bins are negative"
-                )
-
-
-def motif_matrices(config: TrainConfig) -> dict[int, NDArray[np.float32]]:
-    """Row of each binary label that has a motif, to its matrix, float32 (4, width)."""
-    return {
-        row: jaspar_matrix(item.motif)
-        for row, item in enumerate(config.binary_labels())
-        if item.motif
-    }
+    for use, contig in _asked_of(config, sample):
+        if states is not None and contig not in states.starts:
+            raise ConfigError(
+                f"splits.{use}: no state in {sample.states} lies on {contig}; leave the contig "
+                f"out of the splits"
+            )
+        if with_peaks and contig not in with_peaks:
+            raise ConfigError(
+                f"splits.{use}: no peak of any label{of} lies on {contig}; leave the contig out "
+                f"of the splits, as nothing says that its bins are negative"
+            )
 
 
 def input_files(config: TrainConfig, sources: Sources) -> dict[str, Path]:
@@ -543,6 +503,8 @@ def sample_baselines(
         ]
 
     train = sources.training_samples
+    labels = enumerate(config.binary_labels())
+    motifs = {row: jaspar_matrix(item.motif) for row, item in labels if item.motif}
     return run_baselines(
         sites(train, config.splits.train),
         sites(train, config.splits.validation),
@@ -550,7 +512,7 @@ def sample_baselines(
         sources.heads,
         config.label_bin,
         sources.fasta,
-        motif_matrices(config),
+        motifs,
         tss,
         seed,
         jobs,
