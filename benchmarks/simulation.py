@@ -33,7 +33,7 @@ from chromputer_tracks.evaluation.baselines import fragment_features, random_for
 from chromputer_tracks.evaluation.metrics import bootstrap
 from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.io.atomic import atomic_path
-from chromputer_tracks.io.run import Silent
+from chromputer_tracks.io.record import Silent
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.io.run import Silent
+from chromputer_tracks.io.record import Silent
 from chromputer_tracks.simulation.files import write_fragments as write_cell
 from chromputer_tracks.simulation.files import write_genome as write_plan
 from chromputer_tracks.simulation.genome import (

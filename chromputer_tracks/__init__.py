@@ -76,7 +76,7 @@ _MODULES = (
         "predict_tracks": "tracks.predict",
         "PredictOptions": "options.predict",
         "QuizOptions": "options.explain",
-        "RunRecord": "io.run",
+        "RunRecord": "io.record",
         "SampleFiles": "options.fields",
         "shipped_models": "inference.session",
         "simulate": "simulation.files",

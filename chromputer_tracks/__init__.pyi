@@ -35,7 +35,7 @@ from chromputer_tracks.intervals import format_region as format_region
 from chromputer_tracks.intervals import parse_region as parse_region
 from chromputer_tracks.io.fasta import Fasta as Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore as FragmentStore
-from chromputer_tracks.io.run import RunRecord as RunRecord
+from chromputer_tracks.io.record import RunRecord as RunRecord
 from chromputer_tracks.model.training import train_model as train_model
 from chromputer_tracks.options.explain import EmbedOptions as EmbedOptions
 from chromputer_tracks.options.explain import ExplainOptions as ExplainOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from chromputer_tracks.io.run import RUN_JSON, ModelRecord, RunRecord
+from chromputer_tracks.io.record import RUN_JSON, ModelRecord, RunRecord
 
 
 def write_record(folder: Path, kind: str, model: str = "", outputs=(), **options: Any) -> None:

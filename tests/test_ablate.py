@@ -25,7 +25,7 @@ from chromputer_tracks.evaluation.metrics import bootstrap
 from chromputer_tracks.evaluation.scores import to_json
 from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.io.atomic import PARTIAL
-from chromputer_tracks.io.run import Silent
+from chromputer_tracks.io.record import Silent
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.options.train import AblateOptions

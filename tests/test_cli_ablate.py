@@ -24,7 +24,7 @@ from chromputer_tracks.analysis.evaluate.run import ceiling_sites
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.evaluation import baselines
-from chromputer_tracks.io.run import RunRecord, Silent
+from chromputer_tracks.io.record import RunRecord, Silent
 from chromputer_tracks.model.config import SitesConfig, TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment

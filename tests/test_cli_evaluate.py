@@ -21,7 +21,7 @@ from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.fragments import FragmentOptions
-from chromputer_tracks.io.run import RunRecord
+from chromputer_tracks.io.record import RunRecord
 from chromputer_tracks.records import from_plain
 
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from chromputer_tracks.analysis.report import page as train_report
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.errors import OutputError
-from chromputer_tracks.io.run import RunRecord
+from chromputer_tracks.io.record import RunRecord
 from chromputer_tracks.model import training
 from chromputer_tracks.spec import ModelSpec
 

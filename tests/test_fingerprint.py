@@ -11,7 +11,7 @@ import pytest
 from toy_training import Toy, make_samples, make_toy
 
 from chromputer_tracks.errors import InputError
-from chromputer_tracks.io.run import file_record
+from chromputer_tracks.io.record import file_record
 from chromputer_tracks.model.config import SignalConfig, SitesConfig, TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.sources import open_sources

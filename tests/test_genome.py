@@ -21,7 +21,7 @@ from chromputer_tracks.inference.genome import (
 )
 from chromputer_tracks.inference.session import Session, open_session
 from chromputer_tracks.intervals import ChromSizes, Grid, Interval
-from chromputer_tracks.io.run import Stages
+from chromputer_tracks.io.record import Stages
 
 SPEC = tiny_spec()
 

@@ -14,7 +14,7 @@ from tiny_models import write_linear_model
 from toy_runs import copied, edit, hub
 
 from chromputer_tracks.inference.session import read_spec, shipped_models
-from chromputer_tracks.io.run import GenomeRecord, ModelRecord, RunRecord
+from chromputer_tracks.io.record import GenomeRecord, ModelRecord, RunRecord
 from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec

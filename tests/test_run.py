@@ -17,7 +17,7 @@ from limits import file_size_limit
 
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.io import run as module
-from chromputer_tracks.io.run import (
+from chromputer_tracks.io.record import (
     RUN_JSON,
     AssayRecord,
     EarlierRun,
@@ -26,9 +26,8 @@ from chromputer_tracks.io.run import (
     Silent,
     Stages,
     file_record,
-    run,
-    run_files,
 )
+from chromputer_tracks.io.run import run, run_files
 from chromputer_tracks.options.fields import RunOptions
 
 

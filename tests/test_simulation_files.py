@@ -16,7 +16,7 @@ from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.run import RunRecord, Silent
+from chromputer_tracks.io.record import RunRecord, Silent
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.sources import open_sources
 from chromputer_tracks.options.train import SimulateOptions

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from chromputer_tracks.errors import ContigError, OutputError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
-from chromputer_tracks.io.run import Silent, run
+from chromputer_tracks.io.record import Silent
+from chromputer_tracks.io.run import run
 from chromputer_tracks.options.fields import RunOptions
 from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec
 from chromputer_tracks.tracks.predict import (

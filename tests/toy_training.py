@@ -14,7 +14,7 @@ import pysam
 import pytest
 import torch
 
-from chromputer_tracks.io.run import Silent
+from chromputer_tracks.io.record import Silent
 from chromputer_tracks.model import training
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.io.meme import MemeMotif, read_meme
-from chromputer_tracks.io.run import Report
+from chromputer_tracks.io.record import Report
 from chromputer_tracks.options.fields import Taxon
 
 JASPAR_TAXA = get_args(Taxon)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from chromputer_tracks.analysis.report.blocks import PlainTable
-    from chromputer_tracks.io.run import RunRecord
+    from chromputer_tracks.io.record import RunRecord
 
 
 _STEP = 0.1

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from chromputer_tracks.data.features import probabilities, reverse_strand
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes, Grid, Interval
-from chromputer_tracks.io.run import Stages
+from chromputer_tracks.io.record import Stages
 from chromputer_tracks.spec import ModelSpec
 
 Arrays = dict[str, NDArray[np.float32]]

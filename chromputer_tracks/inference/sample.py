@@ -16,7 +16,7 @@ from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.assays import BigWigSource, is_bigwig, open_assay
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.run import (
+from chromputer_tracks.io.record import (
     AssayRecord,
     GenomeRecord,
     ModelRecord,

@@ -26,7 +26,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from chromputer_tracks.errors import ConfigError
-from chromputer_tracks.io.run import Silent
+from chromputer_tracks.io.record import Silent
 from chromputer_tracks.model.checkpoints import (
     LAST,
     AtomicCheckpoints,

@@ -22,7 +22,8 @@ from chromputer_tracks.errors import OutputError
 from chromputer_tracks.evaluation.scores import Scores, score, split_metrics
 from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_sites
 from chromputer_tracks.io.atomic import check_folder
-from chromputer_tracks.io.run import FileRecord, Report, Silent, file_record, run
+from chromputer_tracks.io.record import FileRecord, Report, Silent, file_record
+from chromputer_tracks.io.run import run
 from chromputer_tracks.model.card import model_card
 from chromputer_tracks.model.checkpoints import check_stopped
 from chromputer_tracks.model.config import TrainConfig

@@ -19,7 +19,8 @@ from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.fragment_convert import convert_fragments
 from chromputer_tracks.io.fragments import BULK_BARCODE, FragmentOptions
-from chromputer_tracks.io.run import Report, RunRecord, Silent, run
+from chromputer_tracks.io.record import Report, RunRecord, Silent
+from chromputer_tracks.io.run import run
 from chromputer_tracks.options.train import SimulateOptions
 from chromputer_tracks.simulation.genome import (
     ELEMENTS,

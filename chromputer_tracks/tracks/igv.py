@@ -15,7 +15,7 @@ from chromputer_tracks.errors import ContigError, InputError, OutputError
 from chromputer_tracks.intervals import ChromSizes, Interval, format_region
 from chromputer_tracks.io.atomic import atomic_path, check_folder, output_errors
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.run import RUN_JSON
+from chromputer_tracks.io.record import RUN_JSON
 from chromputer_tracks.io.text import is_bgzf
 from chromputer_tracks.tracks.browser_tracks import BrowserTrack, css_color
 from chromputer_tracks.tracks.predict import rgb_text

@@ -33,7 +33,8 @@ from chromputer_tracks.io.bed import Rgb, read_bed
 from chromputer_tracks.io.bigbed import read_rows, write_bigbed
 from chromputer_tracks.io.bigwig import BigWigWriter
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.run import Report, RunRecord, Silent, run
+from chromputer_tracks.io.record import Report, RunRecord, Silent
+from chromputer_tracks.io.run import run
 from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
 

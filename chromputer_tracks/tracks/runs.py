@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chromputer_tracks.errors import ContigError, FormatError, InputError
 from chromputer_tracks.inference.session import load_model, shipped_models
-from chromputer_tracks.io.run import RUN_JSON, GenomeRecord, ModelRecord, RunRecord, file_record
+from chromputer_tracks.io.record import RUN_JSON, GenomeRecord, ModelRecord, RunRecord, file_record
 from chromputer_tracks.options.fields import FragmentOptions
 from chromputer_tracks.records import from_plain
 from chromputer_tracks.spec import PREDICT, ModelSpec, find_label

@@ -27,7 +27,8 @@ from chromputer_tracks.analysis.report.page import write_report
 from chromputer_tracks.errors import counted
 from chromputer_tracks.evaluation.metrics import Estimate
 from chromputer_tracks.evaluation.scores import Scores, to_json
-from chromputer_tracks.io.run import Report, RunRecord, Silent, run
+from chromputer_tracks.io.record import Report, RunRecord, Silent
+from chromputer_tracks.io.run import run
 from chromputer_tracks.io.text import write_tsv
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.processes import process_rank

@@ -29,7 +29,7 @@ from chromputer_tracks.evaluation.scores import (
 from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_sites, uncalibrated
 from chromputer_tracks.io.atomic import check_folder, made_folder
 from chromputer_tracks.io.bed import read_tss
-from chromputer_tracks.io.run import Report, Silent, file_record
+from chromputer_tracks.io.record import Report, Silent, file_record
 from chromputer_tracks.model.checkpoints import LAST
 from chromputer_tracks.model.config import InputsConfig, TrainConfig
 from chromputer_tracks.model.experiment import Experiment

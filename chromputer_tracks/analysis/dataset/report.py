@@ -30,7 +30,8 @@ from chromputer_tracks.analysis.vplots.aggregate import (
 from chromputer_tracks.data.labels import LabelSet
 from chromputer_tracks.io.bed import read_tss
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.run import Report, RunRecord, Silent, run
+from chromputer_tracks.io.record import Report, RunRecord, Silent
+from chromputer_tracks.io.run import run
 from chromputer_tracks.io.text import write_tsv
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config

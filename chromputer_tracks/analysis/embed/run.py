@@ -57,7 +57,8 @@ from chromputer_tracks.intervals import ChromSizes, parse_region
 from chromputer_tracks.io.bed import SiteTable, read_site_table
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.run import Report, RunRecord, Silent, Stages, run
+from chromputer_tracks.io.record import Report, RunRecord, Silent, Stages
+from chromputer_tracks.io.run import run
 from chromputer_tracks.options.explain import EmbedOptions, Strands
 from chromputer_tracks.spec import Label, ModelSpec
 

@@ -30,7 +30,8 @@ from chromputer_tracks.evaluation.scores import (
     to_json,
 )
 from chromputer_tracks.evaluation.sites import BLOCK, LabelledSites, save_sites
-from chromputer_tracks.io.run import Run, versions
+from chromputer_tracks.io.record import versions
+from chromputer_tracks.io.run import Run
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.options.train import EvaluateOptions
 from chromputer_tracks.records import to_plain

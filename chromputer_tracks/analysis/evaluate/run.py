@@ -30,7 +30,8 @@ from chromputer_tracks.inference.session import (
     open_session,
 )
 from chromputer_tracks.io.bed import TssTable, read_tss
-from chromputer_tracks.io.run import Report, RunRecord, Silent, run
+from chromputer_tracks.io.record import Report, RunRecord, Silent
+from chromputer_tracks.io.run import run
 from chromputer_tracks.model.config import (
     InputsConfig,
     SampleConfig,

@@ -39,7 +39,8 @@ from chromputer_tracks.inference.sample import announce, input_roles, model_reco
 from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.run import Report, RunRecord, Silent, Stages, run
+from chromputer_tracks.io.record import Report, RunRecord, Silent, Stages
+from chromputer_tracks.io.run import run
 from chromputer_tracks.options.explain import FiltersOptions
 from chromputer_tracks.spec import EXPLAIN, ModelSpec
 from chromputer_tracks.tracks.explain.run import COMPLETENESS

@@ -33,7 +33,7 @@ from chromputer_tracks.errors import InputError
 from chromputer_tracks.figures import ACCENT, MUTED, canvas, to_svg
 from chromputer_tracks.io.bed import BedTable
 from chromputer_tracks.io.meme import MemeMotif, write_meme
-from chromputer_tracks.io.run import ModelRecord, RunRecord
+from chromputer_tracks.io.record import ModelRecord, RunRecord
 from chromputer_tracks.io.text import tsv_lines
 from chromputer_tracks.options.explain import MotifsOptions
 

@@ -43,7 +43,8 @@ from chromputer_tracks.io.contributions import (
     explained_labels,
     read_contributions,
 )
-from chromputer_tracks.io.run import Report, RunRecord, Silent, Stages, run
+from chromputer_tracks.io.record import Report, RunRecord, Silent, Stages
+from chromputer_tracks.io.run import run
 from chromputer_tracks.options.explain import MotifsOptions
 
 MOST_MATCHES = 10

@@ -47,7 +47,8 @@ from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.run import Report, RunRecord, Silent, run_files
+from chromputer_tracks.io.record import Report, RunRecord, Silent
+from chromputer_tracks.io.run import run_files
 from chromputer_tracks.options.explain import QuizOptions
 from chromputer_tracks.spec import EXPLAIN, ModelSpec
 

@@ -64,7 +64,8 @@ from chromputer_tracks.io.assays import open_assay
 from chromputer_tracks.io.bed import read_tss
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.run import RUN_JSON, Report, RunRecord, Silent, run_files
+from chromputer_tracks.io.record import RUN_JSON, Report, RunRecord, Silent
+from chromputer_tracks.io.run import run_files
 from chromputer_tracks.options.explain import GENOME, RANDOM, VplotOptions
 from chromputer_tracks.spec import HeadSpec
 

@@ -31,7 +31,8 @@ from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.contributions import Batch, ContributionWriter, Site
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.run import RUN_JSON, Report, RunRecord, Silent, run
+from chromputer_tracks.io.record import RUN_JSON, Report, RunRecord, Silent
+from chromputer_tracks.io.run import run
 from chromputer_tracks.options.explain import ExplainOptions
 from chromputer_tracks.spec import EXPLAIN, ModelSpec, find_label, model_labels
 from chromputer_tracks.tracks.explain.importance import (

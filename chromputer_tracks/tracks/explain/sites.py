@@ -19,7 +19,7 @@ from chromputer_tracks.inference.session import Model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_site_table
 from chromputer_tracks.io.contributions import Batch, Site
-from chromputer_tracks.io.run import Report, Stages
+from chromputer_tracks.io.record import Report, Stages
 from chromputer_tracks.io.text import first_line
 from chromputer_tracks.options.explain import ExplainOptions
 from chromputer_tracks.spec import ModelSpec, find_label

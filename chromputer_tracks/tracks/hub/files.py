@@ -20,7 +20,7 @@ from chromputer_tracks.io.bed import BedTable, read_bed
 from chromputer_tracks.io.bigbed import Row, write_bigbed
 from chromputer_tracks.io.bigwig import BigWigWriter
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.io.run import Report, file_record
+from chromputer_tracks.io.record import Report, file_record
 from chromputer_tracks.options.predict import HubOptions
 from chromputer_tracks.spec import InputSpec, Normalisation
 from chromputer_tracks.tracks.hub.stanzas import HubTrack, Range, plain, tracks_with_data

@@ -11,7 +11,7 @@ from chromputer_tracks.intervals import ChromSizes, Interval, check_contigs
 from chromputer_tracks.io.bbi import check_bbi
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.run import Report, file_record
+from chromputer_tracks.io.record import Report, file_record
 from chromputer_tracks.io.text import numbered_lines
 from chromputer_tracks.options.predict import HubOptions
 from chromputer_tracks.tracks.hub.pages import render

@@ -12,7 +12,8 @@ from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import Interval, parse_region
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.run import GenomeRecord, Report, RunRecord, Silent, file_record, run
+from chromputer_tracks.io.record import GenomeRecord, Report, RunRecord, Silent, file_record
+from chromputer_tracks.io.run import run
 from chromputer_tracks.io.twobit import write_twobit
 from chromputer_tracks.options.fields import recorded
 from chromputer_tracks.options.predict import HUB_LONG, HUB_SHORT, HubOptions
