@@ -203,13 +203,12 @@ class Experiment:
         """Each binary label's training peaks, of all training samples."""
         pooled = []
         for row in range(len(self._binary)):
-            peaks = [sample.scored.binary[row] for sample in self.sources.training_samples]
             rows = [
                 (chrom, int(centre))
-                for item in peaks
-                if item is not None
-                for chrom in item.centres
-                for centre in item.centres[chrom]
+                for sample in self.sources.training_samples
+                if (peaks := sample.scored.binary[row]) is not None
+                for chrom, centres in peaks.centres.items()
+                for centre in centres
             ]
             pooled.append(PeakLabels.from_peaks(rows, self.config.label_bin, 0))
         return pooled
@@ -226,16 +225,17 @@ class Experiment:
         if self._states or self._binary:
             mean = mean_average_precision(sites)
             scores += [mean] * (self._states + len(self._binary))
+        ends = np.cumsum([self._states, len(self._binary)])
+        states, binary, continuous = np.split(sites.logits, ends)
         if self._states:
-            figures |= state_scores(sites.logits[: self._states], sites.states)
-        row = self._states
-        for truth, name in zip(sites.binary, self._binary, strict=True):
-            figures[name] = average_precision(truth, sites.logits[row])
-            row += 1
-        for values, name in zip(sites.continuous, self._continuous, strict=True):
-            figures[name] = _correlation(values, sites.logits[row])
+            figures |= state_scores(states, sites.states)
+        for name, truth, logits in zip(self._binary, sites.binary, binary, strict=True):
+            figures[name] = average_precision(truth, logits)
+        for name, values, logits in zip(
+            self._continuous, sites.continuous, continuous, strict=True
+        ):
+            figures[name] = _correlation(values, logits)
             scores.append(figures[name])
-            row += 1
         return {"score": float(np.nanmean(scores)), **figures}
 
     def sites(

@@ -216,7 +216,10 @@ def _name_dimensions(model: Any, spec: ModelSpec) -> None:
     del graph.value_info[:]
 
 
-# ---- ``explain.onnx``: the explaining network as one graph for both methods, checked at once.
+# ---- ``explain.onnx``: the explaining network as one graph for both methods, checked at once. Its
+# ``If`` has the DeepLIFT and the gradient network as branches, which share the weights. Beside what
+# ``Explain`` returns it gives the weights of the first layers, so that filters can be shown without
+# PyTorch.
 
 _MANY = 1000
 

@@ -99,7 +99,8 @@ class DnaShape(nn.Module):
         return summed.transpose(1, 2)  # (n, features, L - 6)
 
 
-# ---- The network's first part: a trunk per input, from its own resolution to cells.
+# ---- The network's first part: a trunk per input, from its own resolution to cells. Each says how
+# many cells it lost at both ends together.
 
 # Positions (of 10 bp) that the V-plot trunk's three layers read, and the two of a signal's trunk.
 # Both lose 15 positions in all: 3 cells of 50 bp, or 5 of 30 bp. A window is an even number of

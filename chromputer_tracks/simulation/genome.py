@@ -21,6 +21,11 @@ from numpy.typing import NDArray
 from chromputer_tracks.errors import InputError
 
 # ---- The states and the fragments that each of them gives: intensities over position and length.
+# An intensity has one value for each step of the midpoint and each class of fragment length. It is
+# built from four parts: short fragments of open DNA, mono-nucleosomal ones around each nucleosome,
+# di- and tri-nucleosomal ones around each pair and triple, and the stripes that a bound protein
+# leaves empty, because no fragment ends inside its footprint (the V of a V-plot; Henikoff et al.
+# 2011, doi:10.1073/pnas.1110731108).
 
 Array = NDArray[np.float64]
 
@@ -40,7 +45,8 @@ MOST_STATES = 8
 _NUCLEOSOME = (168.0, 18.0)
 _PAIR = (345.0, 30.0)
 _TRIPLE = (525.0, 42.0)
-_OPEN_SCALE = 28.0
+# Of fragments of open DNA, and of those of the background, which are of any length.
+_OPEN, _ANYWHERE = 28.0, 150.0
 _EDGE = 12.0
 _LEAK = 0.03
 
@@ -186,9 +192,9 @@ def length_centres() -> Array:
 @cache
 def quiescent(digestion: Digestion) -> Array:
     """Intensity of one quiescent step, float64 (LENGTHS,); sums to 1 where nothing is tilted."""
-    mixture: Array = 0.3 * _open_lengths() + 0.44 * _bell(_NUCLEOSOME) + 0.18 * _bell(_PAIR)
+    mixture: Array = 0.3 * _falling(_OPEN) + 0.44 * _bell(_NUCLEOSOME) + 0.18 * _bell(_PAIR)
     mixture = mixture + 0.08 * _bell(_TRIPLE)
-    blend = (1 - digestion.background) * mixture + digestion.background * _anywhere()
+    blend = (1 - digestion.background) * mixture + digestion.background * _falling(_ANYWHERE)
     return blend * _tilt(digestion)
 
 
@@ -210,7 +216,7 @@ def element_intensity(state: int, digestion: Digestion) -> Array:
     image = np.zeros((len(positions), LENGTHS))
     for start, end, share in element.open:
         plateau = _step(positions - start) * _step(end - positions)
-        image += share * np.outer(plateau / plateau.sum(), _open_lengths())
+        image += share * np.outer(plateau / plateau.sum(), _falling(_OPEN))
     for share, neighbours, bell in (
         (element.mono, 1, _NUCLEOSOME),
         (element.pairs, 2, _PAIR),
@@ -224,7 +230,7 @@ def element_intensity(state: int, digestion: Digestion) -> Array:
         nearer_end = np.abs(np.abs(positions - centre)[:, None] - lengths / 2)
         image *= np.where(nearer_end < width / 2, _LEAK, 1.0)
     image *= element.fold * len(positions) / image.sum()
-    blend = (1 - digestion.background) * image + digestion.background * _anywhere()
+    blend = (1 - digestion.background) * image + digestion.background * _falling(_ANYWHERE)
     return blend * _tilt(digestion)
 
 
@@ -251,14 +257,9 @@ def _bell(shape: tuple[float, float]) -> Array:
     return np.asarray(bell / bell.sum())
 
 
-def _open_lengths() -> Array:
-    lengths = np.exp(-(length_centres() - SHORTEST) / _OPEN_SCALE)
-    return np.asarray(lengths / lengths.sum())
-
-
-def _anywhere() -> Array:
-    """Length distribution of background fragments: of any length, the short ones more often."""
-    lengths = np.exp(-(length_centres() - SHORTEST) / 150.0)
+def _falling(scale: float) -> Array:
+    """Length distribution that falls exponentially, by a factor of e over ``scale`` bp."""
+    lengths = np.exp(-(length_centres() - SHORTEST) / scale)
     return np.asarray(lengths / lengths.sum())
 
 
