@@ -12,7 +12,7 @@ import csv
 import math
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from chromputer_tracks.model.config import RENAMED, FitConfig
 
 LAST, BEST, METRICS = "last.ckpt", "best.ckpt", "metrics.csv"
 _EVENTS = "events.out.tfevents.*"
-_KEY = "progress"
+PROGRESS = "progress"
+"""Name of a run's :class:`Progress` in its checkpoint."""
 _SHOWN = 4
 """Differences from another run that a message names."""
 Row = dict[str, float]
@@ -72,12 +73,7 @@ class Progress:
 
     def state(self) -> dict[str, Any]:
         """What :meth:`load` takes, of plain types and tensors."""
-        return {
-            "identity": self.identity,
-            "history": self.history,
-            "best_epoch": self.best_epoch,
-            "best": self.best,
-        }
+        return {item.name: getattr(self, item.name) for item in fields(self)}
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over a state."""
@@ -164,7 +160,7 @@ def open_run(folder: Path, identity: str, *, resume: bool) -> Progress | None:
     try:
         stored = torch.load(last, map_location="cpu", weights_only=True)
         progress = Progress("")
-        progress.load(stored["callbacks"][_KEY])
+        progress.load(stored["callbacks"][PROGRESS])
     except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no checkpoint of a run"
         raise InputError(

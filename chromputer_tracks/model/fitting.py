@@ -29,6 +29,7 @@ from chromputer_tracks.errors import ConfigError
 from chromputer_tracks.io.record import Silent
 from chromputer_tracks.model.checkpoints import (
     LAST,
+    PROGRESS,
     AtomicCheckpoints,
     Logs,
     Progress,
@@ -337,7 +338,7 @@ def _run(trainer: lightning.Trainer, module: FitModule, checkpoint: Path | None)
 class _Epochs(Callback):
     """Validates after each epoch, keeps the best weights, logs, and writes the run's state."""
 
-    state_key = "progress"
+    state_key = PROGRESS
 
     def __init__(
         self, progress: Progress, fit: FitConfig, validate: Validate, folder: Path, report: Report

@@ -193,6 +193,12 @@ def _conv1d_by_matrix_product(x: Tensor, weight: Tensor) -> Tensor:
     return found.view(n, positions, channels).transpose(1, 2)  # (n, channels, positions)
 
 
+def _activated(convolution: nn.Conv1d | nn.Conv2d) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """A convolution, its batch norm, and its ReLU."""
+    norm = nn.BatchNorm2d if isinstance(convolution, nn.Conv2d) else nn.BatchNorm1d
+    return convolution, norm(convolution.out_channels), nn.ReLU()
+
+
 class SequenceTrunk(nn.Module):
     """Motifs, then their arrangement: bases to 10-bp positions to cells.
 
@@ -239,9 +245,9 @@ class SequenceTrunk(nn.Module):
             config.motif_filters, config.motif_width, 4 * item.bases, len(item.shape)
         )
         self.arrangement = nn.Sequential(
-            nn.Conv1d(config.motif_filters, config.sequence_channels, config.motif_context),
-            nn.BatchNorm1d(config.sequence_channels),
-            nn.ReLU(),
+            *_activated(
+                nn.Conv1d(config.motif_filters, config.sequence_channels, config.motif_context)
+            ),
             nn.MaxPool1d(per_cell),
         )
 
@@ -276,16 +282,12 @@ class VplotTrunk(nn.Module):
         # A single site's V-plot is sparse: smooth it along the positions first.
         self.smooth = nn.AvgPool2d((1, _SMOOTH), stride=1)
         self.conv = nn.Sequential(
-            nn.Conv2d(1, first, (3, _CONV), padding=(1, 0)),  # padded along the lengths alone
-            nn.BatchNorm2d(first),
-            nn.ReLU(),
+            # Padded along the lengths alone.
+            *_activated(nn.Conv2d(1, first, (3, _CONV), padding=(1, 0))),
             nn.MaxPool2d((2, 1), ceil_mode=True),
         )
-        self.collapse = nn.Sequential(
-            nn.Conv2d(first, second, (-(-lengths // 2), _COLLAPSE)),
-            nn.BatchNorm2d(second),
-            nn.ReLU(),
-        )
+        height = -(-lengths // 2)
+        self.collapse = nn.Sequential(*_activated(nn.Conv2d(first, second, (height, _COLLAPSE))))
         self.pool = nn.AvgPool1d(per_cell)
 
     def forward(self, vplot: Tensor) -> Tensor:
@@ -308,12 +310,8 @@ class SignalTrunk(nn.Module):
         self.cells_lost = _cells(_WIDE + _NARROW - 2, config, "signal")
         self.layers = nn.Sequential(
             nn.Dropout(config.pixel_dropout),  # (n, 1, positions)
-            nn.Conv1d(1, first, _WIDE),  # (n, first, positions - 10)
-            nn.BatchNorm1d(first),
-            nn.ReLU(),
-            nn.Conv1d(first, second, _NARROW),  # (n, second, positions - 15)
-            nn.BatchNorm1d(second),
-            nn.ReLU(),
+            *_activated(nn.Conv1d(1, first, _WIDE)),  # (n, first, positions - 10)
+            *_activated(nn.Conv1d(first, second, _NARROW)),  # (n, second, positions - 15)
             nn.AvgPool1d(config.stride // FINE),  # (n, second, cells - cells_lost)
         )
 
@@ -343,9 +341,7 @@ class ContextLayer(nn.Module):
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
         self.crop = Crop(dilation)
-        self.layer = nn.Sequential(
-            nn.Conv1d(channels, channels, 3, dilation=dilation), nn.BatchNorm1d(channels), nn.ReLU()
-        )
+        self.layer = nn.Sequential(*_activated(nn.Conv1d(channels, channels, 3, dilation=dilation)))
 
     def forward(self, cells: Tensor) -> Tensor:
         """(n, channels, cells) -> (n, channels, cells - 2 * dilation)."""
@@ -405,9 +401,7 @@ class Chromputer(nn.Module):
         self.crops = nn.ModuleList(Crop((lost - trunk.cells_lost) // 2) for trunk in trunks)
         channels = config.context_channels
         self.fuse = nn.Sequential(
-            nn.Conv1d(sum(trunk.channels for trunk in trunks), channels, 1),
-            nn.BatchNorm1d(channels),
-            nn.ReLU(),
+            *_activated(nn.Conv1d(sum(trunk.channels for trunk in trunks), channels, 1)),
             nn.Dropout(config.cell_dropout),
         )
         self.context = nn.Sequential(*(ContextLayer(channels, d) for d in config.dilations))
@@ -418,9 +412,7 @@ class Chromputer(nn.Module):
                 f"window {config.window} is too short for dilations {config.dilations}",
                 key="window",
             )
-        self.embed = nn.Sequential(
-            nn.Conv1d(channels, config.hidden, left), nn.BatchNorm1d(config.hidden), nn.ReLU()
-        )
+        self.embed = nn.Sequential(*_activated(nn.Conv1d(channels, config.hidden, left)))
         self.dropout = nn.Dropout(config.dropout)
         self.states_head = nn.Conv1d(config.hidden, states, 1) if states else None
         self.local: nn.Module | None = None
@@ -523,8 +515,6 @@ def _local(config: NetworkConfig) -> nn.Module:
         # ... then the best of each window's extent: pools overlap, but are a stride apart, so they
         # slide as the outputs do.
         nn.MaxPool1d(extent, stride=config.stride // FINE),
-        nn.Conv1d(config.motif_filters, config.local_hidden, 1),
-        nn.BatchNorm1d(config.local_hidden),
-        nn.ReLU(),
+        *_activated(nn.Conv1d(config.motif_filters, config.local_hidden, 1)),
         nn.Dropout(config.local_dropout),
     )
