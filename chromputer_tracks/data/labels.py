@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.errors import FormatError, InputError
-from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.intervals import ChromSizes, Grid, Interval
 from chromputer_tracks.io.assays import BigWigSource
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.spec import Label
@@ -312,6 +312,11 @@ class Segment(NamedTuple):
     def centres(self, stride: int) -> NDArray[np.int64]:
         """Window centres, int64 (outputs,), bp, 0-based."""
         return self.first + stride * np.arange(self.outputs, dtype=np.int64)
+
+    def span(self, grid: Grid) -> Interval:
+        """The bases that the windows read; may leave the contig."""
+        start = self.first - grid.window // 2
+        return Interval(self.chrom, start, start + grid.window + (self.outputs - 1) * grid.stride)
 
 
 def site_segments(

@@ -16,7 +16,7 @@ from scipy.special import expit
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Segment, site_segments
 from chromputer_tracks.errors import ConfigError, InputError, counted
-from chromputer_tracks.intervals import ChromSizes, Grid, Interval
+from chromputer_tracks.intervals import ChromSizes, Grid
 from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.spec import HeadKind, HeadSpec, Label
 
@@ -179,9 +179,7 @@ def predict_sites(
     """
 
     def logits(segment: Segment) -> NDArray[np.float32]:
-        start = segment.first - grid.window // 2
-        length = grid.window + (segment.outputs - 1) * grid.stride
-        arrays = features.arrays(Interval(segment.chrom, start, start + length))
+        arrays = features.arrays(segment.span(grid))
         return predict({name: array[None] for name, array in arrays.items()})
 
     parts = list(_bins(logits, labels, sizes, contigs, grid, label_bin, states))

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, Sampler
 
 from chromputer_tracks.data.features import Features, reverse_strand
 from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Segment
-from chromputer_tracks.intervals import ChromSizes, Grid, Interval
+from chromputer_tracks.intervals import ChromSizes, Grid
 from chromputer_tracks.model.config import SegmentConfig
 
 
@@ -130,10 +130,8 @@ class SegmentDataset(Dataset[dict[str, Tensor]]):
     def __getitem__(self, segment: Segment) -> dict[str, Tensor]:
         """Arrays and labels of one segment."""
         centres = segment.centres(self._grid.stride)
-        start = segment.first - self._grid.window // 2
-        length = self._grid.window + (segment.outputs - 1) * self._grid.stride
         features = self._features[segment.sample]
-        arrays = features.arrays(Interval(segment.chrom, start, start + length))
+        arrays = features.arrays(segment.span(self._grid))
         states, binary, continuous = self._labels[segment.sample].at(segment.chrom, centres)
         outside = (centres < 0) | (centres >= self._sizes[segment.chrom])
         states[outside] = UNKNOWN
