@@ -298,7 +298,7 @@ def predict(
             ``.onnx`` file.
         fasta: the genome's FASTA, or from ``open_genome``; an open one is opened anew, so that it
             can be read meanwhile.
-        fragments: of a model that reads fragments of one assay: a BAM, fragment file or BEDPE, or
+        fragments: for a model that reads fragments of one assay: a BAM, fragment file or BEDPE, or
             from ``open_fragments``, for many calls or for other than the default options.
         assays: the same by assay, or bigWig files, for models that read several.
         regions: what to predict: an ``Interval`` (0-based, half-open), text (``chrI`` or

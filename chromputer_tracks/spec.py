@@ -441,7 +441,7 @@ def find_label(spec: ModelSpec, name: str) -> ModelLabel:
     """The label of a name.
 
     Args:
-        spec: of the model.
+        spec: the model's.
         name: ``LABEL`` or ``HEAD.LABEL``; the latter where several heads have one of that name.
 
     Raises:

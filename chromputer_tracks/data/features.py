@@ -312,7 +312,7 @@ def local_ratio(
     that nothing of its box is left has ratio 1. A bin's ratio is the same in every interval.
 
     Args:
-        source: of the coverage.
+        source: what gives the coverage.
         chrom_size: bp of the interval's contig.
         interval: may leave its contig; its length is a multiple of ``bin_size``.
         bin_size: bp; bins are counted from the interval's start.

@@ -160,7 +160,7 @@ class SignalLabels:
     """Mean of a signal around a position, in units of its own or scaled.
 
     Attributes:
-        source: of the values.
+        source: what gives the values.
         width: bp over which they are averaged, ``[position - width/2, position + width/2)``; a
             multiple of 10.
         scale: that the mean is multiplied by.

@@ -65,7 +65,7 @@ class MatchedConfig:
         """Check the values.
 
         Args:
-            table: of the configuration, for messages.
+            table: its name in the configuration, for messages.
 
         Raises:
             ConfigError: names the key, the value and its limits.
@@ -122,7 +122,7 @@ class Balance:
         name: the property.
         positive: its mean over the positive bins.
         matched: its mean over the random bins.
-        difference: of the means, in standard deviations (root of the mean of both variances).
+        difference: between the means, in standard deviations (root of the mean of both variances).
         distance: largest difference of the cumulative distributions (Kolmogorov-Smirnov).
     """
 
@@ -177,7 +177,7 @@ def matched_sites(
     give. They are not positive, in no flank, not ambiguous, not masked and not mostly N.
 
     Args:
-        positives: of each label, contig to int64 (n,), peak centres, bp, 0-based.
+        positives: for each label, contig to int64 (n,), peak centres, bp, 0-based.
         accessible: accessible regions; None: see ``config.quantile``.
         masked: the blacklist; a negative bin does not touch it.
         sizes: contig lengths, bp.
@@ -186,7 +186,7 @@ def matched_sites(
         sequence: the genome.
         fragments: for the accessibility; None: GC alone is matched.
         config: how to choose; checked already.
-        seed: of the random bins; each contig has its own stream.
+        seed: for the random bins; each contig has its own stream.
 
     Raises:
         InputError: no positive lies on any of the contigs, or ``config.quantile`` is given

@@ -45,10 +45,10 @@ class CopulaMixture:
     """Parameters of the mixture.
 
     Attributes:
-        mean: of the reproducible part's latent scores, above 0; the other part's is 0.
+        mean: that of the reproducible part's latent scores, above 0; the other part's is 0.
         deviation: their standard deviation; the other part's is 1.
         correlation: their correlation between the replicates; the other part's is 0.
-        share: of the reproducible peaks among all.
+        share: how many of all peaks are reproducible.
     """
 
     mean: float

@@ -85,7 +85,7 @@ def shuffle_windows(
 
     Args:
         one_hot: (n, 4, L), channels A, C, G, T; N is all zero.
-        number: of shuffles a window, at least 1.
+        number: shuffles a window, at least 1.
         rngs: one a window; a window's shuffles depend on its bases and generator alone.
 
     Returns:

@@ -222,7 +222,7 @@ class Explainer:
 
         Args:
             features: makes the inputs.
-            windows: of the model's window, they may leave their contigs.
+            windows: each as long as the model's; they may leave their contigs.
             weights: float32 (outputs,), or (windows, outputs).
 
         Yields:

@@ -188,7 +188,7 @@ def check_bbi(path: Path, type_: str, sizes: ChromSizes | None) -> BbiFile:
 
     Args:
         path: bigWig or bigBed.
-        type_: of the track, as in ``trackDb.txt``: ``bigWig``, ``bigBed 9 .`` ...
+        type_: the track's, as in ``trackDb.txt``: ``bigWig``, ``bigBed 9 .`` ...
         sizes: contigs of the genome; None: they are not checked.
 
     Raises:

@@ -58,7 +58,7 @@ class ExplainedSites:
     """An opened folder; its arrays are read when they are asked for.
 
     Attributes:
-        folder: of the label.
+        folder: the label's.
         sites: ``sites.bed``.
         chrom: contig of each window, str (n,).
         start: int64 (n,), bp, 0-based: each window's first base; negative where the window begins
@@ -286,7 +286,7 @@ class ContributionWriter:
         inputs: the model's inputs.
 
     Attributes:
-        names: of the files.
+        names: the files'.
 
     Raises:
         OutputError: two arrays would have the same name, the batches do not fit the sites, or a

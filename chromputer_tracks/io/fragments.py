@@ -117,7 +117,7 @@ class FragmentReader(ABC):
         path: the file.
         options: which fragments are kept.
         names: contig names by code: the BAM header's, or by first appearance.
-        lengths: of contigs, bp, as a BAM header states them; empty for text.
+        lengths: the contigs', bp, as a BAM header states them; empty for text.
         barcode_names: barcodes by code, by first appearance.
         removed: reason to number of pairs or rows that were left out so far.
         kept: fragments yielded so far.

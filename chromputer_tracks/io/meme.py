@@ -38,7 +38,7 @@ class MemeMotif:
         matrix: float64 (4, width): probability of A, C, G and T (rows) in each place.
         alternate: a second name (``REB1``), or empty.
         sites: from how many sites the matrix was counted.
-        url: of its description, or empty.
+        url: where it is described, or empty.
     """
 
     name: str

@@ -350,7 +350,7 @@ class Chain(Rule):
     """Rules one after the other."""
 
     rules: Any
-    """Of type ``nn.ModuleList``, which does not tell of what."""
+    """A ``nn.ModuleList``, whose type does not say what it holds."""
 
     def __init__(self, *rules: Rule) -> None:
         super().__init__()

@@ -362,7 +362,7 @@ def paired_table(
     """Differences of the figures over all labels; no table where there is none.
 
     Args:
-        tests: of one first model.
+        tests: those of one first model.
         names: figure to what it is called.
         of: what follows the caption.
     """

@@ -175,7 +175,7 @@ class QuizQuestion:
     """One question with its answers.
 
     Attributes:
-        centre: of the site, bp, 0-based.
+        centre: the site's, bp, 0-based.
         bin: bp around the centre that the truth is about.
         choices: classes to choose from, ascending.
         answer: the model's choice.
