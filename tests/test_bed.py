@@ -339,6 +339,16 @@ def test_a_summit_outside_its_site_is_refused(tmp_path: Path, line: str, message
     assert read_site_table(path, BIG, summits=False).centre.tolist() == [150] * 4
 
 
+def test_whole_numbers_in_a_broad_peak_are_no_thick_part(tmp_path: Path) -> None:
+    path = tmp_path / "peaks.broadPeak"
+    path.write_text("a\t0\t90\tn\t84\t.\t8\t11\t9\na\t200\t300\tn\t84\t.\t8.2\t11.2\t8.4\n")
+    assert read_bed(path).places == [("a", 45), ("a", 250)]
+    # A word is no fraction.
+    path.write_text("a\t0\t90\tn\t84\t.\t8\t11\t9\na\t200\t300\tn\t84\t.\tx\t11\t8\n")
+    with pytest.raises(FormatError, match=r"line 2: columns 7 and 8 \(x, 11\) are no thick part"):
+        _ = read_bed(path).places
+
+
 def test_thick_parts_are_no_columns_of_their_own(tmp_path: Path) -> None:
     both = table(tmp_path, f"{THICK}120\t130\n{THICK}120\t131\n")
     assert [c.number for c in both.columns] == [4, 5, 6]

@@ -46,7 +46,7 @@ _STRANDS = {"+": 1, "-": -1, ".": 0}
 _THICK_NAMES = ("thick",)
 _SUMMIT_NAMES = ("summit", "peak", "source", "offset")
 """What the header calls a thick part's and a summit's column, among other letters."""
-_NARROW_PEAK = 10
+_NARROW_PEAK, _BED12 = 10, 12
 _TOP_SCORE = 1000.0
 _INTEGER = r"^-?[0-9]{1,18}$"
 _NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$|^-?(?i:inf|infinity)$"
@@ -221,9 +221,11 @@ class BedTable:
         and 8) where that is not empty; else the whole site, as where a narrowPeak gives no summit
         (-1).
 
-        A file of 10 columns is a narrowPeak where columns 7 to 9 of a line are numbers and its
-        column 10 is an integer; columns 7 and 8 are a thick part where both are integers in a line.
-        Then they must be that in every line. Neither holds where the header names these columns
+        A file of 10 columns or more is a narrowPeak, whatever follows (an IDR's 20 columns), where
+        columns 7 to 9 of a line are numbers and its column 10 is an integer; but not where columns
+        10 to 12 are the blocks of a BED12 or gappedPeak. Columns 7 and 8 are a thick part where
+        both are integers in a line and fractions in none (a broadPeak's signal and p-value). Then
+        they must be that in every line. Neither holds where the header names these columns
         otherwise: it does not call column 10 a summit, peak, source or offset, or columns 7 and 8
         thick.
 
@@ -250,7 +252,9 @@ class BedTable:
 
     def _summits(self, instead: str) -> Int64 | None:
         """Summits of a narrowPeak, int64 (n,), bp, 0-based, -1 for none; None if it is no such."""
-        if self.columns != _NARROW_PEAK or not self._may_be((10,), _SUMMIT_NAMES):
+        if self.columns < _NARROW_PEAK or not self._may_be((10,), _SUMMIT_NAMES):
+            return None
+        if self.columns >= _BED12 and self._has_blocks():
             return None
         offset, typed = _integers(self._text(10))
         length = self.end - self.start
@@ -264,13 +268,27 @@ class BedTable:
         self._refuse(bad, (10,), inside, instead)
         return np.where(offset < 0, -1, self.start + offset)
 
+    def _has_blocks(self) -> bool:
+        """Whether columns 10 to 12 are a BED12's blocks: a number, and so many sizes and starts."""
+        number, typed = _integers(self._text(10))
+        lists = [pc.split_pattern(pc.utf8_rtrim(self._text(n), ","), ",") for n in (11, 12)]
+        sizes, starts = (
+            pc.list_value_length(found).to_numpy(zero_copy_only=False) for found in lists
+        )
+        return bool((typed & (number == sizes) & (number == starts)).all())
+
     def _thick(self, instead: str) -> tuple[Int64, Int64] | None:
         if self.columns < 8 or not self._may_be((7, 8), _THICK_NAMES):
             return None
         (first, is_first), (last, is_last) = _integers(self._text(7)), _integers(self._text(8))
         typed = is_first & is_last
-        if not typed.any():
+        values = [_numbers(self._text(number)) for number in (7, 8)]
+        # Fractions are the signal and the p-value of a broadPeak, of which some may be whole.
+        if not typed.any() or (~typed & ~np.isnan(values).any(axis=0)).any():
             return None
+        # MACS writes 0 and 0 in a gappedPeak for no thick part.
+        none = (first == 0) & (last == 0)
+        first, last = np.where(none, self.start, first), np.where(none, self.start, last)
         bad = ~typed | (first < self.start) | (last < first) | (last > self.end)
         self._refuse(bad, (7, 8), "no thick part inside the line's span", instead)
         return first, last
