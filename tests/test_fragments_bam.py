@@ -172,6 +172,21 @@ def test_template_past_the_end_and_too_short_for_the_shift(tmp_path):
     assert removed == {reasons.PAST_END: 1, reasons.TOO_SHORT: 1, reasons.IMPROPER: 1}
 
 
+@pytest.mark.parametrize("lost", ["contig", "position"])
+def test_a_pair_that_lost_its_place_is_unmapped_whatever_its_flag(tmp_path, lost):
+    """As tools leave it that drop contigs; samtools reads it."""
+
+    def records(header):
+        gone = record(header, "gone", 0x63, "chr1", -1, 200, 120)
+        if lost == "contig":
+            gone.reference_id = -1
+        return [record(header, "kept", 0x63, "chr1", 100, 170, 120), gone]
+
+    rows, removed = read(write_bam(tmp_path / "a.bam", records))
+    assert rows == [("chr1", 100, 220)]
+    assert removed == {reasons.IMPROPER: 1}
+
+
 def test_single_end(tmp_path):
     path = write_bam(
         tmp_path / "a.bam",

@@ -219,6 +219,7 @@ PAIRED, PROPER, UNMAPPED, MATE_UNMAPPED, READ1 = 0x1, 0x2, 0x4, 0x8, 0x40
 SECONDARY, QC_FAIL, DUPLICATE, SUPPLEMENTARY = 0x100, 0x200, 0x400, 0x800
 PLACED_PAIR = PAIRED | PROPER | UNMAPPED | MATE_UNMAPPED
 
+_PLACE = ("rname", "pos")
 _COLUMNS = ["rname", "pos", "flag", "mapq", "tlen", "pnext"]
 MAPQ_MISSING = 255
 _PEEK = 1 << 14
@@ -289,7 +290,12 @@ class BamReader(FragmentReader):
         tlen = records.column("tlen").to_numpy()
         self._paired += int(np.count_nonzero(flag & PAIRED))
         primary = (flag & (SECONDARY | SUPPLEMENTARY)) == 0
-        placed = primary & ((flag & PLACED_PAIR) == (PAIRED | PROPER)) & (tlen != 0)
+        # A record without contig or position is unmapped, whatever its flag says: tools that filter
+        # contigs leave such pairs behind.
+        known = np.logical_and.reduce(
+            [records.column(name).is_valid().to_numpy(zero_copy_only=False) for name in _PLACE]
+        )
+        placed = primary & known & ((flag & PLACED_PAIR) == (PAIRED | PROPER)) & (tlen != 0)
         once = (flag & PAIRED == 0) | (flag & READ1 != 0)
         self.removed[IMPROPER] += int(np.count_nonzero(primary & ~placed & once))
 
