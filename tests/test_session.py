@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 from tiny_models import EDGES, WINDOW, tiny_graph, tiny_spec, write_tiny_model
 
 from chromputer_tracks.data.features import probabilities
@@ -329,3 +330,24 @@ def test_the_logger_is_quiet_until_all_threads_have_opened(monkeypatch: pytest.M
             pool.submit(module._create, b"x" * size, [], module.ort.SessionOptions())
     assert seen == [4, 4]
     assert severity == [2]
+
+
+@pytest.mark.parametrize("place", ["../secret", "secret", "/etc/passwd"])
+def test_a_graph_cannot_read_other_files(tmp_path, monkeypatch, place):
+    """Initializers of a stranger's graph may be said to lie in a file of this machine."""
+    folder = write_tiny_model(tmp_path / "model")
+    model = onnx.load(str(folder / "predict.onnx"))
+    weights = next(item for item in model.graph.initializer if item.data_type == 1)
+    data = numpy_helper.to_array(weights).tobytes()
+    for path in (tmp_path / "secret", folder / "secret"):
+        path.write_bytes(data)
+    for field in ("raw_data", "float_data"):
+        weights.ClearField(field)
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", place), ("offset", "0"), ("length", str(len(data)))):
+        entry = weights.external_data.add()
+        entry.key, entry.value = key, value
+    (folder / "predict.onnx").write_bytes(model.SerializeToString())
+    monkeypatch.chdir(folder)
+    with pytest.raises(SpecError, match=r"predict\.onnx"):
+        load_model(folder)

@@ -222,6 +222,8 @@ _ORT_NAMES: dict[Provider, str] = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+_EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
+_NOWHERE = "/nonexistent"
 _FATAL_ONLY = 4
 _MAX_WORKERS = 16
 """Each worker holds a tile's activations, tens of MiB."""
@@ -304,7 +306,10 @@ def _create(
     model: Path | bytes, names: Sequence[Any], options: ort.SessionOptions
 ) -> ort.InferenceSession:
     options.log_severity_level = _FATAL_ONLY
-    source = model if isinstance(model, bytes) else str(model)
+    # A stranger's graph may say that its data lie in other files of this machine. Given bytes, ONNX
+    # Runtime seeks them in the folder that is named here, and there is none.
+    options.add_session_config_entry(_EXTERNAL_FOLDER, _NOWHERE)
+    source = model if isinstance(model, bytes) else model.read_bytes()
     with _quiet():
         # Without this ONNX Runtime retries on the CPU when a provider fails.
         return ort.InferenceSession(source, options, providers=names, enable_fallback=0)
