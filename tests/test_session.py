@@ -351,3 +351,17 @@ def test_a_graph_cannot_read_other_files(tmp_path, monkeypatch, place):
     monkeypatch.chdir(folder)
     with pytest.raises(SpecError, match=r"predict\.onnx"):
         load_model(folder)
+
+
+def test_a_graph_that_cannot_be_read(tmp_path, monkeypatch):
+    folder = write_tiny_model(tmp_path / "model")
+
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Permissions do not bind root, so the answer is simulated.
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    with pytest.raises(SpecError, match=r"predict\.onnx: not a readable ONNX model.*denied"):
+        load_model(folder)
+    with pytest.raises(ProviderError, match=r"predict\.onnx: cannot be loaded on cpu: .*denied"):
+        open_session(folder / "predict.onnx", "cpu", 1)
