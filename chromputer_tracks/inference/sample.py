@@ -244,12 +244,6 @@ def unusual(model: Model, sizes: ChromSizes, fragments: object) -> list[str]:
     return found
 
 
-def assay_files(model: Model, files: SampleFiles) -> dict[str, Path]:
-    """The file of each assay that a model reads, as a command is given them."""
-    found = assay_sources(model, files.fragments, files.assays)
-    return {name: path for name, path in found.items() if isinstance(path, Path)}
-
-
 def announce(
     model: Model, session: Session, sizes: ChromSizes, files: SampleFiles, report: Report
 ) -> None:

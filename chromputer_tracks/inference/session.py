@@ -158,7 +158,7 @@ def _check_graph(path: Path) -> ModelSpec:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = _create(path, [_ORT_NAMES["cpu"]], options)
-    except (*ORT_ERRORS, OSError) as error:
+    except _LOAD_ERRORS as error:
         raise SpecError(f"{path}: not a readable ONNX model, copy it again: {error}") from error
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
@@ -216,6 +216,7 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
     ),
 )
 """What ONNX Runtime raises; its own exceptions have no common base."""
+_LOAD_ERRORS: tuple[type[Exception], ...] = (*ORT_ERRORS, OSError)
 
 _ORT_NAMES: dict[Provider, str] = {
     "cpu": "CPUExecutionProvider",
@@ -454,7 +455,7 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = _create(model_path, _provider_list(taken), options)
-    except (*ORT_ERRORS, OSError) as error:
+    except _LOAD_ERRORS as error:
         raise ProviderError(f"{model_path}: cannot be loaded on {taken}: {error}") from error
     if session.get_providers()[0] != _ORT_NAMES[taken]:
         raise ProviderError(

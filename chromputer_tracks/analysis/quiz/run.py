@@ -37,7 +37,6 @@ from chromputer_tracks.evaluation.sites import label_sites, predict_sites
 from chromputer_tracks.inference.explain import open_explainer
 from chromputer_tracks.inference.sample import (
     announce,
-    assay_files,
     input_roles,
     model_records,
     open_sample,
@@ -82,11 +81,11 @@ def make_quiz(options: QuizOptions, report: Report | None = None) -> QuizResult:
         contigs = quiz_contigs(model, sizes, options, report)
         subject = quiz_subject(spec, options, sizes)
         assay = shown_assay(model)
-        assay_files(model, options.sample)
+        roles = ("states", "state_table", "peaks", "blacklist")
+        others = {role: getattr(options, role) for role in roles}
+        files = input_roles(model, options.sample, **others)
         if options.tsv:
-            roles = ("states", "state_table", "peaks", "blacklist")
-            others = {role: getattr(options, role) for role in roles}
-            work.read(input_roles(model, options.sample, **others))
+            work.read(files)
         session = open_session(model.path, options.provider, options.threads)
         announce(model, session, sizes, options.sample, report)
         sample = open_sample(stack, model, fasta, options.sample, report)

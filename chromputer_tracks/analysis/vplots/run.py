@@ -57,7 +57,7 @@ from chromputer_tracks.data.features import DEFAULT_BIN, Features
 from chromputer_tracks.data.labels import MODEL_STATES, UNKNOWN, Mask, read_mask, read_states
 from chromputer_tracks.errors import FormatError, InputError, counted
 from chromputer_tracks.inference.explain import explainer_of
-from chromputer_tracks.inference.sample import announce, assay_files, open_sample
+from chromputer_tracks.inference.sample import announce, assay_sources, open_sample
 from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, format_region, parse_region
 from chromputer_tracks.io.assays import open_assay
@@ -244,7 +244,6 @@ def _fragments_table(
         item = vplot_input(model.spec, options.input)
         window = checked_window(options.window or model.spec.window, item.bin)
         axes = VplotAxes.around_site(window, item.bin, item.length_edges)
-        assay_files(model, files)
         sample = open_sample(stack, model, fasta, files, report)
         source = sample.assays[item.assay]
         if not isinstance(source, FragmentStore):
@@ -377,7 +376,7 @@ def _state_table(
     head, item = states_head(spec), vplot_input(spec, options.input)
     fasta = stack.enter_context(Fasta(files.fasta))
     sizes = fasta.sizes
-    assay_files(model, files)
+    assay_sources(model, files.fragments, files.assays)
     known = None
     if options.states is not None:
         known = read_states(options.states, head.labels, sizes, MODEL_STATES)
