@@ -256,6 +256,87 @@ class HeadSpec:
             yield "labels", f"head {self.name!r}: labels must be distinct and at least one"
 
 
+# What a model has seen: by it a new sample's fitness is judged.
+
+LENGTH_STEP, LENGTH_CLASSES = 10, 101
+"""bp per class of :attr:`SampleProfile.lengths`, and their number: the last holds all of 1,000 bp
+and more."""
+CUT_FLANK = 10
+"""Bases on each side of a cut site in :attr:`SampleProfile.cut_bases`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleProfile:
+    """How the fragments of a sample look.
+
+    Attributes:
+        fragments: their number.
+        depth: fragments per kb, by which counts are normalised.
+        lengths: share of the fragments by length, :data:`LENGTH_CLASSES` classes of
+            :data:`LENGTH_STEP` bp from 0 on.
+        cut_bases: shares of A, C, G, T at each base from ``-CUT_FLANK`` to ``CUT_FLANK`` around a
+            cut site, 5' to 3' on the strand of the fragment's end; empty: not computed.
+        tss_enrichment: mean cut sites at TSSs over those 2 kb away; None without TSSs.
+    """
+
+    fragments: int
+    depth: float
+    lengths: tuple[float, ...]
+    cut_bases: tuple[tuple[float, ...], ...] = ()
+    tss_enrichment: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DepthAccuracy:
+    """Accuracy on held-out sites with a part of the training sample's fragments.
+
+    Attributes:
+        share: of the fragments, drawn at random; 1: all.
+        depth: fragments per kb.
+        accuracy: of the states, with the ends of its 95 % interval; None without states.
+        macro_f1: of the states, likewise.
+        auprc: mean over the labels of binary heads, likewise.
+    """
+
+    share: float
+    depth: float
+    accuracy: tuple[float, float, float] | None = None
+    macro_f1: tuple[float, float, float] | None = None
+    auprc: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAccuracy:
+    """Accuracy of the states at held-out sites by how many fragments lie around.
+
+    Attributes:
+        fragments: mean number of fragments whose midpoints lie in a site's window.
+        accuracy: share of sites whose state is right.
+        sites: their number.
+    """
+
+    fragments: float
+    accuracy: float
+    sites: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fitness:
+    """What a model needs of a sample, as measured on its own.
+
+    Attributes:
+        contigs: held-out contigs of the measured accuracies.
+        samples: the training sample's profile by assay of fragments.
+        depths: accuracy by depth, the deepest first.
+        local: accuracy by fragments around a site, ascending in ``fragments``, over all depths.
+    """
+
+    contigs: tuple[str, ...]
+    samples: dict[str, SampleProfile]
+    depths: tuple[DepthAccuracy, ...] = ()
+    local: tuple[LocalAccuracy, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """What a model reads and predicts; see the module's docstring.
@@ -273,6 +354,7 @@ class ModelSpec:
         splits: ``train``, ``validation``, ``test`` to contig names.
         metrics: figures by split (``test``, ``validation``), as the model card shows them.
         provenance: package version, inputs' SHA-256, seed, date, command.
+        fitness: what it needs of a sample; None where that was not measured.
     """
 
     name: str
@@ -286,6 +368,7 @@ class ModelSpec:
     splits: dict[str, tuple[str, ...]]
     metrics: dict[str, Any] = field(default_factory=dict, repr=False)
     provenance: dict[str, Any] = field(default_factory=dict, repr=False)
+    fitness: Fitness | None = field(default=None, repr=False)
     version: int = SPEC_VERSION
 
     def __post_init__(self) -> None:

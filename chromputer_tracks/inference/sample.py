@@ -207,7 +207,7 @@ def model_records(
 ) -> dict[str, Any]:
     """What the record of a run says of its model, where it ran, the genome and the sample."""
     # Without its figures and its own provenance, which would fill the record.
-    spec = json.loads(replace(model.spec, metrics={}, provenance={}).to_json())
+    spec = json.loads(replace(model.spec, metrics={}, provenance={}, fitness=None).to_json())
     return {
         "provider": ProviderRecord(session.provider, session.reason, session.threads),
         "model": ModelRecord(model.name, str(model.path), 0, "", spec),
