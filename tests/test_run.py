@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import multiprocessing
 import os
@@ -17,6 +18,7 @@ from limits import file_size_limit
 
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.io import run as module
+from chromputer_tracks.io.outputs import is_unchanged
 from chromputer_tracks.io.record import (
     RUN_JSON,
     AssayRecord,
@@ -266,7 +268,7 @@ def test_replacing_is_said(tmp_path: Path) -> None:
         f"note: {tmp_path / 'out'} holds the results of an earlier `chromputer predict` "
         f"({first.started}), which this run replaces"
     ]
-    assert work.earlier == EarlierRun("predict", first.outputs, first.started)
+    assert work.earlier == EarlierRun("predict", first.outputs, first.started, first.checksums)
 
 
 def test_a_second_run_into_the_folder_waits_for_no_one(tmp_path: Path) -> None:
@@ -368,6 +370,8 @@ def test_the_record(tmp_path: Path) -> None:
     assert list(found.stages["phases"]) == ["reading"]
     values = json.loads((tmp_path / "out" / RUN_JSON).read_text())
     assert values["sites"] == 3 and values["provider"] is None
+    one = hashlib.sha256(b"1").hexdigest()
+    assert values["checksums"] == {name: {"bytes": 1, "sha256": one} for name in sorted(FIRST)}
     assert values["assays"] == {
         "atac": {"format": "bam", "kept": 3, "removed": {"duplicates": 1}, "per_kb": 2.5}
     }
@@ -489,6 +493,11 @@ def test_links_among_results_and_other_files(tmp_path: Path) -> None:
         with run("hub", RunOptions(out=out, force=True), Silent()) as work:
             (work.folder / "x.bw").symlink_to(tmp_path / "mine" / "keep.txt")
         assert (out / "x.bw").is_symlink() and work.record.outputs == ("x.bw",)
+        # A link is told by where it leads; what lies there is not this run's.
+        made = json.loads((out / RUN_JSON).read_text())["checksums"]["x.bw"]
+        target = str((out / "x.bw").readlink())
+        assert made["link"] == target and made["bytes"] == len(target)
+        assert is_unchanged(out / "x.bw", RunRecord.read(out).checksums["x.bw"])
         if not (out / "mine").exists():
             (out / "mine").symlink_to(tmp_path / "mine")
     assert (out / "mine").is_symlink()

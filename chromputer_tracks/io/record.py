@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 from chromputer_tracks import __version__
 from chromputer_tracks.errors import FormatError, InputError
+from chromputer_tracks.io.outputs import OutputFile
 from chromputer_tracks.records import from_plain, to_plain
 
 RUN_JSON = "run.json"
@@ -246,6 +247,7 @@ class RunRecord:
         options: by name, without those that only say where results lie.
         inputs: files that were read, by what they are.
         outputs: the results, relative to the folder, sorted.
+        checksums: size and SHA-256 of each of them, by name.
         peak_mb: greatest resident memory, MiB.
         stages: time and memory by stage.
         provider: where the model ran; None without a model.
@@ -266,6 +268,7 @@ class RunRecord:
     outputs: tuple[str, ...]
     peak_mb: float
     stages: dict[str, Any]
+    checksums: dict[str, OutputFile] = field(default_factory=dict)
     provider: ProviderRecord | None = None
     model: ModelRecord | None = None
     genome: GenomeRecord | None = None
@@ -276,6 +279,9 @@ class RunRecord:
         """The text of ``run.json``."""
         values: dict[str, Any] = to_plain(self)
         results = values.pop("results")
+        for made in values["checksums"].values():
+            if made["link"] is None:
+                del made["link"]
         if self.model is None:
             for name in ("provider", "model", "assays"):
                 del values[name]
@@ -338,6 +344,7 @@ class EarlierRun:
     kind: str
     outputs: tuple[str, ...]
     started: str = "an unknown time"
+    checksums: dict[str, OutputFile] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> EarlierRun:
@@ -348,9 +355,8 @@ class EarlierRun:
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-            return from_plain(
-                cls, {key: values[key] for key in ("kind", "outputs", "started") if key in values}
-            )
+            known = [item.name for item in fields(cls) if item.name in values]
+            return from_plain(cls, {name: values[name] for name in known})
         except (OSError, ValueError, TypeError, RecursionError, FormatError) as error:
             raise InputError(f"{path} is not the record of an earlier run ({error})") from error
 

@@ -38,6 +38,7 @@ from typing import Any
 
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.io.atomic import PARTIAL, check_folder, check_parent, output_errors
+from chromputer_tracks.io.outputs import output_files
 from chromputer_tracks.io.record import (
     RUN_JSON,
     Checksums,
@@ -113,6 +114,9 @@ class Run:
                 model.name, graph.path, graph.bytes, graph.sha256, model.spec,
                 inputs.pop("explain", None),
             )  # fmt: skip
+        outputs = tuple(sorted(_files(self.folder)))
+        with output_errors(self.folder):
+            checksums = output_files(self.folder, outputs)
         record = RunRecord(
             self.kind,
             shlex.join(self.options.command),
@@ -122,9 +126,10 @@ class Run:
             versions(),
             recorded(self.options),
             inputs,
-            tuple(sorted(_files(self.folder))),
+            outputs,
             round(self.stages.peak_mb() or peak_mb(), 1),
             self.stages.report(),
+            checksums,
             results=self._results,
         )
         self.record = replace(record, **(self._described | {"model": model}))
