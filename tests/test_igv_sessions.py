@@ -212,6 +212,16 @@ def test_names_that_urls_and_xml_must_escape(demo, tmp_path):
     assert resource.attrib["name"] == "<b>& Chromatin states"
 
 
+def test_names_are_no_html_in_igv_js_and_stay_as_they_are_in_igv(demo, tmp_path):
+    name = "<a href=x>fragments <150 bp & more"
+    (tmp_path / f"{name}.bed").write_text("chr1\t10\t20\tx\n")
+    write_view_sessions(demo.view(tracks=(tmp_path / f"{name}.bed",)), tmp_path / "s")
+    session = json.loads((tmp_path / "s" / "session.json").read_text())
+    assert session["tracks"][0]["name"] == "‹a href=x>fragments ‹150 bp & more"
+    xml = ET.parse(tmp_path / "s" / "session.xml").getroot()
+    assert xml.find("Resources/Resource").get("name") == name
+
+
 def test_a_bgzipped_genome_has_its_index_of_blocks(demo, tmp_path):
     packed = tmp_path / "toy.fa.gz"
     pysam.tabix_compress(str(demo.fasta), str(packed))

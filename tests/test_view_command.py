@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from contextlib import contextmanager, nullcontext
 
@@ -43,7 +44,9 @@ def started(*args, env=None):
 
 
 def address(line):
-    return re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
+    """Below which the page and its files lie for who has the printed address."""
+    place, token = re.search(r"(http://127\.0\.0\.1:\d+/)\?token=([\w-]{32})(?!\S)", line).groups()
+    return f"{place}{token}/"
 
 
 def stopped(process, number):
@@ -68,16 +71,30 @@ def test_it_serves_until_ctrl_c(demo):
         assert time.monotonic() - begun < 5
     assert (code, out) == (0, "")
     assert "'GET /tracks/0/states.bb HTTP/1.1' 206 bytes=0-3" in err
+    assert address(line).rsplit("/", 2)[1] not in err
     assert err.endswith("\nStopped\n")
     assert "Traceback" not in err
     with pytest.raises(OSError):
         urllib.request.urlopen(address(line), timeout=2)
 
 
+def test_who_has_no_token_gets_nothing_unless_asked_for(demo):
+    with started(demo.predicted, "--no-browser") as (_, line):
+        place = address(line).rsplit("/", 2)[0] + "/"
+        for name in ("", "view.json", "tracks/0/states.bb", "?token=" + "a" * 32):
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                urllib.request.urlopen(place + name, timeout=10)
+    with started(demo.predicted, "--no-browser", "--no-token") as (_, line):
+        place = re.search(r"http://\S+", line)[0]
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", place)
+        with urllib.request.urlopen(place + "view.json", timeout=10) as answer:
+            assert json.load(answer)["title"] == "predicted"
+
+
 def test_requests_are_not_shown_unasked(demo):
     with started(demo.predicted, "--no-browser") as (process, line):
-        with urllib.request.urlopen(address(line), timeout=10) as answer:
-            assert answer.status == 200
+        with urllib.request.urlopen(re.search(r"http://\S+", line)[0], timeout=10) as answer:
+            assert (answer.status, answer.url) == (200, address(line))
         code, out, err = stopped(process, signal.SIGTERM)
     assert (code, out) == (128 + signal.SIGTERM, "")
     assert err == "\nStopped by SIGTERM\n"
@@ -86,16 +103,19 @@ def test_requests_are_not_shown_unasked(demo):
 def test_it_tells_how_to_reach_it_through_ssh(demo):
     env = {"SSH_CONNECTION": "10.0.0.1 5 10.0.0.2 22", "DISPLAY": ":9"}
     with started(demo.predicted, env=env) as (process, line):
-        port = address(line).rsplit(":", 1)[1].strip("/")
+        port = re.search(r"1:(\d+)/", line)[1]
         assert f"ssh -L {port}:localhost:{port} " in process.stderr.readline()
 
 
 class Served(nullcontext):
     """Stands for a server."""
 
-    url = "http://127.0.0.1:1/"
+    url = "http://127.0.0.1:1/?token=kept"
     port = 1
     serving = nullcontext
+
+    def url_once(self):
+        return "http://127.0.0.1:1/?token=once"
 
     def __enter__(self):
         return self
@@ -126,7 +146,8 @@ def test_a_browser_is_opened_where_there_is_a_display(demo, monkeypatch, args, e
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     assert invoke(demo.predicted, *args).exit_code == 0
-    assert urls == [Served.url] * opened
+    # Other users of the machine see what a browser is started with.
+    assert urls == ["http://127.0.0.1:1/?token=once"] * opened
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])

@@ -81,7 +81,7 @@ def test_the_page_and_what_it_loads(server):
 
 
 def test_the_page_names_nothing_elsewhere():
-    for name in ("view.html", "view.css", "view.js", "sites.js"):
+    for name in ("view.html", "view.css", "view.js", "sites.js", "text.js"):
         assert "http" not in (STATIC / name).read_text().replace("http-equiv", "")
 
 

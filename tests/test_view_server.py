@@ -18,6 +18,7 @@ from chromputer_tracks.tracks.view.server import (
     Content,
     UnsatisfiableRangeError,
     ViewServer,
+    new_token,
     parse_range,
 )
 
@@ -27,8 +28,8 @@ NAME = "tracks/0/a b%20#?ü.bw"
 
 
 @contextmanager
-def serving(resources, log=None):
-    with ViewServer(resources, log=log) as server, server.serving():
+def serving(resources, log=None, token=None):
+    with ViewServer(resources, log=log, token=token) as server, server.serving():
         yield server
 
 
@@ -217,8 +218,78 @@ def test_pages_load_nothing_from_elsewhere(server):
     )
     assert policy["default-src"] == policy["script-src"] == "'self'"
     assert "http" not in headers["Content-Security-Policy"]
-    assert policy["frame-ancestors"] == "'none'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
     assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+TOKEN = "secret-Token_123"
+
+
+@pytest.fixture(scope="module")
+def guarded(folder, lines):
+    resources = {
+        "/": Content(b"<!DOCTYPE html>", "text/html; charset=utf-8"),
+        "/view.json": Content(b"{}", "application/json"),
+        "/data.bw": folder / "data.bw",
+    }
+    with serving(resources, lines.append, TOKEN) as server:
+        yield server
+
+
+@pytest.mark.parametrize("path", ["/", "/data.bw", f"/{TOKEN}/", f"/{TOKEN}/data.bw"])
+@pytest.mark.parametrize(
+    "wrong", ["", "?token=", f"?token={TOKEN}x", f"?TOKEN={TOKEN}", "?token=%FF"]
+)
+def test_without_the_token_nothing_is_sent(guarded, path, wrong):
+    path = path.replace(TOKEN, TOKEN.swapcase())
+    for method in ("GET", "HEAD"):
+        status, headers, body = ask(guarded, path + wrong, method, Range="bytes=0-3")
+        assert status == 403
+        assert DATA[:4] not in body
+        assert TOKEN not in body.decode() + str(headers)
+    # Whether there is such a file is not told, either.
+    assert ask(guarded, "/nothing" + wrong)[0] == 403
+
+
+def test_the_token_leads_to_the_page_and_all_that_lies_below(guarded):
+    assert guarded.url == f"http://127.0.0.1:{guarded.port}/?token={TOKEN}"
+    status, headers, body = ask(guarded, f"/?token={TOKEN}")
+    assert (status, headers["Location"], body) == (303, f"/{TOKEN}/", b"")
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert ask(guarded, f"/{TOKEN}/")[::2] == (200, b"<!DOCTYPE html>")
+    assert ask(guarded, f"/{TOKEN}/view.json")[::2] == (200, b"{}")
+    assert ask(guarded, f"/{TOKEN}/data.bw", Range="bytes=5-8")[::2] == (206, DATA[5:9])
+    assert ask(guarded, f"/data.bw?token={TOKEN}", Range="bytes=5-8")[::2] == (206, DATA[5:9])
+    assert ask(guarded, f"/{TOKEN}/nothing")[0] == 404
+    assert ask(guarded, f"/{TOKEN}/", host="evil.example")[0] == 403
+    assert ask(guarded, f"/{TOKEN}/", "POST")[0] == 405
+
+
+def test_an_address_to_be_opened_once_is_opened_once(guarded):
+    once = guarded.url_once().removeprefix(f"http://127.0.0.1:{guarded.port}")
+    other = guarded.url_once().removeprefix(f"http://127.0.0.1:{guarded.port}")
+    assert TOKEN not in once
+    assert once != other
+    answers = [ask(guarded, path) for path in (once, once, other)]
+    assert [status for status, *_ in answers] == [303, 403, 303]
+    assert answers[0][1]["Location"] == f"/{TOKEN}/"
+
+
+def test_the_log_keeps_the_token_to_itself(guarded, lines):
+    lines.clear()
+    ask(guarded, f"/?a=b&token={TOKEN}&c=d")
+    ask(guarded, f"/{TOKEN}/data.bw", Range="bytes=0-3")
+    assert lines == [
+        "'GET /?a=b&token=...&c=d HTTP/1.1' 303",
+        "'GET /data.bw HTTP/1.1' 206 bytes=0-3",
+    ]
+
+
+def test_tokens_are_long_and_never_the_same():
+    tokens = {new_token() for _ in range(100)}
+    assert len(tokens) == 100
+    assert {len(token) for token in tokens} == {32}
+    assert all(quote(token, safe="") == token for token in tokens)
 
 
 def test_many_connections_at_once(server):

@@ -48,17 +48,17 @@ def _serve(options: ViewOptions, shown: View, console: Console) -> None:
     import webbrowser
 
     from chromputer_tracks.tracks.view.run import open_server
+    from chromputer_tracks.tracks.view.server import new_token
 
-    with (
-        open_server(shown, options.port, console.print if options.log_requests else None) as server,
-        server.serving(),
-    ):
+    log = console.print if options.log_requests else None
+    token = new_token() if options.token else None
+    with open_server(shown, options.port, log, token) as server, server.serving():
         console.print(f"{len(shown.tracks)} tracks at {server.url} (Ctrl-C stops)")
         if "SSH_CONNECTION" in os.environ:
             to = f"{server.port}:localhost:{server.port}"
             console.print(f"to see it from where you are: ssh -L {to} {platform.node()}")
         elif options.browser and _has_display():
-            webbrowser.open(server.url)
+            webbrowser.open(server.url_once())
         try:
             # Never for long: a signal that comes just before a wait does not end it.
             while True:

@@ -199,6 +199,10 @@ class ViewOptions:
     locus: Annotated[str | None, Flag("Where to start, such as chrI:1,001-2,000.")] = None
     port: Annotated[int, Flag("0: any free port."), Limits(least=0, most=65535)] = 0
     browser: Annotated[bool, Flag("Open the page in a browser.", "--browser/--no-browser")] = True
+    token: Annotated[
+        bool,
+        Flag("Answer only who has the page's address, with its token.", "--token/--no-token"),
+    ] = True
     write_session: Annotated[
         Path | None,
         Flag(

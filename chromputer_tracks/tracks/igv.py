@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -277,7 +277,9 @@ def session_texts(
     id or where the sequence lies. ``url`` gives the address of a file for igv.js, ``place`` its
     path for IGV desktop, which takes it as it is, without percent signs.
     """
-    session = igv_js_session(reference, tracks, locus, url)
+    # igv.js takes names for HTML, IGV on the desktop for text.
+    shown = [replace(track, name=track.name.replace("<", "‹")) for track in tracks]
+    session = igv_js_session(reference, shown, locus, url)
     return {
         JSON_NAME: json.dumps(session, indent=2) + "\n",
         XML_NAME: igv_xml_session(genome, tracks, locus, place),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyBigWig
 
-from chromputer_tracks.errors import FormatError, InputError
+from chromputer_tracks.errors import ContigError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.bed import read_site_table
 from chromputer_tracks.options.predict import ViewOptions
@@ -29,7 +29,7 @@ from chromputer_tracks.tracks.view.server import Content, Log, Resource, ViewSer
 
 PAGE = "view.html"
 PAYLOAD = "view.json"
-_STATIC = ("view.css", "view.js", "sites.js", "igv.min.js", "igv.LICENSE.txt")
+_STATIC = ("view.css", "view.js", "sites.js", "text.js", "igv.min.js", "igv.LICENSE.txt")
 
 MOST_SITES = 200
 """Most sites of a label that are listed."""
@@ -89,6 +89,12 @@ def read_view(options: ViewOptions) -> View:
     models = read_runs(options.folders, options.samples, options.models)
     run = models[0].samples[0].runs[0]
     genome = browser_genome(run, options.fasta)
+    for name in genome.sizes:
+        if {"<", ">"} & set(name):
+            raise ContigError(
+                f"{genome.fasta}: the contig {name!r} has '<' or '>' in its name, which a browser "
+                "takes for HTML, and SAM and VCF do not allow: rename it"
+            )
     tracks = browser_tracks(models, options.tracks)
     sites = site_lists(tracks, genome.sizes)
     if options.locus is None:
@@ -98,10 +104,13 @@ def read_view(options: ViewOptions) -> View:
     return View(models, genome, tracks, sites, locus)
 
 
-def open_server(view: View, port: int = 0, log: Log | None = None) -> ViewServer:
+def open_server(
+    view: View, port: int = 0, log: Log | None = None, token: str | None = None
+) -> ViewServer:
     """A server of the page and all that it reads; not yet serving.
 
-    Port 0 is any free one; ``log`` is called with a line for each answer.
+    Port 0 is any free one; ``log`` is called with a line for each answer; with a ``token`` it
+    answers only who has it.
 
     Raises:
         InputError: the name of a file is not UTF-8.
@@ -120,7 +129,7 @@ def open_server(view: View, port: int = 0, log: Log | None = None) -> ViewServer
         kind = "text/css" if name.endswith(".css") else "text/javascript"
         kind = "text/plain" if name.endswith(".txt") else kind
         served["/static/" + name] = Content((static / name).read_bytes(), f"{kind}; charset=utf-8")
-    return ViewServer(served, port, log)
+    return ViewServer(served, port, log, token)
 
 
 def _files(view: View) -> Iterator[tuple[str, Path]]:

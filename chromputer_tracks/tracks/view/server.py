@@ -3,12 +3,17 @@
 It knows the files that it may send by their URL; no URL is ever turned into a path, so that none
 leads to another file. Requests that name another host are refused: a page elsewhere on the web
 could else point its own host name at this machine and read the files (DNS rebinding).
+
+Other users of the machine reach the port, too. With a token, nothing is sent but to who has it:
+``/?token=TOKEN`` leads to ``/TOKEN/``, below which all lies that the page names relative to itself.
+A cookie would not do: browsers send it to every port of the machine, whoever serves there.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import secrets
 import socketserver
 import sys
 import threading
@@ -19,7 +24,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from chromputer_tracks.errors import OutputError
 
@@ -71,7 +76,8 @@ _STOP_SECONDS = 0.1
 """Between two looks at whether to stop."""
 _POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; connect-src 'self' data: blob:; frame-ancestors 'none'"
+    "img-src 'self' data: blob:; connect-src 'self' data: blob:; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'none'"
 )
 """Nothing is loaded from elsewhere, nor sent there; igv.js sets styles in elements."""
 
@@ -88,12 +94,21 @@ class Content:
 
 Resource = Path | Content
 
+_TOKEN_BYTES = 24
+_QUERY_TOKEN = re.compile(r"([?&]token=)[^&\s]*")
+
+
+def new_token() -> str:
+    """What none can guess, in letters that stand in an address as they are."""
+    return secrets.token_urlsafe(_TOKEN_BYTES)
+
 
 class ViewServer(ThreadingHTTPServer):
     """Serves resources on loopback; a context manager that closes the port.
 
     Resources are by URL path, not percent-encoded. Port 0 takes a free one; ``log`` is called with
-    a line for each answer: request, status, and the range asked for.
+    a line for each answer: request without the token, status, and the range asked for. Without a
+    ``token`` it answers everybody on this machine.
 
     Raises:
         OutputError: the port is taken or may not be used.
@@ -102,10 +117,17 @@ class ViewServer(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(
-        self, resources: Mapping[str, Resource], port: int = 0, log: Log | None = None
+        self,
+        resources: Mapping[str, Resource],
+        port: int = 0,
+        log: Log | None = None,
+        token: str | None = None,
     ) -> None:
         self.resources = dict(resources)
         self.log = log
+        self.token = token
+        self._once: set[str] = set()
+        self._lock = threading.Lock()
         try:
             super().__init__((LOOPBACK, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -121,8 +143,31 @@ class ViewServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """The page's address."""
-        return f"http://{LOOPBACK}:{self.port}/"
+        """The page's address, with the token where there is one."""
+        return self._address(self.token)
+
+    def url_once(self) -> str:
+        """The page's address, to be opened once.
+
+        For the command that starts a browser: all users of the machine see the words of a command.
+        """
+        if self.token is None:
+            return self.url
+        word = new_token()
+        self._once.add(word)
+        return self._address(word)
+
+    def _address(self, token: str | None) -> str:
+        return f"http://{LOOPBACK}:{self.port}/" + (f"?token={token}" if token else "")
+
+    def admits(self, word: str) -> bool:
+        """Whether a word is the token, or of an address that nobody has opened yet."""
+        if self.token is None or _same(word, self.token):
+            return True
+        with self._lock:
+            found = next((item for item in self._once if _same(word, item)), None)
+            self._once.discard(found or "")
+        return found is not None
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -148,6 +193,11 @@ class ViewServer(ThreadingHTTPServer):
         """Show what failed, but for a browser that hangs up before its answer is whole."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two words are equal; takes as long wherever they differ."""
+    return secrets.compare_digest(one.encode("utf-8", "surrogateescape"), other.encode())
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -180,7 +230,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not _HOST.fullmatch(self.headers.get("Host", "")):
             self.send_error(HTTPStatus.FORBIDDEN, "This server answers on this machine only")
             return
-        found = self.server.resources.get(unquote(self.path.partition("?")[0]))
+        place = self._admitted()
+        if place is None:
+            return
+        found = self.server.resources.get(unquote(place))
         if found is None:
             self.send_error(HTTPStatus.NOT_FOUND)
         elif isinstance(found, Content):
@@ -189,6 +242,32 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(found.body)
         else:
             self._send_file(found)
+
+    def _admitted(self) -> str | None:
+        """The path of a resource that may be asked for; None where the answer is given already."""
+        path, _, query = self.path.partition("?")
+        token = self.server.token
+        if token is None:
+            return path
+        first, slash, rest = path.removeprefix("/").partition("/")
+        if path.startswith("/") and slash and _same(first, token):
+            return f"/{rest}"
+        word = parse_qs(query).get("token", [""])[-1]
+        if not self.server.admits(word):
+            self.send_error(
+                HTTPStatus.FORBIDDEN,
+                "Open the address that chromputer view printed: it has a token",
+            )
+            return None
+        if path != "/":
+            return path
+        self.send_response(HTTPStatus.SEE_OTHER)
+        self.send_header("Location", f"/{token}/")
+        self.send_header("Content-Length", "0")
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.end_headers()
+        return None
 
     def _send_file(self, path: Path) -> None:
         try:
@@ -244,6 +323,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Referrer-Policy", "no-referrer")
+        self.send_header("Cross-Origin-Resource-Policy", "same-origin")
         self.send_header("Content-Security-Policy", _POLICY)
         if content_range is not None:
             self.send_header("Content-Range", content_range)
@@ -255,7 +335,10 @@ class _Handler(BaseHTTPRequestHandler):
             status = code.value if isinstance(code, HTTPStatus) else code
             # A request that cannot be read has no headers.
             asked = self.headers.get("Range", "") if hasattr(self, "headers") else ""
-            self.server.log(f"{self.requestline!r} {status} {asked}".rstrip())
+            line = self.requestline
+            if self.server.token is not None:
+                line = _QUERY_TOKEN.sub(r"\1...", line.replace(f"/{self.server.token}/", "/"))
+            self.server.log(f"{line!r} {status} {asked}".rstrip())
 
     def log_message(self, format: str, *args: object) -> None:
         """Errors are in the answers that :meth:`log_request` tells of."""

@@ -2,6 +2,7 @@
 // through the sites. Everything comes from the server on this machine.
 
 import { siteControls } from "./sites.js";
+import { showNamesAsText } from "./text.js";
 
 const igv = globalThis.igv;
 const at = (id) => document.getElementById(id);
@@ -109,11 +110,15 @@ async function start() {
   const configs = structuredClone(session.tracks);
   const browser = await igv.createBrowser(at("browser"), {
     ...session,
+    tracks: [],
     // Neither lists of genomes nor names of genes are asked for elsewhere.
     loadDefaultGenomes: false,
     search: false,
   });
   styleLabels();
+  showNamesAsText(browser);
+  await browser.loadTrackList(session.tracks);
+  await browser.updateViews();
   await keepLocus(browser);
   showGroups(browser, view.groups, configs);
   siteControls(view.sites, (locus) => browser.search(locus));
