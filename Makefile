@@ -1,4 +1,4 @@
-# make demo   predict tracks of the yeast genome from the data in examples/
+# make demo   predict tracks of held-out yeast chromosomes from the data in examples/
 # make test   install what the tests need and run them
 # make test-galaxy   run the Galaxy tools' tests in a real Galaxy server
 # make docs   build the documentation site into build/docs/

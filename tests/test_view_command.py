@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from chromputer_tracks.cli import view as command
 from chromputer_tracks.cli.main import app
+from chromputer_tracks.inference.session import load_model
 
 
 def invoke(*args):
@@ -220,12 +221,28 @@ def test_a_port_that_is_taken_is_an_error(demo):
 
 
 def test_the_demo_says_how_to_look_at_its_tracks(tmp_path, monkeypatch):
-    monkeypatch.setattr("chromputer_tracks.cli.predict.run_predict", lambda options: None)
+    asked = []
+    monkeypatch.setattr("chromputer_tracks.cli.predict.run_predict", asked.append)
     monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/chromputer")
     out = tmp_path / "my tracks"
     result = CliRunner().invoke(app, ["demo", "--out", str(out)])
     assert result.stderr.splitlines()[-1] == f"look at them: chromputer view '{out}'"
     monkeypatch.setattr("shutil.which", lambda name: None)
     monkeypatch.setattr("sys.argv", [".venv/bin/chromputer", "demo"])
-    result = CliRunner().invoke(app, ["demo", "--out", "demo-output"])
+    result = CliRunner().invoke(app, ["demo", "--out", "demo-output", "--whole-genome"])
     assert result.stderr.splitlines()[-1] == "look at them: .venv/bin/chromputer view demo-output"
+    assert [options.chroms for options in asked] == [("chrVII", "chrXIII"), ()]
+
+
+def test_the_demo_says_what_the_model_was_trained_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("chromputer_tracks.cli.predict.run_predict", lambda options: None)
+    told = [
+        CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "out"), *more]).stderr
+        for more in ((), ("--whole-genome",))
+    ]
+    for text in told:
+        assert "note: yeast-atac was trained on this very sample: " in text
+    assert "chrVII and chrXIII were kept out of its training; --whole-genome" in told[0]
+    assert "only chrVII and chrXIII were kept out of its training and tuning" in told[1]
+    spec = load_model("yeast-atac").spec
+    assert spec.splits["test"] == ("chrVII", "chrXIII")

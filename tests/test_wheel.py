@@ -210,5 +210,6 @@ def test_an_empty_environment_runs_the_demo(wheel, tmp_path):
     assert doctor.returncode == 0, doctor.stdout
     demo = chromputer("demo", "--out", "out")
     assert demo.returncode == 0, demo.stderr
-    assert "files with tracks of 12.16 Mb in out" in demo.stderr
+    assert "files with tracks of 2.02 Mb in out" in demo.stderr
+    assert "trained on this very sample: chrVII and chrXIII were kept out" in demo.stderr
     assert (tmp_path / "out" / "states.bb").stat().st_size > 10_000

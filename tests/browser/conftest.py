@@ -1,4 +1,4 @@
-"""A real browser and real tracks: chromosome II of the example, and five explained Reb1 sites."""
+"""A real browser and real tracks: chromosome XIII of the example, and five explained Reb1 sites."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from chromputer_tracks.tracks.explain.run import explain_tracks
 from chromputer_tracks.tracks.predict import predict_tracks
 
 MODEL = "yeast-atac"
-EXPLAINED = "chrII:330,001-345,000"
-"""Has five calls of Reb1."""
-REGION = ("chrII", 332_000, 342_000)
+EXPLAINED = "chrXIII:20,701-35,700"
+"""Has five calls of Reb1, on a chromosome that the model has not seen."""
+REGION = ("chrXIII", 22_000, 32_000)
 MOTIF = "CGGGTAA"
 """Of Reb1: its core (MacIsaac et al. 2006), on the forward strand at the strongest site."""
 
@@ -39,7 +39,9 @@ def demo_runs(folder: Path, example: Path) -> DemoRuns:
     files = SampleFiles(example / "sacCer3.fa.gz", example / "atac.fragments.tsv.gz")
     made = DemoRuns(folder, files.fasta)
     predict_tracks(
-        PredictOptions(model=MODEL, sample=files, out=made.predicted, chroms=("chrII",), threads=1),
+        PredictOptions(
+            model=MODEL, sample=files, out=made.predicted, chroms=(REGION[0],), threads=1
+        ),
         Notes(),
     )
     explain_tracks(

@@ -59,7 +59,12 @@ def folder(demo):
     for suffix in ("", ".fai", ".gzi"):
         name = demo.fasta.name + suffix
         copy(demo.fasta.with_name(name), demo.folder)
-    sessions = ("--write-session", demo.folder / "sessions", "--locus", "chrII:332,001-342,000")
+    sessions = (
+        "--write-session",
+        demo.folder / "sessions",
+        "--locus",
+        f"{REGION[0]}:{REGION[1] + 1}-{REGION[2]}",
+    )
     chromputer("view", *runs, "--fasta", demo.folder / demo.fasta.name, *sessions)
     return demo.folder
 

@@ -127,7 +127,7 @@ def test_letters_at_the_motif(shown, demo):
     shown.page.get_by_text("letters", exact=True).click()
     shown.moved(REGION)
     chrom, start, end = shown.locus()
-    assert (chrom, end - start) == ("chrII", 100)
+    assert (chrom, end - start) == (REGION[0], 100)
     with pysam.FastaFile(str(demo.fasta)) as fasta:
         bases = fasta.fetch(chrom, start, end).upper()
     assert MOTIF in bases
