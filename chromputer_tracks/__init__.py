@@ -40,6 +40,7 @@ _WITH_EXTRA = {
     "evaluate": "analysis.evaluate.run",
     "find_motifs": "analysis.motifs.run",
     "make_quiz": "analysis.quiz.run",
+    "measure_model": "analysis.evaluate.measure",
     "rank_filters": "analysis.filters.run",
     "show_dataset": "analysis.dataset.report",
     "train_model": "model.training",

@@ -1,6 +1,7 @@
 from chromputer_tracks.analysis.ablate.run import ablate as ablate
 from chromputer_tracks.analysis.dataset.report import show_dataset as show_dataset
 from chromputer_tracks.analysis.embed.run import embed_sites as embed_sites
+from chromputer_tracks.analysis.evaluate.measure import measure_model as measure_model
 from chromputer_tracks.analysis.evaluate.run import evaluate as evaluate
 from chromputer_tracks.analysis.filters.run import rank_filters as rank_filters
 from chromputer_tracks.analysis.motifs.run import find_motifs as find_motifs

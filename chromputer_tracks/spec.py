@@ -292,10 +292,12 @@ class DepthAccuracy:
 
     Attributes:
         share: of the fragments, drawn at random; 1: all.
-        depth: fragments per kb.
+        depth: fragments per kb of the first assay of fragments, the mean over training samples.
         accuracy: of the states, with the ends of its 95 % interval; None without states.
         macro_f1: of the states, likewise.
         auprc: mean over the labels of binary heads, likewise.
+        confidence: mean probability that the model itself gives the states that it calls: the
+            accuracy, if it knew how thin the sample is.
     """
 
     share: float
@@ -303,15 +305,20 @@ class DepthAccuracy:
     accuracy: tuple[float, float, float] | None = None
     macro_f1: tuple[float, float, float] | None = None
     auprc: tuple[float, float, float] | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LocalAccuracy:
-    """Accuracy of the states at held-out sites by how many fragments lie around.
+    """Balanced accuracy of the states at held-out sites by how many fragments lie around.
+
+    Where nothing is seen, the most frequent state is called, and often right: the plain accuracy is
+    largest where the sample says least, and so tells nothing of where it is too thin.
 
     Attributes:
-        fragments: mean number of fragments whose midpoints lie in a site's window.
-        accuracy: share of sites whose state is right.
+        fragments: mean number of fragments, of all assays, whose midpoints lie in a site's window.
+        accuracy: mean over the states of the share of their sites that are called right; of ``n``
+            states, ``1 / n`` if all sites were called alike. Never falls with the fragments.
         sites: their number.
     """
 
@@ -327,8 +334,9 @@ class Fitness:
     Attributes:
         contigs: held-out contigs of the measured accuracies.
         samples: the training sample's profile by assay of fragments.
-        depths: accuracy by depth, the deepest first.
-        local: accuracy by fragments around a site, ascending in ``fragments``, over all depths.
+        depths: accuracy by depth, the deepest first; empty without states and binary labels.
+        local: balanced accuracy by fragments around a site, ascending in ``fragments``, over the
+            sites of all depths; empty without states.
     """
 
     contigs: tuple[str, ...]

@@ -12,8 +12,18 @@ from scored_sites import heads, simulated
 from chromputer_tracks.evaluation.metrics import Estimate
 from chromputer_tracks.evaluation.scores import score, split_metrics
 from chromputer_tracks.evaluation.sites import uncalibrated
+from chromputer_tracks.inference.session import load_model
 from chromputer_tracks.model.card import model_card
-from chromputer_tracks.spec import HeadSpec, InputSpec, Label, ModelSpec, Normalisation
+from chromputer_tracks.spec import (
+    DepthAccuracy,
+    Fitness,
+    HeadSpec,
+    InputSpec,
+    Label,
+    LocalAccuracy,
+    ModelSpec,
+    Normalisation,
+)
 
 Table = list[dict[str, str]]
 
@@ -284,3 +294,86 @@ def test_the_card_says_which_bins_are_sites():
     )
     assert "outside the blacklist. Areas" in every
     assert "outside the blacklist that hold a positive or are a chosen negative" in matched
+
+
+FITNESS = Fitness(
+    ("chr4", "chr5"),
+    {},
+    (
+        DepthAccuracy(1.0, 21.39, (0.7427, 0.7168, 0.7659), (0.4, 0.3, 0.5), (0.5, 0.4, 0.6), 0.7),
+        DepthAccuracy(0.02, 0.4409, (0.6769, 0.649, 0.7), (0.25, 0.2, 0.3), (0.3, 0.2, 0.4), 0.8),
+    ),
+    (LocalAccuracy(0.0, 0.1948, 11862), LocalAccuracy(132.2, 0.4314, 2924)),
+)
+
+
+def test_the_accuracy_by_depth_is_in_its_tables():
+    card = model_card(dataclasses.replace(SPEC, fitness=FITNESS), "", "## Notes")
+    part = card.split("\n### Thinner samples\n", 1)[1].split("\n## ")[0]
+    assert "the test contigs (chr4, chr5) predicted from a part of the training" in part
+    depths, local = tables(part)
+    assert_depths(depths, FITNESS)
+    assert_local(local, FITNESS)
+
+
+def assert_depths(table: Table, fitness: Fitness) -> None:
+    for row, item in zip(table, fitness.depths, strict=True):
+        assert row["fragments"] == f"{item.share * 100:g}%"
+        assert float(row["per kb"]) == pytest.approx(item.depth, rel=6e-3)
+        for column, values in (
+            ("states: accuracy", item.accuracy),
+            ("states: macro-F1", item.macro_f1),
+            ("labels: mean AUPRC", item.auprc),
+        ):
+            assert_shows(row[column], Estimate(*values))
+        assert float(row["mean probability of the called state"]) == pytest.approx(
+            item.confidence, abs=6e-4
+        )
+
+
+def assert_local(table: Table, fitness: Fitness) -> None:
+    for row, item in zip(table, fitness.local, strict=True):
+        assert float(row["fragments in the window"]) == pytest.approx(item.fragments, rel=6e-3)
+        assert float(row["states: balanced accuracy"]) == pytest.approx(item.accuracy, abs=6e-4)
+        assert row["sites"] == f"{item.sites:,}"
+
+
+def test_a_model_of_labels_alone_shows_theirs_by_depth():
+    fitness = Fitness(("chr4",), {}, (DepthAccuracy(1.0, 3.0, auprc=(0.5, 0.4, 0.6)),))
+    card = model_card(dataclasses.replace(SPEC, fitness=fitness), "", "")
+    part = card.split("\n### Thinner samples\n", 1)[1]
+    assert tables(part) == [
+        [{"fragments": "100%", "per kb": "3", "labels: mean AUPRC": "0.500 [0.400, 0.600]"}]
+    ]
+    assert "calibrated at the full depth" not in part
+
+
+@pytest.mark.parametrize("fitness", [None, Fitness(("chr4",), {})])
+def test_what_was_not_measured_is_not_in_the_card(fitness):
+    card = model_card(dataclasses.replace(SPEC, fitness=fitness), "", "")
+    assert "Thinner samples" not in card
+
+
+def test_the_shipped_card_shows_the_shipped_spec():
+    model = load_model("yeast-atac")
+    fitness = model.spec.fitness
+    assert fitness is not None
+    assert [item.share for item in fitness.depths] == [1, 0.5, 0.25, 0.1, 0.05, 0.02]
+    card = model.path.with_name("README.md").read_text(encoding="utf-8")
+    part = card.split("\n### Thinner samples\n", 1)[1].split("\n## ")[0]
+    depths, local = tables(part)
+    assert_depths(depths, fitness)
+    assert_local(local, fitness)
+    # The whole sample is scored as the test contigs are above.
+    (test,) = [model.spec.metrics["test"]["model"]]
+    for key in ("accuracy", "macro_f1"):
+        value = test["states"][key]
+        assert getattr(fitness.depths[0], key) == pytest.approx(
+            (value["value"], value["low"], value["high"]), abs=2e-4
+        )
+    each = [item["auprc"]["value"] for item in test["binary"]]
+    assert fitness.depths[0].auprc[0] == pytest.approx(np.mean(each), abs=2e-4)
+    # Thinner samples are worse.
+    for key in ("accuracy", "macro_f1", "auprc"):
+        values = [getattr(item, key)[0] for item in fitness.depths]
+        assert values == sorted(values, reverse=True)

@@ -83,6 +83,10 @@ def test_lines(done):
         r"epoch 2 of 2: loss .*",
         r"best epoch: [12], validation score 0\.\d{3}",
         r"scoring the validation and test contigs",
+        r"measuring the accuracy by depth on the test contigs",
+        r"with 100% of the fragments \([\d.]+ per kb\), accuracy 0\.\d{3}, mean AUPRC 0\.\d{3}",
+        *[r"with \d+% of the fragments \([\d.]+ per kb\), accuracy .*"] * 3,
+        r"5% of the fragments are too few to draw; thinner is not measured",
         r"on the test contigs: accuracy 0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\], macro-F1 0\.\d{3} "
         r"\[0\.\d{3}, [01]\.\d{3}\], mean AUPRC of 2 labels 0\.\d{3}, Pearson -?0\.\d{3}",
         rf"model written to {out}, its figures to {out / 'README.md'}; ONNX Runtime and PyTorch "
@@ -194,6 +198,9 @@ def test_processes_but_the_first_write_and_say_nothing(toy, done, monkeypatch):
         ("--seed", "-1"),
         ("--epochs", "many"),
         ("--resume", "--force"),
+        ("--measure", "perhaps"),
+        ("--measure", "only", "--resume"),
+        ("--measure", "only", "--epochs", "3"),
         ("--gpu",),
     ],
 )

@@ -8,25 +8,31 @@ import shutil
 from collections.abc import Iterator
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 from scored_sites import load_sites
 from sklearn.metrics import average_precision_score
-from toy_training import BIN, LENGTHS, Run, Toy, make_toy, shorter, train
+from toy_training import BIN, LENGTHS, Lines, Run, Toy, make_toy, recorded, shorter, train
 
+from chromputer_tracks.analysis.evaluate.measure import measure_model
 from chromputer_tracks.data.features import Features, probabilities
 from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.errors import ConfigError, OutputError
+from chromputer_tracks.errors import ConfigError, OptionError, OutputError
 from chromputer_tracks.inference.explain import head_weights, open_explainer
 from chromputer_tracks.inference.session import load_model
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.record import RunRecord
 from chromputer_tracks.model.config import AuxiliaryConfig
 from chromputer_tracks.model.dataset import SegmentDataset
 from chromputer_tracks.model.experiment import Experiment
+from chromputer_tracks.model.export import export_spec
 from chromputer_tracks.model.sources import open_sources
+from chromputer_tracks.model.training import train_model
+from chromputer_tracks.options.train import TrainOptions
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +203,97 @@ def test_the_same_seed_gives_the_same_model(toy, run, features, tmp_path):
     assert torch.equal(network_logits(again, features), network_logits(run, features))
     assert without_dates(again) == without_dates(run)
     assert without_times(again) == without_times(run)
+
+
+def test_accuracy_by_depth_is_measured_at_the_end(run):
+    fitness = run.spec.fitness
+    assert fitness.contigs == ("chr3",)
+    assert [item.share for item in fitness.depths] == [1, 0.5, 0.25, 0.1]
+    test = run.spec.metrics["test"]["model"]
+    for key in ("accuracy", "macro_f1"):
+        value = test["states"][key]
+        assert getattr(fitness.depths[0], key) == (value["value"], value["low"], value["high"])
+    each = [item["auprc"]["value"] for item in test["binary"]]
+    assert fitness.depths[0].auprc[0] == pytest.approx(np.mean(each), abs=1e-4)
+    # Of 12,100 bp at most.
+    assert 0 <= fitness.local[0].fragments < fitness.local[-1].fragments < 100
+    assert load_model(run.trained.folder).spec.fitness == fitness
+    assert "### Thinner samples" in (run.trained.folder / "README.md").read_text()
+
+
+@pytest.fixture
+def copied(toy, run, tmp_path) -> TrainOptions:
+    """A copy of the model as an earlier release left it, and how it is measured."""
+    folder = tmp_path / "model"
+    shutil.copytree(run.trained.folder, folder)
+    (folder / "run.json").unlink()
+    export_spec(folder, dataclasses.replace(run.spec, fitness=None), folder)
+    (folder / "README.md").write_text("old")
+    return TrainOptions(config=toy.folder / "toy.toml", out=folder, measure="only")
+
+
+def test_a_model_is_measured_again_without_training(run, copied):
+    before = {name: onnx.load(copied.out / name) for name in ("predict.onnx", "explain.onnx")}
+    checkpoint = (copied.out / "training" / "last.ckpt").read_bytes()
+    measured = measure_model(copied)
+    spec = load_model(copied.out).spec
+    assert spec == measured.spec
+    assert dataclasses.replace(spec, fitness=None) == dataclasses.replace(run.spec, fitness=None)
+    # On ONNX Runtime in place of PyTorch.
+    for one, other in zip(spec.fitness.depths, run.spec.fitness.depths, strict=True):
+        assert one.depth == other.depth
+        for key in ("accuracy", "macro_f1", "auprc"):
+            assert getattr(one, key) == pytest.approx(getattr(other, key), abs=0.02)
+    for name, graph in before.items():
+        after = onnx.load(copied.out / name)
+        assert after.graph.SerializeToString() == graph.graph.SerializeToString()
+        (found,) = [item.value for item in after.metadata_props]
+        assert found == spec.to_json()
+    assert (copied.out / "model.json").read_text() == spec.to_json() + "\n"
+    assert "### Thinner samples" in (copied.out / "README.md").read_text()
+    assert (copied.out / "training" / "last.ckpt").read_bytes() == checkpoint
+    assert RunRecord.read(copied.out).options["measure"] == "only"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "message"),
+    [
+        ("label_bin", None, "label_bin differs"),
+        ("window = 600", "window = 700", "the window differs"),
+        ('test = ["chr3"]', 'test = ["chr2"]', "the splits differ"),
+        ("reference = 10", "reference = 20", "the inputs differ"),
+        ('name = "Odd"', 'name = "Even"', "the labels differ"),
+        ("peaks/TF.bed", "peaks/Even.bed", r"TF is another file \(.*Even\.bed\)"),
+    ],
+)
+def test_a_model_is_measured_with_what_it_was_trained_with(copied, toy, wrong, right, message):
+    text = copied.config.read_text()
+    text = "label_bin = 100\n" + text if right is None else text.replace(wrong, right)
+    if wrong.startswith("test"):
+        text = text.replace('validation = ["chr2"]', 'validation = ["chr3"]')
+    config = copied.out.parent / "other.toml"
+    config.write_text(text)
+    files = {path: path.read_bytes() for path in copied.out.glob("*.*")}
+    other = dataclasses.replace(copied, config=config, data=toy.folder)
+    with pytest.raises(ConfigError, match=f"was not trained with .*other.toml: {message}"):
+        measure_model(other)
+    assert {path: path.read_bytes() for path in copied.out.glob("*.*")} == files
+
+
+def test_what_measures_does_not_train(copied):
+    with pytest.raises(OptionError, match="trains nothing: measure_model does it"):
+        train_model(copied)
+
+
+def test_training_without_the_measurement(toy, tmp_path):
+    options = TrainOptions(config=toy.folder / "toy.toml", out=tmp_path / "m", measure="no")
+    report = Lines()
+    with recorded(write=False):
+        trained = train_model(options, report, shorter(toy.config(), 1))
+    assert trained is not None
+    assert trained.spec.fitness is None
+    assert not [line for line in report.lines if "by depth" in line]
+    assert "Thinner samples" not in (tmp_path / "m" / "README.md").read_text()
 
 
 def test_another_seed_gives_another_model(toy, run, features, tmp_path):

@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 
 
 def run_train(options: TrainOptions) -> None:
-    """Train, then write the report."""
+    """Train, then write the report; or measure the model that is there."""
     from chromputer_tracks.cli.console import TRAINING, Reporter, require
 
     require("training", TRAINING)
+    if options.measure == "only":
+        _measure(options)
+        return
     from chromputer_tracks.analysis.report.page import write_training_report
     from chromputer_tracks.model import training
     from chromputer_tracks.model.checkpoints import LAST
@@ -39,6 +42,19 @@ def run_train(options: TrainOptions) -> None:
     text = options.config.read_text(encoding="utf-8")
     report = write_training_report(trained, trained.config, text)
     reporter.note(f"report written to {report}")
+
+
+def _measure(options: TrainOptions) -> None:
+    from chromputer_tracks.analysis.evaluate.measure import measure_model
+    from chromputer_tracks.cli.console import Reporter
+
+    with Reporter() as reporter:
+        measured = measure_model(options, reporter)
+    if measured.spec.fitness is None:
+        reporter.note(f"{measured.spec.name} reads no fragments: there is nothing to measure")
+    else:
+        card = measured.folder / "README.md"
+        reporter.note(f"the accuracy by depth is in {measured.folder}, its table in {card}")
 
 
 train = command(

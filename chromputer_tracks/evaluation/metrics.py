@@ -14,7 +14,7 @@ figures, without an interval, are scikit-learn's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -221,6 +221,15 @@ def ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.
     result = np.full(np.broadcast(above, below).shape, np.nan)
     np.divide(above, below, out=result, where=below != 0)
     return result
+
+
+def mean_known(rows: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Mean over rows of figures, at least one; where some are not a number, over the others.
+
+    A resample without a positive of a label leaves the label out.
+    """
+    there = ~np.isnan(rows)
+    return ratio(np.where(there, rows, 0).sum(axis=0), there.sum(axis=0).astype(np.float64))
 
 
 def cumulated(weights: NDArray[np.int32]) -> NDArray[np.float64]:

@@ -29,10 +29,10 @@ from chromputer_tracks.evaluation.metrics import (
     estimate,
     f1,
     macro_f1,
+    mean_known,
     pearson,
     poisson_explained,
     rank,
-    ratio,
     reliability,
     spearman,
     state_f1,
@@ -372,10 +372,7 @@ def _gains(
             gains.append(gain)
             found["auprc", label.name] = gain
     if gains:
-        # A resample without a positive of a label leaves the label out.
-        there = ~np.isnan(gains)
-        mean = ratio(np.where(there, gains, 0).sum(axis=0), there.sum(axis=0).astype(np.float64))
-        found["mean_auprc", ""] = mean
+        found["mean_auprc", ""] = mean_known(gains)
     return found
 
 

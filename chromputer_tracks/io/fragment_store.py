@@ -13,6 +13,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.errors import OutputError
+from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.fragments import (
     IDENTICAL,
@@ -105,7 +106,7 @@ _LONG = 2_000
 _READ_BEFORE_NEW_MAP = 1 << 22
 """Fragments (8 bytes each); so that a walk over a genome holds no more in memory at its end."""
 _CHUNK = 1 << 20
-"""Lengths (4 bytes each) read at a time when all of them are counted."""
+"""Values (4 bytes each) read at a time when all of them are."""
 
 _MIDPOINTS, _LENGTHS = "midpoints.int32", "lengths.int32"
 _INT32 = np.iinfo(np.int32)
@@ -199,8 +200,7 @@ class FragmentStore:
             OutputError: the scratch folder is full or cannot be written.
         """
         reader = open_fragments(path, sizes, options)
-        with scratch_errors(scratch or Path(tempfile.gettempdir())):
-            room = TemporaryDirectory(prefix="chromputer-", dir=scratch, ignore_cleanup_errors=True)
+        room = _scratch_folder(scratch)
         try:
             folder = Path(room.name)
             rows = ContigRows(folder, np.dtype(np.int64))
@@ -220,6 +220,56 @@ class FragmentStore:
                 removed[IDENTICAL] = reader.kept - kept
             summary = FragmentSummary(reader.path, reader.kind, kept, removed)
             return cls(room, sizes, counts, long, summary)
+        except BaseException:
+            room.cleanup()
+            raise
+
+    def thinned(self, share: float, seed: int, scratch: Path | None = None) -> Self:
+        """A store of a random part of the fragments.
+
+        Each fragment is kept with the probability ``share``, by a number that follows from the
+        seed and its place in the order of the store: with one seed, the fragments of a smaller
+        share are among those of a larger one.
+
+        Args:
+            share: above 0, at most 1.
+            seed: of the draw.
+            scratch: folder for the scratch files (8 bytes a fragment); None: TMPDIR.
+
+        Raises:
+            InputError: the share is none, or no fragment is left.
+            OutputError: the scratch folder is full or cannot be written.
+        """
+        if not 0 < share <= 1:
+            raise InputError(f"share {share} of the fragments must be above 0 and at most 1")
+        rng = np.random.default_rng(seed)
+        room = _scratch_folder(scratch)
+        try:
+            folder = Path(room.name)
+            counts, long, at = {}, {}, 0
+            with (
+                scratch_errors(folder),
+                (folder / _MIDPOINTS).open("wb") as midpoints,
+                (folder / _LENGTHS).open("wb") as lengths,
+            ):
+                for name in self.sizes:
+                    counts[name], found = 0, [np.zeros(0, dtype=np.int64)]
+                    parts = zip(
+                        self._chunks(name, _MIDPOINTS), self._chunks(name, _LENGTHS), strict=True
+                    )
+                    for places, sizes in parts:
+                        kept = rng.random(len(places)) < share
+                        midpoints.write(places[kept].tobytes())
+                        lengths.write(sizes[kept].tobytes())
+                        found.append(at + np.flatnonzero(sizes[kept] > _LONG))
+                        counts[name] += int(kept.sum())
+                        at += int(kept.sum())
+                    long[name] = np.concatenate(found)
+            if not at:
+                raise InputError(f"{self.summary.path}: no fragment is left of a share of {share}")
+            removed = {**self.summary.removed, "left out at random": self.total - at}
+            summary = replace(self.summary, kept=at, removed=removed)
+            return self.__class__(room, self.sizes, counts, long, summary)
         except BaseException:
             room.cleanup()
             raise
@@ -265,16 +315,16 @@ class FragmentStore:
         if edges not in self._length_densities:
             counts = np.zeros((len(self._used), len(edges) - 1), dtype=np.int64)
             for row, name in enumerate(self._used):
-                for lengths in self._length_chunks(name):
+                for lengths in self._chunks(name, _LENGTHS):
                     code = np.searchsorted(np.array(edges, dtype=np.int32), lengths, side="right")
                     counts[row] += np.bincount(code, minlength=len(edges) + 1)[1:-1]
             self._length_densities[edges] = self._density(counts)
         return self._length_densities[edges].copy()
 
-    def _length_chunks(self, chrom: str) -> Iterator[Int32]:
-        """All lengths of a contig, read beside the maps so that their pages are not held."""
+    def _chunks(self, chrom: str, file: str) -> Iterator[Int32]:
+        """All values of a contig in a file, read beside the maps, so that no pages are held."""
         first, last = self._bounds[chrom]
-        path = Path(self._scratch.name) / _LENGTHS
+        path = Path(self._scratch.name) / file
         for at in range(first, last, _CHUNK):
             with scratch_errors(path.parent):
                 yield np.fromfile(path, np.int32, min(_CHUNK, last - at), offset=at * 4)
@@ -345,6 +395,12 @@ class FragmentStore:
         if self._read > _READ_BEFORE_NEW_MAP:
             self._map()
         return first + int(low), first + int(high)
+
+
+def _scratch_folder(scratch: Path | None) -> TemporaryDirectory[str]:
+    """A new folder in the scratch folder, or in the system's."""
+    with scratch_errors(scratch or Path(tempfile.gettempdir())):
+        return TemporaryDirectory(prefix="chromputer-", dir=scratch, ignore_cleanup_errors=True)
 
 
 def _write_sorted(

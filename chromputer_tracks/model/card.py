@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chromputer_tracks.errors import counted
-from chromputer_tracks.spec import HeadSpec, InputSpec, ModelSpec
+from chromputer_tracks.spec import Fitness, HeadSpec, InputSpec, ModelSpec
 
 _WHICH = {
     "bins": "",
@@ -48,6 +48,7 @@ def model_card(spec: ModelSpec, description: str, notes: str) -> str:
         f"### Validation contigs ({', '.join(spec.splits['validation'])})",
         "They chose the epoch and calibrated the probabilities, so these figures are optimistic.",
         *_accuracy(spec, "validation"),
+        *_by_depth(spec.fitness),
         notes.strip(),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -192,6 +193,67 @@ def _accuracy(spec: ModelSpec, split: str) -> list[str]:
         ]
         parts.append(_table(["label", "Pearson (log1p)", "Spearman", "explained deviance"], rows))
     return parts
+
+
+def _by_depth(fitness: Fitness | None) -> list[str]:
+    """The accuracy to expect of thinner samples."""
+    if fitness is None or not fitness.depths:
+        return []
+    shown = {
+        "accuracy": ("states: accuracy", _interval),
+        "macro_f1": ("states: macro-F1", _interval),
+        "confidence": ("mean probability of the called state", lambda value: f"{value:.3f}"),
+        "auprc": ("labels: mean AUPRC", _interval),
+    }
+    columns = {
+        key: how
+        for key, how in shown.items()
+        if any(getattr(item, key) is not None for item in fitness.depths)
+    }
+    rows = []
+    for item in fitness.depths:
+        cells = [
+            "" if getattr(item, key) is None else show(getattr(item, key))
+            for key, (_, show) in columns.items()
+        ]
+        rows.append([f"{item.share:.0%}", f"{item.depth:.3g}", *cells])
+    parts = [
+        "### Thinner samples",
+        f"What to expect of a sample with fewer fragments: the test contigs "
+        f"({', '.join(fitness.contigs)}) predicted from a part of the training sample's fragments, "
+        "drawn at random (each part out of the larger ones) and scaled by its own density, as "
+        "that of a new sample is; all else as above.",
+        _table(
+            ["fragments", "per kb", *(name for name, _ in columns.values())],
+            rows,
+        ),
+    ]
+    if "confidence" in columns:
+        parts.append(
+            "The probabilities were calibrated at the full depth: where the mean probability of "
+            "the called states is above their accuracy, the model is surer than it should be."
+        )
+    if fitness.local:
+        parts += [
+            "By the fragments whose midpoints lie in the window around a site, the sites of all of "
+            "these samples together, in groups. Balanced accuracy: the mean over the states of the "
+            "share of their sites that are called right, smoothed so that it never falls with more "
+            "fragments. Where nothing is seen the most frequent state is called, and often right, "
+            "so that the plain accuracy would be highest there.",
+            _table(
+                ["fragments in the window", "states: balanced accuracy", "sites"],
+                [
+                    [f"{item.fragments:.3g}", f"{item.accuracy:.3f}", f"{item.sites:,}"]
+                    for item in fitness.local
+                ],
+            ),
+        ]
+    return parts
+
+
+def _interval(values: tuple[float, float, float]) -> str:
+    value, low, high = values
+    return _estimate({"value": value, "low": low, "high": high})
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:

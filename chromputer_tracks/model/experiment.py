@@ -21,6 +21,7 @@ from chromputer_tracks.evaluation.metrics import (
 )
 from chromputer_tracks.evaluation.sites import (
     LabelledSites,
+    Predict,
     calibrate,
     label_sites,
     pool_sites,
@@ -33,8 +34,8 @@ from chromputer_tracks.model.fitting import Report, fit_network
 from chromputer_tracks.model.losses import Losses
 from chromputer_tracks.model.network import Chromputer
 from chromputer_tracks.model.seeding import seed_motifs
-from chromputer_tracks.model.sources import LabelledSample, Sources
-from chromputer_tracks.spec import HeadSpec
+from chromputer_tracks.model.sources import LabelledSample, Sources, sample_fitness
+from chromputer_tracks.spec import Fitness, HeadSpec
 
 
 class Experiment:
@@ -251,6 +252,15 @@ class Experiment:
             contigs: which to score.
             samples: which to score; None: the training samples.
         """
+        predict = self._predictor(network)
+        return self._pooled(
+            lambda sample, *where: predict_sites(predict, sample.features, sample.scored, *where),
+            contigs,
+            samples,
+        )
+
+    def _predictor(self, network: Chromputer) -> Predict:
+        """The network, from now on evaluating, as what scores take; without auxiliary labels."""
         network.eval()
         device = next(network.parameters()).device
         first = self._states + len(self._binary)
@@ -264,11 +274,19 @@ class Experiment:
             kept: NDArray[np.float32] = np.concatenate([logits[:first], logits[last:]])
             return kept
 
-        return self._pooled(
-            lambda sample, *where: predict_sites(predict, sample.features, sample.scored, *where),
-            contigs,
-            samples,
-        )
+        return predict
+
+    def fitness(
+        self, network: Chromputer, heads: tuple[HeadSpec, ...], report: Report
+    ) -> Fitness | None:
+        """The network's accuracy with parts of the training samples' fragments.
+
+        Args:
+            network: the network.
+            heads: calibrated.
+            report: told what is done, a line at a time.
+        """
+        return sample_fitness(self.config, self.sources, heads, self._predictor(network), report)
 
     def calibrated(self, validation: LabelledSites) -> tuple[HeadSpec, ...]:
         """The heads, calibrated on the validation contigs."""

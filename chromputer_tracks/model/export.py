@@ -69,6 +69,28 @@ def export_network(network: nn.Module, spec: ModelSpec, folder: Path) -> float:
     return difference
 
 
+def export_spec(graphs: Path, spec: ModelSpec, folder: Path) -> None:
+    """Write the graphs of a model folder with another spec, and ``model.json``; weights stay.
+
+    Args:
+        graphs: the model folder that is read; its ``explain.onnx`` may be missing.
+        spec: describes the same graphs.
+        folder: the model folder that is written; exists.
+
+    Raises:
+        OutputError: it cannot be written.
+        DependencyError: onnx is missing.
+    """
+    onnx = _onnx()
+    for name in (EXPLAIN, PREDICT):
+        if (graphs / name).exists():
+            model = onnx.load(graphs / name)
+            with atomic_path(folder / name) as path:
+                _save(model, spec, path)
+    with atomic_path(folder / "model.json") as path:
+        path.write_text(spec.to_json() + "\n")
+
+
 def _onnx() -> Any:
     """The package, which has no type stubs."""
     try:

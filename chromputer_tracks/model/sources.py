@@ -30,7 +30,8 @@ from chromputer_tracks.evaluation.baselines import (
     jaspar_matrix,
     run_baselines,
 )
-from chromputer_tracks.evaluation.sites import LabelledSites, label_sites
+from chromputer_tracks.evaluation.depth import DepthSample, measure_fitness
+from chromputer_tracks.evaluation.sites import LabelledSites, Predict, label_sites
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.assays import BigWigSource, open_assay
 from chromputer_tracks.io.bed import BedRecord, TssTable, read_bed
@@ -44,7 +45,7 @@ from chromputer_tracks.model.config import (
     SampleConfig,
     TrainConfig,
 )
-from chromputer_tracks.spec import HeadSpec, InputSpec, Label
+from chromputer_tracks.spec import Fitness, HeadSpec, InputSpec, Label
 
 # ---- Files of labels that only training reads: sites and auxiliary peak sets.
 
@@ -464,6 +465,35 @@ def sample_labels(
         config.network.grid,
         config.label_bin,
         sources.number("states"),
+    )
+
+
+def sample_fitness(
+    config: TrainConfig,
+    sources: Sources,
+    heads: tuple[HeadSpec, ...],
+    predict: Predict,
+    report: Callable[[str], None] = lambda _: None,
+) -> Fitness | None:
+    """What a model needs of a sample: see :func:`~.evaluation.depth.measure_fitness`.
+
+    Args:
+        config: the sources' configuration.
+        sources: the configuration's files, open.
+        heads: the model's, calibrated.
+        predict: the model.
+        report: told what is done, a line at a time.
+    """
+    return measure_fitness(
+        predict,
+        sources.inputs,
+        sources.fasta,
+        [DepthSample(item.name, item.assays, item.scored) for item in sources.training_samples],
+        config.splits.test,
+        config.network.grid,
+        config.label_bin,
+        heads,
+        report,
     )
 
 

@@ -18,7 +18,7 @@ import lightning
 import torch
 
 from chromputer_tracks import __version__
-from chromputer_tracks.errors import OutputError
+from chromputer_tracks.errors import OptionError, OutputError
 from chromputer_tracks.evaluation.scores import Scores, score, split_metrics
 from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_sites
 from chromputer_tracks.io.atomic import check_folder
@@ -33,7 +33,7 @@ from chromputer_tracks.model.export import export_explain, export_network
 from chromputer_tracks.model.processes import find_accelerator, process_rank
 from chromputer_tracks.model.sources import Sources, input_files, open_sources, sample_baselines
 from chromputer_tracks.options.train import TrainOptions
-from chromputer_tracks.spec import PREDICT, HeadSpec, ModelSpec
+from chromputer_tracks.spec import PREDICT, Fitness, HeadSpec, ModelSpec
 
 TRAINING = "training"
 """Folder of a model folder that keeps a run's logs, checkpoints and predictions."""
@@ -81,7 +81,9 @@ def train_model(
     Raises:
         ChromputerError: a file, a setting or the export is not right.
     """
-    config = _configured(options) if config is None else config
+    if options.measure == "only":
+        raise OptionError("trains nothing: measure_model does it", key="--measure only")
+    config = configured(options) if config is None else config
     report = report or Silent()
     out, folder = options.out, options.out / TRAINING
     check_folder(out)
@@ -124,7 +126,11 @@ def train_model(
             scores = score(sites, heads)
             baselines = _baselines(experiment, getattr(config.splits, split))
             metrics[split] = split_metrics(scores, baselines)
-        spec = model_spec(config, sources, heads, metrics, provenance)
+        fitness = None
+        if options.measure == "after":
+            tell("measuring the accuracy by depth on the test contigs")
+            fitness = experiment.fitness(network, heads, tell)
+        spec = model_spec(config, sources, heads, metrics, provenance, fitness)
         parity = max(
             export_explain(network, spec, work.folder), export_network(network, spec, work.folder)
         )
@@ -134,7 +140,7 @@ def train_model(
     return Trained(config, spec, out, parity, sites, scores, baselines)
 
 
-def _configured(options: TrainOptions) -> TrainConfig:
+def configured(options: TrainOptions) -> TrainConfig:
     """The configuration with what the options have in place of its settings."""
     config = load_config(options.config, options.data)
     if options.epochs is not None:
@@ -158,6 +164,7 @@ def model_spec(
     heads: tuple[HeadSpec, ...],
     metrics: dict[str, Any],
     provenance: dict[str, Any],
+    fitness: Fitness | None = None,
 ) -> ModelSpec:
     """What describes a network.
 
@@ -167,6 +174,7 @@ def model_spec(
         heads: calibrated.
         metrics: figures by split.
         provenance: what :func:`run_provenance` gives.
+        fitness: what it needs of a sample, if that was measured.
     """
     return ModelSpec(
         name=config.name,
@@ -180,6 +188,7 @@ def model_spec(
         splits=dataclasses.asdict(config.splits),
         metrics=metrics,
         provenance=provenance,
+        fitness=fitness,
     )
 
 

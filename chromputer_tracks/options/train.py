@@ -58,9 +58,19 @@ class TrainOptions(ConfigOptions):
         ),
     ] = False
     seed: Annotated[int | None, Flag("Instead of the configuration's."), Limits(least=0)] = None
+    measure: Annotated[
+        Literal["after", "no", "only"],
+        Flag(
+            "Measure the accuracy to expect at lower depths, on the test contigs: after training, "
+            "not at all, or only that, of the model that is in --out already."
+        ),
+    ] = "after"
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.measure == "only" and (self.resume or self.epochs is not None):
+            given = "--resume" if self.resume else "--epochs"
+            raise OptionError("is of training, and --measure only does not train", key=given)
         if self.resume and self.force:
             raise OptionError("goes on with what --force removes", key="--resume")
 
