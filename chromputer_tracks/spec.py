@@ -10,6 +10,7 @@ import json
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from chromputer_tracks.errors import FormatError, InputError, SpecError
@@ -526,6 +527,18 @@ def model_labels(spec: ModelSpec) -> tuple[ModelLabel, ...]:
         )
         for row, (head, label) in enumerate(pairs)
     )
+
+
+def shipped_folders(package: Path) -> dict[str, Path]:
+    """Name to folder of the models that come with a package, sorted by name.
+
+    Args:
+        package: folder of the code. In a wheel the models are inside, in a checkout beside it.
+    """
+    for root in (package / "_models", package.parent / "models"):
+        if root.is_dir():
+            return {f.name: f for f in sorted(root.iterdir()) if (f / PREDICT).is_file()}
+    return {}
 
 
 def find_label(spec: ModelSpec, name: str) -> ModelLabel:

@@ -26,7 +26,7 @@ def filters(out: Path, *more: str) -> Result:
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     out = tmp_path_factory.mktemp("filters") / "out"
     result = filters(
-        out, "--chrom", "chrVII:1-300,000", "--head", "Reb1", "--sites", "15", "--references", "2",
+        out, "--chrom", "chrVII:1-300,000", "--label", "Reb1", "--sites", "15", "--references", "2",
         "--sample-sites", "40", "--top", "3", "--threads", "1",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -68,7 +68,7 @@ def test_sites_lie_in_the_region_asked_for(run: tuple[Path, Result]) -> None:
 @pytest.mark.parametrize(
     ("more", "code", "message"),
     [
-        (("--head", "CTCF"), 1, "has no label 'CTCF'; it has S1, S2"),
+        (("--label", "CTCF"), 1, "has no label 'CTCF'; it has S1, S2"),
         (("--jaspar", "fungi", "--motifs", "known.meme"), 1, "either --motifs or --jaspar"),
         (("--jaspar", "bacteria"), 2, "bacteria"),
         (("--motifs", "absent.meme"), 1, "absent.meme"),

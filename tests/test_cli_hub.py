@@ -115,7 +115,7 @@ def test_own_genome(runs, tmp_path):
         (["--url", "https://x.org/h#a"], {}, "--url 'https://x.org/h#a' is not the address of"),
         (["--url", "https://x.org/h?"], {}, "--url 'https://x.org/h?' is not the address of"),
         (["--name", "my hub"], {}, "--name 'my hub': use letters, digits, '_' and '-'"),
-        (["--label", "x" * 20], {}, "--label 'xxxxxxxxxxxxxxxxxxxx' must have 1 to 19"),
+        (["--short-label", "x" * 20], {}, "--short-label 'xxxxxxxxxxxxxxxxxxxx' must have 1 to 19"),
         (["--long-label", " "], {}, "--long-label ' ' must have 1 to 69 characters"),
         (["--organism", "Toy"], {}, "--organism tells of a genome that the hub brings: add"),
         ([], {"email": "me"}, "--email 'me' is not an address such as me@example.org"),

@@ -173,7 +173,7 @@ def test_motifs_of_a_file_and_stale_files_of_an_earlier_run(explained, done, tmp
     shutil.copytree(done[0], out)
     (out / "mine.txt").write_text("kept")
     result = run(
-        folder, "--out", out, "--head", "few", "--motifs", tmp_path / "two.meme", "--window", 200
+        folder, "--out", out, "--label", "few", "--motifs", tmp_path / "two.meme", "--window", 200
     )
     assert result.exit_code == 0, result.output
     text = shown(result)
@@ -190,7 +190,7 @@ def test_motifs_of_a_file_and_stale_files_of_an_earlier_run(explained, done, tmp
 def test_without_known_motifs_nothing_is_matched(explained, tmp_path):
     folder, _ = explained
     out = tmp_path / "out"
-    result = run(folder, "--out", out, "--head", "few", "--window", 200)
+    result = run(folder, "--out", out, "--label", "few", "--window", 200)
     assert result.exit_code == 0
     assert "neither --motifs nor --jaspar" in shown(result)
     assert not (out / "matches.tsv").exists()
@@ -199,7 +199,7 @@ def test_without_known_motifs_nothing_is_matched(explained, tmp_path):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--head", "Abf1"], r"--head Abf1: \S+explained holds no such label; it has Rap1, few"),
+        (["--label", "Abf1"], r"--label Abf1: \S+explained holds no such label; it has Rap1, few"),
         (["--window", "301"], r"--window 301: Rap1 was explained in windows of 300 bp; give 60 to"),
         (["--motifs", "m.meme", "--jaspar", "fungi"], "give either --motifs or --jaspar, not both"),
         (["--motifs", "none.meme"], r"cannot read none\.meme"),
@@ -243,7 +243,7 @@ def test_folders_of_another_kind_are_refused(explained, tmp_path, kind):
         else:
             out = given
     before = sorted(given.rglob("*"))
-    result = run(given, "--out", out, "--head", "few", *(["--window", "200"]))
+    result = run(given, "--out", out, "--label", "few", *(["--window", "200"]))
     assert result.exit_code == 1
     assert message in shown(result)
     assert sorted(given.rglob("*")) == before

@@ -528,9 +528,14 @@ def test_out_is_a_file(inputs: dict[str, Path]) -> None:
     assert "it is a file; name a folder" in fails(inputs)
 
 
-def test_parent_of_out_is_missing(inputs: dict[str, Path], tmp_path: Path) -> None:
-    message = fails({**inputs, "out": tmp_path / "no" / "out"})
-    assert f"folder {tmp_path / 'no'} does not exist; make it first" in message
+def test_parents_of_out_are_made_for_results_alone(inputs: dict[str, Path], tmp_path: Path) -> None:
+    deep = {**inputs, "out": tmp_path / "new" / "deep" / "out"}
+    assert "no such folder" in fails({**deep, "model": Path("no-such-model")})
+    assert not (tmp_path / "new").exists()
+    assert predict(deep).exit_code == 0
+    assert (deep["out"] / "run.json").is_file()
+    below = fails({**inputs, "out": inputs["fasta"] / "out"})
+    assert f"{inputs['fasta']} is a file; name a folder" in below
 
 
 def test_unknown_model(inputs: dict[str, Path]) -> None:

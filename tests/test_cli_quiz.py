@@ -263,7 +263,7 @@ def test_a_label_instead_of_states(toy: Toy):
     chosen = [where for where in toy.states if where[0] != "chr2" and rng.random() < 0.15]
     peaks = toy.folder / "TF2.bed"
     peaks.write_text("".join(f"{c}\t{at + 90}\t{at + 91}\n" for c, at in chosen))
-    data = payload(toy.page("--binary", "TF2", "--peaks", peaks, states=False, out="binary.html"))
+    data = payload(toy.page("--label", "TF2", "--peaks", peaks, states=False, out="binary.html"))
     assert [item["name"] for item in data["classes"]] == ["other", "TF2"]
     assert data["choices"] == 2
     assert Counter(i["answer"]["truth"] for i in data["questions"]) == {0: 10, 1: 10}
@@ -277,12 +277,12 @@ def test_a_label_instead_of_states(toy: Toy):
         some = 1 / (1 + np.exp(-logit))
         assert item["answer"]["probabilities"] == pytest.approx([1 - some, some], abs=1e-4)
     # chr2 has no peak in the file: nothing is known of it.
-    message = refused(toy, "--binary", "TF2", "--peaks", peaks, "--chrom", "chr2", states=False)
+    message = refused(toy, "--label", "TF2", "--peaks", peaks, "--chrom", "chr2", states=False)
     assert "0, 0 sites with enough fragments" in message
     assert "has no such binary label; it has TF1, TF2" in refused(
-        toy, "--binary", "Reb1", "--peaks", peaks, states=False
+        toy, "--label", "Reb1", "--peaks", peaks, states=False
     )
-    for more in (("--binary", "TF2"), (), ("--binary", "TF2", "--peaks", peaks)):
+    for more in (("--label", "TF2"), (), ("--label", "TF2", "--peaks", peaks)):
         with_states = more[-1:] == (peaks,)
         assert "--peaks" in refused(toy, *more, states=with_states)
 
@@ -375,9 +375,10 @@ def test_the_command_line_is_checked_first(toy: Toy, monkeypatch: pytest.MonkeyP
     result = toy.quiz(out="quiz.txt")
     assert result.exit_code == 2
     assert "no name of a page (.html)" in " ".join(result.stderr.split())
+    (toy.folder / "nowhere").touch()
     result = toy.quiz(out="nowhere/quiz.html")
     assert result.exit_code == 1
-    assert "does not exist" in result.stderr
+    assert "nowhere: it is a file; name a folder" in result.stderr
     without(monkeypatch, "matplotlib")
     result = toy.quiz()
     assert result.stderr == (

@@ -154,7 +154,7 @@ def test_a_locus(files: Files) -> None:
 def test_sites_left_out(files: Files, tmp_path: Path) -> None:
     hidden = tmp_path / "hidden.bed"
     hidden.write_text("chr1\t900\t1100\n")
-    regions = ("--regions", str(files.sites), "--by", "name", "--exclude", str(hidden))
+    regions = ("--regions", str(files.sites), "--by", "name", "--blacklist", str(hidden))
     result = files.run(*regions)
     assert f"2 sites of {files.sites} (not: 1 in {hidden})" in result.stderr.replace("\n", "")
     assert read_numbers(files.out / "x.tsv").sites == {"a": 1, "b": 1}
@@ -286,7 +286,8 @@ def test_refused(files: Files, tmp_path: Path, args: tuple[str, ...], words: str
 def test_where_and_what_to_write(files: Files) -> None:
     regions = ("--regions", str(files.sites))
     assert "must end in .png, .svg or .pdf" in files.fails(*regions, out="x.jpg")
-    assert "folder" in files.fails(*regions, out="no/x.png")
+    below = str(files.sites / "x.png")
+    assert f"cannot write {files.sites}: it is a file" in files.fails(*regions, out=below)
     assert "give the genome with --fasta" in files.fails(*regions, sample=False)
     assert files.run(*regions, "--centre", "left").exit_code == 2
 

@@ -334,3 +334,48 @@ def test_the_shipped_configuration_loads(shared_yeast):
     assert names >= {"Reb1", "Abf1", "Rap1", "Cbf1", "Mcm1", "Gcn4", "Fkh1", "Htz1"}
     assert names >= {"Sua7", "Taf1", "Spt7", "Tup1"}
     assert config.states is not None
+
+
+# ---- Paths with the home folder and the environment's variables.
+
+
+def with_fasta(tmp_path: Path, path: str) -> Path:
+    text = write(tmp_path).read_text().replace('"genome.fa"', f"'{path}'")
+    (tmp_path / "toy.toml").write_text(text)
+    return tmp_path / "toy.toml"
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        ("~/ref/g.fa", "home/ref/g.fa"),
+        ("$REFERENCES/g.fa", "home/ref/g.fa"),
+        ("${REFERENCES}/g.fa", "home/ref/g.fa"),
+        ("$BELOW/g.fa", "home/ref/g.fa"),
+        ("$price.fa", "$price.fa"),  # a file of that very name is meant
+    ],
+)
+def test_paths_are_read_as_a_shell_would(tmp_path, monkeypatch, path, where):
+    (tmp_path / "home" / "ref").mkdir(parents=True)
+    (tmp_path / "home" / "ref" / "g.fa").touch()
+    (tmp_path / "$price.fa").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("REFERENCES", str(tmp_path / "home" / "ref"))
+    monkeypatch.setenv("BELOW", "home/ref")  # relative, from the configuration's folder
+    assert load_config(with_fasta(tmp_path, path)).data.fasta == tmp_path / where
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("$NOT_SET/g.fa", r"line 5: data.fasta: '\$NOT_SET/g.fa' names the variable \$NOT_SET, "),
+        ("${NOT_SET}.fa", r"names the variable \$\{NOT_SET\}, which is not set"),
+        ("~nobody-of-this-name/g.fa", "the home of a user who is not here"),
+        ("$REFERENCES/no.fa", r"no such file: /refs/no.fa \(\$REFERENCES/no.fa\); relative"),
+    ],
+)
+def test_paths_that_lead_nowhere_say_what_was_written(tmp_path, monkeypatch, path, message):
+    monkeypatch.setenv("REFERENCES", "/refs")
+    monkeypatch.delenv("NOT_SET", raising=False)
+    with pytest.raises(ConfigError, match=message):
+        load_config(with_fasta(tmp_path, path))

@@ -254,7 +254,7 @@ def test_labels_that_do_not_exist_are_refused_with_the_list(bench: Bench) -> Non
         InputError, match="model tiny has no label 'Reb1'; it has S0, S1, S2, TF1, TF2, H3"
     ):
         bench.run(heads=("TF1", "Reb1"), regions=bench.bed("chr1 0 10"))
-    with pytest.raises(InputError, match="no label to explain: name one of S0, .* with --head"):
+    with pytest.raises(InputError, match="no label to explain: name one of S0, .* with --label"):
         bench.run(heads=())
 
 

@@ -134,8 +134,10 @@ def test_bad_output_names(tmp_path):
         convert_fragments(path, path)
     with pytest.raises(OutputError, match=r"ends in \.gz"):
         convert_fragments(path, tmp_path / "out.tsv")
-    with pytest.raises(OutputError, match="does not exist"):
-        convert_fragments(path, tmp_path / "none" / "out.gz")
+    with pytest.raises(OutputError, match="is a file; name a folder"):
+        convert_fragments(path, path / "out.gz")
+    convert_fragments(path, tmp_path / "none" / "deep" / "out.gz")
+    assert (tmp_path / "none" / "deep" / "out.gz.tbi").is_file()
     with pytest.raises(InputError, match=r"none\.bam: No such file"):
         convert_fragments(tmp_path / "none.bam", path)
     assert path.read_text() == "chr1\t5\t90\n"

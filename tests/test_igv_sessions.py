@@ -296,9 +296,12 @@ def test_a_track_that_vanishes_leaves_no_session(demo, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_the_folder_needs_a_parent(view, tmp_path):
-    with pytest.raises(OutputError, match="does not exist"):
-        write_view_sessions(view, tmp_path / "none" / "out")
+def test_the_folder_is_made_with_its_parents(view, tmp_path):
+    write_view_sessions(view, tmp_path / "none" / "out")
+    assert (tmp_path / "none" / "out" / "session.json").is_file()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file is a file; name a folder"):
+        write_view_sessions(view, tmp_path / "file" / "out")
 
 
 def test_the_first_locus_is_around_the_strongest_explained_site(demo):

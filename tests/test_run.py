@@ -18,6 +18,7 @@ from limits import file_size_limit
 
 from chromputer_tracks.errors import InputError, OutputError
 from chromputer_tracks.io import run as module
+from chromputer_tracks.io.atomic import made_parents
 from chromputer_tracks.io.outputs import is_unchanged
 from chromputer_tracks.io.record import (
     RUN_JSON,
@@ -391,13 +392,29 @@ def test_an_input_that_vanishes(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_folders_of_out_are_made(tmp_path: Path) -> None:
+    out = tmp_path / "a" / "b" / "out"
+    with pytest.raises(ZeroDivisionError), run("test", RunOptions(out=out), Silent()):
+        assert (tmp_path / "a" / "b").is_dir()
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+    write(out, FIRST)
+    assert (out / "run.json").is_file()
+    # A folder that was there stays, and so does one with something in it.
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ZeroDivisionError), made_parents(tmp_path / "mine" / "c" / "d" / "x"):
+        (tmp_path / "mine" / "c" / "kept").touch()
+        raise ZeroDivisionError
+    assert [path.name for path in (tmp_path / "mine").rglob("*")] == ["c", "kept"]
+
+
 def test_refused_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(out: Path, message: str) -> None:
         with pytest.raises(OutputError, match=message):
             write(out, FIRST)
 
-    refuse(tmp_path / "gone" / "out", "folder .*gone does not exist; make it first")
     (tmp_path / "file").write_text("x")
+    refuse(tmp_path / "file" / "deep" / "out", "file is a file; name a folder")
     refuse(tmp_path / "file", "it is a file; name a folder")
     # Permissions do not bind root, so the answer is simulated.
     monkeypatch.setattr(os, "access", lambda *_: False)

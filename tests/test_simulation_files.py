@@ -235,8 +235,10 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(OutputError, match="not the record of an earlier run"):
         simulate(small(tmp_path))
-    with pytest.raises(OutputError, match="make it first"):
+    (tmp_path / "no").touch()
+    with pytest.raises(OutputError, match="no is a file; name a folder"):
         simulate(small(tmp_path / "no" / "sim"))
+    (tmp_path / "no").unlink()
     with pytest.raises(OutputError, match="it is a file"):
         simulate(small(mine))
 

@@ -546,8 +546,8 @@ def test_refused_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(OutputError, match=message), track_writer(out):
             pytest.fail("entered")
 
-    refuse(tmp_path / "gone" / "out", "folder .*gone does not exist; make it first")
     (tmp_path / "file").write_text("x")
+    refuse(tmp_path / "file" / "out", "file is a file; name a folder")
     refuse(tmp_path / "file", "it is a file; name a folder")
     (tmp_path / "locked").mkdir()
     # Permissions do not bind root, so the answer is simulated.

@@ -415,10 +415,10 @@ def test_the_epoch_is_picked_by_all_labels_alike(toy):
     assert figures["score"] == pytest.approx(np.mean([*parts, correlation]))
 
 
-def test_a_missing_parent_is_found_before_training(toy, tmp_path):
+def test_a_folder_that_cannot_be_made_is_found_before_training(toy, tmp_path):
     config = toy.config()
-    with pytest.raises(OutputError, match="does not exist; make it"):
-        train(config, tmp_path / "none" / "toy", write=False)
     (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file is a file; name a folder"):
+        train(config, tmp_path / "file" / "toy", write=False)
     with pytest.raises(OutputError, match="cannot write .*file: it is a file"):
         train(config, tmp_path / "file", write=False)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Sequence
+from contextvars import ContextVar
 from textwrap import wrap
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, get_args
 
 from chromputer_tracks.errors import DependencyError
+from chromputer_tracks.options.fields import LogLevel
 
 if TYPE_CHECKING:
     from rich.console import Console, Group, OverflowMethod
@@ -25,11 +27,45 @@ _LEAST_SECONDS, _MOST_SECONDS = 5.0, 30.0
 """Between two lines of a stage."""
 
 
-def stderr_console() -> Console:
-    """A console on stderr that takes text literally, without markup or emoji codes."""
+_LEVEL: ContextVar[LogLevel] = ContextVar("level", default="info")
+_STARTED = time.monotonic()
+
+
+def level() -> LogLevel:
+    """How much the command that runs is to say."""
+    return _LEVEL.get()
+
+
+def set_level(wanted: LogLevel) -> None:
+    """Say so much from here on."""
+    _LEVEL.set(wanted)
+
+
+def _shows(severity: LogLevel) -> bool:
+    levels: tuple[LogLevel, ...] = get_args(LogLevel)
+    return levels.index(severity) <= levels.index(level())
+
+
+def _severity(text: str) -> LogLevel:
+    return "warning" if text.lstrip().startswith("warning: ") else "info"
+
+
+def stderr_console(severity: LogLevel = "error") -> Console:
+    """A console on stderr that takes text literally, without markup or emoji codes.
+
+    Args:
+        severity: of what is printed; it prints nothing where less is to be said.
+    """
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(
+        stderr=True,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+        quiet=not _shows(severity),
+    )
 
 
 class Reporter:
@@ -37,16 +73,24 @@ class Reporter:
 
     A stage has a line at its end, before that one every 10 %, though not within 5 s of the last,
     and one every 30 s. A context manager; the bars end with it.
+
+    With ``--quiet`` notes, progress and what is printed to ``console`` (summaries) are left out,
+    while lines that begin with ``warning:`` are shown. With ``--verbose`` each line begins with the
+    time since the start, and the first one names the versions.
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = stderr_console() if console is None else console
+        self.console = stderr_console("info") if console is None else console
+        self._warnings = self.console if _shows("info") else stderr_console("warning")
+        self._timed = level() == "debug"
+        if self._timed:
+            self.note(_program())
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._shown: dict[str, tuple[float, float]] = {}
 
     def __enter__(self) -> Self:
-        if self.console.is_terminal:
+        if self.console.is_terminal and not self.console.quiet:
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
             self._bars = Progress(
@@ -71,7 +115,8 @@ class Reporter:
 
     def note(self, text: str) -> None:
         """One line."""
-        self.console.print(text)
+        to = self._warnings if _severity(text) == "warning" else self.console
+        to.print(f"{time.monotonic() - _STARTED:7.1f} s  {text}" if self._timed else text)
 
     def progress(self, stage: str, done: int, total: int | None, unit: str) -> None:
         """How far a stage is; ``total`` None where it is not known."""
@@ -93,6 +138,18 @@ class Reporter:
             self._shown[stage] = (share, now)
             percent = f"{share:4.0%}, " if total else ""
             self.note(f"{stage}: {percent}{figures}")
+
+
+def _program() -> str:
+    """The package, what it runs on, and the command."""
+    import platform
+    import shlex
+    import sys
+
+    from chromputer_tracks.io.record import versions
+
+    used = ", ".join(f"{name} {version}" for name, version in versions().items())
+    return f"{used} on {platform.platform()}: {shlex.join(['chromputer', *sys.argv[1:]])}"
 
 
 def _figures(done: int, total: int | None, unit: str) -> str:

@@ -11,7 +11,13 @@ _MOST_ROWS = 40
 
 def run_dataset(options: DatasetOptions) -> None:
     """Count, then show tables and warnings on stderr."""
-    from chromputer_tracks.cli.console import TRAINING, Reporter, require, terminal_table
+    from chromputer_tracks.cli.console import (
+        TRAINING,
+        Reporter,
+        require,
+        stderr_console,
+        terminal_table,
+    )
 
     require("showing a dataset", TRAINING)
     from chromputer_tracks.analysis.dataset.report import PAGE, TABLE, show_dataset
@@ -24,7 +30,7 @@ def run_dataset(options: DatasetOptions) -> None:
         if len(table.rows) > _MOST_ROWS:
             console.print(f"... and {len(table.rows) - _MOST_ROWS:,} more rows in {page}")
     for warning in shown.warnings:
-        console.print(f"[bold yellow]warning:[/] {warning}", markup=True)
+        stderr_console("warning").print(f"[bold yellow]warning:[/] {warning}", markup=True)
     console.print(
         f"figures and V-plots in {page}; counts by contig and label in {options.out / TABLE}"
     )

@@ -45,7 +45,7 @@ def demo(
             command=("chromputer", "demo", "--out", str(out), *more),
         )
     )
-    console = stderr_console()
+    console = stderr_console("info")
     names = " and ".join(held_out)
     if whole_genome:
         told = f"only {names} were kept out of its training and tuning"

@@ -41,7 +41,7 @@ def _pictures(asked: int | None) -> int:
             raise
         from chromputer_tracks.cli.console import stderr_console
 
-        stderr_console().print(f"note: no pictures of sites: {error}")
+        stderr_console("info").print(f"note: no pictures of sites: {error}")
         return 0
     return _IMAGES if asked is None else asked
 

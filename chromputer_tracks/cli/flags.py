@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from types import NoneType
@@ -12,10 +14,19 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
+from chromputer_tracks.cli.completion import completer
 from chromputer_tracks.errors import OptionError
-from chromputer_tracks.options.fields import Option, item_type, name_and_path, option_of
+from chromputer_tracks.options.fields import (
+    MessageOptions,
+    Option,
+    item_type,
+    name_and_path,
+    option_of,
+)
 
 Options = TypeVar("Options")
+OLD_NAMES = "old_names"
+"""Attribute of a command's function: names of options in earlier releases to their present ones."""
 
 
 def command(
@@ -40,6 +51,37 @@ def command(
     parameters = [item.parameter() for item in ordered]
     invoke.__annotations__ = {item.name: item.annotation for item in parameters}
     # Typer reads the parameters from here.
+    vars(invoke)["__signature__"] = inspect.Signature(parameters)
+    vars(invoke)[OLD_NAMES] = {
+        old: item.words[0] for item in flags for old in item.flag.old.split()
+    }
+    return invoke
+
+
+def with_messages(
+    run: Callable[..., None], told: Callable[[MessageOptions], None]
+) -> Callable[..., None]:
+    """A command that takes the options of what is said, too.
+
+    Args:
+        run: the command's function, as Typer would take it.
+        told: is called with these options first.
+    """
+    own = _flags(MessageOptions)
+    names = [item.place for item in own]
+
+    @functools.wraps(run)
+    def invoke(**given: Any) -> None:
+        told(_build(MessageOptions, {name: given.pop(name) for name in names}))
+        run(**given)
+
+    hints = get_type_hints(run, include_extras=True)
+    parameters = [
+        item.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, item in inspect.signature(run).parameters.items()
+    ]
+    parameters += [item.parameter() for item in own]
+    invoke.__annotations__ = {item.name: item.annotation for item in parameters}
     vars(invoke)["__signature__"] = inspect.Signature(parameters)
     return invoke
 
@@ -72,6 +114,8 @@ class _Given(Option):
             metavar = metavar or f"NAME={_pair_word(self.hint)}"
         if metavar:
             shown["metavar"] = metavar
+        if self.flag.complete:
+            shown["autocompletion"] = completer(self.flag.complete)
         if self.limits is not None:
             shown |= {"min": self.limits.least, "max": self.limits.most}
         info = typer.Argument(**shown) if self.flag.argument else typer.Option(*self.words, **shown)
@@ -91,10 +135,11 @@ class _Given(Option):
             if self.flag.parse is not None:
                 return self.flag.parse(given)
             if is_pairs(self.hint):
-                return self._pairs(given)
+                return _at_home(self._pairs(given))
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint=self.words[0]) from error
-        return tuple(given) if special else given
+        found = tuple(given) if special else given
+        return _at_home(found) if Path in _kinds(self.hint) else found
 
     def _pairs(self, given: Sequence[str]) -> Any:
         pairs = [name_and_path(text, _pair_word(self.hint)) for text in given]
@@ -105,6 +150,28 @@ class _Given(Option):
             if names.count(name) > 1:
                 raise ValueError(f"{name} is given twice")
         return dict(pairs)
+
+
+def _kinds(hint: Any) -> set[Any]:
+    """The single types of which a value, or an item of it, may be."""
+    item = item_type(hint)
+    return {hint, *get_args(hint), item, *get_args(item)}
+
+
+def _at_home(value: Any) -> Any:
+    """Paths whose ``~`` no shell has written out, as in ``--fasta=~/x.fa`` or ``NAME=~/x.bed``."""
+    if isinstance(value, Mapping):
+        return {name: _at_home(path) for name, path in value.items()}
+    if isinstance(value, tuple):
+        return tuple(
+            (part[0], _at_home(part[1])) if isinstance(part, tuple) else _at_home(part)
+            for part in value
+        )
+    if isinstance(value, str | Path) and str(value).startswith("~"):
+        # Of an unknown user it stays as it is: no such file, the command will say.
+        with suppress(RuntimeError):
+            return type(value)(Path(value).expanduser())
+    return value
 
 
 def is_pairs(hint: Any) -> bool:

@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from chromputer_tracks import __version__
 from chromputer_tracks.cli.ablate import ablate
+from chromputer_tracks.cli.console import level, set_level
 from chromputer_tracks.cli.dataset import dataset
 from chromputer_tracks.cli.demo import demo
 from chromputer_tracks.cli.doctor import doctor, models
@@ -19,6 +20,7 @@ from chromputer_tracks.cli.embed import embed
 from chromputer_tracks.cli.evaluate import evaluate
 from chromputer_tracks.cli.explain import explain
 from chromputer_tracks.cli.filters import filters
+from chromputer_tracks.cli.flags import OLD_NAMES, with_messages
 from chromputer_tracks.cli.fragments import fragments
 from chromputer_tracks.cli.hub import hub
 from chromputer_tracks.cli.motifs import motifs
@@ -29,6 +31,7 @@ from chromputer_tracks.cli.train import train
 from chromputer_tracks.cli.view import view
 from chromputer_tracks.cli.vplot import vplot
 from chromputer_tracks.errors import ChromputerError
+from chromputer_tracks.options.fields import MessageOptions
 
 FAILURE, INTERRUPTED = 1, 130
 
@@ -37,6 +40,8 @@ class _Group(TyperGroup):
     """Turns the errors that a user can mend into one message and exit status 1."""
 
     def invoke(self, ctx: Any) -> Any:
+        # Each command line begins anew: tests and programs run several in one process.
+        set_level("info")
         try:
             return super().invoke(ctx)
         except ChromputerError as error:
@@ -56,6 +61,15 @@ class _Command(TyperCommand):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "rich_markup_mode": None})
 
+    def make_parser(self, ctx: Any) -> Any:
+        """Take the names that options had in earlier releases, too; help does not list them."""
+        parser = super().make_parser(ctx)
+        for old, now in vars(self.callback).get(OLD_NAMES, {}).items():
+            option: Any = next(item for item in self.get_params(ctx) if now in item.opts)
+            action = "append" if option.multiple else "store"
+            parser.add_option(obj=option, opts=[old], dest=option.name, action=action)
+        return parser
+
 
 def _show(error: ChromputerError) -> None:
     from rich.text import Text
@@ -65,6 +79,10 @@ def _show(error: ChromputerError) -> None:
     message = Text("error: ", style="bold red").append(str(error), style="default not bold")
     for note in getattr(error, "__notes__", []):
         message.append(f" ({note})", style="default not bold")
+    cause = error.__cause__ if level() == "debug" else None
+    while cause is not None:
+        message.append(f"\n  from {type(cause).__name__}: {cause}", style="default not bold")
+        cause = cause.__cause__
     stderr_console().print(message)
 
 
@@ -76,6 +94,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _hear(options: MessageOptions) -> None:
+    """Say as much from here on as was asked for, before the command's name or behind it."""
+    if options.level is not None:
+        set_level(options.level)
+
+
 for _panel, _commands in (
     ("Predict", (demo, predict, fragments, models)),
     ("Explain", (explain, motifs, filters, embed, vplot, quiz)),
@@ -84,7 +110,7 @@ for _panel, _commands in (
     ("Help", (doctor,)),
 ):
     for _command in _commands:
-        app.command(cls=_Command, rich_help_panel=_panel)(_command)
+        app.command(cls=_Command, rich_help_panel=_panel)(with_messages(_command, _hear))
 
 
 def _print_version(value: bool) -> None:
@@ -93,7 +119,6 @@ def _print_version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool,
@@ -107,6 +132,9 @@ def _options(
 ) -> None:
     # Both are acted upon elsewhere: the version in its callback, debug in _Group.
     del version, debug
+
+
+app.callback()(with_messages(_options, _hear))
 
 
 def run() -> None:

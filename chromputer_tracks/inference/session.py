@@ -29,7 +29,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from chromputer_tracks.errors import InputError, ProviderError, SpecError
 from chromputer_tracks.options.fields import ProviderChoice as ProviderChoice
-from chromputer_tracks.spec import METADATA_KEY, PREDICT, WEIGHTS, ModelSpec
+from chromputer_tracks.spec import METADATA_KEY, PREDICT, WEIGHTS, ModelSpec, shipped_folders
 
 # For programs that import ONNX Runtime before this package, which sets the environment too late.
 ort.disable_telemetry_events()
@@ -71,11 +71,7 @@ class Model:
 
 def shipped_models() -> dict[str, Path]:
     """Name to folder of the models that come with the package, sorted by name."""
-    # A wheel carries them inside the package; in a checkout they lie beside it.
-    for root in (_PACKAGE / "_models", _PACKAGE.parent / "models"):
-        if root.is_dir():
-            return {f.name: f for f in sorted(root.iterdir()) if (f / PREDICT).is_file()}
-    return {}
+    return shipped_folders(_PACKAGE)
 
 
 def read_spec(folder: Path) -> ModelSpec:

@@ -37,16 +37,38 @@ def check_parent(path: Path) -> None:
         )
 
 
-def check_folder(out: Path) -> None:
-    """Check that ``out`` is a folder that can be written into, or can be made.
+@contextmanager
+def made_parents(out: Path) -> Iterator[None]:
+    """The folders that ``out`` is to lie in, made; those that the block leaves empty go again.
 
     Raises:
-        OutputError: its parent is missing, it is a file, or it may not be written into.
+        OutputError: one cannot be made.
     """
-    check_parent(out)
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"cannot write {out}: it is a file; name a folder")
-    folder = out if out.exists() else out.parent
+    missing = [parent for parent in out.parents if not os.path.lexists(parent)]
+    try:
+        for parent in reversed(missing):
+            with output_errors(parent):
+                parent.mkdir(exist_ok=True)
+        yield
+    finally:
+        for parent in missing:
+            # It stays when anything was written, here or by another run.
+            with suppress(OSError):
+                parent.rmdir()
+
+
+def check_folder(out: Path) -> None:
+    """Check that ``out`` is a folder that can be written into, or can be made with its parents.
+
+    Raises:
+        OutputError: it or what it is to lie in is a file, or may not be written into.
+    """
+    with output_errors(out):
+        # Also of one below a file, which os.stat calls an error of its own.
+        folder = next(path for path in (out, *out.parents, Path.cwd()) if path.exists())
+    if not folder.is_dir():
+        what = "it" if folder == out else folder
+        raise OutputError(f"cannot write {out}: {what} is a file; name a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(
             f"cannot write {out}: no permission to write into the folder {folder}, or its disk is "

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io.atomic import atomic_path, output_errors
+from chromputer_tracks.io.atomic import atomic_path, check_folder, made_parents, output_errors
 from chromputer_tracks.io.fragment_store import ContigRows, scratch_errors
 from chromputer_tracks.io.fragments import (
     BULK_BARCODE,
@@ -70,7 +70,8 @@ def convert_fragments(
         raise OutputError(f"{out} is written with bgzip: give it a name that ends in .gz")
     if out.exists() and path.exists() and out.samefile(path):
         raise OutputError(f"{out} is the input itself; choose another name")
-    with atomic_path(out) as temporary:
+    check_folder(out.parent)
+    with made_parents(out), atomic_path(out) as temporary:
         reader = open_fragments(path, sizes, options, barcodes=True)
         with scratch_errors(scratch or Path(tempfile.gettempdir())):
             room = TemporaryDirectory(prefix="chromputer-", dir=scratch, ignore_cleanup_errors=True)

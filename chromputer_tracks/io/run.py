@@ -37,7 +37,7 @@ from secrets import token_hex
 from typing import Any
 
 from chromputer_tracks.errors import InputError, OutputError
-from chromputer_tracks.io.atomic import PARTIAL, check_folder, check_parent, output_errors
+from chromputer_tracks.io.atomic import PARTIAL, check_folder, made_parents, output_errors
 from chromputer_tracks.io.outputs import output_files
 from chromputer_tracks.io.record import (
     RUN_JSON,
@@ -156,7 +156,7 @@ def run(
     out = options.out
     check_folder(out)
     place = _real(out)
-    with _lock(place, out):
+    with made_parents(out), _lock(place, out):
         with output_errors(out):
             _recover(place)
             earlier = _earlier(out, kind, keep, force=options.force)
@@ -198,11 +198,10 @@ def run_files(
         OutputError: the files cannot be written, or are being written.
     """
     out = options.out
-    check_parent(out)
     check_folder(out.parent)
     parent = _real(out.parent)
     name = out.with_suffix(".json").name
-    with _lock(parent / out.name, out):
+    with made_parents(out), _lock(parent / out.name, out):
         with output_errors(out):
             _recover(parent / out.name)
             folder = _new_folder(parent, out.name)

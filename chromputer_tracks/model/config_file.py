@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tomllib
@@ -81,18 +82,40 @@ def _rename_keys(raw: dict[str, Any]) -> dict[str, str]:
 
 
 def _existing(name: str, place: str, folders: tuple[Path, Path]) -> Path:
-    """The file or folder that a configuration names, in the first of two folders that has it."""
+    """The file or folder that a configuration names, in the first of two folders that has it.
+
+    ``~`` and ``$NAME`` are the home folder and what the environment says, as in a shell.
+    """
+    written = name
+    if not any((folder / name).exists() for folder in folders):
+        name = _expanded(name, place)
     for folder in folders:
         path = folder / name
         if path.is_dir() and place != "auxiliary.folder":
             raise ConfigError(f"{place}: {path} is a folder; name a file", key=place)
         if path.exists():
             return path
+    said = "" if written == name else f" ({written})"
     raise ConfigError(
-        f"{place}: no such file: {folders[0] / name}; relative paths start from --data, or from "
-        f"the configuration's folder",
+        f"{place}: no such file: {folders[0] / name}{said}; relative paths start from --data, or "
+        f"from the configuration's folder",
         key=place,
     )
+
+
+def _expanded(name: str, place: str) -> str:
+    """A path with the home folder for ``~`` and the environment's values for ``$NAME``."""
+    path = os.path.expanduser(os.path.expandvars(name))  # noqa: PTH111 - no error of its own
+    unset = re.search(r"\$(\w+|\{[^}]*\})", path)
+    if unset and unset[0] in name:
+        raise ConfigError(
+            f"{place}: {name!r} names the variable {unset[0]}, which is not set in the "
+            f"environment: export it, or write the path",
+            key=place,
+        )
+    if path.startswith("~"):
+        raise ConfigError(f"{place}: {name!r} names the home of a user who is not here", key=place)
+    return path
 
 
 # ---- What must hold between the keys.

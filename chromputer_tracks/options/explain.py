@@ -31,6 +31,7 @@ Within = Annotated[
     Flag(
         "Only sites in this chromosome or region (chrI:1,001-2,000); may be repeated.",
         "--chrom",
+        complete="contig",
     ),
 ]
 FalseDiscovery = Annotated[
@@ -44,7 +45,12 @@ class ExplainOptions(SampleOptions):
 
     heads: Annotated[
         tuple[str, ...],
-        Flag("Label or state to explain (Reb1, S5), or all; may be repeated.", "--head"),
+        Flag(
+            "Label or state to explain (Reb1, S5), or all; may be repeated.",
+            "--label",
+            old="--head",
+            complete="label",
+        ),
     ]
     regions: Annotated[Path | None, Flag("narrowPeak, or any BED, of the sites to explain.")] = None
     calls: Annotated[bool, Flag("Explain the model's own calls of each label.")] = False
@@ -91,7 +97,12 @@ class MotifsOptions(RunOptions):
     explained: Annotated[Path, Flag("Folder that chromputer explain wrote.", argument=True)]
     heads: Annotated[
         tuple[str, ...],
-        Flag("Label to look at; may be repeated. Default: all that were explained.", "--head"),
+        Flag(
+            "Label to look at; may be repeated. Default: all that were explained.",
+            "--label",
+            old="--head",
+            complete="label",
+        ),
     ] = ()
     motifs: Annotated[Path | None, Flag("MEME file of known motifs to match patterns to.")] = None
     jaspar: Annotated[Taxon | None, Flag("Match patterns to JASPAR CORE of this taxon.")] = None
@@ -121,7 +132,9 @@ class FiltersOptions(SampleOptions):
         tuple[str, ...],
         Flag(
             "Label or state (Reb1, S5) to rank filters for; may be repeated. Default: all.",
-            "--head",
+            "--label",
+            old="--head",
+            complete="label",
         ),
     ] = ()
     regions: Annotated[
@@ -137,7 +150,9 @@ class FiltersOptions(SampleOptions):
         Path | None,
         Flag(
             "BED, such as a blacklist: sites whose windows touch it are left out. Places of "
-            "extreme depth, such as rDNA, would else make the patterns of V-plot filters."
+            "extreme depth, such as rDNA, would else make the patterns of V-plot filters.",
+            "--blacklist",
+            old="--exclude",
         ),
     ] = None
     top: Annotated[int, Flag("Filters shown of each label."), Limits(least=1)] = 8
@@ -202,6 +217,7 @@ class EmbedOptions(SampleOptions):
         Flag(
             "Find elements only on this chromosome or region (chrI:1,001-2,000); may be repeated.",
             "--chrom",
+            complete="contig",
         ),
     ] = ()
     color_by: Annotated[
@@ -327,12 +343,18 @@ class VplotOptions(ComputeOptions):
         Flag(
             "Sites on this chromosome or in this region only; may be repeated.",
             "--chrom",
+            complete="contig",
             panel=_SITES,
         ),
     ] = ()
     exclude: Annotated[
         Path | None,
-        Flag("BED: leave out sites whose centre lies inside (a blacklist).", panel=_SITES),
+        Flag(
+            "BED: leave out sites whose centre lies inside.",
+            "--blacklist",
+            old="--exclude",
+            panel=_SITES,
+        ),
     ] = None
     orient: Annotated[
         Path | None,
@@ -372,6 +394,7 @@ class VplotOptions(ComputeOptions):
             "Draw a model's states: what it reads, contributions, changes in probability; with "
             "--normalise model or --contributions: the model that is meant.",
             panel=_MODEL,
+            complete="model",
         ),
     ] = None
     states: Annotated[
@@ -462,7 +485,7 @@ class VplotOptions(ComputeOptions):
             "--background": self.background,
             "--orient": self.orient,
             "--states": self.states,
-            "--exclude": self.exclude,
+            "--blacklist": self.exclude,
             "--model": self.model,
             "--window": self.window,
             "--bin": self.bin_size,
@@ -471,7 +494,7 @@ class VplotOptions(ComputeOptions):
         refused: tuple[str, ...] = ()
         why = ""
         if self.contributions is not None:
-            refused = ("--site", "--regions", "--background", "--states", "--exclude", "--orient")
+            refused = ("--site", "--regions", "--background", "--states", "--blacklist", "--orient")
             refused += ("--window", "--bin", "--lengths")
             why = "--contributions draws the sites of that folder"
             if self.model is None:
@@ -518,7 +541,7 @@ def _choices(text: str) -> int | None:
 class QuizOptions(SampleOptions):
     """What to ask, and of whom."""
 
-    out: Annotated[Path, Flag("The page (.html); its folder must exist.", "--out -o")]
+    out: Annotated[Path, Flag("The page (.html).", "--out -o")]
     force: bool = False
     states: Annotated[
         Path | None, Flag("BED of chromatin states: the truth; names as the model's.")
@@ -527,7 +550,14 @@ class QuizOptions(SampleOptions):
         Path | None, Flag("Names and colours of the states (TSV); default: the model's.")
     ] = None
     binary: Annotated[
-        str | None, Flag("Ask for one of the model's binary labels instead.", metavar="LABEL")
+        str | None,
+        Flag(
+            "Ask for one of the model's binary labels instead.",
+            "--label",
+            old="--binary",
+            metavar="LABEL",
+            complete="label",
+        ),
     ] = None
     peaks: Annotated[Path | None, Flag("Peaks of that label (BED or narrowPeak): the truth.")] = (
         None
@@ -539,6 +569,7 @@ class QuizOptions(SampleOptions):
             "Ask sites of this chromosome; may be repeated. Default: those that the model was "
             "tested on.",
             "--chrom",
+            complete="contig",
         ),
     ] = ()
     allow_training_contigs: Annotated[

@@ -28,6 +28,11 @@ FragmentKind = Literal["bam", "fragments", "bedpe"]
 Taxon = Literal["fungi", "vertebrates", "plants", "insects", "nematodes", "urochordates"]
 """Groups of JASPAR CORE."""
 
+LogLevel = Literal["error", "warning", "info", "debug"]
+"""How much is said on stderr, the least first."""
+Completion = Literal["", "model", "label", "contig"]
+"""What a shell offers for a value: names of shipped models, a model's labels, a FASTA's contigs."""
+
 Kind = TypeVar("Kind")
 
 
@@ -45,6 +50,8 @@ class Flag:
         parse: value of a text that has a syntax of its own; raises ``ValueError``.
         shown: the default as the user would write it, for ``parse``.
         last: listed behind the command's own options.
+        old: names of earlier releases, with spaces between, which still work but are not listed.
+        complete: what a shell offers for the value.
     """
 
     help: str
@@ -55,6 +62,8 @@ class Flag:
     parse: Callable[[str], Any] | None = None
     shown: str | None = None
     last: bool = False
+    old: str = ""
+    complete: Completion = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,10 +267,47 @@ class SampleFiles:
 
 
 @options
+class MessageOptions:
+    """How much every command says on stderr; results on stdout and errors are always shown."""
+
+    quiet: Annotated[
+        bool,
+        Flag(
+            "Show warnings and errors only, no notes, progress or summary.", "--quiet -q", last=True
+        ),
+    ] = False
+    verbose: Annotated[
+        bool,
+        Flag(
+            "Also show versions, the time since the start, and what an error came from.",
+            "--verbose -v",
+            last=True,
+        ),
+    ] = False
+    log_level: Annotated[
+        LogLevel | None,
+        Flag(
+            "How much is said on stderr: --quiet is warning, --verbose is debug; default: info.",
+            last=True,
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.quiet + self.verbose + (self.log_level is not None) > 1:
+            raise OptionError("give one of --quiet, --verbose and --log-level", key="--log-level")
+
+    @property
+    def level(self) -> LogLevel | None:
+        """The level that is asked for; None: none."""
+        return "warning" if self.quiet else "debug" if self.verbose else self.log_level
+
+
+@options
 class RunOptions:
     """What every command that makes a folder takes."""
 
-    out: Annotated[Path, Flag("Folder for the results; its parent must exist.", "--out -o")]
+    out: Annotated[Path, Flag("Folder for the results.", "--out -o")]
     force: Annotated[
         bool, Flag("Write into a folder that holds other files.", "--force", last=True)
     ] = False
@@ -288,6 +334,10 @@ class SampleOptions(ComputeOptions):
 
     model: Annotated[
         str | Path,
-        Flag("Model folder, .onnx file or shipped model (chromputer models).", argument=True),
+        Flag(
+            "Model folder, .onnx file or shipped model (chromputer models).",
+            argument=True,
+            complete="model",
+        ),
     ]
     sample: SampleFiles

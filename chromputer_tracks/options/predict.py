@@ -24,7 +24,7 @@ from chromputer_tracks.records import Limits
 class PredictOptions(SampleOptions):
     """What to predict, from what, and how."""
 
-    out: Annotated[Path, Flag("Folder for the tracks; its parent must exist.", "--out -o")]
+    out: Annotated[Path, Flag("Folder for the tracks.", "--out -o")]
     regions: Annotated[
         Path | None, Flag("Predict only the bins that touch the regions of this BED.")
     ] = None
@@ -33,6 +33,7 @@ class PredictOptions(SampleOptions):
         Flag(
             "Predict only this chromosome or region (chrI:1,001-2,000); may be repeated.",
             "--chrom",
+            complete="contig",
         ),
     ] = ()
     average_strands: Annotated[bool, Flag("Average over both strands; twice the time.")] = False
@@ -75,7 +76,7 @@ HUB_SHORT, HUB_LONG = 19, 69
 class HubOptions(RunOptions):
     """What a hub is made of, and how; its record leaves out what names places of this machine."""
 
-    out: Annotated[Path, Flag("Folder for the hub; its parent must exist.", "--out -o")]
+    out: Annotated[Path, Flag("Folder for the hub.", "--out -o")]
     assembly: Annotated[
         str, Flag("UCSC's name of the assembly (sacCer3, hg38), or with --fasta any.")
     ]
@@ -111,7 +112,9 @@ class HubOptions(RunOptions):
         str | None, Flag("Region shown at first; default: the strongest site or call.")
     ] = None
     name: Annotated[str | None, Flag("The hub's name, one word.")] = None
-    short: Annotated[str | None, Flag("Its label, under 20 characters.", "--label")] = None
+    short: Annotated[
+        str | None, Flag("Its short label, under 20 characters.", "--short-label", old="--label")
+    ] = None
     long: Annotated[str | None, Flag("Its long label, under 70 characters.", "--long-label")] = None
     fasta: Annotated[
         Path | None, Flag("FASTA that the hub brings along as 2bit.", panel=_GENOME)
@@ -141,7 +144,7 @@ class HubOptions(RunOptions):
                 f"--name {self.name!r}: use letters, digits, '_' and '-', begun with a letter"
             )
         for option, text, most in (
-            ("--label", self.short, HUB_SHORT),
+            ("--short-label", self.short, HUB_SHORT),
             ("--long-label", self.long, HUB_LONG),
         ):
             if text is not None and not 0 < len(text.strip()) <= most:

@@ -235,7 +235,7 @@ def write_sessions(
 ) -> tuple[Path, Path]:
     """Write both sessions; paths in them are relative to ``folder``; returns the files.
 
-    The folder is made where only its parent exists. Inside a run's folder, the session moves along.
+    The folder is made, with its parents. Inside a run's folder, the session moves along.
 
     Raises:
         InputError: the name of a file is not UTF-8.
@@ -243,7 +243,7 @@ def write_sessions(
     """
     check_folder(folder)
     with output_errors(folder):
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
 
     def relative(path: Path) -> str:
         return relative_path(path, folder)

@@ -182,7 +182,7 @@ def _given(
     if not kept:
         raise InputError(
             f"{options.regions}: each of its sites ({len(sites):,}) lies within {spec.window:,} bp "
-            f"of a region of {options.exclude}: name another file, or leave out --exclude"
+            f"of a region of {options.exclude}: name another file, or leave out --blacklist"
         )
     return kept
 

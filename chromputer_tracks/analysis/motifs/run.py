@@ -169,7 +169,7 @@ def _folders(options: MotifsOptions) -> dict[str, Path]:
     unknown = [name for name in options.heads if name not in there]
     if unknown:
         raise InputError(
-            f"--head {unknown[0]}: {options.explained} holds no such label; it has "
+            f"--label {unknown[0]}: {options.explained} holds no such label; it has "
             f"{', '.join(there)}"
         )
     return {name: there[name] for name in dict.fromkeys(options.heads)} or there

@@ -100,7 +100,7 @@ def states_subject(
     head = spec.states_head
     if head is None:
         raise InputError(
-            f"model {spec.name} predicts no states; ask for one of its labels with --binary"
+            f"model {spec.name} predicts no states; ask for one of its labels with --label"
         )
     codes = {label.name: code for code, label in enumerate(head.labels)}
     classes = head.labels
@@ -139,7 +139,7 @@ def binary_subject(
     }
     if name not in rows:
         raise InputError(
-            f"--binary {name}: model {spec.name} has no such binary label; it has "
+            f"--label {name}: model {spec.name} has no such binary label; it has "
             f"{', '.join(rows) or 'none'}"
         )
     row, label = rows[name]

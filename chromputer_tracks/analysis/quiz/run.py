@@ -219,7 +219,7 @@ def quiz_subject(spec: ModelSpec, options: QuizOptions, sizes: ChromSizes) -> Qu
     """
     if (options.states is None) == (options.binary is None):
         raise InputError(
-            "a quiz asks for chromatin states (--states BED) or for one label (--binary NAME "
+            "a quiz asks for chromatin states (--states BED) or for one label (--label NAME "
             "--peaks BED): give one of the two"
         )
     masked: list[Interval] = []
@@ -227,12 +227,12 @@ def quiz_subject(spec: ModelSpec, options: QuizOptions, sizes: ChromSizes) -> Qu
         masked = [record.interval for record in read_bed(options.blacklist, sizes)]
     if options.states is not None:
         if options.peaks is not None:
-            raise InputError("--peaks goes with --binary, not with --states")
+            raise InputError("--peaks goes with --label, not with --states")
         return states_subject(spec, options.states, options.state_table, sizes, masked)
     if options.binary is None or options.peaks is None:
-        raise InputError(f"--binary {options.binary}: give its peaks with --peaks BED")
+        raise InputError(f"--label {options.binary}: give its peaks with --peaks BED")
     if options.state_table is not None:
-        raise InputError("--state-table goes with --states, not with --binary")
+        raise InputError("--state-table goes with --states, not with --label")
     return binary_subject(spec, options.binary, options.peaks, sizes, masked)
 
 

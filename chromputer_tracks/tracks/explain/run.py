@@ -228,7 +228,7 @@ def _label_weights(spec: ModelSpec, options: ExplainOptions) -> dict[str, NDArra
         ]
     if not names:
         keys = ", ".join(item.key for item in every)
-        raise InputError(f"no label to explain: name one of {keys} with --head")
+        raise InputError(f"no label to explain: name one of {keys} with --label")
     weights = {name: head_weights(spec, name) for name in names}
     folded = [name.casefold() for name in names]
     for name in names:
