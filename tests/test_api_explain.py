@@ -99,7 +99,7 @@ def test_contributions_are_those_that_the_command_writes(
     bed = tmp_path / "sites.bed"
     bed.write_text("chrII\t50\t51\nchrVII\t40000\t40201\nchrXIII\t195900\t195950\n")
     options = {"references": 3, "seed": 5, "baseline": "mean", "threads": 1, "provider": "cpu"}
-    args = ["explain", "yeast-atac", "--head", "Reb1", "--images", "0", "--method", method]
+    args = ["explain", "yeast-atac", "--label", "Reb1", "--images", "0", "--method", method]
     args += ["--fasta", str(genome.path), "--fragments", str(example / "atac.fragments.tsv.gz")]
     args += ["--regions", str(bed), "--out", str(tmp_path / "out")]
     args += [part for name, value in options.items() for part in (f"--{name}", str(value))]

@@ -49,7 +49,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[ExplainOptions]:
 def test_a_run_and_its_summary(bench: Bench) -> None:
     bench.use(FakeExplainer(bench.spec, error=1e-5))
     regions = str(bench.bed("chr1 100 200 a 5", "chr1 2000 2100 b 6"))
-    result = invoke(bench, "--regions", regions, "--head", "TF1", "--head", "S1", "--images", "0")
+    result = invoke(bench, "--regions", regions, "--label", "TF1", "--label", "S1", "--images", "0")
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
     lines = result.stderr.splitlines()
@@ -69,7 +69,7 @@ def test_a_run_and_its_summary(bench: Bench) -> None:
 def test_gradient_times_input_shows_no_error(bench: Bench) -> None:
     regions = str(bench.bed("chr1 100 200 a 5"))
     result = invoke(
-        bench, "--regions", regions, "--head", "TF1", "--images", "0", "--method", "gradient*input"
+        bench, "--regions", regions, "--label", "TF1", "--images", "0", "--method", "gradient*input"
     )
     assert result.exit_code == 0, result.output
     assert "error" not in result.stderr
@@ -78,7 +78,7 @@ def test_gradient_times_input_shows_no_error(bench: Bench) -> None:
 
 def test_the_strongest_are_announced(bench: Bench) -> None:
     plain = str(bench.bed("chr1 100 200", "chr1 300 400", "chr1 900 950"))
-    options = ("--head", "TF1", "--images", "0", "--max-sites", "2")
+    options = ("--label", "TF1", "--images", "0", "--max-sites", "2")
     result = invoke(bench, "--regions", plain, *options)
     assert "TF1: 2 of 3 sites, drawn at random, as they have no score" in result.stderr
     result = invoke(bench, "--calls", *options)
@@ -86,10 +86,10 @@ def test_the_strongest_are_announced(bench: Bench) -> None:
 
 
 def test_every_option_reaches_the_library(bench: Bench, asked: list[ExplainOptions]) -> None:
-    invoke(bench, "--calls", "--head", "TF1")
+    invoke(bench, "--calls", "--label", "TF1")
     invoke(
         bench,
-        *("--regions", "a.bed", "--head", "all", "--head", "S1", "--chrom", "chr1", "--chrom"),
+        *("--regions", "a.bed", "--label", "all", "--label", "S1", "--chrom", "chr1", "--chrom"),
         *("chr2:1-50", "--max-sites", "7", "--step", "25", "--method", "gradient*input"),
         *("--references", "3", "--seed", "9", "--baseline", "mean", "--merge", "max", "--images"),
         *("2", "--threads", "2", "--min-mapq", "5", "--force"),
@@ -114,7 +114,7 @@ def test_every_option_reaches_the_library(bench: Bench, asked: list[ExplainOptio
 def test_sites_come_from_one_source(
     bench: Bench, asked: list[ExplainOptions], more: tuple[str, ...]
 ) -> None:
-    result = invoke(bench, "--head", "TF1", *more)
+    result = invoke(bench, "--label", "TF1", *more)
     assert result.exit_code == 2
     assert "give either --regions BED or --calls" in " ".join(result.stderr.split())
     assert not asked
@@ -132,17 +132,17 @@ def test_sites_come_from_one_source(
     ],
 )
 def test_impossible_values_are_usage_errors(bench: Bench, more: tuple[str, ...]) -> None:
-    assert invoke(bench, "--calls", "--head", "TF1", *more).exit_code == 2
+    assert invoke(bench, "--calls", "--label", "TF1", *more).exit_code == 2
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("--calls", "--head", "Reb1"), "no label 'Reb1'; it has S0, S1, S2, TF1, TF2, H3"),
-        (("--regions", "EMPTY", "--head", "TF1"), "empty.bed is empty"),
-        (("--regions", "OTHER", "--head", "TF1"), "other.bed: '1' not in"),
-        (("--regions", "GOOD", "--head", "TF1", "--chrom", "chr2"), "none of its 1 regions"),
-        (("--calls", "--head", "TF1", "--chrom", "chrX"), "contig 'chrX' is not in"),
+        (("--calls", "--label", "Reb1"), "no label 'Reb1'; it has S0, S1, S2, TF1, TF2, H3"),
+        (("--regions", "EMPTY", "--label", "TF1"), "empty.bed is empty"),
+        (("--regions", "OTHER", "--label", "TF1"), "other.bed: '1' not in"),
+        (("--regions", "GOOD", "--label", "TF1", "--chrom", "chr2"), "none of its 1 regions"),
+        (("--calls", "--label", "TF1", "--chrom", "chrX"), "contig 'chrX' is not in"),
     ],
 )
 def test_user_errors_are_one_message(bench: Bench, more: tuple[str, ...], message: str) -> None:
@@ -164,7 +164,7 @@ def test_a_model_that_cannot_be_explained(bench: Bench, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("chromputer_tracks.tracks.explain.run.explainer_of", explainer_of)
     (bench.folder / "input" / "tiny" / "explain.onnx").unlink()
-    result = invoke(bench, "--calls", "--head", "TF1", "--images", "0")
+    result = invoke(bench, "--calls", "--label", "TF1", "--images", "0")
     assert result.exit_code == 1
     assert "explain.onnx is not there" in result.stderr
     assert not (bench.folder / "out").exists()
@@ -178,11 +178,11 @@ def test_pictures_need_what_draws_them(
         raise DependencyError(f"{what} needs logomaker")
 
     monkeypatch.setattr(command, "require", missing)
-    result = invoke(bench, "--calls", "--head", "TF1")
+    result = invoke(bench, "--calls", "--label", "TF1")
     assert "note: no pictures of sites: drawing sites (--images) needs logomaker" in result.stderr
     assert [options.images for options in asked] == [0]
-    result = invoke(bench, "--calls", "--head", "TF1", "--images", "3")
+    result = invoke(bench, "--calls", "--label", "TF1", "--images", "3")
     assert result.exit_code == 1
     assert "error: drawing sites (--images) needs logomaker" in result.stderr
-    invoke(bench, "--calls", "--head", "TF1", "--images", "0")
+    invoke(bench, "--calls", "--label", "TF1", "--images", "0")
     assert len(asked) == 2

@@ -21,7 +21,7 @@ MOTIFS = ("CGGGTAA", "TTACCCG")
 def explain(example: Path, out: Path, *more: str) -> None:
     files = ("--fasta", str(example / "sacCer3.fa.gz"))
     files += ("--fragments", str(example / "atac.fragments.tsv.gz"), "--out", str(out))
-    args = ["explain", "yeast-atac", *files, "--head", "Reb1", "--provider", "cpu"]
+    args = ["explain", "yeast-atac", *files, "--label", "Reb1", "--provider", "cpu"]
     result = CliRunner().invoke(app, [*args, "--threads", "1", *more])
     assert result.exit_code == 0, result.output
 
