@@ -10,8 +10,10 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from limits import file_size_limit
@@ -258,6 +260,136 @@ def test_an_edited_record_does_not_lead_outside(tmp_path: Path) -> None:
     (out / "notes.txt").write_text("so that files are moved one by one")
     write(out, SECOND, force=True)
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def hostile(out: Path, how: Callable[[dict[str, Any]], object]) -> None:
+    """Results as a stranger may send them."""
+    write(out, FIRST)
+    values = json.loads((out / RUN_JSON).read_text())
+    how(values)
+    (out / RUN_JSON).write_text(json.dumps(values))
+
+
+@WAYS
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda values: values["outputs"].append("notes.txt"),
+        lambda values: (
+            values["outputs"].append("notes.txt"),
+            values["checksums"].update({"notes.txt": values["checksums"]["states.bed"]}),
+        ),
+        lambda values: (values["outputs"].append("notes.txt"), values.pop("checksums")),
+    ],
+    ids=["listed", "listed with a checksum", "without checksums"],
+)
+def test_files_of_the_user_that_a_record_claims_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way, how: Callable[[Any], object]
+) -> None:
+    out = tmp_path / "out"
+    way(out, monkeypatch)
+    hostile(out, how)
+    put(out, {"notes.txt": "mine"})
+    before = contents(out)
+    with pytest.raises(OutputError, match=f"{out}/.* is not the file that the earlier run made"):
+        write(out, SECOND)
+    assert contents(out) == before
+    write(out, SECOND, force=True)
+    found = contents(out)
+    assert found.items() >= (SECOND | {"notes.txt": "mine"}).items()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@WAYS
+def test_a_result_that_was_edited_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
+    out = tmp_path / "out"
+    way(out, monkeypatch)
+    write(out, FIRST)
+    for name in ("states.bed", "binary/B.bw"):
+        (out / name).write_text("edited")
+        with pytest.raises(OutputError, match=f"{name} is not the file that the earlier run made"):
+            write(out, SECOND)
+        assert (out / name).read_text() == "edited"
+    # What the new run does not make stays; what it makes is written over, as is said.
+    write(out, SECOND, force=True)
+    assert contents(out) == SECOND | {"binary/B.bw": "edited"}
+
+
+@WAYS
+@pytest.mark.parametrize("name", ["states.bed", "binary/B.bw", "other/C.bw", "mine.txt"])
+def test_what_is_written_meanwhile_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way, name: str
+) -> None:
+    out = tmp_path / "out"
+    way(out, monkeypatch)
+    write(out, FIRST)
+    raised = pytest.raises(OutputError, match=f"{out}/{name}: somebody else has written")
+    with raised if name in SECOND else nullcontext():
+        with run("predict", RunOptions(out=out), Silent()) as work:
+            put(work.folder, SECOND)
+            put(out, {name: "mine"})
+    assert contents(out) == (FIRST if name in SECOND else SECOND) | {name: "mine"}
+
+
+JOURNAL = {"names": [], "earlier": [], "folders": [], "made": {}}
+
+
+@pytest.mark.parametrize("place", ["out/.partial-0123abcd-out", ".partial-0123abcd-out"])
+@pytest.mark.parametrize(
+    ("journal", "message"),
+    [
+        ({"names": ["../mine.txt"]}, "leads out of"),
+        ({"names": ["{folder}/mine.txt"]}, "leads out of"),
+        ({"names": ["notes.txt"], "folders": ["../empty"]}, "leads out of"),
+        ({"names": ["link/mine.txt"]}, "leads out of"),
+        ({"names": ["notes.txt"]}, None),
+        ({"names": ["notes.txt"], "made": {"notes.txt": {"bytes": 4, "sha256": "0"}}}, None),
+        ({"names": ["states.bed"]}, "states.bed is of no run, but in the place of"),
+        ({"names": 3}, "is not what a run writes"),
+        (None, "is not what a run writes"),
+    ],
+)
+def test_a_strangers_journal_removes_nothing(
+    tmp_path: Path, place: str, journal: dict[str, Any] | None, message: str | None
+) -> None:
+    out = tmp_path / "out"
+    put(tmp_path, {"mine.txt": "mine", "out/notes.txt": "mine", "out/states.bed": "mine"})
+    (tmp_path / "empty").mkdir()
+    (out / "link").symlink_to(tmp_path)
+    text = "{" if journal is None else json.dumps(JOURNAL | journal)
+    text = text.replace("{folder}", str(tmp_path))
+    put(tmp_path / place, {"publishing.json": text, ".earlier/states.bed": "not yours"})
+    raised = pytest.raises(OutputError, match=message) if message else nullcontext()
+    with raised:
+        write(out, {"A.bw": "1"}, force=True)
+    for name in ("mine.txt", "out/notes.txt", "out/states.bed"):
+        assert (tmp_path / name).read_text() == "mine"
+    assert (tmp_path / "empty").is_dir()
+
+
+def test_a_link_among_the_results_does_not_lead_out(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    put(tmp_path, {"mine/A.bw": "mine"})
+    (out / "binary").symlink_to(tmp_path / "mine")
+    with pytest.raises(OutputError, match=f"cannot write {out}/binary/A.bw: a link of this folder"):
+        write(out, FIRST, force=True)
+    assert contents(tmp_path) == {"mine/A.bw": "mine"}
+
+
+def test_files_beside_others_that_a_record_claims_stay(tmp_path: Path) -> None:
+    options = RunOptions(out=tmp_path / "a.png")
+    with run_files("vplot", options, Silent()) as work:
+        put(work.folder, {"a.png": "1", "a.tsv": "1"})
+    values = json.loads((tmp_path / "a.json").read_text())
+    values["outputs"].append("notes.txt")
+    (tmp_path / "a.json").write_text(json.dumps(values))
+    put(tmp_path, {"notes.txt": "mine"})
+    with run_files("vplot", options, Silent()) as work:
+        put(work.folder, {"a.png": "2"})
+    assert contents(tmp_path).keys() == {"a.png", "a.json", "notes.txt"}
 
 
 def test_replacing_is_said(tmp_path: Path) -> None:

@@ -15,6 +15,11 @@ with ``out``. Where that cannot be done (``out`` is the current folder or a moun
 renamed, holds other files, or keeps a run's working state) they are moved one by one, the record
 last; a run that was killed meanwhile is rolled back by the next one. Whatever fails, the earlier
 results stay.
+
+A record may come from anybody, as a folder that was downloaded. So a run removes or writes over a
+file only where size and SHA-256 in the record show that a run made it (:class:`_Own`), or where
+``force`` says so and the run makes a file of that name. What a killed run left is undone only in
+the folder that it was to go to.
 """
 
 from __future__ import annotations
@@ -27,18 +32,18 @@ import os
 import platform
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from glob import escape
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from chromputer_tracks.errors import InputError, OutputError
+from chromputer_tracks.errors import FormatError, InputError, OutputError
 from chromputer_tracks.io.atomic import PARTIAL, check_folder, made_parents, output_errors
-from chromputer_tracks.io.outputs import output_files
+from chromputer_tracks.io.outputs import OutputFile, is_unchanged, output_files
 from chromputer_tracks.io.record import (
     RUN_JSON,
     Checksums,
@@ -51,7 +56,7 @@ from chromputer_tracks.io.record import (
     versions,
 )
 from chromputer_tracks.options.fields import RunOptions, recorded
-from chromputer_tracks.records import to_plain
+from chromputer_tracks.records import from_plain, to_plain
 
 _JOURNAL = "publishing.json"
 _EARLIER = ".earlier"
@@ -77,10 +82,15 @@ class Run:
     record: RunRecord
 
     def __init__(
-        self, kind: str, options: RunOptions, folder: Path, earlier: EarlierRun | None
+        self,
+        kind: str,
+        options: RunOptions,
+        folder: Path,
+        earlier: EarlierRun | None,
+        own: _Own,
     ) -> None:
         self.kind, self.options, self.out = kind, options, options.out
-        self.folder, self.earlier = folder, earlier
+        self.folder, self.earlier, self._own = folder, earlier, own
         self.stages = Stages()
         self.checksums = Checksums()
         self._started = datetime.now(UTC)
@@ -158,8 +168,9 @@ def run(
     place = _real(out)
     with made_parents(out), _lock(place, out):
         with output_errors(out):
-            _recover(place)
+            _recover(place, place)
             earlier = _earlier(out, kind, keep, force=options.force)
+            own = _own_files(place, earlier, RUN_JSON, out, force=options.force)
             made = bool(keep) and not place.exists()
             folder = _staged(place, keep)
         if earlier is not None:
@@ -167,13 +178,13 @@ def run(
                 f"note: {out} holds the results of an earlier `chromputer {kind}` "
                 f"({earlier.started}), which this run replaces"
             )
-        work = Run(kind, options, folder, earlier)
+        work = Run(kind, options, folder, earlier, own)
         try:
             with _final_names(work, out):
                 yield work
                 work.finish(RUN_JSON)
                 with output_errors(out):
-                    _publish(work, place)
+                    _publish(work, place, own)
         finally:
             _discard(folder)
             if made:
@@ -202,21 +213,22 @@ def run_files(
     parent = _real(out.parent)
     name = out.with_suffix(".json").name
     with made_parents(out), _lock(parent / out.name, out):
-        with output_errors(out):
-            _recover(parent / out.name)
-            folder = _new_folder(parent, out.name)
         earlier = None
-        with suppress(InputError):
-            found = EarlierRun.read(out.with_name(name))
-            earlier = found if found.kind == kind and out.name in found.outputs else None
-        work = Run(kind, options, folder, earlier)
+        with output_errors(out):
+            _recover(parent / out.name, parent)
+            with suppress(InputError):
+                found = EarlierRun.read(out.with_name(name))
+                earlier = found if found.kind == kind and out.name in found.outputs else None
+            # Of files beside others only those that the user named are written over.
+            own = _own_files(parent, earlier, name, out.parent, force=True)
+            folder = _new_folder(parent, out.name)
+        work = Run(kind, options, folder, earlier, own)
         try:
             with _final_names(work, out.parent):
                 yield work
                 work.finish(name if record else None)
-                stale = set() if earlier is None else {*earlier.outputs, name}
                 with output_errors(out):
-                    _move_in_place(work, parent, stale, name)
+                    _move_in_place(work, parent, own, name)
         finally:
             _discard(folder)
 
@@ -326,6 +338,67 @@ def _earlier(out: Path, kind: str, keep: tuple[str, ...], *, force: bool) -> Ear
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """Files in a folder that an earlier run is known to have made.
+
+    Attributes:
+        files: by name, relative to the folder, what tells whether it was touched since.
+        force: whether others of the same names may be written over.
+    """
+
+    files: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    force: bool = False
+
+    def names(self, folder: Path) -> set[str]:
+        """Those that nobody has touched since they were compared with the record."""
+        return {name for name, seen in self.files.items() if _touched(folder / name) == seen}
+
+
+def _touched(path: Path) -> tuple[int, ...]:
+    """Differs when a file was written, replaced or removed."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _own_files(
+    folder: Path, earlier: EarlierRun | None, record: str, out: Path, *, force: bool
+) -> _Own:
+    """The files of an earlier run in a folder, by their content, and its record.
+
+    Args:
+        folder: without links.
+        earlier: what the record says; None where there is none.
+        record: its name.
+        out: what messages call the folder.
+        force: leave alone what cannot be shown to be the earlier run's.
+
+    Raises:
+        OutputError: one cannot, and no ``force``.
+    """
+    if earlier is None:
+        return _Own(force=force)
+    files = {record: _touched(folder / record)}
+    for name in earlier.outputs:
+        made = earlier.checksums.get(name)
+        seen = _touched(folder / name)
+        # An edited record must not lead outside of the folder.
+        if not (seen and _is_inside(folder, name)):
+            continue
+        if made is not None and is_unchanged(folder / name, made):
+            files[name] = seen
+        elif not force:
+            raise OutputError(
+                f"{out / name} is not the file that the earlier run made (by its SHA-256 in "
+                f"{record}), so that it may be yours: move it elsewhere or name another folder; "
+                "with --force it stays, unless this run makes a file of that name"
+            )
+    return _Own(files, force)
+
+
 def _new_folder(parent: Path, name: str) -> Path:
     """An empty hidden folder for results of this name."""
     folder = _hidden(parent, name)
@@ -351,15 +424,16 @@ def _is_fixed(place: Path) -> bool:
     return place.exists() and (place.is_mount() or place in (here, *here.parents))
 
 
-def _recover(place: Path) -> None:
+def _recover(place: Path, target: Path) -> None:
     """Undo what killed runs left: the earlier results come back, unfinished ones go.
 
-    None of their hidden folders is in use while the lock holds.
+    None of their hidden folders is in use while the lock holds. ``target`` is the folder that files
+    were moved into.
     """
     pattern = f"{PARTIAL}{'[0-9a-f]' * 8}-{escape(place.name)}"
     folders = [*place.parent.glob(pattern), *place.glob(pattern)]
     for folder in filter(Path.is_dir, folders):
-        _put_back(folder)
+        _put_back(folder, target)
         if not place.exists() and (folder / RUN_JSON).is_file():
             # Killed between the two steps of an exchange that the file system lacks.
             folder.rename(place)
@@ -370,11 +444,12 @@ def _recover(place: Path) -> None:
 # Publication.
 
 
-def _publish(work: Run, place: Path) -> None:
+def _publish(work: Run, place: Path, own: _Own) -> None:
     """Put the results and their record where they belong, without anything of an earlier run."""
     folder = work.folder
-    own = set() if work.earlier is None else {*work.earlier.outputs, RUN_JSON}
-    exchange = folder.parent != place and (not place.exists() or set(_files(place)) <= own)
+    exchange = folder.parent != place and (
+        not place.exists() or set(_files(place)) <= own.names(place)
+    )
     if exchange:
         _sync(folder)
         try:
@@ -417,7 +492,24 @@ def _exchange(folder: Path, place: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _move_in_place(work: Run, target: Path, earlier: Iterable[str], record: str) -> None:
+@dataclass(frozen=True, slots=True)
+class _Journal:
+    """What is under way while files are moved one by one.
+
+    Attributes:
+        names: of all files that are moved.
+        earlier: those among them that were in the folder before.
+        folders: that were not.
+        made: the new files.
+    """
+
+    names: tuple[str, ...]
+    earlier: tuple[str, ...]
+    folders: tuple[str, ...]
+    made: dict[str, OutputFile]
+
+
+def _move_in_place(work: Run, target: Path, own: _Own, record: str) -> None:
     """Move files one by one; on an error put back what was there.
 
     The old record goes first and the new one comes last: in between there is none, and no false
@@ -426,27 +518,37 @@ def _move_in_place(work: Run, target: Path, earlier: Iterable[str], record: str)
     Args:
         work: its folder holds the files.
         target: where they go.
-        earlier: names of an earlier run's files in ``target``; those that do not come again go.
+        own: an earlier run's files in ``target``; those that do not come again go.
         record: name of the record.
     """
     folder = work.folder
     made = sorted(_files(folder), key=lambda name: name == record)
-    # An edited record must not lead outside of the folder.
-    inside = [name for name in earlier if _is_inside(target, name)]
+    inside = own.names(target)
     there = [name for name in {*made, *inside} if os.path.lexists(target / name)]
     there.sort(key=lambda name: name != record)
+    for name in made:
+        if not _is_inside(target, name):
+            raise OutputError(
+                f"cannot write {folder / name}: a link of this folder leads out of it: remove it"
+            )
     for name in there:
         if (target / name).is_dir() and not (target / name).is_symlink():
             raise OutputError(f"cannot write {folder / name}: a folder has this name")
+        if name not in inside and not own.force:
+            raise OutputError(
+                f"cannot write {folder / name}: somebody else has written a file of this name "
+                "meanwhile"
+            )
     parents = {parent for name in made for parent in Path(name).parents}
-    journal = {
-        "target": os.path.relpath(target, folder.parent),
-        "names": [*made, *there],
-        "earlier": there,
-        "folders": [str(parent) for parent in parents if not (target / parent).exists()],
-    }
+    journal = _Journal(
+        (*made, *there),
+        tuple(there),
+        tuple(str(parent) for parent in parents if not (target / parent).exists()),
+        {name: OutputFile.of(folder / name) for name in made if name == record}
+        | work.record.checksums,
+    )
     _sync(folder)
-    _write(folder / f"{_JOURNAL}.new", json.dumps(journal))
+    _write(folder / f"{_JOURNAL}.new", json.dumps(to_plain(journal)))
     _sync_one(folder / f"{_JOURNAL}.new")
     (folder / f"{_JOURNAL}.new").replace(folder / _JOURNAL)
     try:
@@ -460,7 +562,7 @@ def _move_in_place(work: Run, target: Path, earlier: Iterable[str], record: str)
         _sync_one(target)
         (folder / _JOURNAL).unlink()
     except BaseException:
-        _put_back(folder)
+        _put_back(folder, target)
         raise
     for parent in sorted({(target / name).parent for name in inside}, reverse=True):
         if parent != target:
@@ -469,30 +571,60 @@ def _move_in_place(work: Run, target: Path, earlier: Iterable[str], record: str)
                 parent.rmdir()
 
 
-def _put_back(folder: Path) -> None:
-    """Undo the moves of which a folder's journal says that they were under way, if it has one."""
-    journal = folder / _JOURNAL
-    if not journal.is_file():
+def _put_back(folder: Path, target: Path) -> None:
+    """Undo the moves of which a folder's journal says that they were under way, if it has one.
+
+    Args:
+        folder: has the journal.
+        target: where the files were moved to.
+
+    Raises:
+        OutputError: it is no journal of a run, or a file is neither the earlier nor the new one.
+    """
+    path = folder / _JOURNAL
+    if not path.is_file():
         return
-    about = json.loads(journal.read_text(encoding="utf-8"))
-    target = Path(folder.parent, about["target"])
-    for name in about["names"]:
-        kept = folder / _EARLIER / name
+    try:
+        journal = from_plain(_Journal, json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, RecursionError, FormatError) as error:
+        raise OutputError(
+            f"{path} is not what a run writes ({error}): remove {folder} and run again"
+        ) from error
+    for name in (*journal.names, *journal.folders):
+        if not _is_inside(target, name):
+            raise OutputError(f"{path} leads out of {target} ({name!r}): remove {folder}")
+    for name in journal.names:
+        kept, new = folder / _EARLIER / name, target / name
         if os.path.lexists(kept):
-            kept.replace(target / name)
-        elif name not in about["earlier"] and not os.path.lexists(folder / name):
-            (target / name).unlink(missing_ok=True)
-    for name in sorted(about["folders"], reverse=True):
+            if os.path.lexists(new) and not _was_made(journal, name, new):
+                raise OutputError(
+                    f"{new} is of no run, but in the place of {kept}, which a run that was killed "
+                    "put aside: remove one of them and run again"
+                )
+            kept.replace(new)
+        elif (
+            name not in journal.earlier
+            and not os.path.lexists(folder / name)
+            and _was_made(journal, name, new)
+        ):
+            new.unlink()
+    for name in sorted(journal.folders, reverse=True):
         # It stays when anything else is in it.
         with suppress(OSError):
             (target / name).rmdir()
-    journal.unlink()
+    path.unlink()
+
+
+def _was_made(journal: _Journal, name: str, path: Path) -> bool:
+    made = journal.made.get(name)
+    return made is not None and is_unchanged(path, made)
 
 
 def _is_inside(folder: Path, name: str) -> bool:
     if ".." in Path(name).parts:
         return False
-    return (folder / name).resolve().parent.is_relative_to(folder.resolve())
+    # Where a link of this name leads does not matter: it is the link that is moved or removed.
+    return (folder / name).parent.resolve().is_relative_to(folder.resolve())
 
 
 def _sync(folder: Path) -> None:
