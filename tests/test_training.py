@@ -199,7 +199,7 @@ def test_the_same_seed_gives_the_same_model(toy, run, features, tmp_path):
     for name in ("last.ckpt", "best.ckpt", "metrics.csv"):
         (logs / name).write_text("earlier")
     (tmp_path / "again" / "predict.onnx").write_text("earlier")
-    again = train(toy.config(), tmp_path / "again", write=False)
+    again = train(toy.config(), tmp_path / "again", write=False, force=True)
     assert torch.equal(network_logits(again, features), network_logits(run, features))
     assert without_dates(again) == without_dates(run)
     assert without_times(again) == without_times(run)

@@ -25,7 +25,7 @@ from chromputer_tracks.errors import (
 from chromputer_tracks.inference.session import load_model
 from chromputer_tracks.io.atomic import check_folder
 from chromputer_tracks.model import training
-from chromputer_tracks.model.checkpoints import LAST, Progress, check_stopped, open_run
+from chromputer_tracks.model.checkpoints import LAST, Progress, open_run
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.sources import open_sources
@@ -269,19 +269,27 @@ def test_a_blacklist_of_everything(tmp_path):
 
 
 def test_a_stopped_run_is_not_removed_unasked(tmp_path):
-    path = write_lab(tmp_path)
-    folder = tmp_path / "model" / "training"
+    path, model = write_lab(tmp_path), tmp_path / "model"
+    folder = model / "training"
     folder.mkdir(parents=True)
     (folder / "last.ckpt").write_text("of a run")
     with pytest.raises(ConfigError, match="go on with --resume, or start .* with --force"):
-        train_model(TrainOptions(config=path, out=tmp_path / "model"))
+        train_model(TrainOptions(config=path, out=model))
     assert (folder / "last.ckpt").read_text() == "of a run"
     # A model that came of it ends it.
-    (tmp_path / "model" / "predict.onnx").touch()
-    check_stopped(folder, tmp_path / "model" / "predict.onnx")
-    os.utime(tmp_path / "model" / "predict.onnx", (1, 1))
-    with pytest.raises(ConfigError, match="was stopped before its end"):
-        check_stopped(folder, tmp_path / "model" / "predict.onnx")
+    (model / "predict.onnx").touch()
+    message = r"model holds a finished model: train a new one in its place with --force .*--resume"
+    with pytest.raises(ConfigError, match=message):
+        train_model(TrainOptions(config=path, out=model))
+    os.utime(model / "predict.onnx", (1, 1))
+    with pytest.raises(ConfigError, match="was stopped before its end, beside a finished model"):
+        train_model(TrainOptions(config=path, out=model))
+    (folder / "last.ckpt").unlink()
+    with pytest.raises(ConfigError, match=r"with --force \(it stays until the new one is done\)$"):
+        train_model(TrainOptions(config=path, out=model))
+    with pytest.raises(ConfigError, match="no checkpoint of a run to go on with"):
+        train_model(TrainOptions(config=path, out=model, resume=True))
+    assert sorted(item.name for item in model.iterdir()) == ["predict.onnx", "training"]
     result = CliRunner().invoke(app, ["train", str(path), "--out", "m", "--resume", "--force"])
     assert result.exit_code == 2
 

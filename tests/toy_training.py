@@ -290,7 +290,13 @@ def recorded(*, write: bool) -> Iterator[tuple[list[Chromputer], list[int]]]:
 
 
 def train(
-    config: TrainConfig, out: Path, *, write: bool, resume: bool = False, **changes: object
+    config: TrainConfig,
+    out: Path,
+    *,
+    write: bool,
+    resume: bool = False,
+    force: bool = False,
+    **changes: object,
 ) -> Run:
     """Train; without ``write`` the export is left out, as it takes longer than the training."""
     report = Lines()
@@ -298,6 +304,7 @@ def train(
         config=Path(__file__),  # of which only the checksum is recorded
         out=out,
         resume=resume,
+        force=force,
         command=("chromputer", "train", "toy.toml"),
     )
     with recorded(write=write) as (networks, epochs):

@@ -21,14 +21,14 @@ def run_train(options: TrainOptions) -> None:
         return
     from chromputer_tracks.analysis.report.page import write_training_report
     from chromputer_tracks.model import training
-    from chromputer_tracks.model.checkpoints import LAST
+    from chromputer_tracks.model.checkpoints import run_folders
 
     # Not entered: its bars would stand in the way of Lightning's.
     reporter, out = Reporter(), options.out
     try:
         trained = training.train_model(options, reporter)
     except (KeyboardInterrupt, SystemExit):
-        if (out / training.TRAINING / LAST).exists():
+        if run_folders(out):
             reporter.note("\nThe same command with --resume goes on after the last whole epoch")
         raise
     if trained is None:  # not the first of several training processes

@@ -11,7 +11,9 @@ from __future__ import annotations
 import csv
 import math
 import pickle
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -22,11 +24,18 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from chromputer_tracks.errors import ConfigError, InputError
-from chromputer_tracks.io.atomic import PARTIAL, atomic_path
+from chromputer_tracks.io.atomic import PARTIAL, atomic_path, output_errors
 from chromputer_tracks.model.config import RENAMED, FitConfig
+from chromputer_tracks.spec import PREDICT
 
+TRAINING = "training"
+"""Folder of a model folder that keeps a run's logs, checkpoints and predictions."""
+_NAME = re.compile(rf"{TRAINING}(-[1-9]\d*)?")
 LAST, BEST, METRICS = "last.ckpt", "best.ckpt", "metrics.csv"
+VALIDATION, TEST, REPORT = "validation.npz", "test.npz", "report.html"
 _EVENTS = "events.out.tfevents.*"
+RUN_FILES = (f"{PARTIAL}*", LAST, BEST, METRICS, VALIDATION, TEST, REPORT, _EVENTS)
+"""What a run leaves in its folder, as patterns."""
 PROGRESS = "progress"
 """Name of a run's :class:`Progress` in its checkpoint."""
 _SHOWN = 4
@@ -178,22 +187,100 @@ def open_run(folder: Path, identity: str, *, resume: bool) -> Progress | None:
     return progress
 
 
-def check_stopped(folder: Path, model: Path) -> None:
-    """Check that a folder holds no run that was stopped, which a new one would remove.
+# ---- The folders of runs in a model folder: ``training`` of the first and of the one that made the
+# model, ``training-2`` and so on of those that were begun beside it and are not at their end.
+
+
+def run_folders(model: Path) -> list[Path]:
+    """The folders of runs in a model folder that hold a checkpoint, the newest first."""
+    found = [
+        path.parent
+        for path in model.glob(f"{TRAINING}*/{LAST}")
+        if _NAME.fullmatch(path.parent.name)
+    ]
+    return sorted(found, key=lambda path: (path / LAST).stat().st_mtime_ns, reverse=True)
+
+
+def choose_folder(model: Path, *, resume: bool, force: bool) -> Path:
+    """The folder of a run; nothing in it is of an earlier one, unless it is resumed.
 
     Args:
-        folder: where the run's files lie; it need not be there.
-        model: what a run ends with.
+        model: the model folder; it need not be there.
+        resume: go on with the newest run.
+        force: begin a new one, whatever is there.
 
     Raises:
-        ConfigError: there is a checkpoint, and no model that came of it.
+        ConfigError: there is a model or a run that was stopped, and neither was asked for; or there
+            is a model and nothing to resume.
     """
-    last = folder / LAST
-    if last.exists() and not (model.exists() and model.stat().st_mtime >= last.stat().st_mtime):
+    found, made = run_folders(model), (model / PREDICT).exists()
+    stopped = bool(found) and not (made and _is_newer(model / PREDICT, found[0] / LAST))
+    if resume and found:
+        return found[0]
+    if resume and made:
         raise ConfigError(
-            f"{folder} holds a run that was stopped before its end: go on with --resume, or start "
-            f"from the beginning with --force, which removes it"
+            f"{model} holds a finished model and no checkpoint of a run to go on with: train a new "
+            f"one in its place with --force, in place of --resume"
         )
+    if stopped and not force:
+        beside = ", beside a finished model" if made else ""
+        raise ConfigError(
+            f"{found[0]} holds a run that was stopped before its end{beside}: go on with --resume, "
+            f"or start from the beginning with --force; what is there stays until the new run is "
+            f"done"
+        )
+    if made and not force:
+        raise ConfigError(
+            f"{model} holds a finished model: train a new one in its place with --force (it stays "
+            f"until the new one is done)"
+            + (", or export it once more with --resume" if found else "")
+        )
+    folder, number = model / TRAINING, 1
+    # Without a checkpoint there is nothing to keep, but in the folder of a model: its report.
+    while (folder / LAST).exists() or (number == 1 and made and folder.exists()):
+        number += 1
+        folder = model / f"{TRAINING}-{number}"
+    return folder
+
+
+def _is_newer(one: Path, other: Path) -> bool:
+    return one.stat().st_mtime >= other.stat().st_mtime
+
+
+def keep_run(folder: Path, earlier: Iterable[Path]) -> None:
+    """Let a run that is done have the name ``training``, and remove what earlier ones left.
+
+    Files that no run makes stay where they are.
+
+    Args:
+        folder: of the run, in the model folder.
+        earlier: folders of the runs before it.
+
+    Raises:
+        OutputError: a file cannot be moved or removed.
+    """
+    place = folder.with_name(TRAINING)
+    with output_errors(place):
+        for other in {*earlier, place} - {folder}:
+            _clear(other, RUN_FILES)
+        if folder != place:
+            place.mkdir(exist_ok=True)
+            # The checkpoint last: until then the run is found where it was.
+            for path in sorted(_matching(folder, RUN_FILES), key=lambda path: path.name == LAST):
+                path.replace(place / path.name)
+        for other in {*earlier, folder} - {place}:
+            # It stays when anything else is in it.
+            with suppress(OSError):
+                other.rmdir()
+
+
+def _matching(folder: Path, names: Iterable[str]) -> list[Path]:
+    return [path for name in names for path in folder.glob(name)]
+
+
+def _clear(folder: Path, names: Iterable[str]) -> None:
+    for path in _matching(folder, names):
+        path.unlink()
 
 
 def clear_run(folder: Path, *, keep: bool) -> None:
@@ -204,10 +291,7 @@ def clear_run(folder: Path, *, keep: bool) -> None:
         keep: only what a killed run left half written goes; else all that a run leaves.
     """
     folder.mkdir(exist_ok=True)
-    names = [f"{PARTIAL}*"] if keep else [f"{PARTIAL}*", LAST, BEST, METRICS, _EVENTS]
-    for name in names:
-        for path in folder.glob(name):
-            path.unlink()
+    _clear(folder, [f"{PARTIAL}*"] if keep else [f"{PARTIAL}*", LAST, BEST, METRICS, _EVENTS])
 
 
 def _save(state: dict[str, Any], path: Path) -> None:

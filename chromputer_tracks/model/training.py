@@ -25,7 +25,14 @@ from chromputer_tracks.io.atomic import check_folder
 from chromputer_tracks.io.record import FileRecord, Report, Silent, file_record
 from chromputer_tracks.io.run import run
 from chromputer_tracks.model.card import model_card
-from chromputer_tracks.model.checkpoints import check_stopped
+from chromputer_tracks.model.checkpoints import (
+    TEST,
+    TRAINING,
+    VALIDATION,
+    choose_folder,
+    keep_run,
+    run_folders,
+)
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
@@ -34,9 +41,6 @@ from chromputer_tracks.model.processes import find_accelerator, process_rank
 from chromputer_tracks.model.sources import Sources, input_files, open_sources, sample_baselines
 from chromputer_tracks.options.train import TrainOptions
 from chromputer_tracks.spec import PREDICT, Fitness, HeadSpec, ModelSpec
-
-TRAINING = "training"
-"""Folder of a model folder that keeps a run's logs, checkpoints and predictions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,9 @@ def train_model(
     """Train, calibrate, score on the test contigs, export.
 
     Training logs, checkpoints and the predictions at the validation and test sites go to the folder
-    ``training`` of the model folder, where a run that was stopped is taken up again.
+    ``training`` of the model folder, where a run that was stopped is taken up again; those of a new
+    run beside an earlier one to ``training-2`` and so on, until it is done. Nothing of the earlier
+    one, model or run, is removed before.
 
     Args:
         options: what to train, and where to.
@@ -85,7 +91,7 @@ def train_model(
         raise OptionError("trains nothing: measure_model does it", key="--measure only")
     config = configured(options) if config is None else config
     report = report or Silent()
-    out, folder = options.out, options.out / TRAINING
+    out = options.out
     check_folder(out)
     find_accelerator(config.fit)
     notes = config.notes.read_text(encoding="utf-8") if config.notes else ""
@@ -93,14 +99,18 @@ def train_model(
     first = process_rank(config.fit) == 0
     if first and not options.force:
         _check_free(out)
-        if not options.resume:
-            check_stopped(folder, out / PREDICT)
+    # The other processes write nothing; a run that is resumed they find, too.
+    force = options.force or not first
+    folder = choose_folder(out, resume=options.resume, force=force)
     with ExitStack() as stack:
         work = None
         if first:
             # What may be replaced was judged above: a model of an earlier release has no record.
             may_replace = replace(options, resume=False, force=True)
             work = stack.enter_context(run("train", may_replace, report, keep=(TRAINING,)))
+            # Once more, now that no other run is at work in the folder.
+            folder = choose_folder(out, resume=options.resume, force=force)
+        earlier = run_folders(out)
         tell = report.note if first else Silent().note
         sources = stack.enter_context(open_sources(config))
         experiment = Experiment(config, sources)
@@ -121,8 +131,8 @@ def train_model(
         tell("scoring the validation and test contigs")
         test = experiment.sites(network, config.splits.test)
         metrics = {}
-        for split, sites in (("validation", validation), ("test", test)):
-            save_sites(folder / f"{split}.npz", sites, heads)
+        for split, sites, name in (("validation", validation, VALIDATION), ("test", test, TEST)):
+            save_sites(folder / name, sites, heads)
             scores = score(sites, heads)
             baselines = _baselines(experiment, getattr(config.splits, split))
             metrics[split] = split_metrics(scores, baselines)
@@ -136,6 +146,7 @@ def train_model(
         )
         card = model_card(spec, config.description, notes)
         (work.folder / "README.md").write_text(card, encoding="utf-8")
+    keep_run(folder, earlier)
     # The test split is the last.
     return Trained(config, spec, out, parity, sites, scores, baselines)
 
@@ -151,7 +162,7 @@ def configured(options: TrainOptions) -> TrainConfig:
 def _check_free(out: Path) -> None:
     """A folder of other things may hold a README.md, too, that is not to be replaced unasked."""
     names = {path.name for path in out.iterdir()} if out.exists() else set()
-    if names and not names & {PREDICT, "model.json", "training"}:
+    if names and not names & {PREDICT, "model.json", TRAINING} and not run_folders(out):
         raise OutputError(
             f"{out} holds files that are not of a model ({min(names)}, for one): name another "
             f"folder, or pass --force"

@@ -52,8 +52,8 @@ class TrainOptions(ConfigOptions):
     force: Annotated[
         bool,
         Flag(
-            "Start from the beginning where a run was stopped; write into a folder that holds "
-            "other files.",
+            "Start from the beginning where a run was stopped or a model is, which stays until the "
+            "new one is done; write into a folder that holds other files.",
             "--force",
         ),
     ] = False

@@ -14,10 +14,11 @@ from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.io.record import FileRecord, Report, Silent
 from chromputer_tracks.io.run import run
 from chromputer_tracks.model.card import model_card
+from chromputer_tracks.model.checkpoints import TRAINING
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.export import export_spec
 from chromputer_tracks.model.sources import Sources, input_files, open_sources, sample_fitness
-from chromputer_tracks.model.training import TRAINING, configured
+from chromputer_tracks.model.training import configured
 from chromputer_tracks.options.train import TrainOptions
 from chromputer_tracks.spec import ModelSpec
 
