@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -13,8 +14,10 @@ import pytest
 from explain_run import Notes
 from toy_runs import copied
 
-from chromputer_tracks.errors import ContigError, InputError
-from chromputer_tracks.inference.session import load_model
+from chromputer_tracks.errors import ContigError, InputError, SpecError
+from chromputer_tracks.inference.session import load_model, read_spec, shipped_models
+from chromputer_tracks.io.outputs import OutputFile
+from chromputer_tracks.io.record import file_record
 from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.tracks.igv import browser_genome
@@ -200,3 +203,80 @@ def test_models_are_found_by_their_checksum(runs, tmp_path):
     assert described.spec == replace(spec, metrics={}, provenance={})
     found = read_runs((own.first,), (), [runs.folder / "input/other", runs.model])
     assert [model.spec.name for model in found] == ["tiny"]
+    assert found[0].spec == spec
+
+
+def test_a_model_that_a_record_names_is_never_opened(runs, tmp_path, monkeypatch):
+    """A stranger's results may bring a graph, and a graph is a program."""
+    own = copied(runs, tmp_path / "runs")
+    graph = own.first / "graph.onnx"
+    shutil.copy(runs.model / "predict.onnx", graph)
+    change(own.first, lambda r: r["model"].update(path=str(graph)))
+    monkeypatch.setattr("onnxruntime.InferenceSession", lambda *_, **__: pytest.fail("it was run"))
+    opened = []
+    real = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda self, *a, **k: (opened.append(self), real(self, *a, **k))[1]
+    )
+    (found,) = read_runs((own.first,), ())
+    assert found.spec.name == "tiny"
+    assert graph not in opened
+
+
+def test_a_shipped_model_is_known_by_name_and_checksum(runs, tmp_path):
+    own = copied(runs, tmp_path / "runs")
+    shipped = shipped_models()["yeast-atac"]
+    digest = file_record(shipped / "predict.onnx").sha256
+    change(own.first, lambda r: r["model"].update(name="yeast-atac"))
+    assert read_runs((own.first,), ())[0].spec.name == "tiny"
+    change(own.first, lambda r: r["model"].update(sha256=digest))
+    assert read_runs((own.first,), ())[0].spec == read_spec(shipped)
+    change(own.first, lambda r: r["model"].update(name="tiny"))
+    assert read_runs((own.first,), ())[0].spec.metrics == {}
+
+
+SECRET = "states.bb"
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.bb", "../../../../../../../etc/passwd", "{folder}/secret.bb"]
+)
+def test_files_outside_of_a_folder_are_none_of_its_results(runs, tmp_path, name):
+    own = copied(runs, tmp_path / "runs")
+    (own.folder / "secret.bb").write_text("secret")
+    name = name.format(folder=own.folder)
+    change(own.first, lambda r: r["outputs"].append(name))
+    run = read_runs((own.first,), ())[0].samples[0].predict
+    with pytest.raises(InputError, match="leads to .*, which is not the file that the run made"):
+        run.file(name)
+
+
+@pytest.mark.parametrize("of_link", [False, True])
+def test_links_lead_to_the_runs_own_files_only(runs, tmp_path, of_link):
+    own = copied(runs, tmp_path / "runs")
+    path = own.first / SECRET
+    # As Galaxy and git-annex do.
+    kept = tmp_path / "dataset_1.dat"
+    path.rename(kept)
+    path.symlink_to(kept)
+    run = read_runs((own.first,), ())[0].samples[0].predict
+    assert run.file(SECRET) == path
+    kept.write_bytes(b"secret" + kept.read_bytes())
+    if of_link:
+        link = dataclasses.asdict(OutputFile.of(path))
+        change(own.first, lambda r: r["checksums"].update({SECRET: link}))
+        run = read_runs((own.first,), ())[0].samples[0].predict
+    with pytest.raises(InputError, match=rf"{SECRET} leads to {kept}, which is not the file"):
+        run.file(SECRET)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", "/abs", "a\nb", ""])
+def test_names_of_labels_are_no_paths(runs, tmp_path, name):
+    for place in ("head", "label"):
+
+        def rename(record, place=place):
+            head = record["model"]["spec"]["heads"][0]
+            (head if place == "head" else head["labels"][0])["name"] = name
+
+        with pytest.raises(SpecError, match="use letters, digits"):
+            read_runs((change(copied(runs, tmp_path / place).first, rename),), ())

@@ -103,7 +103,7 @@ class HubOptions(RunOptions):
     ] = ()
     models: Annotated[
         tuple[str | Path, ...],
-        Flag("A model that has moved since; may be repeated.", "--model"),
+        Flag("A model whose accuracy is told, if not shipped; may be repeated.", "--model"),
     ] = ()
     sizes: Annotated[
         Path | None, Flag("chrom.sizes or .fai of the assembly, to compare contigs with.")
@@ -197,7 +197,7 @@ class ViewOptions:
     ] = ()
     models: Annotated[
         tuple[str | Path, ...],
-        Flag("A model that is not where the run found it; may be repeated.", "--model"),
+        Flag("A model of the runs; tracks are seen without; may be repeated.", "--model"),
     ] = ()
     locus: Annotated[str | None, Flag("Where to start, such as chrI:1,001-2,000.")] = None
     port: Annotated[int, Flag("0: any free port."), Limits(least=0, most=65535)] = 0

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from chromputer_tracks.errors import ContigError, FormatError, InputError
-from chromputer_tracks.inference.session import load_model, shipped_models
+from chromputer_tracks.inference.session import load_model, read_spec, shipped_models
+from chromputer_tracks.io.outputs import is_unchanged
 from chromputer_tracks.io.record import RUN_JSON, GenomeRecord, ModelRecord, RunRecord, file_record
 from chromputer_tracks.options.fields import FragmentOptions
 from chromputer_tracks.records import from_plain
@@ -58,7 +59,7 @@ class RunFolder:
         """A file of the run.
 
         Raises:
-            InputError: it is not there.
+            InputError: it is not there, or is a link to a file elsewhere that the run did not make.
         """
         path = self.folder / name
         if name not in self.record.outputs or not path.is_file():
@@ -66,6 +67,16 @@ class RunFolder:
                 f"{path} is missing, which belongs to the results in {self.folder}: copy the whole "
                 f"folder, or run `chromputer {self.record.kind}` again"
             )
+        target = path.resolve()
+        if not target.is_relative_to(self.folder.resolve()):
+            # Galaxy and git-annex keep a run's own files elsewhere; a stranger's folder may lead to
+            # files of whoever opens it, which a hub would publish.
+            made = self.record.checksums.get(name)
+            if made is None or made.link is not None or not is_unchanged(target, made):
+                raise InputError(
+                    f"{path} leads to {target}, which is not the file that the run made (by its "
+                    f"SHA-256 in {RUN_JSON}): copy that file in its place"
+                )
         return path
 
 
@@ -112,7 +123,8 @@ def read_runs(
 
     A folder without a name belongs to the sample whose files it read (by their checksums); a
     sample that has no other name is called as the folder of its first prediction. ``named`` are
-    sample and folder; ``models`` names or paths of those that are not where the runs found them.
+    sample and folder; ``models`` names or paths of those whose figures are told, beside shipped
+    ones.
 
     Raises:
         InputError: a folder is no such run or may belong to two samples, two folders hold the same
@@ -270,7 +282,10 @@ def recorded_path(record: RunRecord, path: str) -> Path:
 
 
 class _Models:
-    """Finds the models of runs by their checksums: as recorded, as given, or as shipped."""
+    """Finds the models of runs by their checksums: as given, or as shipped.
+
+    Never the file that a record names: results may come from anybody, and a graph is a program.
+    """
 
     def __init__(self, given: Sequence[str | Path]) -> None:
         self._specs: dict[str, ModelSpec] = {}
@@ -279,15 +294,12 @@ class _Models:
             self._specs[file_record(model.path).sha256] = model.spec
 
     def spec(self, folder: Path, record: ModelRecord) -> ModelSpec:
-        """The spec of a run's model; without its figures where the model itself is gone."""
-        name, path, sha256 = record.name, Path(record.path), record.sha256
+        """The spec of a run's model; without figures where that is neither given nor shipped."""
+        name, sha256 = record.name, record.sha256
         if sha256 not in self._specs:
             shipped = shipped_models().get(name)
-            places = [path, *([shipped / PREDICT] if shipped else [])]
-            for place in places:
-                if place.is_file() and file_record(place).sha256 == sha256:
-                    self._specs[sha256] = load_model(place).spec
-                    break
+            if shipped is not None and file_record(shipped / PREDICT).sha256 == sha256:
+                self._specs[sha256] = read_spec(shipped)
             else:
                 source = f"{folder / RUN_JSON} (model.spec)"
                 self._specs[sha256] = ModelSpec.from_json(json.dumps(record.spec), source)

@@ -91,6 +91,12 @@ def make_hub(options: HubOptions, report: Report | None = None) -> HubResult:
     report = report or Silent()
     with run(KIND, options, report) as work:
         runs = read_runs(options.folders, options.samples, options.models)
+        for found in runs:
+            if not (options.models or found.spec.metrics):
+                report.note(
+                    f"note: the pages do not tell the accuracy of model {found.spec.name}, which "
+                    "results do not carry: name its folder with --model"
+                )
         inputs = _inputs(options, runs, report)
         models, tracks = lay_out(runs, inputs)
         sizes = hub_contigs(options, runs, tracks, report)
