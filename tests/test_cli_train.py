@@ -80,6 +80,7 @@ def test_lines(done):
         r"\d+ of 16 motif filters start from k-mers",
         r"training on the CPU, 1 thread, precision 32-true",
         r"epoch 1 of 2: loss \d\.\d{3}, validation score 0\.\d{3} \(.*\), \d+ s, [\d,]+ windows/s",
+        r"training: 100%, 16 of 16 steps, epoch 2 of 2, loss \d\.\d{3}",
         r"epoch 2 of 2: loss .*",
         r"best epoch: [12], validation score 0\.\d{3}",
         r"scoring the validation and test contigs",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from chromputer_tracks.errors import ConfigError, InputError
+from chromputer_tracks.model import fitting
 from chromputer_tracks.model.config import FitConfig
 from chromputer_tracks.model.fitting import learning_rates
 from chromputer_tracks.model.losses import Losses, continuous_loss, masked_loss, state_weights
@@ -53,6 +55,35 @@ def test_training_lowers_the_loss_and_learns(tmp_path):
     assert fit_toy.validate(network)["accuracy"] > max(0.8, before + 0.1)
     losses = [float(row["train_loss"]) for row in rows(tmp_path)]
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_every_step_is_told_with_its_loss(tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "_TELL_EVERY", 0)
+    told: list[tuple[int, int, str]] = []
+    fit(tmp_path, replace(FIT, epochs=2), progress=lambda *steps: told.append(steps))
+    assert [step for step, _, _ in told] == list(range(1, 9))
+    assert {steps for _, steps, _ in told} == {8}
+    losses = []
+    for step, _, what in told:
+        (epoch, loss) = re.fullmatch(r"steps, epoch (\d) of 2, loss (\d\.\d{3})", what).groups()
+        assert int(epoch) == 1 + (step > 4)
+        losses.append(float(loss))
+    for epoch, row in enumerate(rows(tmp_path)):
+        of = losses[4 * epoch : 4 * epoch + 4]
+        assert sum(of) / 4 == pytest.approx(float(row["train_loss"]), abs=6e-4)
+        assert len(set(of)) == 4
+
+
+def test_between_its_ends_an_epoch_is_told_now_and_then(tmp_path, monkeypatch):
+    """The loss is then the mean over the steps since."""
+    monkeypatch.setattr(fitting, "_TELL_EVERY", 3600)
+    told: list[tuple[int, int, str]] = []
+    fit(tmp_path, replace(FIT, epochs=2), progress=lambda *steps: told.append(steps))
+    assert [step for step, _, _ in told] == [1, 4, 8]
+    first, rest, second = (float(what.split("loss ")[1]) for _, _, what in told)
+    losses = [float(row["train_loss"]) for row in rows(tmp_path)]
+    assert (first + 3 * rest) / 4 == pytest.approx(losses[0], abs=2e-3)
+    assert second == pytest.approx(losses[1], abs=6e-4)
 
 
 def test_the_best_epoch_is_kept_and_ties_go_to_the_first(tmp_path):

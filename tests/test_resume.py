@@ -74,7 +74,15 @@ def test_a_killed_and_resumed_run_is_as_an_unbroken_one(unbroken, tmp_path):
     (tmp_path / f"{PARTIAL}0123abcd-last.ckpt").write_bytes(b"half")
     lines: list[str] = []
     data = ToyData()
-    resumed = fit(tmp_path, SETTINGS, data=data, resume=True, lines=lines)
+    told: list[tuple[int, int, str]] = []
+    resumed = fit(
+        *(tmp_path, SETTINGS),
+        **{"data": data, "resume": True, "lines": lines},
+        progress=lambda *steps: told.append(steps),
+    )
+    # Of the whole training, with what was done before.
+    assert told[0][:2] == (5, 16)
+    assert told[-1][:2] == (16, 16)
     assert data.seen == [n for epoch in (1, 2, 3) for n in ToyPlan.numbers(epoch)[:16]]
     assert equal(resumed, network)
     assert figures(tmp_path) == figures(whole)

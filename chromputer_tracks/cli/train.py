@@ -23,10 +23,10 @@ def run_train(options: TrainOptions) -> None:
     from chromputer_tracks.model import training
     from chromputer_tracks.model.checkpoints import run_folders
 
-    # Not entered: its bars would stand in the way of Lightning's.
-    reporter, out = Reporter(), options.out
+    out = options.out
     try:
-        trained = training.train_model(options, reporter)
+        with Reporter() as reporter:
+            trained = training.train_model(options, reporter)
     except (KeyboardInterrupt, SystemExit):
         if run_folders(out):
             reporter.note("\nThe same command with --resume goes on after the last whole epoch")

@@ -30,7 +30,7 @@ from chromputer_tracks.evaluation.sites import (
 )
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.dataset import SegmentDataset, SegmentPlan
-from chromputer_tracks.model.fitting import Report, fit_network
+from chromputer_tracks.model.fitting import Report, Steps, fit_network
 from chromputer_tracks.model.losses import Losses
 from chromputer_tracks.model.network import Chromputer
 from chromputer_tracks.model.seeding import seed_motifs
@@ -163,7 +163,13 @@ class Experiment:
         return Losses(self._names, self._states, weights, frequencies, transforms)
 
     def fit(
-        self, folder: Path, report: Report, *, resume: bool = False, fingerprint: str = ""
+        self,
+        folder: Path,
+        report: Report,
+        *,
+        resume: bool = False,
+        fingerprint: str = "",
+        progress: Steps | None = None,
     ) -> Chromputer:
         """Train; the network of the best validation epoch, without the auxiliary labels.
 
@@ -172,6 +178,7 @@ class Experiment:
             report: told what happens, a line at a time.
             resume: go on from the folder's last checkpoint.
             fingerprint: what the configuration and its files are; a resumed run must have the same.
+            progress: told now and then which step training is at.
         """
         config = self.config
         network = self.network()
@@ -196,6 +203,7 @@ class Experiment:
             resume=resume,
             seed=config.seed,
             fingerprint=fingerprint,
+            progress=progress,
         )
         best.keep_binary(len(self._binary))
         return best

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import signal
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from typing import Any, TypeVar
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -191,6 +190,8 @@ class FitModule(lightning.LightningModule):
 Network = TypeVar("Network", bound=nn.Module)
 Report = Callable[[str], None]
 Validate = Callable[[Any], dict[str, float]]
+Steps = Callable[[int, int, str], None]
+"""Is told how far training is: steps done, steps in all, and what they are called."""
 
 _IN_LINE = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 """Figures that an epoch's line shows beside the score, and how it calls them."""
@@ -208,6 +209,7 @@ def fit_network(
     seed: int = 0,
     resume: bool = False,
     fingerprint: str = "",
+    progress: Steps | None = None,
 ) -> Network:
     """Train a network.
 
@@ -234,6 +236,7 @@ def fit_network(
             only read.
         fingerprint: what is trained on, a line ``name = value`` for each setting; a run with
             another one, another ``fit`` (``workers`` apart) or ``seed`` is not resumed.
+        progress: told now and then which step training is at, and the loss.
 
     Returns:
         The network of the best epoch, on the CPU: the averaged weights where ``fit.average`` says
@@ -255,23 +258,24 @@ def fit_network(
             f"processes: lower fit.batch or fit.devices"
         )
     identity = _identity(fit, fingerprint, seed, accelerator)
-    progress = open_run(folder, identity, resume=resume)
+    so_far = open_run(folder, identity, resume=resume)
     if process_rank(fit) == 0:
-        clear_run(folder, keep=progress is not None)
-    if progress is None:
-        progress, last = Progress(identity), None
+        clear_run(folder, keep=so_far is not None)
+    if so_far is None:
+        so_far, last = Progress(identity), None
         if resume:
             report(f"no checkpoint in {folder}: training starts from the beginning")
     else:
         last = folder / LAST
-        ended = ", which was the last" if progress.finished(fit) else ""
-        report(f"resuming after epoch {len(progress.history)} of {fit.epochs}{ended}")
-    if not progress.finished(fit):
+        ended = ", which was the last" if so_far.finished(fit) else ""
+        report(f"resuming after epoch {len(so_far.history)} of {fit.epochs}{ended}")
+    if not so_far.finished(fit):
         report(describe_device(fit, accelerator))
-        on_terminal = sys.stderr.isatty()
-        callbacks: list[Callback] = [_Epochs(progress, fit, validate, folder, report)]
-        if on_terminal:
-            callbacks.append(_Bar(console_kwargs={"stderr": True}))
+        callbacks: list[Callback] = []
+        if progress is not None and process_rank(fit) == 0:
+            # First, so that an epoch's last step is told before its line.
+            callbacks.append(_Steps(progress, fit.epochs))
+        callbacks.append(_Epochs(so_far, fit, validate, folder, report))
         several = fit.processes > 1 or fit.strategy == "ddp"
         with _without_advice():
             trainer = lightning.Trainer(
@@ -288,17 +292,17 @@ def fit_network(
                 logger=False,
                 callbacks=callbacks,
                 enable_checkpointing=False,
-                enable_progress_bar=on_terminal,
+                enable_progress_bar=False,
                 plugins=[environment, AtomicCheckpoints()],
                 enable_model_summary=False,
             )
-            module = FitModule(network, loader, losses, fit, seed, len(progress.history), steps)
+            module = FitModule(network, loader, losses, fit, seed, len(so_far.history), steps)
             _run(trainer, module, last)
     elif process_rank(fit) == 0:
         # A kill may have come after the last checkpoint and before its row.
-        Logs(folder, progress).close()
-    network.load_state_dict(progress.best)
-    report(f"best epoch: {progress.best_epoch}, validation score {progress.best_score:.3f}")
+        Logs(folder, so_far).close()
+    network.load_state_dict(so_far.best)
+    report(f"best epoch: {so_far.best_epoch}, validation score {so_far.best_score:.3f}")
     return network.cpu()
 
 
@@ -315,11 +319,38 @@ def _without_advice() -> Iterator[None]:
         yield
 
 
-class _Bar(RichProgressBar):
-    """Lightning's progress bar, which counts epochs from 0, as the lines beside it count them."""
+_TELL_EVERY = 0.5
+"""Seconds between two readings of the loss, for each of which a GPU has to wait."""
 
-    def _get_train_description(self, current_epoch: int) -> str:
-        return f"epoch {current_epoch + 1} of {self.trainer.max_epochs}"
+
+class _Steps(Callback):
+    """Tells the step within the whole training, and the mean loss since it was last told."""
+
+    def __init__(self, progress: Steps, epochs: int) -> None:
+        self._progress, self._epochs = progress, epochs
+        self._told = -math.inf
+        self._step, self._sum = 0, 0.0
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """The loss is summed anew."""
+        self._step, self._sum = 0, 0.0
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Tell it, if some time has passed or the epoch is at its end."""
+        step, steps, now = batch_idx + 1, trainer.num_training_batches, time.perf_counter()
+        if step < steps and now - self._told < _TELL_EVERY:
+            return
+        total = float(pl_module.loss_sum)
+        loss = (total - self._sum) / (step - self._step)
+        self._told, self._step, self._sum = now, step, total
+        epoch = trainer.current_epoch
+        self._progress(
+            epoch * steps + step,
+            self._epochs * steps,
+            f"steps, epoch {epoch + 1} of {self._epochs}, loss {loss:.3f}",
+        )
 
 
 def _run(trainer: lightning.Trainer, module: FitModule, checkpoint: Path | None) -> None:

@@ -111,7 +111,8 @@ def train_model(
             # Once more, now that no other run is at work in the folder.
             folder = choose_folder(out, resume=options.resume, force=force)
         earlier = run_folders(out)
-        tell = report.note if first else Silent().note
+        told = report if first else Silent()
+        tell = told.note
         sources = stack.enter_context(open_sources(config))
         experiment = Experiment(config, sources)
         tell(experiment.summary())
@@ -122,7 +123,11 @@ def train_model(
         command = shlex.join(options.command)
         provenance = run_provenance(config, sources, command, checksums)
         network = experiment.fit(
-            folder, tell, resume=options.resume, fingerprint=fingerprint(config, provenance)
+            folder,
+            tell,
+            resume=options.resume,
+            fingerprint=fingerprint(config, provenance),
+            progress=lambda *steps: told.progress("training", *steps),
         )
         if work is None:
             return None

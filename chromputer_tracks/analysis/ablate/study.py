@@ -371,6 +371,7 @@ class _Study:
                 self._report.note,
                 resume=(folder / LAST).exists(),
                 fingerprint=self._identity(config, provenance),
+                progress=lambda *steps: self._report.progress(f"{subset}, seed {seed}", *steps),
             )
             heads = experiment.calibrated(experiment.sites(network, config.splits.validation))
             sites = experiment.sites(network, config.splits.test)
