@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, compress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import DependencyError, InputError
 from chromputer_tracks.io.bed import Peak
+from chromputer_tracks.io.scratch import scratch_folder
 
 # ---- Irreproducible discovery rate: which peaks two replicates rank alike.
 #
@@ -252,7 +252,7 @@ def _union(records: Iterable[Peak], within: int) -> list[tuple[str, int]]:
             "conda install -c bioconda bedtools, apt-get install bedtools or brew install bedtools"
         )
     # pybedtools would leave its files in TMPDIR until the process ends.
-    with TemporaryDirectory(prefix="chromputer-") as folder:
+    with scratch_folder() as folder:
         points, ordered, merged = (f"{folder}/{name}" for name in ("points", "sorted", "merged"))
         rows = (f"{record.chrom}\t{record.centre}\t{record.centre + 1}\n" for record in records)
         Path(points).write_text("".join(rows))

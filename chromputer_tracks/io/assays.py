@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval, check_contigs
 from chromputer_tracks.io.bbi import BIGWIG_MAGIC, bbi_errors
-from chromputer_tracks.io.fragment_store import FragmentStore, scratch_errors, weighted_median
+from chromputer_tracks.io.fragment_store import FragmentStore, weighted_median
 from chromputer_tracks.io.fragments import FragmentOptions
+from chromputer_tracks.io.scratch import scratch_errors
 from chromputer_tracks.io.text import open_input
 
 

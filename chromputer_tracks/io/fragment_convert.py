@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.atomic import atomic_path, check_folder, made_parents, output_errors
-from chromputer_tracks.io.fragment_store import ContigRows, scratch_errors
+from chromputer_tracks.io.fragment_store import ContigRows
 from chromputer_tracks.io.fragments import (
     BULK_BARCODE,
     IDENTICAL,
@@ -73,10 +71,7 @@ def convert_fragments(
     check_folder(out.parent)
     with made_parents(out), atomic_path(out) as temporary:
         reader = open_fragments(path, sizes, options, barcodes=True)
-        with scratch_errors(scratch or Path(tempfile.gettempdir())):
-            room = TemporaryDirectory(prefix="chromputer-", dir=scratch, ignore_cleanup_errors=True)
-        with room as folder:
-            by_contig = ContigRows(Path(folder), _ROW)
+        with ContigRows(scratch, _ROW) as by_contig:
             for batch in reader.batches():
                 rows = np.empty(len(batch), dtype=_ROW)
                 rows["start"], rows["end"] = batch.starts, batch.ends

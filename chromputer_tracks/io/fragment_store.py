@@ -1,28 +1,27 @@
 """All fragments of a sample on disk, sorted, for fast random access by position.
 
 How it is made: a file's fragments come in any order, and all of them may not fit into memory. They
-are appended to one scratch file a contig (:class:`ContigRows`); then one contig after the other is
-loaded, sorted and written behind the ones before it. So memory holds one contig, no order of the
-input is asked for, and the same fragments give the same store.
+go to a scratch file that remembers whose are where (:class:`ContigRows`); then one contig after the
+other is loaded, sorted and written behind the ones before it. So memory holds one contig, no order
+of the input is asked for, and the same fragments give the same store.
 
 How it is asked: see :class:`FragmentStore`.
 """
 
 from __future__ import annotations
 
-import tempfile
+from array import array
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.errors import InputError, OutputError
+from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.fragments import (
     IDENTICAL,
@@ -32,33 +31,27 @@ from chromputer_tracks.io.fragments import (
     Int32,
     open_fragments,
 )
+from chromputer_tracks.io.scratch import ScratchFile
 
 _BUFFER_BYTES = 1 << 26
 
 
-@contextmanager
-def scratch_errors(folder: Path) -> Iterator[None]:
-    """Turn an ``OSError`` in the scratch folder into an ``OutputError`` that names it."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"cannot use scratch folder {folder}: {error.strerror or error}; name one with more "
-            "room by --scratch or TMPDIR"
-        ) from error
-
-
 class ContigRows:
-    """Append rows of one dtype by contig to scratch files, then load one contig at a time."""
+    """Append rows of one dtype by contig to a scratch file, then load one contig at a time."""
 
-    def __init__(self, folder: Path, dtype: np.dtype[Any]) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | None, dtype: np.dtype[Any]) -> None:
         self._dtype = dtype
         self._pending: dict[int, list[NDArray[Any]]] = {}
         self._pending_bytes = 0
+        self._file = ScratchFile(folder)
+        self._extents: dict[int, array[int]] = {}
+        """Place and bytes in the file, one after the other, by contig."""
 
-    def _file(self, contig: int) -> Path:
-        return self._folder / f"contig-{contig}.rows"
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def add(self, contigs: NDArray[np.int32], rows: NDArray[Any]) -> None:
         """Append rows (n,) of contigs with these codes (n,); the order within a contig is kept.
@@ -80,25 +73,28 @@ class ContigRows:
             self._flush()
 
     def _flush(self) -> None:
-        with scratch_errors(self._folder):
-            for code, parts in self._pending.items():
-                with self._file(code).open("ab") as file:
-                    for part in parts:
-                        file.write(part.tobytes())
+        for code, parts in self._pending.items():
+            places = [self._file.append(part.tobytes()) for part in parts]
+            extent = places[0], sum(part.nbytes for part in parts)
+            self._extents.setdefault(code, array("q")).extend(extent)
+        self._file.flush()
         self._pending.clear()
         self._pending_bytes = 0
 
     def pop(self, contig: int) -> NDArray[Any]:
-        """All rows of a contig in the order they were added; its scratch file is deleted."""
+        """All rows of a contig in the order they were added; they are forgotten.
+
+        Raises:
+            OutputError: the scratch folder is full or cannot be read.
+        """
         if self._pending:  # else the buffer would stay in memory while contigs are sorted
             self._flush()
-        file = self._file(contig)
-        with scratch_errors(self._folder):
-            if not file.exists():
-                return np.zeros(0, dtype=self._dtype)
-            rows = np.fromfile(file, dtype=self._dtype)
-            file.unlink()
-        return rows
+        extents = self._extents.pop(contig, array("q"))
+        parts = [
+            np.frombuffer(self._file.read(at, count), self._dtype)
+            for at, count in zip(extents[::2], extents[1::2], strict=True)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=self._dtype)
 
 
 _LONG = 2_000
@@ -108,7 +104,6 @@ _READ_BEFORE_NEW_MAP = 1 << 22
 _CHUNK = 1 << 20
 """Values (4 bytes each) read at a time when all of them are."""
 
-_MIDPOINTS, _LENGTHS = "midpoints.int32", "lengths.int32"
 _INT32 = np.iinfo(np.int32)
 _DEFAULT = FragmentOptions()
 
@@ -135,7 +130,8 @@ class FragmentStore:
     2 kb: those are in the stretch of rows of the interval widened by 2 kb, and the rows of the few
     longer ones are kept in a list that is looked through each time.
 
-    Reading is safe from several threads. Leaving the context removes the scratch files.
+    Reading is safe from several threads, and in processes forked from this one. Leaving the context
+    removes the scratch files.
 
     Attributes:
         sizes: the genome's contigs.
@@ -147,7 +143,7 @@ class FragmentStore:
 
     def __init__(
         self,
-        scratch: TemporaryDirectory[str],
+        scratch: tuple[ScratchFile, ScratchFile],
         sizes: ChromSizes,
         counts: dict[str, int],
         long: dict[str, Int64],
@@ -167,10 +163,7 @@ class FragmentStore:
 
     def _map(self) -> None:
         """Map the files anew; the pages read through the maps before are let go."""
-        folder = Path(self._scratch.name)
-        with scratch_errors(folder):
-            self._midpoints = np.memmap(folder / _MIDPOINTS, dtype=np.int32, mode="r")
-            self._lengths = np.memmap(folder / _LENGTHS, dtype=np.int32, mode="r")
+        self._midpoints, self._lengths = (file.map(np.int32) for file in self._scratch)
         self._read = 0
 
     @classmethod
@@ -200,29 +193,27 @@ class FragmentStore:
             OutputError: the scratch folder is full or cannot be written.
         """
         reader = open_fragments(path, sizes, options)
-        room = _scratch_folder(scratch)
-        try:
-            folder = Path(room.name)
-            rows = ContigRows(folder, np.dtype(np.int64))
-            for batch in reader.batches():
-                length = batch.ends - batch.starts
-                # Midpoint above, length below: sorting the one number sorts by both.
-                key = (batch.starts + length // 2).astype(np.int64) << 32 | length
-                rows.add(batch.contigs, key)
-                if progress is not None:
-                    progress(reader.kept)
-            collapse = options.drop_duplicates and reader.kind != "fragments"
-            codes = {name: code for code, name in enumerate(reader.names)}
-            counts, long = _write_sorted(folder, rows, sizes, codes, collapse=collapse)
+        with ExitStack() as stack:
+            files = _scratch_files(stack, scratch)
+            with ContigRows(scratch, np.dtype(np.int64)) as rows:
+                for batch in reader.batches():
+                    length = batch.ends - batch.starts
+                    # Midpoint above, length below: sorting the one number sorts by both.
+                    key = (batch.starts + length // 2).astype(np.int64) << 32 | length
+                    rows.add(batch.contigs, key)
+                    if progress is not None:
+                        progress(reader.kept)
+                collapse = options.drop_duplicates and reader.kind != "fragments"
+                codes = {name: code for code, name in enumerate(reader.names)}
+                counts, long = _write_sorted(*files, rows, sizes, codes, collapse=collapse)
             kept = sum(counts.values())
             removed = dict(reader.removed)
             if collapse:
                 removed[IDENTICAL] = reader.kept - kept
             summary = FragmentSummary(reader.path, reader.kind, kept, removed)
-            return cls(room, sizes, counts, long, summary)
-        except BaseException:
-            room.cleanup()
-            raise
+            store = cls(files, sizes, counts, long, summary)
+            stack.pop_all()
+            return store
 
     def thinned(self, share: float, seed: int, scratch: Path | None = None) -> Self:
         """A store of a random part of the fragments.
@@ -243,36 +234,29 @@ class FragmentStore:
         if not 0 < share <= 1:
             raise InputError(f"share {share} of the fragments must be above 0 and at most 1")
         rng = np.random.default_rng(seed)
-        room = _scratch_folder(scratch)
-        try:
-            folder = Path(room.name)
+        with ExitStack() as stack:
+            midpoints, lengths = files = _scratch_files(stack, scratch)
             counts, long, at = {}, {}, 0
-            with (
-                scratch_errors(folder),
-                (folder / _MIDPOINTS).open("wb") as midpoints,
-                (folder / _LENGTHS).open("wb") as lengths,
-            ):
-                for name in self.sizes:
-                    counts[name], found = 0, [np.zeros(0, dtype=np.int64)]
-                    parts = zip(
-                        self._chunks(name, _MIDPOINTS), self._chunks(name, _LENGTHS), strict=True
-                    )
-                    for places, sizes in parts:
-                        kept = rng.random(len(places)) < share
-                        midpoints.write(places[kept].tobytes())
-                        lengths.write(sizes[kept].tobytes())
-                        found.append(at + np.flatnonzero(sizes[kept] > _LONG))
-                        counts[name] += int(kept.sum())
-                        at += int(kept.sum())
-                    long[name] = np.concatenate(found)
+            for name in self.sizes:
+                counts[name], found = 0, [np.zeros(0, dtype=np.int64)]
+                parts = (self._chunks(name, file) for file in self._scratch)
+                for places, sizes in zip(*parts, strict=True):
+                    kept = rng.random(len(places)) < share
+                    midpoints.append(places[kept].tobytes())
+                    lengths.append(sizes[kept].tobytes())
+                    found.append(at + np.flatnonzero(sizes[kept] > _LONG))
+                    counts[name] += int(kept.sum())
+                    at += int(kept.sum())
+                long[name] = np.concatenate(found)
+            for file in files:
+                file.flush()
             if not at:
                 raise InputError(f"{self.summary.path}: no fragment is left of a share of {share}")
             removed = {**self.summary.removed, "left out at random": self.total - at}
             summary = replace(self.summary, kept=at, removed=removed)
-            return self.__class__(room, self.sizes, counts, long, summary)
-        except BaseException:
-            room.cleanup()
-            raise
+            store = self.__class__(files, self.sizes, counts, long, summary)
+            stack.pop_all()
+            return store
 
     def __repr__(self) -> str:
         return f"<FragmentStore of {self.summary.path}: {self.total:,} fragments>"
@@ -285,7 +269,8 @@ class FragmentStore:
 
     def close(self) -> None:
         """Remove the scratch files."""
-        self._scratch.cleanup()
+        for file in self._scratch:
+            file.close()
 
     @property
     def total(self) -> int:
@@ -315,19 +300,17 @@ class FragmentStore:
         if edges not in self._length_densities:
             counts = np.zeros((len(self._used), len(edges) - 1), dtype=np.int64)
             for row, name in enumerate(self._used):
-                for lengths in self._chunks(name, _LENGTHS):
+                for lengths in self._chunks(name, self._scratch[1]):
                     code = np.searchsorted(np.array(edges, dtype=np.int32), lengths, side="right")
                     counts[row] += np.bincount(code, minlength=len(edges) + 1)[1:-1]
             self._length_densities[edges] = self._density(counts)
         return self._length_densities[edges].copy()
 
-    def _chunks(self, chrom: str, file: str) -> Iterator[Int32]:
+    def _chunks(self, chrom: str, file: ScratchFile) -> Iterator[Int32]:
         """All values of a contig in a file, read beside the maps, so that no pages are held."""
         first, last = self._bounds[chrom]
-        path = Path(self._scratch.name) / file
         for at in range(first, last, _CHUNK):
-            with scratch_errors(path.parent):
-                yield np.fromfile(path, np.int32, min(_CHUNK, last - at), offset=at * 4)
+            yield np.frombuffer(file.read(at * 4, 4 * min(_CHUNK, last - at)), np.int32)
 
     def _density(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
         """Fragments per kb (classes,) from counts (used contigs, classes)."""
@@ -397,35 +380,40 @@ class FragmentStore:
         return first + int(low), first + int(high)
 
 
-def _scratch_folder(scratch: Path | None) -> TemporaryDirectory[str]:
-    """A new folder in the scratch folder, or in the system's."""
-    with scratch_errors(scratch or Path(tempfile.gettempdir())):
-        return TemporaryDirectory(prefix="chromputer-", dir=scratch, ignore_cleanup_errors=True)
+def _scratch_files(stack: ExitStack, folder: Path | None) -> tuple[ScratchFile, ScratchFile]:
+    """Files for midpoints and lengths, which the stack closes."""
+    files = ScratchFile(folder), ScratchFile(folder)
+    for file in files:
+        stack.callback(file.close)
+    return files
 
 
 def _write_sorted(
-    folder: Path, rows: ContigRows, sizes: ChromSizes, codes: dict[str, int], *, collapse: bool
+    midpoints: ScratchFile,
+    lengths: ScratchFile,
+    rows: ContigRows,
+    sizes: ChromSizes,
+    codes: dict[str, int],
+    *,
+    collapse: bool,
 ) -> tuple[dict[str, int], dict[str, Int64]]:
     """Sort each contig into the two final files; returns counts and rows of long fragments."""
     counts: dict[str, int] = {}
     long: dict[str, Int64] = {}
     at = 0
-    with (
-        scratch_errors(folder),
-        (folder / _MIDPOINTS).open("wb") as midpoints,
-        (folder / _LENGTHS).open("wb") as lengths,
-    ):
-        for name in sizes:
-            keys = rows.pop(codes[name]) if name in codes else np.zeros(0, dtype=np.int64)
-            keys.sort()
-            if collapse and len(keys):
-                keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
-            length = (keys & _INT32.max).astype(np.int32)
-            midpoints.write((keys >> 32).astype(np.int32).tobytes())
-            lengths.write(length.tobytes())
-            counts[name] = len(keys)
-            long[name] = at + np.flatnonzero(length > _LONG)
-            at += len(keys)
+    for name in sizes:
+        keys = rows.pop(codes[name]) if name in codes else np.zeros(0, dtype=np.int64)
+        keys.sort()
+        if collapse and len(keys):
+            keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
+        length = (keys & _INT32.max).astype(np.int32)
+        midpoints.append((keys >> 32).astype(np.int32).tobytes())
+        lengths.append(length.tobytes())
+        counts[name] = len(keys)
+        long[name] = at + np.flatnonzero(length > _LONG)
+        at += len(keys)
+    midpoints.flush()
+    lengths.flush()
     return counts, long
 
 

@@ -55,6 +55,7 @@ from chromputer_tracks.io.record import (
     peak_mb,
     versions,
 )
+from chromputer_tracks.io.scratch import clean_scratch
 from chromputer_tracks.options.fields import RunOptions, recorded
 from chromputer_tracks.records import from_plain, to_plain
 
@@ -165,6 +166,7 @@ def run(
     """
     out = options.out
     check_folder(out)
+    clean_scratch()
     place = _real(out)
     with made_parents(out), _lock(place, out):
         with output_errors(out):
