@@ -264,11 +264,20 @@ LENGTH_STEP, LENGTH_CLASSES = 10, 101
 and more."""
 CUT_FLANK = 10
 """Bases on each side of a cut site in :attr:`SampleProfile.cut_bases`."""
+GC_CLASSES = 25
+"""Classes of :attr:`SampleProfile.gc`, 4 % of G and C each."""
+TSS_FLANK, TSS_STEP = 2000, 50
+"""bp on each side of a TSS, and bp per class, of :attr:`SampleProfile.tss_cuts`."""
+TSS_VPLOT_FLANK, TSS_VPLOT_LENGTHS = 1000, tuple(range(20, 421, 20))
+"""bp on each side of a TSS, in classes of :data:`TSS_STEP`, and length edges in bp, of
+:attr:`SampleProfile.tss_vplot`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleProfile:
     """How the fragments of a sample look.
+
+    All but the number and ``mitochondrial`` leave out contigs of mitochondria and plastids.
 
     Attributes:
         fragments: their number.
@@ -278,6 +287,15 @@ class SampleProfile:
         cut_bases: shares of A, C, G, T at each base from ``-CUT_FLANK`` to ``CUT_FLANK`` around a
             cut site, 5' to 3' on the strand of the fragment's end; empty: not computed.
         tss_enrichment: mean cut sites at TSSs over those 2 kb away; None without TSSs.
+        mitochondrial: share of all fragments on the organelles' contigs; None where the genome has
+            none under a usual name.
+        gc: share of the fragments by their share of G and C, :data:`GC_CLASSES` classes; empty: not
+            computed.
+        tss_cuts: cut sites by position, classes of :data:`TSS_STEP` bp from ``-TSS_FLANK`` to
+            ``TSS_FLANK`` around TSSs, in the genes' direction, over those 2 kb away; empty without
+            TSSs.
+        tss_vplot: fragments around TSSs, lengths by positions in the genes' direction, over their
+            mean; see :data:`TSS_VPLOT_LENGTHS`; empty without TSSs.
     """
 
     fragments: int
@@ -285,6 +303,10 @@ class SampleProfile:
     lengths: tuple[float, ...]
     cut_bases: tuple[tuple[float, ...], ...] = ()
     tss_enrichment: float | None = None
+    mitochondrial: float | None = None
+    gc: tuple[float, ...] = ()
+    tss_cuts: tuple[float, ...] = ()
+    tss_vplot: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

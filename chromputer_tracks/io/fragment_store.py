@@ -10,8 +10,10 @@ How it is asked: see :class:`FragmentStore`.
 
 from __future__ import annotations
 
+import math
 from array import array
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import accumulate
@@ -281,6 +283,37 @@ class FragmentStore:
     def per_bp(self) -> float:
         """:attr:`density` in fragments per bp."""
         return self.density / 1000
+
+    def stretches(
+        self, contigs: Collection[str], number: int, size: int
+    ) -> Iterator[tuple[str, Midpoints]]:
+        """Stretches of neighbouring fragments, spread evenly over all those of some contigs.
+
+        A few of them stand for all: what is asked of a stretch costs as much in a large store as in
+        a small one. Stretches do not overlap; where there are at most ``number * size`` fragments,
+        they hold each.
+
+        Args:
+            contigs: of the genome's, in any order.
+            number: of stretches.
+            size: most fragments of a stretch, which ends with its contig, too.
+
+        Yields:
+            a stretch's contig, in the order of the genome's, and its fragments, sorted.
+        """
+        names = [name for name in self.sizes if name in contigs and self.counts[name]]
+        ends = list(accumulate(self.counts[name] for name in names))
+        total = ends[-1] if ends else 0
+        step = max(total / number, size)
+        at = 0.0
+        while (rank := math.floor(at)) < total:
+            place = bisect_right(ends, rank)
+            first, last = self._bounds[names[place]]
+            begin = first + rank - (ends[place - 1] if place else 0)
+            end = min(begin + size, last)
+            yield names[place], Midpoints(self._midpoints[begin:end], self._lengths[begin:end])
+            # A stretch that its contig cuts is followed by the next contig's.
+            at = rank + (end - begin) if total <= number * size else at + step
 
     def length_density(self, edges: tuple[int, ...]) -> NDArray[np.float64]:
         """Fragments per kb of each length class, by the median over contigs of :attr:`density`.
