@@ -103,12 +103,13 @@ def open_genome(path: str | Path) -> Fasta:
     """Open a genome, for its contigs (``sizes``) and bases (``fetch``); a context manager.
 
     Args:
-        path: FASTA, plain or compressed with bgzip, with its ``.fai`` (and ``.gzi``) beside it.
+        path: FASTA, plain or compressed with bgzip. Its ``.fai`` (and ``.gzi``) is made beside it
+            where it is missing; see :class:`~chromputer_tracks.io.fasta.Fasta`.
 
     Raises:
         InputError: the file is missing, unreadable, empty, or gzip that is not bgzip.
-        FormatError: it is not FASTA, or was cut off.
-        FileIndexError: an index is missing or stale.
+        FormatError: it is not FASTA, cannot be indexed, or was cut off.
+        FileIndexError: an index is stale.
     """
     return Fasta(Path(path))
 

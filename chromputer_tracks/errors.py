@@ -23,6 +23,9 @@ keeps its traceback.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class ChromputerError(Exception):
     """Base of all errors that name something the user can mend.
@@ -85,6 +88,13 @@ class DependencyError(ChromputerError):
 
 class OutputError(ChromputerError):
     """A result cannot be written or did not pass its check after writing."""
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'Reb1'?``: the known word that a wrong one may stand for, or nothing."""
+    by_case = {name.casefold(): name for name in known}
+    close = get_close_matches(word.casefold(), by_case, 1)
+    return f"; did you mean {by_case[close[0]]!r}?" if close else ""
 
 
 def counted(number: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError
+from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError, meant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,11 +106,18 @@ class ChromSizes(Mapping[str, int]):
             ) from None
 
     def _hint(self, chrom: str) -> str:
-        other = _other_name(chrom)
-        if other in self._sizes:
+        other = self.other_name(chrom)
+        if other is not None:
             return f", which calls it {other!r}: use one name for it"
         shown = ", ".join(list(self._sizes)[:5])
-        return f" (its contigs: {shown}{', ...' if len(self._sizes) > 5 else ''})"
+        # Of chr5 and chr6 neither stands for the other.
+        kinds = [name for name in self._sizes if _letters(name) != _letters(chrom)]
+        close = "" if len(self._sizes) > _MOST_COMPARED else meant(chrom, kinds)
+        return f" (its contigs: {shown}{', ...' if len(self._sizes) > 5 else ''}){close}"
+
+    def other_name(self, chrom: str) -> str | None:
+        """What this genome calls a contig of another source's name; None where it has none."""
+        return next((name for name in _other_names(chrom) if name in self._sizes), None)
 
     def check(self, interval: Interval, source: str) -> Interval:
         """The interval itself when it lies inside its contig, else an error naming ``source``."""
@@ -122,9 +129,37 @@ class ChromSizes(Mapping[str, int]):
         return interval
 
 
-def _other_name(chrom: str) -> str:
-    """``1`` for ``chr1`` and the reverse: what another source may call the contig."""
-    return chrom[3:] if chrom.startswith("chr") else "chr" + chrom
+_MITOCHONDRIAL = ("M", "MT", "Mt", "Mito", "mitochondrion")
+_ROMAN = ((50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"))
+_MOST_COMPARED = 10_000
+"""Contigs among which one that is spelt alike is sought; it takes time."""
+
+
+def _other_names(chrom: str) -> list[str]:
+    """What other sources may call a contig: ``1``, ``chrI`` and ``I`` for ``chr1``; ``chrM``."""
+    bare = re.sub("(?i)^chr(om(osome)?)?[_.]?", "", chrom)
+    names = [bare]
+    if bare.isascii() and bare.isdecimal() and len(bare) < 3:
+        names += [str(int(bare)), _roman(int(bare))]
+    else:
+        names += [str(number) for number in range(1, 50) if _roman(number) == bare.upper()]
+    if bare.casefold() in {name.casefold() for name in _MITOCHONDRIAL}:
+        names += _MITOCHONDRIAL
+    found = [prefix + name for name in names for prefix in ("chr", "", "Chr") if name]
+    return [name for name in dict.fromkeys(found) if name != chrom]
+
+
+def _roman(number: int) -> str:
+    text = ""
+    for value, letters in _ROMAN:
+        text += letters * (number // value)
+        number %= value
+    return text
+
+
+def _letters(name: str) -> str:
+    """A name without its number or letter, in lower case: ``chr`` of chr5, chrIX and chrM."""
+    return re.sub("[0-9]+|(?<=chr)([IVXL]+|[A-Z])$", "", name).casefold()
 
 
 def check_contigs(names: Mapping[str, int] | list[str], source: str, sizes: ChromSizes) -> None:
@@ -142,7 +177,7 @@ def check_contigs(names: Mapping[str, int] | list[str], source: str, sizes: Chro
     if missing:
         shown = ", ".join(repr(name) for name in missing[:3])
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        renamed = [other for other in map(_other_name, missing) if other in sizes]
+        renamed = [other for name in missing if (other := sizes.other_name(name)) is not None]
         if renamed:
             hint = (
                 f"; {sizes.source} has {renamed[0]!r}: rename the contigs of one of the two files"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from chromputer_tracks.errors import FormatError, InputError, SpecError
+from chromputer_tracks.errors import FormatError, InputError, SpecError, meant
 from chromputer_tracks.intervals import Grid
 from chromputer_tracks.records import Faults, from_plain, raise_first, to_plain
 
@@ -584,6 +584,9 @@ def find_label(spec: ModelSpec, name: str) -> ModelLabel:
             f"model {spec.name} has {len(found)} labels {name!r}: write HEAD.{name}, with one of "
             f"the heads {', '.join(item.head.name for item in found)}"
         )
+    keys = [item.key for item in every]
+    close = meant(name, [*keys, *(item.label.name for item in every)])
     raise InputError(
-        f"model {spec.name} has no label {name!r}; it has {', '.join(item.key for item in every)}"
+        f"model {spec.name} has no label {name!r}{close or ';'} "
+        f"{'It' if close else 'it'} has {', '.join(keys)}"
     )

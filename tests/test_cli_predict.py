@@ -552,9 +552,12 @@ def test_unknown_spec_version(inputs: dict[str, Path]) -> None:
     assert "model spec version 7 is unknown" in message
 
 
-def test_fasta_without_index(inputs: dict[str, Path]) -> None:
+def test_fasta_without_index_and_a_place_for_it(
+    inputs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     Path(f"{inputs['fasta']}.fai").unlink()
-    message = fails(inputs)
+    monkeypatch.setattr("chromputer_tracks.io.fasta_index._can_write", lambda _: False)
+    message = fails(inputs, "--scratch", str(inputs["out"] / "none"))
     assert "toy.fa has no index toy.fa.fai" in message
     assert "samtools faidx" in message
 

@@ -106,13 +106,20 @@ def test_missing_indexes(tmp_path):
     gzi = path.with_name(path.name + ".gzi")
     saved = gzi.read_bytes()
     gzi.unlink()
-    with pytest.raises(FileIndexError, match=r"no index genome.fa.gz.gzi.*samtools faidx"):
-        Fasta(path)
-    gzi.write_bytes(saved)
-    path.with_name(path.name + ".fai").unlink()
-    with pytest.raises(FileIndexError, match=r"no index genome.fa.gz.fai.*samtools faidx"):
-        Fasta(path)
-    assert not path.with_name(path.name + ".fai").exists()
+    told: list[str] = []
+    Fasta(path, note=told.append).close()
+    assert gzi.read_bytes() == saved
+    fai = path.with_name(path.name + ".fai")
+    saved = fai.read_bytes()
+    fai.unlink()
+    Fasta(path, note=told.append).close()
+    assert fai.read_bytes() == saved
+    assert told == [
+        f"note: {path} has no index genome.fa.gz.{kind}: made beside it" for kind in ("gzi", "fai")
+    ]
+    assert sorted(item.name for item in tmp_path.iterdir()) == [
+        "genome.fa", "genome.fa.gz", "genome.fa.gz.fai", "genome.fa.gz.gzi"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 def run_fragments(options: ConvertOptions) -> None:
     """Convert with progress on stderr, then show what was kept."""
     from chromputer_tracks.cli.console import Reporter
-    from chromputer_tracks.io.fasta import Fasta
+    from chromputer_tracks.io.fasta import Fasta, check_swapped
     from chromputer_tracks.io.fragment_convert import convert_fragments
 
     sizes = None
-    if options.fasta is not None:
-        with Fasta(options.fasta) as genome:
-            sizes = genome.sizes
     with Reporter() as reporter:
+        if options.fasta is not None:
+            check_swapped(options.fasta, options.source, "IN")
+            with Fasta(options.fasta, options.scratch, reporter.note) as genome:
+                sizes = genome.sizes
         summary = convert_fragments(
             options.source,
             options.out,

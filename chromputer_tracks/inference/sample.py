@@ -14,7 +14,7 @@ from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.inference.session import Model, Session
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.assays import BigWigSource, is_bigwig, open_assay
-from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.fasta import Fasta, check_swapped
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.record import (
     AssayRecord,
@@ -42,6 +42,16 @@ class Sample:
 
     features: Features
     assays: dict[str, Assay]
+
+
+def open_genome(stack: ExitStack, files: SampleFiles, report: Report) -> Fasta:
+    """Open the genome of the sample that a command is given.
+
+    Raises:
+        InputError: it cannot be used, or the files of ``--fasta`` and ``--fragments`` are swapped.
+    """
+    check_swapped(files.fasta, files.fragments)
+    return stack.enter_context(Fasta(files.fasta, files.scratch, report.note))
 
 
 def assay_sources(

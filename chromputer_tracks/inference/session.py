@@ -27,7 +27,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
-from chromputer_tracks.errors import InputError, ProviderError, SpecError
+from chromputer_tracks.errors import InputError, ProviderError, SpecError, meant
 from chromputer_tracks.options.fields import ProviderChoice as ProviderChoice
 from chromputer_tracks.spec import METADATA_KEY, PREDICT, WEIGHTS, ModelSpec, shipped_folders
 
@@ -135,7 +135,7 @@ def _shipped(name: str) -> Path:
     known = ", ".join(shipped) or "none"
     raise SpecError(
         f"model {name!r}: no such folder or .onnx file, and no shipped model has that name "
-        f"(shipped: {known})"
+        f"(shipped: {known}){meant(name, shipped)}"
     )
 
 

@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import FileIndexError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval, format_span
-from chromputer_tracks.io.text import block_size, is_bgzf, is_gzip, open_bytes, open_input
+from chromputer_tracks.io.fasta_index import IndexFiles, find_index
+from chromputer_tracks.io.text import (
+    block_size,
+    file_kind,
+    is_bgzf,
+    is_gzip,
+    open_bytes,
+    open_input,
+)
 
 _HEADER_LIMIT = 1 << 16
 _N = ord("N")
@@ -50,29 +58,53 @@ class Fasta:
     and processes forked from this one.
 
     Args:
-        path: FASTA, plain or compressed with bgzip, with its ``.fai`` (and ``.gzi``) beside it.
+        path: FASTA, plain or compressed with bgzip. Its ``.fai`` (and ``.gzi``) is made beside it
+            where it is missing, or in ``scratch`` where that folder cannot be written into.
+        scratch: folder for temporary files; None: the system's.
+        note: is told what is made, and what of the file is not read.
+
+    Attributes:
+        index: where its index lies.
 
     Raises:
         InputError: the file is missing, unreadable, empty, or gzip that is not bgzip.
-        FormatError: it is not FASTA, or a bgzip file that was cut off.
-        FileIndexError: an index is missing, or stale: its contig names, offsets, lengths or
-            blocks do not fit what the FASTA holds. The files' dates say nothing: a checkout or
-            an unpacked archive sets them in any order.
+        FormatError: it is not FASTA, cannot be indexed, or is a bgzip file that was cut off.
+        FileIndexError: an index is stale: its contig names, offsets, lengths or blocks do not fit
+            what the FASTA holds. The files' dates say nothing: a checkout or an unpacked archive
+            sets them in any order.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        scratch: Path | None = None,
+        note: Callable[[str], None] | None = None,
+    ) -> None:
         self.path = Path(path)
         compressed = _check_kind(self.path)
-        records = _read_fai(self.path, compressed)
-        _check_records(self.path, records, compressed)
-        self._open()
+        with ExitStack() as stack:
+            self.index = find_index(self.path, stack, packed=compressed, scratch=scratch, note=note)
+            records = _read_fai(self.path, self.index.fai)
+            twice = _check_records(self.path, records, self.index)
+            if twice and note is not None:
+                note(
+                    f"note: {self.path} holds {twice[0]} twice"
+                    f"{f', and {len(twice) - 1} others' if len(twice) > 1 else ''}; the first is "
+                    "read, as samtools does"
+                )
+            self._open()
+            self._scratch = stack.pop_all()
         self.sizes = ChromSizes(
             {record.name: record.length for record in records}, source=str(self.path)
         )
 
     def _open(self) -> None:
         try:
-            self._file = pysam.FastaFile(str(self.path))
+            self._file = pysam.FastaFile(
+                str(self.path),
+                filepath_index=str(self.index.fai),
+                filepath_index_compressed=None if self.index.gzi is None else str(self.index.gzi),
+            )
         except (OSError, ValueError) as error:
             raise InputError(f"cannot open {self.path} with its index: {error}") from error
         self._process = os.getpid()
@@ -89,6 +121,7 @@ class Fasta:
     def close(self) -> None:
         """Close the file; the object cannot be read afterwards."""
         self._file.close()
+        self._scratch.close()
 
     def fetch(self, interval: Interval) -> NDArray[np.uint8]:
         """The bases of ``interval`` as upper-case ASCII codes.
@@ -140,37 +173,78 @@ def _check_kind(path: Path) -> bool:
             f"gunzip {path} && bgzip {plain} && samtools faidx {path}"
         )
     with open_bytes(path) as file:
-        first = file.read(1)
-    if not first:
+        start = file.read(_HEADER_LIMIT)
+    first = start.lstrip(b"\r\n")[:1]
+    if not start:
         raise InputError(f"{path} is empty; give a FASTA file")
     if first != b">":
-        raise FormatError(f"{path} is not FASTA: it starts with {first!r}, not '>'")
+        kind = file_kind(path)
+        looks = "" if kind is None else f" (it looks like {kind})"
+        raise FormatError(f"{path} is not FASTA: it starts with {first!r}, not '>'{looks}")
     return compressed
 
 
-def _read_fai(path: Path, compressed: bool) -> list[_Record]:
-    remedy = f"make it with: samtools faidx {path}"
-    index = path.with_name(path.name + ".fai")
-    companions = [index, path.with_name(path.name + ".gzi")] if compressed else [index]
-    for companion in companions:
-        if not companion.exists():
-            raise FileIndexError(f"{path} has no index {companion.name}; {remedy}")
+def is_fasta(path: Path) -> bool:
+    """Whether a file's first text is a FASTA's; False also of one that cannot be read."""
+    try:
+        with open_bytes(path) as file:
+            return file.read(_HEADER_LIMIT).lstrip(b"\r\n").startswith(b">")
+    except InputError:
+        return False
+
+
+def check_swapped(fasta: Path, fragments: Path | None, word: str = "--fragments") -> None:
+    """Check, by what the files hold, that a genome and fragments are not given as each other.
+
+    Raises:
+        InputError: they are.
+    """
+    # A pipe can be read only once.
+    if fragments is None or not (fasta.is_file() and fragments.is_file()):
+        return
+    if is_fasta(fragments) and not is_fasta(fasta):
+        kind = file_kind(fasta)
+        looks = "no FASTA" if kind is None else kind
+        raise InputError(
+            f"--fasta and {word} are swapped: {fasta} is {looks}, and {fragments} is a FASTA; "
+            "give each the other's file"
+        )
+
+
+def _read_fai(path: Path, index: Path) -> list[_Record]:
+    remedy = f"delete it, or make it again with: samtools faidx {path}"
     records = []
     for number, line in enumerate(index.read_bytes().decode(errors="replace").splitlines(), 1):
         name, *fields = line.split("\t")
         if len(fields) != 4 or not all(field.isdecimal() for field in fields):
             raise FileIndexError(f"{index} line {number} is not a .fai line: {line!r}; {remedy}")
-        records.append(_Record(name, *(int(field) for field in fields)))
+        record = _Record(name, *(int(field) for field in fields))
+        if not name.strip():
+            raise FormatError(
+                f"{path}: the sequence that begins at byte {record.offset:,} has no name; write "
+                "one behind its '>', and delete the index"
+            )
+        if record.length:  # some programs list headers without a sequence
+            records.append(record)
     if not records:
         raise FileIndexError(f"{index} is empty; {remedy}")
     return records
 
 
-def _check_records(path: Path, records: list[_Record], compressed: bool) -> None:
-    """Compare each index entry with the header line before it and the last with the file's end."""
+def _check_records(path: Path, records: list[_Record], index: IndexFiles) -> list[str]:
+    """Compare each index entry with the text before it, and the last with the file's end.
+
+    As samtools has it, a record without a sequence is no contig, and of several records of one name
+    the first is.
+
+    Returns:
+        names that are there more than once.
+    """
+    twice: list[str] = []
+    known: set[bytes] = set()
     with ExitStack() as stack:
-        if compressed:
-            packed = stack.enter_context(BgzfReader(path))
+        if index.gzi is not None:
+            packed = stack.enter_context(BgzfReader(path, index.gzi))
             read_at: Callable[[int, int], bytes] = packed.read
             size = packed.size()
         else:
@@ -184,21 +258,50 @@ def _check_records(path: Path, records: list[_Record], compressed: bool) -> None
         at = 0
         for record in sorted(records, key=lambda record: record.offset):
             header = record.offset - at
-            text = read_at(at, min(header, _HEADER_LIMIT)) if header > 0 else b""
-            lines = text.strip(b"\r\n").split(b"\n")
-            words = lines[0][1:].split() if len(lines) == 1 else []
-            if not (text.endswith(b"\n") and text.lstrip(b"\r\n").startswith(b">")) or (
-                words[:1] != [record.name.encode()]
-            ):
+            text = read_at(at, header) if header > 0 else b""
+            found = _unindexed(text, known)
+            if found is None or not (text.endswith(b"\n") and found[1] == record.name.encode()):
                 raise _stale(path, f"{record.name} is not at byte {record.offset:,}")
+            twice += found[0]
+            known.add(record.name.encode())
             at = record.end
-        if at > size or read_at(at - 1, 1).isspace() or read_at(at, _HEADER_LIMIT).strip():
+        rest = None
+        if at <= size and not read_at(at - 1, 1).isspace():
+            rest = _unindexed(read_at(at, size - at), known)
+        if rest is None:
             raise _stale(path, f"it describes {at:,} bytes of sequence, the file has {size:,}")
+    return list(dict.fromkeys(twice + rest[0]))
+
+
+def _unindexed(text: bytes, known: set[bytes]) -> tuple[list[str], bytes] | None:
+    """What stands between the sequences of an index: headers, and records of names before.
+
+    Args:
+        text: from the end of a sequence to the next one, or to the end of the file.
+        known: names of the records before.
+
+    Returns:
+        names of the records that come again, and the last header's name; None where a sequence
+        stands there that an index must have.
+    """
+    twice: list[str] = []
+    name, sequence = b"", False
+    for line in text.split(b"\n"):
+        if line.startswith(b">"):
+            name = (line[1:].split() or [b""])[0]
+            sequence = False
+        elif line.strip() and not sequence:
+            if name not in known:
+                return None
+            twice.append(name.decode(errors="replace"))
+            sequence = True
+    # Of a header whose sequence is that of a name before, the index has no entry.
+    return twice, b"" if sequence else name
 
 
 def _stale(path: Path, why: str) -> FileIndexError:
     return FileIndexError(
-        f"{path.name}.fai does not belong to {path} ({why}); make it again with: "
+        f"{path.name}.fai does not belong to {path} ({why}); delete it, or make it again with: "
         f"samtools faidx {path}"
     )
 
@@ -209,13 +312,17 @@ def _stale(path: Path, why: str) -> FileIndexError:
 class BgzfReader:
     """Random access by uncompressed offset to a bgzip file that has a ``.gzi`` index.
 
+    Args:
+        path: the file.
+        index: its index; None: beside it.
+
     Raises:
         FileIndexError: the index is malformed or does not point at blocks of this file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, index: Path | None = None) -> None:
         self._path = path
-        self._index = path.with_name(path.name + ".gzi")
+        self._index = path.with_name(path.name + ".gzi") if index is None else index
         raw = self._index.read_bytes()
         count = int.from_bytes(raw[:8], "little")
         if len(raw) != 8 + 16 * count:

@@ -18,7 +18,7 @@ import oxbow
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError
+from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError, meant
 from chromputer_tracks.intervals import ChromSizes, check_contigs
 from chromputer_tracks.io.text import (
     INT32_MAX,
@@ -172,6 +172,7 @@ class FragmentReader(ABC):
                 raise ContigError(
                     f"--exclude-contig {name}: {self.path} has no such contig; its contigs: "
                     f"{', '.join(self.names[:5])}{', ...' if len(self.names) > 5 else ''}"
+                    f"{meant(name, self.names)}"
                 )
         if not self.kept:
             raise self._nothing_left()

@@ -83,6 +83,37 @@ def block_size(head: bytes) -> int:
     return int.from_bytes(head[16:18], "little") + 1
 
 
+_MAGICS = (
+    (b"BAM\x01", "a BAM"),
+    (b"CRAM", "a CRAM"),
+    (b"@", "a SAM or FASTQ"),
+    (b"\x26\xfc\x8f\x88", "a bigWig"),
+    (b"\x88\x8f\xfc\x26", "a bigWig"),
+    (b"\xeb\xf2\x89\x87", "a bigBed"),
+    (b"\x87\x89\xf2\xeb", "a bigBed"),
+    (b"\x43\x27\x41\x1a", "a 2bit file"),
+    (b"\x1a\x41\x27\x43", "a 2bit file"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"PK\x03\x04", "a zip file"),
+    (b"<", "a web page or XML"),
+    (b">", "a FASTA"),
+)
+_INTERVAL_LINE = re.compile(rb"(?m)^[^#\s][^\t\n]*\t[0-9]+\t[0-9]+[\t\r\n]")
+
+
+def file_kind(path: Path) -> str | None:
+    """What a file looks like by its first bytes, such as ``a BAM``; None: nothing that is known."""
+    try:
+        with open_bytes(path) as file:
+            start = file.read(1 << 14)
+    except InputError:
+        return None
+    for magic, name in _MAGICS:
+        if start.lstrip(b"\r\n").startswith(magic):
+            return name
+    return "a table of intervals" if _INTERVAL_LINE.search(start) else None
+
+
 # ---- Lines of data.
 
 INT32_MAX = 2**31 - 1

@@ -153,14 +153,20 @@ class Sources:
 
 
 @contextmanager
-def open_sources(config: TrainConfig) -> Iterator[Sources]:
+def open_sources(
+    config: TrainConfig, note: Callable[[str], None] | None = None
+) -> Iterator[Sources]:
     """Open and check every file of a configuration.
+
+    Args:
+        config: names them.
+        note: is told of an index that is made.
 
     Raises:
         ChromputerError: a file cannot be used, or a split names an unknown contig.
     """
     with ExitStack() as stack:
-        fasta = stack.enter_context(Fasta(config.data.fasta))
+        fasta = stack.enter_context(Fasta(config.data.fasta, note=note))
         sizes = fasta.sizes
         for use in ("train", "validation", "test"):
             for contig in getattr(config.splits, use):

@@ -113,7 +113,7 @@ def train_model(
         earlier = run_folders(out)
         told = report if first else Silent()
         tell = told.note
-        sources = stack.enter_context(open_sources(config))
+        sources = stack.enter_context(open_sources(config, tell))
         experiment = Experiment(config, sources)
         tell(experiment.summary())
         checksums = None

@@ -247,7 +247,7 @@ class FragmentOptions:
 class SampleFiles:
     """The files of a sample, as a command is given them."""
 
-    fasta: Annotated[Path, Flag("Genome FASTA, plain or bgzip, with its .fai.")]
+    fasta: Annotated[Path, Flag("Genome FASTA, plain or bgzip; a missing .fai is made.")]
     fragments: Annotated[
         Path | None,
         Flag("Paired-end BAM, fragments.tsv.gz or BEDPE, for models of one assay of fragments."),

@@ -58,9 +58,9 @@ class ConvertOptions:
         Flag("The new file, OUT.fragments.tsv.gz; its .tbi is written beside it.", "--out -o"),
     ]
     fragment_options: FragmentOptions = FragmentOptions()
-    fasta: Annotated[
-        Path | None, Flag("Genome FASTA with its .fai: order of contigs, and bounds to check.")
-    ] = None
+    fasta: Annotated[Path | None, Flag("Genome FASTA: order of contigs, and bounds to check.")] = (
+        None
+    )
     scratch: Scratch = None
 
 
@@ -185,9 +185,7 @@ class ViewOptions:
         tuple[tuple[str, Path], ...],
         Flag("A folder with its sample's name; may be repeated.", "--sample"),
     ] = ()
-    fasta: Annotated[
-        Path | None, Flag("The genome, with its .fai; default: the one of the runs.")
-    ] = None
+    fasta: Annotated[Path | None, Flag("The genome; default: the one of the runs.")] = None
     tracks: Annotated[
         tuple[Path, ...],
         Flag(

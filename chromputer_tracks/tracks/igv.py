@@ -11,12 +11,11 @@ from typing import Any
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree as ET
 
-from chromputer_tracks.errors import ContigError, InputError, OutputError
+from chromputer_tracks.errors import ContigError, FileIndexError, InputError, OutputError
 from chromputer_tracks.intervals import ChromSizes, Interval, format_region
 from chromputer_tracks.io.atomic import atomic_path, check_folder, output_errors
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.record import RUN_JSON
-from chromputer_tracks.io.text import is_bgzf
 from chromputer_tracks.tracks.browser_tracks import BrowserTrack, css_color
 from chromputer_tracks.tracks.predict import rgb_text
 from chromputer_tracks.tracks.runs import RunFolder, recorded_path
@@ -58,15 +57,19 @@ def browser_genome(run: RunFolder, fasta: Path | None = None) -> BrowserGenome:
             "--fasta"
         )
     with Fasta(path) as file:
-        sizes = file.sizes
+        sizes, index = file.sizes, file.index
+    if index.missing():
+        raise FileIndexError(
+            f"{path} has no index, and its folder cannot be written into; browsers need one beside "
+            f"the file: copy it to a folder of yours, and name that one with --fasta"
+        )
     if sizes.digest() != run.genome.digest:
         raise ContigError(
             f"{path} has other contigs than the genome that {run.folder} was made with: name that "
             "one with --fasta"
         )
     name = run.spec.assembly if run.genome.same_as_model else path.name.split(".")[0]
-    gzi = path.with_name(f"{path.name}.gzi") if is_bgzf(path) else None
-    return BrowserGenome(path, name, sizes, path.with_name(f"{path.name}.fai"), gzi)
+    return BrowserGenome(path, name, sizes, index.fai, index.gzi)
 
 
 # ---- Sessions of igv.js, which newer versions of IGV desktop read, too.

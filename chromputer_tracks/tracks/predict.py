@@ -24,6 +24,7 @@ from chromputer_tracks.inference.sample import (
     announce,
     input_roles,
     model_records,
+    open_genome,
     open_sample,
 )
 from chromputer_tracks.inference.session import Model, load_model, open_session
@@ -32,7 +33,6 @@ from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.bed import Rgb, read_bed
 from chromputer_tracks.io.bigbed import read_rows, write_bigbed
 from chromputer_tracks.io.bigwig import BigWigWriter
-from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.record import Report, RunRecord, Silent
 from chromputer_tracks.io.run import run
 from chromputer_tracks.options.predict import PredictOptions
@@ -143,7 +143,7 @@ def predict_tracks(options: PredictOptions, report: Report | None = None) -> Pre
         stages = work.stages
         with stages.phase("checking"):
             model = load_model(options.model)
-            fasta = stack.enter_context(Fasta(files.fasta))
+            fasta = open_genome(stack, files, report)
             sizes = fasta.sizes
             bins = region_bins(_regions(options, sizes), sizes, model.spec.grid)
             work.read(input_roles(model, files, regions=options.regions))

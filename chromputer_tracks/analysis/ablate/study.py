@@ -16,7 +16,7 @@ from chromputer_tracks.analysis.evaluate.run import (
     missing_baselines,
 )
 from chromputer_tracks.data.features import Features
-from chromputer_tracks.errors import ChromputerError, InputError
+from chromputer_tracks.errors import ChromputerError, InputError, meant
 from chromputer_tracks.evaluation.scores import (
     Difference,
     PairedTest,
@@ -95,7 +95,7 @@ def named_subsets(inputs: InputsConfig, given: Sequence[str]) -> tuple[str, ...]
             if name not in known:
                 raise InputError(
                     f"subset {subset!r}: no input {name!r}; the configuration has "
-                    f"{', '.join(known)}"
+                    f"{', '.join(known)}{meant(name, known)}"
                 )
         if len(set(chosen)) < len(chosen):
             raise InputError(f"subset {subset!r} names an input twice")
@@ -232,7 +232,7 @@ def ablation(config: TrainConfig, options: AblateOptions, report: Report) -> Abl
     if not first_process:
         report = Silent()
     prepare_process(config)
-    with open_sources(config) as sources:
+    with open_sources(config, report.note) as sources:
         study = _Study(config, options, sources, report)
         references, ceiling = study.references() if first_process else ({}, None)
         trained = study.train(subsets)

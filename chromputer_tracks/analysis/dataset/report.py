@@ -156,9 +156,10 @@ def show_dataset(options: DatasetOptions, report: Report | None = None) -> Datas
         ChromputerError: the configuration or a file of it cannot be used, or the result cannot be
             written.
     """
-    with run(KIND, options, report or Silent()) as work:
+    report = report or Silent()
+    with run(KIND, options, report) as work:
         settings = load_config(options.config, options.data)
-        with work.stages.phase("counting"), open_sources(settings) as sources:
+        with work.stages.phase("counting"), open_sources(settings, report.note) as sources:
             if settings.data.tss is not None:
                 # Not shown, but checked as all files are.
                 read_tss(settings.data.tss, sources.sizes)

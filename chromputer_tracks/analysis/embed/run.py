@@ -50,12 +50,12 @@ from chromputer_tracks.inference.sample import (
     announce,
     input_roles,
     model_records,
+    open_genome,
     open_sample,
 )
 from chromputer_tracks.inference.session import Model, Session, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, parse_region
 from chromputer_tracks.io.bed import SiteTable, read_site_table
-from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.record import Report, RunRecord, Silent, Stages
 from chromputer_tracks.io.run import run
@@ -91,7 +91,7 @@ def embed_sites(options: EmbedOptions, report: Report | None = None) -> EmbedRes
             _check(options)
             model = load_model(options.model)
             spec = model.spec
-            fasta = stack.enter_context(Fasta(options.sample.fasta))
+            fasta = open_genome(stack, options.sample, report)
             sizes = fasta.sizes
             given = None if options.regions is None else read_site_table(options.regions, sizes)
             regions = [parse_region(text, sizes) for text in dict.fromkeys(options.chroms)]

@@ -19,7 +19,7 @@ from chromputer_tracks.analysis.evaluate.files import (
 from chromputer_tracks.analysis.report.page import assay_vplots
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.errors import ChromputerError, InputError
+from chromputer_tracks.errors import ChromputerError, InputError, meant
 from chromputer_tracks.evaluation.scores import PairedTest, paired, score
 from chromputer_tracks.evaluation.sites import LabelledSites, predict_sites, uncalibrated
 from chromputer_tracks.inference.session import (
@@ -211,7 +211,7 @@ def _chosen(config: TrainConfig, options: EvaluateOptions) -> tuple[str, ...]:
     if options.sample is not None and options.sample not in names:
         raise InputError(
             f"--sample {options.sample}: {options.config} has no such sample; it has "
-            f"{', '.join(names)}"
+            f"{', '.join(names)}{meant(options.sample, names)}"
         )
     chosen = names if options.sample is None else (options.sample,)
     if len(chosen) > 1 and (options.replicate_states is not None or options.replicates):

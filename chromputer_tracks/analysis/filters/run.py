@@ -35,10 +35,15 @@ from chromputer_tracks.data.labels import Mask, read_mask
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.explain import Explainer, FirstLayer, explainer_of
 from chromputer_tracks.inference.genome import covered_bases, predict_regions, region_bins
-from chromputer_tracks.inference.sample import announce, input_roles, model_records, open_sample
+from chromputer_tracks.inference.sample import (
+    announce,
+    input_roles,
+    model_records,
+    open_genome,
+    open_sample,
+)
 from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
-from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.record import Report, RunRecord, Silent, Stages
 from chromputer_tracks.io.run import run
 from chromputer_tracks.options.explain import FiltersOptions
@@ -74,7 +79,7 @@ def rank_filters(options: FiltersOptions, report: Report | None = None) -> Filte
         with stages.phase("checking"):
             model = load_model(options.model)
             classes = filter_classes(model.spec, options.heads)
-            fasta = stack.enter_context(Fasta(options.sample.fasta))
+            fasta = open_genome(stack, options.sample, report)
             sizes = fasta.sizes
             within = [parse_region(text, sizes) for text in dict.fromkeys(options.chroms)]
             mask = read_mask(options.exclude, sizes)

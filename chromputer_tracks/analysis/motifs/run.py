@@ -35,7 +35,7 @@ from chromputer_tracks.analysis.motifs.hits import (
     outcome,
 )
 from chromputer_tracks.analysis.pages import write_texts
-from chromputer_tracks.errors import InputError, counted
+from chromputer_tracks.errors import InputError, counted, meant
 from chromputer_tracks.io.bed import BedTable
 from chromputer_tracks.io.contributions import (
     HYPOTHETICAL,
@@ -170,7 +170,7 @@ def _folders(options: MotifsOptions) -> dict[str, Path]:
     if unknown:
         raise InputError(
             f"--label {unknown[0]}: {options.explained} holds no such label; it has "
-            f"{', '.join(there)}"
+            f"{', '.join(there)}{meant(unknown[0], there)}"
         )
     return {name: there[name] for name in dict.fromkeys(options.heads)} or there
 

@@ -23,7 +23,7 @@ from chromputer_tracks.data.labels import (
     PeakLabels,
     read_states,
 )
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.errors import InputError, meant
 from chromputer_tracks.evaluation.sites import LabelledSites
 from chromputer_tracks.inference.session import Model
 from chromputer_tracks.intervals import ChromSizes, Interval
@@ -140,7 +140,7 @@ def binary_subject(
     if name not in rows:
         raise InputError(
             f"--label {name}: model {spec.name} has no such binary label; it has "
-            f"{', '.join(rows) or 'none'}"
+            f"{', '.join(rows) or 'none'}{meant(name, rows)}"
         )
     row, label = rows[name]
     centres = read_bed(peaks, sizes).places

@@ -39,12 +39,12 @@ from chromputer_tracks.inference.sample import (
     announce,
     input_roles,
     model_records,
+    open_genome,
     open_sample,
 )
 from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import read_bed
-from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.record import Report, RunRecord, Silent
 from chromputer_tracks.io.run import run_files
@@ -76,7 +76,7 @@ def make_quiz(options: QuizOptions, report: Report | None = None) -> QuizResult:
     with run_files("quiz", options, report, record=options.tsv) as work, ExitStack() as stack:
         model = load_model(options.model)
         spec = model.spec
-        fasta = stack.enter_context(Fasta(options.sample.fasta))
+        fasta = open_genome(stack, options.sample, report)
         sizes = fasta.sizes
         contigs = quiz_contigs(model, sizes, options, report)
         subject = quiz_subject(spec, options, sizes)

@@ -57,12 +57,11 @@ from chromputer_tracks.data.features import DEFAULT_BIN, Features
 from chromputer_tracks.data.labels import MODEL_STATES, UNKNOWN, Mask, read_mask, read_states
 from chromputer_tracks.errors import FormatError, InputError, counted
 from chromputer_tracks.inference.explain import explainer_of
-from chromputer_tracks.inference.sample import announce, assay_sources, open_sample
+from chromputer_tracks.inference.sample import announce, assay_sources, open_genome, open_sample
 from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, format_region, parse_region
 from chromputer_tracks.io.assays import open_assay
 from chromputer_tracks.io.bed import read_tss
-from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.record import RUN_JSON, Report, RunRecord, Silent
 from chromputer_tracks.io.run import run_files
@@ -225,7 +224,7 @@ def _fragments_table(
     options: VplotOptions, model: Model | None, stack: ExitStack, report: Report
 ) -> VplotTable:
     files = options.files()
-    fasta = stack.enter_context(Fasta(files.fasta))
+    fasta = open_genome(stack, files, report)
     sizes = fasta.sizes
     if options.site is not None:
         window, bin_size, edges = own_axes(options)
@@ -374,7 +373,7 @@ def _state_table(
     """
     spec, files = model.spec, options.files()
     head, item = states_head(spec), vplot_input(spec, options.input)
-    fasta = stack.enter_context(Fasta(files.fasta))
+    fasta = open_genome(stack, files, report)
     sizes = fasta.sizes
     assay_sources(model, files.fragments, files.assays)
     known = None

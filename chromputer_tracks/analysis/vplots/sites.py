@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.labels import UNKNOWN, Mask
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.errors import InputError, meant
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import SiteTable, TssTable, read_site_table
 from chromputer_tracks.io.text import parse_int32
@@ -299,7 +299,10 @@ def only_classes(sites: VplotSites, only: tuple[str, ...], what: str) -> VplotSi
     """
     unknown = [name for name in only if name not in sites.classes]
     if unknown:
-        raise InputError(f"{what} has no class {unknown[0]!r}, only {', '.join(sites.classes)}")
+        raise InputError(
+            f"{what} has no class {unknown[0]!r}, only {', '.join(sites.classes)}"
+            f"{meant(unknown[0], sites.classes)}"
+        )
     if not only:
         return sites
     wanted = np.isin(sites.code, [sites.classes.index(name) for name in only])

@@ -24,7 +24,7 @@ from chromputer_tracks.analysis.vplots.images import (
 from chromputer_tracks.analysis.vplots.sites import MOST_CLASSES, VplotSites, contig_sites
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Mask, StateLabels
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.errors import InputError, meant
 from chromputer_tracks.evaluation.sites import predict_sites
 from chromputer_tracks.inference.explain import Explainer, head_weights
 from chromputer_tracks.inference.session import Session
@@ -279,7 +279,10 @@ def explained_table(
         folders = explained_labels(folder)
     unknown = [name for name in only if name not in folders]
     if unknown:
-        raise InputError(f"{folder} holds no label {unknown[0]!r}, only {', '.join(folders)}")
+        raise InputError(
+            f"{folder} holds no label {unknown[0]!r}, only {', '.join(folders)}"
+            f"{meant(unknown[0], folders)}"
+        )
     named = {label.name: label for head in spec.heads for label in head.labels}
     axes = VplotAxes.around_site(spec.window, item.bin, item.length_edges)
     rows = []

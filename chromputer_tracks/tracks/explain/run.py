@@ -24,13 +24,13 @@ from chromputer_tracks.inference.sample import (
     announce,
     input_roles,
     model_records,
+    open_genome,
     open_sample,
 )
 from chromputer_tracks.inference.session import Model, load_model
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.contributions import Batch, ContributionWriter, Site
-from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.record import RUN_JSON, Report, RunRecord, Silent
 from chromputer_tracks.io.run import run
 from chromputer_tracks.options.explain import ExplainOptions
@@ -157,7 +157,7 @@ def explain_tracks(options: ExplainOptions, report: Report | None = None) -> Exp
             model = load_model(options.model)
             weights = _label_weights(model.spec, options)
             importance_tracks(model.spec)
-            fasta = stack.enter_context(Fasta(files.fasta))
+            fasta = open_genome(stack, files, report)
             sizes = fasta.sizes
             within = [parse_region(text, sizes) for text in dict.fromkeys(options.chroms)]
             given = None

@@ -51,7 +51,7 @@ def hub_contigs(
     )
     contigs = check_bbi(path, BIGWIG, None).contigs
     if options.fasta is not None:
-        with Fasta(options.fasta) as fasta:
+        with Fasta(options.fasta, options.scratch, report.note) as fasta:
             sizes = fasta.sizes
         check_contigs(contigs, str(path), sizes)
         return sizes

@@ -115,7 +115,7 @@ def make_hub(options: HubOptions, report: Report | None = None) -> HubResult:
             own = genome_texts(options, options.fasta, sizes)
             texts |= {f"{options.assembly}/{name}": text for name, text in own.items()}
             report.note(f"writing {twobit_name(options)}")
-            with Fasta(options.fasta) as fasta:
+            with Fasta(options.fasta, options.scratch) as fasta:
                 write_twobit(work.folder / options.assembly / twobit_name(options), fasta)
         for name, text in texts.items():
             with output_errors(work.folder / name):
