@@ -15,7 +15,7 @@ import pytest
 import torch
 from toy_training import Lines, Toy, make_toy, shorter
 
-from chromputer_tracks.errors import ConfigError
+from chromputer_tracks.errors import ConfigError, ExportError
 from chromputer_tracks.model import checkpoints, training
 from chromputer_tracks.model.checkpoints import choose_folder, keep_run, run_folders
 from chromputer_tracks.model.training import Trained, train_model
@@ -174,6 +174,47 @@ def test_a_failed_publication_leaves_the_model_whole(toy, model, monkeypatch):
     lines = Lines()
     train(toy, model, seed=4, resume=True, lines=lines)
     assert "resuming after epoch 3 of 3, which was the last" in lines.lines
+
+
+def test_a_graph_that_is_refused_costs_no_weights(toy, tmp_path, monkeypatch):
+    out = tmp_path / "model"
+
+    def differs(network, spec, folder):
+        raise ExportError("toy: the exported graph differs")
+
+    with monkeypatch.context() as patch, pytest.raises(ExportError, match="differs") as caught:
+        patch.setattr(training, "export_network", differs)
+        train(toy, out)
+    (note,) = caught.value.__notes__
+    assert note.startswith(f"the network is trained and kept in {out / 'training'}: the same comm")
+    assert {item.name for item in out.iterdir()} == {"training"}
+    lines = Lines()
+    train(toy, out, resume=True, lines=lines)
+    assert "resuming after epoch 3 of 3, which was the last" in lines.lines
+
+
+def test_a_model_that_cannot_be_explained_predicts(toy, model, monkeypatch):
+    def differs(network, spec, folder):
+        raise ExportError("toy: the explaining graph differs")
+
+    (model / "explain.onnx").write_text("of the earlier model")
+    before = weights(model)
+    with monkeypatch.context() as patch, pytest.raises(ExportError, match="explaining") as caught:
+        patch.setattr(training, "export_explain", differs)
+        train(toy, model, seed=4, force=True)
+    (note,) = caught.value.__notes__
+    assert note.startswith(f"the model is in {model} and predicts, but has no explain.onnx")
+    assert not (model / "explain.onnx").exists()
+    assert any(not torch.equal(item, before[name]) for name, item in weights(model).items())
+    assert run_folders(model) == [model / "training"]
+
+    def explains(network, spec, folder):
+        (folder / "explain.onnx").write_text("of this model")
+        return 0.0
+
+    monkeypatch.setattr(training, "export_explain", explains)
+    train(toy, model, seed=4, resume=True)
+    assert (model / "explain.onnx").read_text() == "of this model"
 
 
 SCRIPT = """

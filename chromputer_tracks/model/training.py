@@ -18,7 +18,7 @@ import lightning
 import torch
 
 from chromputer_tracks import __version__
-from chromputer_tracks.errors import OptionError, OutputError
+from chromputer_tracks.errors import ChromputerError, ExportError, OptionError, OutputError
 from chromputer_tracks.evaluation.scores import Scores, score, split_metrics
 from chromputer_tracks.evaluation.sites import LabelledSites, pool_sites, save_sites
 from chromputer_tracks.io.atomic import check_folder
@@ -40,7 +40,7 @@ from chromputer_tracks.model.export import export_explain, export_network
 from chromputer_tracks.model.processes import find_accelerator, process_rank
 from chromputer_tracks.model.sources import Sources, input_files, open_sources, sample_baselines
 from chromputer_tracks.options.train import TrainOptions
-from chromputer_tracks.spec import PREDICT, Fitness, HeadSpec, ModelSpec
+from chromputer_tracks.spec import EXPLAIN, PREDICT, Fitness, HeadSpec, ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,56 +102,78 @@ def train_model(
     # The other processes write nothing; a run that is resumed they find, too.
     force = options.force or not first
     folder = choose_folder(out, resume=options.resume, force=force)
-    with ExitStack() as stack:
-        work = None
-        if first:
-            # What may be replaced was judged above: a model of an earlier release has no record.
-            may_replace = replace(options, resume=False, force=True)
-            work = stack.enter_context(run("train", may_replace, report, keep=(TRAINING,)))
-            # Once more, now that no other run is at work in the folder.
-            folder = choose_folder(out, resume=options.resume, force=force)
-        earlier = run_folders(out)
-        told = report if first else Silent()
-        tell = told.note
-        sources = stack.enter_context(open_sources(config, tell))
-        experiment = Experiment(config, sources)
-        tell(experiment.summary())
-        checksums = None
-        if work is not None:
-            work.read({"config": options.config, **input_files(config, sources)})
-            checksums = work.checksums.result()
-        command = shlex.join(options.command)
-        provenance = run_provenance(config, sources, command, checksums)
-        network = experiment.fit(
-            folder,
-            tell,
-            resume=options.resume,
-            fingerprint=fingerprint(config, provenance),
-            progress=lambda *steps: told.progress("training", *steps),
+    unexplained, network = None, None
+    try:
+        with ExitStack() as stack:
+            work = None
+            if first:
+                # What may be replaced was judged above: an earlier release's model has no record.
+                may_replace = replace(options, resume=False, force=True)
+                work = stack.enter_context(run("train", may_replace, report, keep=(TRAINING,)))
+                # Once more, now that no other run is at work in the folder.
+                folder = choose_folder(out, resume=options.resume, force=force)
+            earlier = run_folders(out)
+            told = report if first else Silent()
+            tell = told.note
+            sources = stack.enter_context(open_sources(config, tell))
+            experiment = Experiment(config, sources)
+            tell(experiment.summary())
+            checksums = None
+            if work is not None:
+                work.read({"config": options.config, **input_files(config, sources)})
+                checksums = work.checksums.result()
+            command = shlex.join(options.command)
+            provenance = run_provenance(config, sources, command, checksums)
+            network = experiment.fit(
+                folder,
+                tell,
+                resume=options.resume,
+                fingerprint=fingerprint(config, provenance),
+                progress=lambda *steps: told.progress("training", *steps),
+            )
+            if work is None:
+                return None
+            validation = experiment.sites(network, config.splits.validation)
+            heads = experiment.calibrated(validation)
+            tell("scoring the validation and test contigs")
+            test = experiment.sites(network, config.splits.test)
+            metrics = {}
+            for split, sites, name in (
+                ("validation", validation, VALIDATION),
+                ("test", test, TEST),
+            ):
+                save_sites(folder / name, sites, heads)
+                scores = score(sites, heads)
+                baselines = _baselines(experiment, getattr(config.splits, split))
+                metrics[split] = split_metrics(scores, baselines)
+            fitness = None
+            if options.measure == "after":
+                tell("measuring the accuracy by depth on the test contigs")
+                fitness = experiment.fitness(network, heads, tell)
+            spec = model_spec(config, sources, heads, metrics, provenance, fitness)
+            parity = export_network(network, spec, work.folder)
+            try:
+                parity = max(parity, export_explain(network, spec, work.folder))
+            except ExportError as error:
+                # The model predicts without: it is published before this is told.
+                unexplained = error
+            card = model_card(spec, config.description, notes)
+            (work.folder / "README.md").write_text(card, encoding="utf-8")
+        keep_run(folder, earlier)
+    except ChromputerError as error:
+        if network is not None:
+            error.add_note(
+                f"the network is trained and kept in {folder}: the same command with --resume (and "
+                f"without --force) goes on from there"
+            )
+        raise
+    if unexplained is not None:
+        # Where the earlier model had no record, its graph is still there.
+        (out / EXPLAIN).unlink(missing_ok=True)
+        unexplained.add_note(
+            f"the model is in {out} and predicts, but has no {EXPLAIN}; --resume exports it again"
         )
-        if work is None:
-            return None
-        validation = experiment.sites(network, config.splits.validation)
-        heads = experiment.calibrated(validation)
-        tell("scoring the validation and test contigs")
-        test = experiment.sites(network, config.splits.test)
-        metrics = {}
-        for split, sites, name in (("validation", validation, VALIDATION), ("test", test, TEST)):
-            save_sites(folder / name, sites, heads)
-            scores = score(sites, heads)
-            baselines = _baselines(experiment, getattr(config.splits, split))
-            metrics[split] = split_metrics(scores, baselines)
-        fitness = None
-        if options.measure == "after":
-            tell("measuring the accuracy by depth on the test contigs")
-            fitness = experiment.fitness(network, heads, tell)
-        spec = model_spec(config, sources, heads, metrics, provenance, fitness)
-        parity = max(
-            export_explain(network, spec, work.folder), export_network(network, spec, work.folder)
-        )
-        card = model_card(spec, config.description, notes)
-        (work.folder / "README.md").write_text(card, encoding="utf-8")
-    keep_run(folder, earlier)
+        raise unexplained
     # The test split is the last.
     return Trained(config, spec, out, parity, sites, scores, baselines)
 

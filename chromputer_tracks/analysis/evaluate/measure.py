@@ -60,7 +60,7 @@ def measure_model(options: TrainOptions, report: Report | None = None) -> Measur
     with run("train", replace(options, force=True), report, keep=(TRAINING,)) as work:
         # The seed draws matched sites.
         config = replace(config, seed=model.spec.provenance.get("seed", config.seed))
-        with open_sources(config) as sources:
+        with open_sources(config, report.note) as sources:
             _check(_differences(model.spec, config, sources), options)
             files = input_files(config, sources)
             work.read({"config": options.config, **files})
