@@ -64,6 +64,8 @@ _MODULES = (
         "FragmentOptions": "options.fields",
         "FragmentStore": "io.fragment_store",
         "HubOptions": "options.predict",
+        "init_config": "analysis.init.run",
+        "InitOptions": "options.train",
         "Interval": "intervals",
         "load_model": "inference.session",
         "make_hub": "tracks.hub.run",

@@ -4,6 +4,7 @@ from chromputer_tracks.analysis.embed.run import embed_sites as embed_sites
 from chromputer_tracks.analysis.evaluate.measure import measure_model as measure_model
 from chromputer_tracks.analysis.evaluate.run import evaluate as evaluate
 from chromputer_tracks.analysis.filters.run import rank_filters as rank_filters
+from chromputer_tracks.analysis.init.run import init_config as init_config
 from chromputer_tracks.analysis.motifs.run import find_motifs as find_motifs
 from chromputer_tracks.analysis.quiz.run import make_quiz as make_quiz
 from chromputer_tracks.analysis.vplots.run import draw_vplots as draw_vplots
@@ -51,6 +52,7 @@ from chromputer_tracks.options.predict import PredictOptions as PredictOptions
 from chromputer_tracks.options.train import AblateOptions as AblateOptions
 from chromputer_tracks.options.train import DatasetOptions as DatasetOptions
 from chromputer_tracks.options.train import EvaluateOptions as EvaluateOptions
+from chromputer_tracks.options.train import InitOptions as InitOptions
 from chromputer_tracks.options.train import SimulateOptions as SimulateOptions
 from chromputer_tracks.options.train import TrainOptions as TrainOptions
 from chromputer_tracks.simulation.files import simulate as simulate

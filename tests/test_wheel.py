@@ -74,6 +74,11 @@ def test_the_wheel_holds_the_package_the_models_and_the_examples(wheel):
     expected |= {
         f"{PACKAGE}/_models/{model}/{name}" for model in ct.shipped_models() for name in MODEL_FILES
     }
+    expected |= {
+        f"{PACKAGE}/_models/{model}{ending}"
+        for model in ct.shipped_models()
+        for ending in (".toml", ".notes.md")
+    }
     about = {"METADATA", "RECORD", "WHEEL", "entry_points.txt"}
     about |= {f"licenses/{name}" for name in PROJECT["license-files"]}
     expected |= {f"{INFO}/{name}" for name in about}
@@ -156,6 +161,20 @@ def test_the_container_is_built_of_what_reaches_it(tmp_path):
     names = {Requirement(line).name for line in said.get_all("Requires-Dist", [])}
     assert "onnxruntime" in names
     assert "onnxruntime-gpu" not in names
+
+
+def test_the_wheels_configuration_is_printed_as_it_stands(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    code = "import sys; sys.argv[1:] = ['models', '--config', 'yeast-atac']; "
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}from chromputer_tracks.cli.main import run; run()"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == (ROOT / "models" / "yeast-atac.toml").read_bytes()
 
 
 def test_the_command_runs_from_the_wheel_alone(wheel, tmp_path):

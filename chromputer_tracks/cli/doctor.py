@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from chromputer_tracks.cli.completion import completer
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+_PACKAGE = Path(__file__).resolve().parents[1]
 _NEEDED = (
     "jinja2",
     "numpy",
@@ -126,8 +130,22 @@ def _binaries(table: Table) -> None:
         table.add_row(name, shutil.which(name) or "missing", f"optional, for {purpose}")
 
 
-def models() -> None:
+def models(
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            help="Print the training configuration (TOML) of this shipped model instead.",
+            autocompletion=completer("model"),
+        ),
+    ] = None,
+) -> None:
     """List the shipped models."""
+    if config is not None:
+        import sys
+
+        sys.stdout.write(_config_of(config))
+        return
     from rich.console import Console
     from rich.table import Table
 
@@ -150,3 +168,25 @@ def models() -> None:
         console.print(table)
     else:
         console.print("No model is shipped with this installation.")
+
+
+def _config_of(name: str) -> str:
+    """The text of a shipped model's configuration, which lies beside its folder.
+
+    Raises:
+        InputError: no shipped model has the name, or its configuration did not come along.
+    """
+    from chromputer_tracks.errors import InputError, meant
+    from chromputer_tracks.spec import shipped_folders
+
+    shipped = shipped_folders(_PACKAGE)
+    if name not in shipped:
+        known = ", ".join(shipped) or "none"
+        raise InputError(
+            f"--config {name}: no shipped model has that name; there is {known}"
+            f"{meant(name, shipped)}"
+        )
+    path = shipped[name].with_name(f"{name}.toml")
+    if not path.is_file():
+        raise InputError(f"--config {name}: {path} did not come with this installation")
+    return path.read_text(encoding="utf-8")

@@ -23,6 +23,7 @@ from chromputer_tracks.cli.filters import filters
 from chromputer_tracks.cli.flags import OLD_NAMES, with_messages
 from chromputer_tracks.cli.fragments import fragments
 from chromputer_tracks.cli.hub import hub
+from chromputer_tracks.cli.init import init
 from chromputer_tracks.cli.motifs import motifs
 from chromputer_tracks.cli.predict import predict
 from chromputer_tracks.cli.quiz import quiz
@@ -106,7 +107,7 @@ for _panel, _commands in (
     ("Predict", (demo, predict, fragments, models)),
     ("Explain", (explain, motifs, filters, embed, vplot, quiz)),
     ("Show", (view, hub)),
-    ("Train", (dataset, train, ablate, evaluate, simulate)),
+    ("Train", (init, dataset, train, ablate, evaluate, simulate)),
     ("Help", (doctor,)),
 ):
     for _command in _commands:

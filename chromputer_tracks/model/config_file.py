@@ -7,7 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from chromputer_tracks.errors import ConfigError, InputError, SpecError
 from chromputer_tracks.evaluation.baselines import jaspar_matrix
 from chromputer_tracks.intervals import Grid
 from chromputer_tracks.model.config import FINE, RENAMED, SignalConfig, TrainConfig
-from chromputer_tracks.model.network import Chromputer
 from chromputer_tracks.records import Faults, dotted, from_plain, raise_first
 from chromputer_tracks.spec import HeadSpec, Label
 
@@ -349,7 +348,10 @@ def _network(config: TrainConfig) -> Faults:
         )
     with _about("network.window"):
         Grid(network.window, network.stride)
-    with _about("network", network):
+    with _about("network", network), suppress(ModuleNotFoundError):
+        # Without PyTorch a configuration can be written and read; its network is checked with it.
+        from chromputer_tracks.model.network import Chromputer
+
         Chromputer(
             config.inputs.specs(),
             0 if config.states is None else 2,

@@ -203,3 +203,59 @@ class SimulateOptions(RunOptions):
     optimum: Annotated[
         bool, Flag("Compute the best possible accuracy by depth.", "--optimum/--no-optimum")
     ] = True
+
+
+@options
+class InitOptions:
+    """Which files a configuration is made of."""
+
+    folder: Annotated[
+        Path | None,
+        Flag("Folder to look for files in that are not named below.", argument=True),
+    ] = None
+    out: Annotated[Path, Flag("The configuration to write (TOML).", "--out -o")] = Path(
+        "config.toml"
+    )
+    force: Annotated[bool, Flag("Write over a configuration that is there.", "--force")] = False
+    name: Annotated[str | None, Flag("The model's name; default: the file's.")] = None
+    assembly: Annotated[
+        str | None, Flag("Name of the assembly (sacCer3, hg38); default: the FASTA's.")
+    ] = None
+    fasta: Annotated[Path | None, Flag("Genome FASTA.")] = None
+    fragments: Annotated[Path | None, Flag("Paired-end BAM, fragments.tsv.gz or BEDPE.")] = None
+    peaks: Annotated[
+        tuple[Path, ...],
+        Flag(
+            "A folder of peak files (BED, narrowPeak), or one file; may be repeated. Each is a "
+            "label of its name; files that differ by rep1, rep2 are replicates."
+        ),
+    ] = ()
+    labels: Annotated[
+        tuple[str, ...],
+        Flag("Take only the peaks of this label; may be repeated. Default: all.", "--label"),
+    ] = ()
+    states: Annotated[
+        Path | None, Flag("BED of chromatin states, the state's code in column 4.")
+    ] = None
+    state_table: Annotated[
+        Path | None,
+        Flag("Names and colours of the states (TSV); default: one is written."),
+    ] = None
+    signals: Annotated[
+        tuple[Path, ...],
+        Flag("A bigWig to predict; may be repeated.", "--signal"),
+    ] = ()
+    tss: Annotated[Path | None, Flag("BED of genes or start sites.")] = None
+    blacklist: Annotated[Path | None, Flag("BED of regions to leave out.")] = None
+    validation: Annotated[
+        tuple[str, ...],
+        Flag("Contigs to choose the epoch by.", metavar="NAME,NAME", parse=_names),
+    ] = ()
+    test: Annotated[
+        tuple[str, ...], Flag("Contigs to score.", metavar="NAME,NAME", parse=_names)
+    ] = ()
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.out.suffix != ".toml":
+            raise OptionError(f"{self.out} is no name of a configuration (.toml)", key="--out")

@@ -1,0 +1,1 @@
+"""``chromputer init``: a training configuration of the files at hand."""
