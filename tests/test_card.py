@@ -23,6 +23,7 @@ from chromputer_tracks.spec import (
     LocalAccuracy,
     ModelSpec,
     Normalisation,
+    SampleProfile,
 )
 
 Table = list[dict[str, str]]
@@ -298,7 +299,10 @@ def test_the_card_says_which_bins_are_sites():
 
 FITNESS = Fitness(
     ("chr4", "chr5"),
-    {},
+    {
+        "atac": SampleProfile(287518, 21.39, (1.0,), (), 2.142, 0.04958),
+        "mnase": SampleProfile(1000, 3.0, (1.0,)),
+    },
     (
         DepthAccuracy(1.0, 21.39, (0.7427, 0.7168, 0.7659), (0.4, 0.3, 0.5), (0.5, 0.4, 0.6), 0.7),
         DepthAccuracy(0.02, 0.4409, (0.6769, 0.649, 0.7), (0.25, 0.2, 0.3), (0.3, 0.2, 0.4), 0.8),
@@ -311,6 +315,11 @@ def test_the_accuracy_by_depth_is_in_its_tables():
     card = model_card(dataclasses.replace(SPEC, fitness=FITNESS), "", "## Notes")
     part = card.split("\n### Thinner samples\n", 1)[1].split("\n## ")[0]
     assert "the test contigs (chr4, chr5) predicted from a part of the training" in part
+    assert [line for line in part.splitlines() if line.startswith("- ")] == [
+        "- `atac` of the training samples (mean): 287,518 fragments, 21.4 per kb, TSS enrichment "
+        "2.14, 5.0% of all on organelles' contigs",
+        "- `mnase` of the training samples (mean): 1,000 fragments, 3 per kb",
+    ]
     depths, local = tables(part)
     assert_depths(depths, FITNESS)
     assert_local(local, FITNESS)
@@ -364,6 +373,9 @@ def test_the_shipped_card_shows_the_shipped_spec():
     depths, local = tables(part)
     assert_depths(depths, fitness)
     assert_local(local, fitness)
+    (sample,) = fitness.samples.values()
+    assert sample.depth == fitness.depths[0].depth
+    assert f"- `atac` of the training samples (mean): {sample.fragments:,} fragments" in part
     # The whole sample is scored as the test contigs are above.
     (test,) = [model.spec.metrics["test"]["model"]]
     for key in ("accuracy", "macro_f1"):

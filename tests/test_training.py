@@ -18,8 +18,9 @@ from toy_training import BIN, LENGTHS, Lines, Run, Toy, make_toy, recorded, shor
 
 from chromputer_tracks.analysis.evaluate.measure import measure_model
 from chromputer_tracks.data.features import Features, probabilities
+from chromputer_tracks.data.fitness import profile_sample
 from chromputer_tracks.data.labels import UNKNOWN
-from chromputer_tracks.errors import ConfigError, OptionError, OutputError
+from chromputer_tracks.errors import ConfigError, ContigError, OptionError, OutputError
 from chromputer_tracks.inference.explain import head_weights, open_explainer
 from chromputer_tracks.inference.session import load_model
 from chromputer_tracks.intervals import Interval
@@ -205,7 +206,7 @@ def test_the_same_seed_gives_the_same_model(toy, run, features, tmp_path):
     assert without_times(again) == without_times(run)
 
 
-def test_accuracy_by_depth_is_measured_at_the_end(run):
+def test_accuracy_by_depth_is_measured_at_the_end(toy, run):
     fitness = run.spec.fitness
     assert fitness.contigs == ("chr3",)
     assert [item.share for item in fitness.depths] == [1, 0.5, 0.25, 0.1]
@@ -218,6 +219,11 @@ def test_accuracy_by_depth_is_measured_at_the_end(run):
     # Of 12,100 bp at most.
     assert 0 <= fitness.local[0].fragments < fitness.local[-1].fragments < 100
     assert load_model(run.trained.folder).spec.fitness == fitness
+    with (
+        Fasta(toy.folder / "toy.fa") as fasta,
+        FragmentStore.build(toy.folder / "toy.fragments.tsv", fasta.sizes) as store,
+    ):
+        assert fitness.samples == {"atac": profile_sample(store, fasta)}
     assert "### Thinner samples" in (run.trained.folder / "README.md").read_text()
 
 
@@ -253,6 +259,31 @@ def test_a_model_is_measured_again_without_training(run, copied):
     assert "### Thinner samples" in (copied.out / "README.md").read_text()
     assert (copied.out / "training" / "last.ckpt").read_bytes() == checkpoint
     assert RunRecord.read(copied.out).options["measure"] == "only"
+
+
+def test_start_sites_are_looked_at(copied, toy):
+    """The spec then has the profile around them, and the record the file."""
+    path = copied.out.parent / "tss.bed"
+    path.write_text("chr1\t9000\t9001\ta\t0\t+\nchr2\t5000\t5001\tb\t0\t-\n")
+    config = copied.out.parent / "with.toml"
+    text = copied.config.read_text()
+    config.write_text(text.replace("blacklist =", f'tss = "{path}"\nblacklist ='))
+    measured = measure_model(dataclasses.replace(copied, config=config, data=toy.folder))
+    profile = measured.spec.fitness.samples["atac"]
+    assert profile.tss_enrichment > 0
+    assert len(profile.tss_cuts) == 80
+    assert RunRecord.read(copied.out).inputs["start sites"].path == str(path)
+
+
+def test_bad_start_sites_are_found_before_training(toy, tmp_path):
+    path = tmp_path / "tss.bed"
+    path.write_text("chrX\t9000\t9001\ta\t0\t+\n")
+    config = dataclasses.replace(
+        toy.config(), data=dataclasses.replace(toy.config().data, tss=path)
+    )
+    with pytest.raises(ContigError, match="chrX"):
+        train(config, tmp_path / "m", write=False)
+    assert not (tmp_path / "m").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chromputer_tracks.errors import counted
-from chromputer_tracks.spec import Fitness, HeadSpec, InputSpec, ModelSpec
+from chromputer_tracks.spec import Fitness, HeadSpec, InputSpec, ModelSpec, SampleProfile
 
 _WHICH = {
     "bins": "",
@@ -223,6 +223,7 @@ def _by_depth(fitness: Fitness | None) -> list[str]:
         f"({', '.join(fitness.contigs)}) predicted from a part of the training sample's fragments, "
         "drawn at random (each part out of the larger ones) and scaled by its own density, as "
         "that of a new sample is; all else as above.",
+        "\n".join(_sample_line(assay, item) for assay, item in fitness.samples.items()),
         _table(
             ["fragments", "per kb", *(name for name, _ in columns.values())],
             rows,
@@ -249,6 +250,15 @@ def _by_depth(fitness: Fitness | None) -> list[str]:
             ),
         ]
     return parts
+
+
+def _sample_line(assay: str, sample: SampleProfile) -> str:
+    figures = [f"{sample.fragments:,} fragments, {sample.depth:.3g} per kb"]
+    if sample.tss_enrichment is not None:
+        figures.append(f"TSS enrichment {sample.tss_enrichment:.2f}")
+    if sample.mitochondrial is not None:
+        figures.append(f"{sample.mitochondrial:.1%} of all on organelles' contigs")
+    return f"- `{assay}` of the training samples (mean): {', '.join(figures)}"
 
 
 def _interval(values: tuple[float, float, float]) -> str:

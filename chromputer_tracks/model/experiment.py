@@ -28,6 +28,7 @@ from chromputer_tracks.evaluation.sites import (
     predict_sites,
     prior_shift,
 )
+from chromputer_tracks.io.bed import TssTable
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.dataset import SegmentDataset, SegmentPlan
 from chromputer_tracks.model.fitting import Report, Steps, fit_network
@@ -285,16 +286,22 @@ class Experiment:
         return predict
 
     def fitness(
-        self, network: Chromputer, heads: tuple[HeadSpec, ...], report: Report
+        self,
+        network: Chromputer,
+        heads: tuple[HeadSpec, ...],
+        tss: TssTable | None,
+        report: Report,
     ) -> Fitness | None:
-        """The network's accuracy with parts of the training samples' fragments.
+        """How the training samples look, and the network's accuracy with parts of them.
 
         Args:
             network: the network.
             heads: calibrated.
+            tss: start sites, around which the samples are looked at.
             report: told what is done, a line at a time.
         """
-        return sample_fitness(self.config, self.sources, heads, self._predictor(network), report)
+        predict = self._predictor(network)
+        return sample_fitness(self.config, self.sources, heads, predict, tss, report)
 
     def calibrated(self, validation: LabelledSites) -> tuple[HeadSpec, ...]:
         """The heads, calibrated on the validation contigs."""

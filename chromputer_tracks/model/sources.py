@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.features import Assay, Features
+from chromputer_tracks.data.fitness import mean_profile, profile_sample
 from chromputer_tracks.data.labels import (
     LabelSet,
     Mask,
@@ -30,11 +31,11 @@ from chromputer_tracks.evaluation.baselines import (
     jaspar_matrix,
     run_baselines,
 )
-from chromputer_tracks.evaluation.depth import DepthSample, measure_fitness
+from chromputer_tracks.evaluation.depth import DepthSample, fragment_assays, measure_fitness
 from chromputer_tracks.evaluation.sites import LabelledSites, Predict, label_sites
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.assays import BigWigSource, open_assay
-from chromputer_tracks.io.bed import BedRecord, TssTable, read_bed
+from chromputer_tracks.io.bed import BedRecord, TssTable, read_bed, read_tss
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.fragments import FragmentOptions
@@ -479,28 +480,55 @@ def sample_fitness(
     sources: Sources,
     heads: tuple[HeadSpec, ...],
     predict: Predict,
+    tss: TssTable | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> Fitness | None:
-    """What a model needs of a sample: see :func:`~.evaluation.depth.measure_fitness`.
+    """What a model needs of a sample: how its own look, and its accuracy by depth.
+
+    See :func:`~.evaluation.depth.measure_fitness` and :func:`~.data.fitness.profile_sample`.
 
     Args:
         config: the sources' configuration.
         sources: the configuration's files, open.
         heads: the model's, calibrated.
         predict: the model.
+        tss: start sites, around which the samples are looked at.
         report: told what is done, a line at a time.
     """
-    return measure_fitness(
+    samples = sources.training_samples
+    found = measure_fitness(
         predict,
         sources.inputs,
         sources.fasta,
-        [DepthSample(item.name, item.assays, item.scored) for item in sources.training_samples],
+        [DepthSample(item.name, item.assays, item.scored) for item in samples],
         config.splits.test,
         config.network.grid,
         config.label_bin,
         heads,
         report,
     )
+    if found is None:
+        return None
+    profiles = {
+        assay: mean_profile(
+            [
+                profile_sample(store, sources.fasta, tss)
+                for sample in samples
+                for store in sample.fragments([assay])
+            ]
+        )
+        for assay in fragment_assays(sources.inputs)
+    }
+    return replace(found, samples=profiles)
+
+
+def start_sites(config: TrainConfig, sources: Sources) -> TssTable | None:
+    """The start sites of ``data.tss``; None where there are none.
+
+    Raises:
+        InputError: they cannot be read.
+    """
+    return None if config.data.tss is None else read_tss(config.data.tss, sources.sizes)
 
 
 def sample_baselines(

@@ -38,7 +38,13 @@ from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.experiment import Experiment
 from chromputer_tracks.model.export import export_explain, export_network
 from chromputer_tracks.model.processes import find_accelerator, process_rank
-from chromputer_tracks.model.sources import Sources, input_files, open_sources, sample_baselines
+from chromputer_tracks.model.sources import (
+    Sources,
+    input_files,
+    open_sources,
+    sample_baselines,
+    start_sites,
+)
 from chromputer_tracks.options.train import TrainOptions
 from chromputer_tracks.spec import EXPLAIN, PREDICT, Fitness, HeadSpec, ModelSpec
 
@@ -118,9 +124,12 @@ def train_model(
             sources = stack.enter_context(open_sources(config, tell))
             experiment = Experiment(config, sources)
             tell(experiment.summary())
+            # A file that is wrong is not to be found after training.
+            tss = start_sites(config, sources) if options.measure == "after" else None
             checksums = None
             if work is not None:
-                work.read({"config": options.config, **input_files(config, sources)})
+                files = {"config": options.config, **input_files(config, sources)}
+                work.read(files | {"start sites": config.data.tss if tss is not None else None})
                 checksums = work.checksums.result()
             command = shlex.join(options.command)
             provenance = run_provenance(config, sources, command, checksums)
@@ -149,7 +158,7 @@ def train_model(
             fitness = None
             if options.measure == "after":
                 tell("measuring the accuracy by depth on the test contigs")
-                fitness = experiment.fitness(network, heads, tell)
+                fitness = experiment.fitness(network, heads, tss, tell)
             spec = model_spec(config, sources, heads, metrics, provenance, fitness)
             parity = export_network(network, spec, work.folder)
             try:

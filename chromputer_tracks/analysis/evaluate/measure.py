@@ -17,7 +17,13 @@ from chromputer_tracks.model.card import model_card
 from chromputer_tracks.model.checkpoints import TRAINING
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.export import export_spec
-from chromputer_tracks.model.sources import Sources, input_files, open_sources, sample_fitness
+from chromputer_tracks.model.sources import (
+    Sources,
+    input_files,
+    open_sources,
+    sample_fitness,
+    start_sites,
+)
 from chromputer_tracks.model.training import configured
 from chromputer_tracks.options.train import TrainOptions
 from chromputer_tracks.spec import ModelSpec
@@ -63,7 +69,7 @@ def measure_model(options: TrainOptions, report: Report | None = None) -> Measur
         with open_sources(config, report.note) as sources:
             _check(_differences(model.spec, config, sources), options)
             files = input_files(config, sources)
-            work.read({"config": options.config, **files})
+            work.read({"config": options.config, **files, "start sites": config.data.tss})
             _check(_other_files(model, work.checksums.result()), options)
             report.note(f"measuring {model.name} on {', '.join(config.splits.test)}")
             session = open_session(model.path)
@@ -72,7 +78,8 @@ def measure_model(options: TrainOptions, report: Report | None = None) -> Measur
                 logits: NDArray[np.float32] = session.run(arrays)[0]
                 return logits
 
-            found = sample_fitness(config, sources, model.spec.heads, predict, report.note)
+            tss = start_sites(config, sources)
+            found = sample_fitness(config, sources, model.spec.heads, predict, tss, report.note)
         spec = replace(model.spec, fitness=found)
         export_spec(options.out, spec, work.folder)
         card = model_card(spec, config.description, notes)
