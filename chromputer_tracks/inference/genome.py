@@ -12,7 +12,7 @@ output is the one that its window alone would give, wherever tiles begin and end
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -188,6 +188,7 @@ def predict_regions(
     tile: int = DEFAULT_TILE,
     batch: int = DEFAULT_BATCH,
     average_strands: bool = False,
+    done: Collection[str] = (),
     stages: Stages | None = None,
 ) -> Generator[Prediction, None, None]:
     """Predict runs of outputs, in sorted contig order.
@@ -203,6 +204,8 @@ def predict_regions(
         average_strands: also run the reverse complement and take the mean of the two strands'
             probabilities and values (not of their logits: each strand is calibrated as it is, and
             the states still sum to 1).
+        done: contigs that are left out. What runs of the session hold is as without them, so that
+            the values of the others are the same to the last bit.
         stages: collects the time of arrays, session and waiting.
 
     Raises:
@@ -219,7 +222,7 @@ def predict_regions(
             if average_strands:
                 other = probabilities(session.run(reverse_strand(spec.inputs, inputs)), spec.heads)
                 values = (values + other[:, :, ::-1]) / np.float32(2)
-        return [
+        found = [
             Prediction(
                 place.chrom,
                 place.first * grid.stride,
@@ -228,9 +231,15 @@ def predict_regions(
             )
             for place, rows in zip(tiles, values, strict=True)
         ]
+        return [item for item in found if item.chrom not in done]
 
     def stream() -> Generator[Prediction, None, None]:
-        loaded = _load(_batches(bins, grid, tile, batch), features, grid, times)
+        left = (
+            tiles
+            for tiles in _batches(bins, grid, tile, batch)
+            if not all(item.chrom in done for item in tiles)
+        )
+        loaded = _load(left, features, grid, times)
         running: deque[Future[list[Prediction]]] = deque()
         pool = ThreadPoolExecutor(session.workers, "chromputer-session")
         with closing(_prefetch(loaded)) as ready:

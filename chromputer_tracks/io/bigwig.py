@@ -10,9 +10,10 @@ from __future__ import annotations
 import struct
 import tempfile
 import zlib
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import pyBigWig
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from chromputer_tracks.errors import OutputError
 from chromputer_tracks.intervals import ChromSizes, format_span, runs
 from chromputer_tracks.io import bbi
-from chromputer_tracks.io.atomic import atomic_path, output_errors
+from chromputer_tracks.io.atomic import PARTIAL, atomic_path, check_parent, output_errors
 
 # ---- Zoom levels of a bigWig file, made section by section while values stream past.
 #
@@ -45,6 +46,10 @@ _BATCH_LEVELS = 7  # 16, 64 ... 65,536 bins: complete within a batch
 _MOST_LEVELS = 10
 _RECORDS = 1024
 _COMPRESSION = 1
+_READ = 1 << 13
+
+_RUN = struct.Struct("<IIIIIBBH")
+"""Head of a block: contig, start, end, step and span, kind (3: fixed step), reserved, values."""
 
 _INTEGERS, _FLOATS = ("start", "end", "bases"), ("minimum", "maximum", "total", "squares")
 _RECORD = np.dtype(
@@ -255,10 +260,19 @@ class BigWigWriter:
         path: the final name.
         sizes: all contigs of the genome; the header lists them sorted by name.
         step: bp per value.
+        kept: what is called when the block ends with an error: whether the file is to stay as far
+            as it is written, for :func:`read_unfinished`. None: there is nothing to come back to.
     """
 
-    def __init__(self, path: Path, sizes: ChromSizes, step: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        sizes: ChromSizes,
+        step: int,
+        kept: Callable[[], bool] | None = None,
+    ) -> None:
         self.path = path
+        self._kept = kept
         self._sizes = sizes
         self._step = step
         self._contigs = sorted(sizes.items(), key=lambda item: item[0].encode())
@@ -275,7 +289,10 @@ class BigWigWriter:
 
     def __enter__(self) -> BigWigWriter:
         with ExitStack() as stack:
-            self._temporary = stack.enter_context(atomic_path(self.path))
+            if self._kept is None:
+                self._temporary = stack.enter_context(atomic_path(self.path))
+            else:
+                self._temporary = stack.enter_context(_lasting_path(self.path, self._kept))
             stack.enter_context(output_errors(self.path))
             self._file: IO[bytes] = stack.enter_context(self._temporary.open("w+b"))
             spill = stack.enter_context(tempfile.TemporaryFile(dir=self.path.parent))
@@ -283,9 +300,13 @@ class BigWigWriter:
             headers = bbi.ZOOM_HEADER_BYTES * len(self._zooms.reductions)
             self._summary_at = bbi.HEADER_BYTES + headers
             self._tree_at = self._summary_at + bbi.SUMMARY_BYTES
-            self._file.write(bytes(self._tree_at))
-            self._file.write(bbi.contig_tree(self._contigs, self._tree_at))
-            self._data_at = self._file.tell()
+            tree = bbi.contig_tree(self._contigs, self._tree_at)
+            self._data_at = self._tree_at + len(tree)
+            # Where data begin is known from the start, to whoever reads the file unfinished.
+            places = {"tree": self._tree_at, "data": self._data_at, "summary": self._summary_at}
+            self._file.write(bbi.header(**places, index=0, buffer=0, zooms=()))
+            self._file.write(bytes(self._tree_at - self._file.tell()))
+            self._file.write(tree)
             self._file.write(bytes(8))
             self._stack = stack.pop_all()
         return self
@@ -318,6 +339,9 @@ class BigWigWriter:
         with output_errors(self.path):
             if rank != self._rank:
                 self._flush_section()
+                if self._kept is not None:
+                    # A whole contig is out of this process's hands.
+                    self._file.flush()
                 self._chrom, self._rank = chrom, rank
                 self._written[chrom] = _Extent(start, float(values[0]))
             self._end = end
@@ -361,7 +385,7 @@ class BigWigWriter:
         step, span = self._step, int(self._spans[begin])
         start = origin + begin * step
         end = origin + (stop - 1) * step + span
-        head = struct.pack("<IIIIIBBH", self._rank, start, end, step, span, 3, 0, stop - begin)
+        head = _RUN.pack(self._rank, start, end, step, span, 3, 0, stop - begin)
         raw = head + self._values[begin:stop].astype("<f4").tobytes()
         self._leaves += _write_block(self._file, raw, self._rank, start, end)
 
@@ -400,6 +424,87 @@ class BigWigWriter:
         with self._stack:
             self._finish()
             _check(self._temporary, self.path, self._sizes, self._written)
+
+
+@contextmanager
+def _lasting_path(path: Path, kept: Callable[[], bool]) -> Iterator[Path]:
+    """A temporary path of a known name, which outlives a kill, and an error if it is to be kept."""
+    check_parent(path)
+    temporary = _unfinished(path)
+    done = False
+    try:
+        with output_errors(path):
+            yield temporary
+            temporary.replace(path)
+        done = True
+    finally:
+        if not done and not kept():
+            temporary.unlink(missing_ok=True)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f"{PARTIAL}{path.name}")
+
+
+class Values(NamedTuple):
+    """Values of consecutive bins of a contig.
+
+    Attributes:
+        contig: its place among all contigs, sorted by the bytes of their names.
+        start: bp, 0-based.
+        end: bp, exclusive; cuts the last bin.
+        values: float32 (bins,).
+    """
+
+    contig: int
+    start: int
+    end: int
+    values: NDArray[np.float32]
+
+
+def read_unfinished(path: Path, step: int) -> Iterator[Values]:
+    """What a :class:`BigWigWriter` wrote before its process was killed, in order.
+
+    Blocks of data are streams of zlib one behind the other, each with a checksum: what a kill or a
+    loss of power cut off, or left empty, ends the data, and nothing false is read.
+
+    Args:
+        path: the final name; the file may already have it.
+        step: bp per value.
+
+    Raises:
+        OutputError: the file cannot be read.
+    """
+    place = path if path.exists() else _unfinished(path)
+    with output_errors(place), place.open("rb") as file:
+        head = file.read(bbi.HEADER_BYTES)
+        if len(head) < bbi.HEADER_BYTES:
+            return
+        file.seek(struct.unpack_from("<Q", head, 16)[0] + 8)
+        for raw in _streams(file):
+            if len(raw) < _RUN.size:
+                return
+            contig, start, end, width, _, kind, _, count = _RUN.unpack_from(raw)
+            if (width, kind, len(raw)) != (step, 3, _RUN.size + 4 * count):
+                return
+            yield Values(contig, start, end, np.frombuffer(raw, "<f4", offset=_RUN.size))
+
+
+def _streams(file: IO[bytes]) -> Iterator[bytes]:
+    """Streams of zlib one behind the other, as far as they are whole."""
+    rest = b""
+    while True:
+        stream, parts = zlib.decompressobj(), []
+        try:
+            while not stream.eof:
+                block = rest or file.read(_READ)
+                if not block:
+                    return
+                parts.append(stream.decompress(block))
+                rest = stream.unused_data
+        except zlib.error:
+            return
+        yield b"".join(parts)
 
 
 class _Extent:

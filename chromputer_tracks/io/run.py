@@ -32,7 +32,7 @@ import os
 import platform
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -59,6 +59,10 @@ from chromputer_tracks.io.scratch import clean_scratch
 from chromputer_tracks.options.fields import RunOptions, recorded
 from chromputer_tracks.records import from_plain, to_plain
 
+_PLAN = f"{PARTIAL}plan.json"
+"""In the folder of an unfinished run that another may go on with: what it does."""
+_WORTH_KEEPING = 5.0
+"""Seconds; a shorter run that fails leaves nothing to go on with."""
 _JOURNAL = "publishing.json"
 _EARLIER = ".earlier"
 
@@ -76,6 +80,9 @@ class Run:
         folder: where they are made.
         earlier: the results that are to be replaced; None where there are none.
         stages: time and memory.
+        unfinished: plans of runs of the same folder that were killed or stopped, where they are to
+            be gone on with: files, each in its run's folder.
+        is_worth_keeping: asked when the run fails: whether another is to go on with it.
         checksums: what was read, by role.
         record: what was written of this run, when its block has ended.
     """
@@ -92,6 +99,9 @@ class Run:
     ) -> None:
         self.kind, self.options, self.out = kind, options, options.out
         self.folder, self.earlier, self._own = folder, earlier, own
+        self.unfinished: tuple[Path, ...] = ()
+        self.is_worth_keeping: Callable[[], bool] = bool
+        self._kept: bool | None = None
         self.stages = Stages()
         self.checksums = Checksums()
         self._started = datetime.now(UTC)
@@ -101,6 +111,31 @@ class Run:
     def read(self, files: Mapping[str, Path | None]) -> None:
         """Files that the results depend on, by what they are; None: not given."""
         self.checksums.add({role: path for role, path in files.items() if path is not None})
+
+    def plan(self, text: str) -> None:
+        """Let another run find what this one left, should it be killed, and know what it is of."""
+        _write(self.folder / f"{_PLAN}.new", text)
+        with output_errors(self.folder):
+            (self.folder / f"{_PLAN}.new").replace(self.folder / _PLAN)
+
+    def is_kept(self) -> bool:
+        """Whether what was made stays for another run when this one fails."""
+        if self._kept is None:
+            lasted = (datetime.now(UTC) - self._started).total_seconds()
+            is_planned = (self.folder / _PLAN).is_file()
+            self._kept = is_planned and lasted >= _WORTH_KEEPING and self.is_worth_keeping()
+        return self._kept
+
+    def go_on_with(self, folder: Path | None) -> None:
+        """Keep the folder of one unfinished run until this one is done; the others go."""
+        self.unfinished = tuple(plan for plan in self.unfinished if plan.parent != folder)
+        self.remove_unfinished()
+        self.unfinished = () if folder is None else (folder / _PLAN,)
+
+    def remove_unfinished(self) -> None:
+        """Remove what was left of the runs that this one has gone on with."""
+        for plan in self.unfinished:
+            _discard(plan.parent)
 
     def describe(self, results: Any = None, **parts: Any) -> None:
         """Say what the record holds beside what every record does.
@@ -150,7 +185,12 @@ class Run:
 
 @contextmanager
 def run(
-    kind: str, options: RunOptions, report: Report, *, keep: tuple[str, ...] = ()
+    kind: str,
+    options: RunOptions,
+    report: Report,
+    *,
+    keep: tuple[str, ...] = (),
+    resume: bool = False,
 ) -> Iterator[Run]:
     """Run a command whose results are a folder.
 
@@ -159,6 +199,8 @@ def run(
         options: the command's.
         report: told when earlier results are replaced.
         keep: folders of ``out`` that are the run's working state and stay as they are.
+        resume: find what runs that were killed or stopped left (:attr:`Run.unfinished`), which is
+            removed when this one is done; else it is removed now.
 
     Raises:
         OutputError: the folder cannot be made or written into, is being written into, or holds
@@ -170,7 +212,7 @@ def run(
     place = _real(out)
     with made_parents(out), _lock(place, out):
         with output_errors(out):
-            _recover(place, place)
+            unfinished = _recover(place, place, resume=resume)
             earlier = _earlier(out, kind, keep, force=options.force)
             own = _own_files(place, earlier, RUN_JSON, out, force=options.force)
             made = bool(keep) and not place.exists()
@@ -181,14 +223,21 @@ def run(
                 f"({earlier.started}), which this run replaces"
             )
         work = Run(kind, options, folder, earlier, own)
+        work.unfinished = tuple(unfinished)
+        kept = False
         try:
             with _final_names(work, out):
                 yield work
                 work.finish(RUN_JSON)
                 with output_errors(out):
                     _publish(work, place, own)
+            work.remove_unfinished()
+        except BaseException:
+            kept = work.is_kept()
+            raise
         finally:
-            _discard(folder)
+            if not kept:
+                _discard(folder)
             if made:
                 # It stays when something was put there.
                 with suppress(OSError):
@@ -426,21 +475,27 @@ def _is_fixed(place: Path) -> bool:
     return place.exists() and (place.is_mount() or place in (here, *here.parents))
 
 
-def _recover(place: Path, target: Path) -> None:
+def _recover(place: Path, target: Path, *, resume: bool = False) -> list[Path]:
     """Undo what killed runs left: the earlier results come back, unfinished ones go.
 
     None of their hidden folders is in use while the lock holds. ``target`` is the folder that files
-    were moved into.
+    were moved into. With ``resume`` folders of this user with a plan stay: their plans are
+    returned.
     """
+    plans: list[Path] = []
     pattern = f"{PARTIAL}{'[0-9a-f]' * 8}-{escape(place.name)}"
     folders = [*place.parent.glob(pattern), *place.glob(pattern)]
     for folder in filter(Path.is_dir, folders):
         _put_back(folder, target)
-        if not place.exists() and (folder / RUN_JSON).is_file():
+        plan = folder / _PLAN
+        if resume and plan.is_file() and plan.stat().st_uid == os.getuid():
+            plans.append(plan)
+        elif not place.exists() and (folder / RUN_JSON).is_file() and not plan.exists():
             # Killed between the two steps of an exchange that the file system lacks.
             folder.rename(place)
         else:
             shutil.rmtree(folder, ignore_errors=True)
+    return plans
 
 
 # Publication.
@@ -454,6 +509,7 @@ def _publish(work: Run, place: Path, own: _Own) -> None:
     )
     if exchange:
         _sync(folder)
+        (folder / _PLAN).unlink(missing_ok=True)
         try:
             if place.exists():
                 shutil.copymode(place, folder)

@@ -36,6 +36,13 @@ class PredictOptions(SampleOptions):
             complete="contig",
         ),
     ] = ()
+    resume: Annotated[
+        bool,
+        Flag(
+            "Go on, by whole contigs, where a run of this command was killed or stopped; it needs "
+            "the room of what was done twice for a while. Without it, that is removed.",
+        ),
+    ] = False
     average_strands: Annotated[bool, Flag("Average over both strands; twice the time.")] = False
     tile: Annotated[int, Flag("Outputs per tile.", last=True), Limits(least=1)] = 1024
     batch: Annotated[int, Flag("Tiles per run of the network.", last=True), Limits(least=1)] = 1

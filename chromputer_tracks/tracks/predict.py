@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.errors import InputError, OutputError
+from chromputer_tracks.errors import InputError, OutputError, counted
 from chromputer_tracks.inference.genome import (
     covered_bases,
     drain,
@@ -33,10 +33,12 @@ from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.bed import Rgb, read_bed
 from chromputer_tracks.io.bigbed import read_rows, write_bigbed
 from chromputer_tracks.io.bigwig import BigWigWriter
-from chromputer_tracks.io.record import Report, RunRecord, Silent
-from chromputer_tracks.io.run import run
+from chromputer_tracks.io.record import Report, RunRecord, Silent, file_record
+from chromputer_tracks.io.run import Run, run
+from chromputer_tracks.options.fields import recorded
 from chromputer_tracks.options.predict import PredictOptions
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
+from chromputer_tracks.tracks.resume import Finished, Plan, find_finished, read_finished
 
 KIND = "predict"
 """What ``run.json`` says of the command."""
@@ -139,22 +141,52 @@ def predict_tracks(options: PredictOptions, report: Report | None = None) -> Pre
         OutputError: the tracks cannot be written.
     """
     report, files = report or Silent(), options.sample
-    with run(KIND, options, report) as work, ExitStack() as stack:
+    with (
+        run(KIND, options, report, resume=options.resume) as work,
+        _telling_how_to_go_on(work, report),
+        ExitStack() as stack,
+    ):
         stages = work.stages
         with stages.phase("checking"):
             model = load_model(options.model)
             fasta = open_genome(stack, files, report)
             sizes = fasta.sizes
             bins = region_bins(_regions(options, sizes), sizes, model.spec.grid)
-            work.read(input_roles(model, files, regions=options.regions))
+            roles = input_roles(model, files, regions=options.regions)
+            work.read(roles)
             session = open_session(model.path, options.provider, options.threads)
+            plan = Plan.of(
+                file_record(model.path).sha256,
+                sizes.digest(),
+                roles,
+                recorded(options),
+                session.provider,
+                session.threads,
+            )
+            names = track_files(model.spec)
+            threads = max(1, session.threads // 2)
+            finished = find_finished(
+                work.unfinished, plan, names, bins, sizes, model.spec.grid, threads
+            )
+            work.go_on_with(None if finished is None else finished.folder)
+            work.plan(plan.to_json())
         announce(model, session, sizes, files, report)
         sample = open_sample(stack, model, fasta, files, report, stages)
         total = covered_bases(bins, sizes, model.spec.grid)
         writing = stack.enter_context(ExitStack())
         writer = writing.enter_context(
-            TrackWriter(work.folder, model.spec, sizes, threads=max(1, session.threads // 2))
+            TrackWriter(work.folder, model.spec, sizes, threads=threads, kept=work.is_kept)
         )
+        work.is_worth_keeping = lambda: writer.contigs > 1
+        if options.resume:
+            _say_where(finished, bins, report)
+        before = 0
+        if finished is not None:
+            with stages.phase("reading what was finished"):
+                for item in read_finished(finished, names, sizes, model.spec.grid):
+                    writer.write(*item)
+                    before += item[2] - item[1]
+                    report.progress("reading what was finished", before, None, "bp")
         with stages.phase("predicting"):
             drain(
                 predict_regions(
@@ -166,11 +198,12 @@ def predict_tracks(options: PredictOptions, report: Report | None = None) -> Pre
                     tile=options.tile,
                     batch=options.batch,
                     average_strands=options.average_strands,
+                    done=() if finished is None else finished.contigs,
                     stages=stages,
                 ),
                 writer.write,
                 stages,
-                lambda bases: report.progress("predicting", bases, total, "bp"),
+                lambda bases: report.progress("predicting", before + bases, total, "bp"),
             )
         with stages.phase("finishing tracks"):
             writing.close()
@@ -178,6 +211,34 @@ def predict_tracks(options: PredictOptions, report: Report | None = None) -> Pre
             Prediction(total, writer.summary), **model_records(model, session, sizes, sample)
         )
     return PredictResult(model, writer.summary, work.record)
+
+
+def track_files(spec: ModelSpec) -> list[str]:
+    """The bigWig file of each of a model's outputs, in their order."""
+    return [label_file(head, label, "bw") for head in spec.heads for label in head.labels]
+
+
+def _say_where(finished: Finished | None, bins: Mapping[str, object], report: Report) -> None:
+    if finished is None:
+        report.note("nothing unfinished to go on with: beginning anew")
+    else:
+        report.note(f"going on behind {len(finished.contigs):,} of {counted(len(bins), 'contig')}")
+
+
+@contextmanager
+def _telling_how_to_go_on(work: Run, report: Report) -> Iterator[None]:
+    """Say what stays of a run that fails, what it takes, and how to go on with it."""
+    try:
+        yield
+    except BaseException:
+        if work.is_kept():
+            files = [path for path in work.folder.rglob("*") if path.is_file()]
+            size = sum(path.stat().st_size for path in files) / 2**20
+            report.note(
+                f"note: the contigs that are done stay in {work.folder} ({size:,.0f} MiB): the "
+                "same command with --resume goes on behind them, without it they are removed"
+            )
+        raise
 
 
 def _regions(options: PredictOptions, sizes: ChromSizes) -> list[Interval] | None:
@@ -227,9 +288,12 @@ class TrackWriter:
         spec: the model's spec.
         sizes: the genome's contigs.
         threads: threads that compress bigWig data.
+        kept: whether bigWig files stay as far as they are written when the block ends with an
+            error, see :class:`~chromputer_tracks.io.bigwig.BigWigWriter`.
 
     Attributes:
         summary: what the tracks hold (after the block).
+        contigs: how many contigs were begun.
 
     Raises:
         OutputError: ``out`` is not writable, the disk is full, a file does not pass its check, two
@@ -238,8 +302,19 @@ class TrackWriter:
 
     summary: TrackSummary
 
-    def __init__(self, out: Path, spec: ModelSpec, sizes: ChromSizes, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        out: Path,
+        spec: ModelSpec,
+        sizes: ChromSizes,
+        *,
+        threads: int = 1,
+        kept: Callable[[], bool] | None = None,
+    ) -> None:
         self._out = out
+        self._kept = kept
+        self.contigs = 0
+        self._chrom = ""
         self._spec = spec
         self._sizes = sizes
         self._threads = threads
@@ -268,7 +343,9 @@ class TrackWriter:
                     )
                 for label in head.labels:
                     name = label_file(head, label, "bw")
-                    writer = BigWigWriter(self._path(name), self._sizes, self._spec.stride)
+                    writer = BigWigWriter(
+                        self._path(name), self._sizes, self._spec.stride, self._kept
+                    )
                     self._bigwigs.append((row, stack.enter_context(writer)))
                     if head.kind == "binary":
                         name = label_file(head, label, "bed")
@@ -338,6 +415,9 @@ class TrackWriter:
             for calls in self._calls:
                 calls.write(calls.merger.add(chrom, start, end, rounded[calls.row]))
         self._bases += end - start
+        if chrom != self._chrom:
+            self._chrom = chrom
+            self.contigs += 1
 
     def __exit__(
         self,
