@@ -194,6 +194,43 @@ def test_tables_and_files(scored):
     assert "<svg" in page
 
 
+def test_parts_of_the_fragments_are_scored(toy, tmp_path):
+    out = tmp_path / "out"
+    result = run(
+        *(toy / "tiny", toy / "second", "--config", toy / "toy.toml", "--out", out),
+        *("--draws", 20, "--seed", 4, "--by-depth"),
+    )
+    assert result.exit_code == 0, result.output
+    found = rows(out / "depths.tsv")
+    shares = ["1", "0.5", "0.25", "0.1", "0.05", "0.02"][: len(found) // 2]
+    assert [(row["name"], row["share"]) for row in found] == [
+        (name, share) for name in ("tiny", "other") for share in shares
+    ]
+    # All fragments: as scored beside.
+    for row, states in zip(found[:: len(shares)], rows(out / "states.tsv"), strict=True):
+        for figure in ("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "macro_f1_high"):
+            assert row[figure] == states[figure]
+        each = [
+            float(label["auprc"])
+            for label in rows(out / "labels.tsv")
+            if (label["name"], label["kind"]) == (row["name"], "binary")
+        ]
+        # TF9 is not predicted, and counts for nothing.
+        assert float(row["mean_auprc"]) == pytest.approx(np.mean(each), abs=2e-4)
+    with (
+        Fasta(toy / "toy.fa") as fasta,
+        FragmentStore.build(toy / "toy.fragments.tsv.gz", fasta.sizes) as store,
+        store.thinned(0.25, 0) as thin,
+    ):
+        assert float(found[2]["fragments_per_kb"]) == pytest.approx(thin.density, rel=1e-3)
+        options = ("mean_auprc", "accuracy")
+        assert any(found[2][name] != found[0][name] for name in options)
+    local = [row for row in rows(out / "local.tsv") if row["name"] == "tiny"]
+    assert sum(int(row["sites"]) for row in local) == 250 * len(shares)
+    assert "with parts of the fragments: tiny" in result.stderr
+    assert len(json.loads((out / "scores.json").read_text())["by_depth"]) == 2
+
+
 def test_a_second_run_leaves_nothing_of_the_first(toy, tmp_path):
     out = tmp_path / "out"
     common = ("--config", toy / "toy.toml", "--out", out, "--draws", 10)

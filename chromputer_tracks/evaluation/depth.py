@@ -92,24 +92,28 @@ def measure_fitness(
     label_bin: int,
     heads: tuple[HeadSpec, ...],
     report: Callable[[str], None] = lambda _: None,
+    draws: int = DRAWS,
+    seed: int = SEED,
 ) -> Fitness | None:
     """Score a model with parts of its samples' fragments.
 
     Fragments of all assays and samples are thinned alike; a bigWig stays as it is.
 
     Args:
-        predict: the network.
+        predict: the network; a row of NaN where it lacks a label.
         inputs: its inputs, in graph order.
         fasta: the genome.
-        samples: those that it was trained on.
+        samples: those that it was trained on, or that it is scored on.
         contigs: held out, to be scored.
         grid: places of the network's outputs.
         label_bin: bp between sites.
         heads: calibrated, in the order of the network's outputs.
         report: told what is done.
+        draws: resamples of the figures.
+        seed: of the resamples; the draws of fragments are always the same.
 
     Returns:
-        What was found; None for a model that reads no fragments.
+        What was found, without the samples' profiles; None for a model that reads no fragments.
 
     Raises:
         OutputError: the scratch folder is full or cannot be written.
@@ -124,10 +128,10 @@ def measure_fitness(
         if drawn is None:
             report(f"{share:.0%} of the fragments are too few to draw; thinner is not measured")
             break
-        found.append(depth_accuracy(drawn, heads))
+        found.append(depth_accuracy(drawn, heads, draws, seed))
         report(_line(found[-1]))
-        known = drawn.sites.states != UNKNOWN
-        if states and known.any():
+        known = _known_states(drawn.sites)
+        if known.any():
             around.append(drawn.around[known])
             truth.append(drawn.sites.states[known])
             called.append(drawn.sites.logits[:states, known].argmax(axis=0))
@@ -215,8 +219,8 @@ def depth_accuracy(
     states = sites.number_of_states
     found: dict[str, tuple[float, float, float] | None] = {}
     confidence = None
-    known = sites.states != UNKNOWN
-    if states and known.any():
+    known = _known_states(sites)
+    if known.any():
         predicted = values[:states, known]
         kept = resamples.select(known)
         table = confusion(sites.states[known], predicted.argmax(axis=0), states, kept)
@@ -224,12 +228,19 @@ def depth_accuracy(
         confidence = _cut(float(predicted.max(axis=0).mean()))
     rows = []
     for truth, scores in zip(sites.binary, values[states:], strict=False):
-        known = truth != UNKNOWN
+        known = (truth != UNKNOWN) & np.isfinite(scores)
         if (truth[known] == 1).any():
             rows.append(rank(truth[known] == 1, scores[known], resamples.select(known)).auprc)
     if rows:
         found["auprc"] = _figure(mean_known(rows))
     return DepthAccuracy(drawn.share, _cut(drawn.depth), **found, confidence=confidence)
+
+
+def _known_states(sites: LabelledSites) -> NDArray[np.bool_]:
+    """The sites whose state is known and predicted, bool (n,)."""
+    predicted = sites.logits[: sites.number_of_states]
+    known: NDArray[np.bool_] = (sites.states != UNKNOWN) & np.isfinite(predicted).all(axis=0)
+    return known & (sites.number_of_states > 0)
 
 
 def _figure(values: NDArray[np.float64]) -> tuple[float, float, float] | None:

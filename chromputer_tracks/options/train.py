@@ -171,6 +171,14 @@ class EvaluateOptions(ComputeOptions):
     allow_training_contigs: Annotated[bool, Flag("Score contigs that a model was trained on.")] = (
         False
     )
+    by_depth: Annotated[
+        bool,
+        Flag(
+            "Score each model with 50 to 2 % of each sample's fragments, too, drawn at random; "
+            "takes some predictions more.",
+            "--by-depth",
+        ),
+    ] = False
     draws: Annotated[int, Flag("Bootstrap resamples."), Limits(least=10)] = 1000
     seed: Annotated[int, Flag("Of resampling and baselines."), Limits(least=0)] = 0
 

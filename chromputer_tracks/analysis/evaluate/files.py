@@ -35,7 +35,7 @@ from chromputer_tracks.io.run import Run
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.options.train import EvaluateOptions
 from chromputer_tracks.records import to_plain
-from chromputer_tracks.spec import HeadSpec
+from chromputer_tracks.spec import Fitness, HeadSpec
 
 if TYPE_CHECKING:
     from chromputer_tracks.analysis.evaluate.run import EvaluatedModel
@@ -65,6 +65,21 @@ class SampleScores:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleDepths:
+    """What a model makes of parts of a sample's fragments.
+
+    Attributes:
+        name: name of the model as tables show it.
+        sample: name of the sample.
+        fitness: the figures by depth, and by the fragments around a site.
+    """
+
+    name: str
+    sample: str
+    fitness: Fitness
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """All that was found.
 
@@ -77,6 +92,7 @@ class Evaluation:
         paired: tests of the first model against each other.
         vplots: V-plots by state, of each sample's fragments.
         notes: what the reader must know.
+        depths: models by samples with parts of the fragments, where that was asked for.
     """
 
     config: TrainConfig
@@ -87,6 +103,7 @@ class Evaluation:
     paired: tuple[PairedTest, ...]
     vplots: tuple[VplotSet, ...]
     notes: tuple[str, ...]
+    depths: tuple[SampleDepths, ...] = ()
 
     def on(self, sample: str, *roles: Role) -> list[SampleScores]:
         """What was scored on a sample, of some roles or of all."""
@@ -112,12 +129,30 @@ def file_rows(evaluation: Evaluation) -> dict[str, list[Row]]:
     ``states.tsv`` has a line for each model, baseline and ceiling on each sample, ``labels.tsv``
     one for each label (each state against the rest among them), ``continuous.tsv`` one for each
     signal, ``confusion.tsv`` one for each true and predicted state, ``paired.tsv`` one for each
-    figure of each paired test.
+    figure of each paired test, ``depths.tsv`` one for each part of a sample's fragments, and
+    ``local.tsv`` one for each group of sites by the fragments in their window.
     """
-    names = ("states.tsv", "labels.tsv", "continuous.tsv", "confusion.tsv", "paired.tsv")
-    states, labels, continuous, confusion, paired = tables = tuple[list[Row], ...](
+    names = "states labels continuous confusion paired depths local".split()
+    states, labels, continuous, confusion, paired, depths, local = tables = tuple[list[Row], ...](
         [] for _ in names
     )
+    for part in evaluation.depths:
+        of: Row = {"sample": part.sample, "name": part.name}
+        depths += [
+            {**of, "share": _digits(item.share), "fragments_per_kb": _digits(item.depth)}
+            | _values(
+                accuracy=_figure(item.accuracy),
+                macro_f1=_figure(item.macro_f1),
+                mean_auprc=_figure(item.auprc),
+            )
+            | {"confidence": "" if item.confidence is None else _digits(item.confidence)}
+            for item in part.fitness.depths
+        ]
+        local += [
+            {**of, "fragments": _digits(group.fragments), "sites": group.sites}
+            | {"balanced_accuracy": _digits(group.accuracy)}
+            for group in part.fitness.local
+        ]
     for item in evaluation.scored:
         who: Row = {"sample": item.sample, "name": item.name, "role": item.role}
         found = item.scores.states
@@ -165,7 +200,7 @@ def file_rows(evaluation: Evaluation) -> dict[str, list[Row]]:
         for test in evaluation.paired
         for item in test.differences
     ]
-    return dict(zip(names, tables, strict=True))
+    return {f"{name}.tsv": rows for name, rows in zip(names, tables, strict=True)}
 
 
 def _values(**estimates: Estimate) -> Row:
@@ -179,6 +214,10 @@ def _values(**estimates: Estimate) -> Row:
             (f"{name}_high", value.high),
         )
     }
+
+
+def _figure(found: tuple[float, float, float] | None) -> Estimate:
+    return Estimate(*(found or (math.nan, math.nan, math.nan)))
 
 
 def _digits(value: float) -> str:
@@ -227,6 +266,23 @@ def tables(evaluation: Evaluation) -> Iterator[PlainTable]:
         if again:
             yield from _by_label("F1", scored, of, again)
         yield from _continuous(scored, of)
+    for part in evaluation.depths:
+        of = f", sample {part.sample}" if several else ""
+        yield PlainTable(
+            f"with parts of the fragments: {part.name}{of}",
+            ("fragments", "per kb", "accuracy", "macro-F1", "mean probability", "mean AUPRC"),
+            tuple(
+                (
+                    f"{item.share:.0%}",
+                    f"{item.depth:.3g}",
+                    with_interval(_figure(item.accuracy)),
+                    with_interval(_figure(item.macro_f1)),
+                    NONE if item.confidence is None else short(item.confidence),
+                    with_interval(_figure(item.auprc)),
+                )
+                for item in part.fitness.depths
+            ),
+        )
     matrix = transfer(evaluation)
     if matrix is not None:
         yield PlainTable(
@@ -437,6 +493,7 @@ def write_evaluation(evaluation: Evaluation, options: EvaluateOptions, work: Run
             for item in evaluation.scored
         ],
         "paired": [to_json(item) for item in evaluation.paired],
+        "by_depth": [to_json(item) for item in evaluation.depths],
     }
     write_texts(work.folder, {"scores.json": json.dumps(record, indent=1) + "\n"})
     for item in evaluation.scored:

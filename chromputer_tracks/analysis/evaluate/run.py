@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from chromputer_tracks.analysis.evaluate.files import (
     Evaluation,
     Role,
+    SampleDepths,
     SampleScores,
     write_evaluation,
 )
@@ -20,6 +21,7 @@ from chromputer_tracks.analysis.report.page import assay_vplots
 from chromputer_tracks.data.features import Features
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import ChromputerError, InputError, meant
+from chromputer_tracks.evaluation.depth import DepthSample, measure_fitness
 from chromputer_tracks.evaluation.scores import PairedTest, paired, score
 from chromputer_tracks.evaluation.sites import LabelledSites, predict_sites, uncalibrated
 from chromputer_tracks.inference.session import (
@@ -49,7 +51,7 @@ from chromputer_tracks.model.sources import (
     sample_labels,
 )
 from chromputer_tracks.options.train import EvaluateOptions
-from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
+from chromputer_tracks.spec import Fitness, HeadSpec, Label, ModelSpec
 
 KIND = "evaluate"
 """What ``run.json`` says of the command."""
@@ -134,6 +136,7 @@ def _evaluation(options: EvaluateOptions, report: Report) -> Evaluation:
         models = [open_model(name, model, sources, options, note) for name, model in loaded.items()]
         opened = [sample for sample in sources.samples if sample.name in samples]
         scored: list[SampleScores] = []
+        depths: list[SampleDepths] = []
 
         def add(
             name: str,
@@ -162,6 +165,14 @@ def _evaluation(options: EvaluateOptions, report: Report) -> Evaluation:
                 report.note(f"{model.name}{of}: predicting {', '.join(contigs)}")
                 sites = model.predict(sources, sample, contigs, config.label_bin)
                 add(model.name, "model", sample, model.heads, sites)
+                if options.by_depth:
+                    found = model.by_depth(
+                        sources, sample, contigs, options, config.label_bin, report.note
+                    )
+                    if found is None:
+                        note(f"{model.name} reads no fragments: not scored by depth")
+                    else:
+                        depths.append(SampleDepths(model.name, sample.name, found))
         if options.baselines:
             for text in missing_baselines(config, opened[0], tss):
                 note(text)
@@ -202,6 +213,7 @@ def _evaluation(options: EvaluateOptions, report: Report) -> Evaluation:
                 )
             ),
             tuple(notes),
+            tuple(depths),
         )
 
 
@@ -318,15 +330,8 @@ class EvaluatedModel:
             InputError: the configuration reads no file of an assay that the model reads.
         """
         features, spec = self.features(sources, sample), self.model.spec
-
-        def run(arrays: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-            logits = self.session.run(arrays)[0]
-            nothing = np.full((1, logits.shape[1]), np.nan, dtype=np.float32)
-            rows: NDArray[np.float32] = np.concatenate([logits, nothing])[self.rows]
-            return rows
-
         return predict_sites(
-            run,
+            self._logits,
             features,
             sample.scored,
             sources.sizes,
@@ -335,6 +340,47 @@ class EvaluatedModel:
             label_bin,
             sources.number("states"),
         )
+
+    def by_depth(
+        self,
+        sources: Sources,
+        sample: LabelledSample,
+        contigs: Sequence[str],
+        options: EvaluateOptions,
+        label_bin: int,
+        report: Callable[[str], None],
+    ) -> Fitness | None:
+        """The figures with parts of a sample's fragments; None where it reads none.
+
+        Args:
+            sources: the configuration's files.
+            sample: one of its samples.
+            contigs: contigs to predict.
+            options: say how figures are resampled.
+            label_bin: bp between sites.
+            report: told what is done.
+        """
+        spec = self.model.spec
+        return measure_fitness(
+            self._logits,
+            spec.inputs,
+            sources.fasta,
+            [DepthSample(sample.name, sample.assays, sample.scored)],
+            contigs,
+            spec.grid,
+            label_bin,
+            self.heads,
+            report,
+            options.draws,
+            options.seed,
+        )
+
+    def _logits(self, arrays: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Logits of one segment, in the order of the configuration's labels."""
+        logits = self.session.run(arrays)[0]
+        nothing = np.full((1, logits.shape[1]), np.nan, dtype=np.float32)
+        rows: NDArray[np.float32] = np.concatenate([logits, nothing])[self.rows]
+        return rows
 
 
 def checked_models(
