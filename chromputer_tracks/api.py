@@ -51,7 +51,7 @@ from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
 from chromputer_tracks.io.assays import BigWigSource
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
-from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.fragment_store import FragmentStore, GivenDepth
 from chromputer_tracks.io.fragments import FragmentOptions
 from chromputer_tracks.spec import ModelSpec, model_labels
 from chromputer_tracks.tracks.explain.sites import region_sites
@@ -119,6 +119,7 @@ def open_fragments(
     genome: Genome,
     options: FragmentOptions = _DEFAULT_OPTIONS,
     *,
+    depth: float | Regions | None = None,
     scratch: str | Path | None = None,
 ) -> FragmentStore:
     """Read a file of fragments once, for many calls; a context manager.
@@ -129,15 +130,23 @@ def open_fragments(
         path: BAM in any order, fragment file or BEDPE.
         genome: a FASTA or what :func:`open_genome` gives; the authority on contigs.
         options: which fragments count, and where their ends lie.
+        depth: where the file holds a part of the genome, fragments per kb of all of it, or regions
+            (or a BED file) over which to take them; None: estimated, see ``FragmentStore.depth``.
         scratch: folder for the scratch files; None: TMPDIR.
 
     Raises:
-        InputError: the file cannot be read, or does not fit the genome.
+        InputError: the file cannot be read, or does not fit the genome; the depth is not above 0,
+            or its regions hold no fragment.
         FormatError: it is malformed or truncated.
         OutputError: the scratch files cannot be written.
     """
-    folder = None if scratch is None else Path(scratch)
-    return FragmentStore.build(Path(path), contigs(genome), options, scratch=folder)
+    folder, sizes = None if scratch is None else Path(scratch), contigs(genome)
+    given: GivenDepth
+    if depth is None or isinstance(depth, float | int):
+        given = depth
+    else:
+        given = intervals(depth, sizes)
+    return FragmentStore.build(Path(path), sizes, options, scratch=folder, depth=given)
 
 
 def contigs(fasta: Genome) -> ChromSizes:

@@ -231,6 +231,8 @@ def test_a_record_leaves_out_where_results_lie_and_what_it_says_elsewhere() -> N
         "drop_duplicates": True,
         "exclude": [],
         "tn5_shift": None,
+        "depth": None,
+        "depth_regions": None,
     }
     assert recorded(RunOptions(out=Path("out"), command=("x",))) == {}
 

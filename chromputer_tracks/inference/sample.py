@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +14,12 @@ from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.inference.session import Model, Session
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.assays import BigWigSource, is_bigwig, open_assay
+from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta, check_swapped
-from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.fragment_store import FragmentStore, GivenDepth
 from chromputer_tracks.io.record import (
     AssayRecord,
+    DepthRecord,
     GenomeRecord,
     ModelRecord,
     ProviderRecord,
@@ -122,6 +124,7 @@ def open_sources(
     scratch: Path | None = None,
     report: Report | None = None,
     stages: Stages | None = None,
+    depths: Mapping[str, GivenDepth] | None = None,
 ) -> Sample:
     """Open what a model reads.
 
@@ -134,9 +137,10 @@ def open_sources(
         scratch: folder for temporary files; None: the system's.
         report: told what was read.
         stages: collects the time of reading.
+        depths: by assay, from :func:`given_depths`; those of others are estimated.
 
     Raises:
-        InputError: a file cannot be used, or does not fit the genome.
+        InputError: a file cannot be used, does not fit the genome, or does not tell its depth.
     """
     timer, told = stages or Stages(), report or Silent()
     assays: dict[str, Assay] = {}
@@ -150,11 +154,14 @@ def open_sources(
                     options,
                     lambda kept: told.progress("reading", kept, None, "fragments"),
                     scratch,
+                    (depths or {}).get(name),
                 )
             told.note(f"{source.name}: " * (len(sources) > 1) + _about(source, assays[name]))
         else:
             check_same_genome(source, fasta.sizes)
             assays[name] = source
+        if isinstance(opened := assays[name], FragmentStore):
+            opened.sure_depth()
     return Sample(Features(model.spec.inputs, fasta, assays), assays)
 
 
@@ -168,9 +175,46 @@ def open_sample(
 ) -> Sample:
     """Open the sample that a command is given; see :func:`open_sources`."""
     sources = assay_sources(model, files.fragments, files.assays)
+    depths = given_depths(files, [n for n, s in sources.items() if _of_fragments(s)], fasta.sizes)
     return open_sources(
-        stack, model, fasta, sources, files.fragment_options, files.scratch, report, stages
+        stack, model, fasta, sources, files.fragment_options, files.scratch, report, stages, depths
     )
+
+
+def _of_fragments(source: Source) -> bool:
+    return not (is_bigwig(source) if isinstance(source, Path) else isinstance(source, BigWigSource))
+
+
+def given_depths(
+    files: SampleFiles, assays: Sequence[str], sizes: ChromSizes
+) -> dict[str, GivenDepth]:
+    """What a command is told of the depth of each assay of fragments.
+
+    Args:
+        files: says it.
+        assays: those of fragments.
+        sizes: the genome's contigs.
+
+    Raises:
+        InputError: a depth is of no such assay, or the regions cannot be read.
+    """
+    if files.depth_regions is not None:
+        regions = [record.interval for record in read_bed(files.depth_regions, sizes)]
+        return dict.fromkeys(assays, regions)
+    if files.depth is None:
+        return {}
+    known = ", ".join(assays) or "none"
+    if not isinstance(files.depth, Mapping):
+        if len(assays) != 1:
+            raise InputError(
+                f"--depth {files.depth:g}: the assays of fragments are {known}; give each its own, "
+                "--depth NAME=NUMBER,NAME=NUMBER"
+            )
+        return {assays[0]: float(files.depth)}
+    for name in files.depth:
+        if name not in assays:
+            raise InputError(f"--depth {name}=...: the assays of fragments are {known}")
+    return {name: float(depth) for name, depth in files.depth.items()}
 
 
 def check_same_genome(source: Assay, sizes: ChromSizes) -> None:
@@ -192,7 +236,7 @@ def _about(path: Path, source: Assay) -> str:
     removed = [f"{count:,} {reason}" for reason, count in source.summary.removed.items() if count]
     what = "rows" if source.summary.kind == "fragments" else "read pairs"
     of = f" of {source.summary.read:,} {what} (not: {'; '.join(removed)})" if removed else ""
-    return f"{source.total:,} fragments{of}, {source.density:.3g} per kb"
+    return f"{source.total:,} fragments{of}, {source.depth}"
 
 
 def input_roles(model: Model, files: SampleFiles, **others: Path | None) -> dict[str, Path]:
@@ -208,6 +252,7 @@ def input_roles(model: Model, files: SampleFiles, **others: Path | None) -> dict
     """
     sources = assay_sources(model, files.fragments, files.assays)
     found: dict[str, Source | None] = {"model": model.path, "fasta": files.fasta, **others}
+    found["depth regions"] = files.depth_regions
     found |= {f"assay {name}": source for name, source in sources.items()}
     return {role: path for role, path in found.items() if isinstance(path, Path)}
 
@@ -237,7 +282,14 @@ def assay_record(source: Assay) -> AssayRecord:
     if not isinstance(source, FragmentStore):
         return AssayRecord("bigwig", mean=source.density)
     summary = source.summary
-    return AssayRecord(summary.kind, source.total, dict(summary.removed), source.density)
+    depth = source.depth
+    return AssayRecord(
+        summary.kind,
+        source.total,
+        dict(summary.removed),
+        depth.per_kb,
+        depth=DepthRecord(depth.how, depth.bases or None, depth.pieces or None),
+    )
 
 
 def unusual(model: Model, sizes: ChromSizes, fragments: object) -> list[str]:

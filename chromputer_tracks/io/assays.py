@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes, Interval, check_contigs
 from chromputer_tracks.io.bbi import BIGWIG_MAGIC, bbi_errors
-from chromputer_tracks.io.fragment_store import FragmentStore, weighted_median
+from chromputer_tracks.io.depth import weighted_median
+from chromputer_tracks.io.fragment_store import FragmentStore, GivenDepth
 from chromputer_tracks.io.fragments import FragmentOptions
 from chromputer_tracks.io.scratch import scratch_errors
 from chromputer_tracks.io.text import open_input
@@ -48,6 +49,7 @@ def open_assay(
     options: FragmentOptions,
     progress: Callable[[int], None] | None = None,
     scratch: Path | None = None,
+    depth: GivenDepth = None,
 ) -> FragmentStore | BigWigSource:
     """Open a file of fragments or a bigWig, told apart by content; ``stack`` closes it.
 
@@ -55,7 +57,7 @@ def open_assay(
     """
     if is_bigwig(path):
         return stack.enter_context(BigWigSource.open(path, sizes, scratch))
-    return stack.enter_context(FragmentStore.build(path, sizes, options, progress, scratch))
+    return stack.enter_context(FragmentStore.build(path, sizes, options, progress, scratch, depth))
 
 
 # ---- A bigWig as a source of signal.
@@ -86,7 +88,7 @@ class BigWigSource:
         path: the file.
         sizes: the genome's contigs.
         density: mean value per bp: the length-weighted median over the contigs that hold any value
-            above 0, see :func:`chromputer_tracks.io.fragment_store.weighted_median`.
+            above 0, see :func:`chromputer_tracks.io.depth.weighted_median`.
         absent: contigs of the genome that the file does not list.
     """
 

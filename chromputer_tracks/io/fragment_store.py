@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import accumulate
@@ -23,8 +23,17 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.depth import (
+    REMEDY,
+    Depth,
+    Pieces,
+    contig_pieces,
+    estimate,
+    region_pieces,
+    weighted_median,
+)
 from chromputer_tracks.io.fragments import (
     IDENTICAL,
     FragmentOptions,
@@ -111,6 +120,9 @@ _DEFAULT = FragmentOptions()
 
 Int64 = NDArray[np.int64]
 
+GivenDepth = float | Sequence[Interval] | None
+"""What a caller says of a sample's depth: fragments per kb, or regions to count them in."""
+
 
 class Midpoints(NamedTuple):
     """``midpoints`` and ``lengths``, int32 (n,), bp; sorted by midpoint, then length.
@@ -138,8 +150,8 @@ class FragmentStore:
     Attributes:
         sizes: the genome's contigs.
         counts: fragments by contig, all contigs of ``sizes``, 0 where there are none.
-        density: fragments per kb: the length-weighted median over contigs that hold any, see
-            :func:`weighted_median`.
+        depth: how deep the sample is and how that was found, see ``io/depth.py``; where it is in
+            doubt, :meth:`sure_depth` raises.
         summary: what was kept and removed, by reason.
     """
 
@@ -150,6 +162,7 @@ class FragmentStore:
         counts: dict[str, int],
         long: dict[str, Int64],
         summary: FragmentSummary,
+        depth: GivenDepth = None,
     ) -> None:
         self._scratch = scratch
         self.sizes = sizes
@@ -159,9 +172,9 @@ class FragmentStore:
         self._map()
         ends = zip(counts, accumulate(counts.values()), strict=True)
         self._bounds = {name: (end - counts[name], end) for name, end in ends}
-        self._used = [name for name, count in counts.items() if count]
         self._length_densities: dict[tuple[int, ...], NDArray[np.float64]] = {}
-        self.density = float(self._density(np.array([[counts[name]] for name in self._used]))[0])
+        self._given = depth
+        self.depth, self._pieces = self._depth(depth)
 
     def _map(self) -> None:
         """Map the files anew; the pages read through the maps before are let go."""
@@ -176,6 +189,7 @@ class FragmentStore:
         options: FragmentOptions = _DEFAULT,
         progress: Callable[[int], None] | None = None,
         scratch: Path | None = None,
+        depth: GivenDepth = None,
     ) -> Self:
         """Read a file once and sort it by contig and midpoint.
 
@@ -189,6 +203,7 @@ class FragmentStore:
             options: which fragments to keep.
             progress: called after each batch with the number of fragments kept so far.
             scratch: folder for the scratch files (two times 8 bytes a fragment); None: TMPDIR.
+            depth: fragments per kb, or regions over which they are counted; None: estimated.
 
         Raises:
             InputError, FormatError, ContigError, BoundsError: see :meth:`FragmentReader.batches`.
@@ -213,7 +228,7 @@ class FragmentStore:
             if collapse:
                 removed[IDENTICAL] = reader.kept - kept
             summary = FragmentSummary(reader.path, reader.kind, kept, removed)
-            store = cls(files, sizes, counts, long, summary)
+            store = cls(files, sizes, counts, long, summary, depth)
             stack.pop_all()
             return store
 
@@ -241,7 +256,7 @@ class FragmentStore:
             counts, long, at = {}, {}, 0
             for name in self.sizes:
                 counts[name], found = 0, [np.zeros(0, dtype=np.int64)]
-                parts = (self._chunks(name, file) for file in self._scratch)
+                parts = (self._chunks(file, *self._bounds[name]) for file in self._scratch)
                 for places, sizes in zip(*parts, strict=True):
                     kept = rng.random(len(places)) < share
                     midpoints.append(places[kept].tobytes())
@@ -256,7 +271,10 @@ class FragmentStore:
                 raise InputError(f"{self.summary.path}: no fragment is left of a share of {share}")
             removed = {**self.summary.removed, "left out at random": self.total - at}
             summary = replace(self.summary, kept=at, removed=removed)
-            store = self.__class__(files, self.sizes, counts, long, summary)
+            given = self._given
+            if isinstance(given, float | int):
+                given *= at / self.total
+            store = self.__class__(files, self.sizes, counts, long, summary, given)
             stack.pop_all()
             return store
 
@@ -283,6 +301,11 @@ class FragmentStore:
     def per_bp(self) -> float:
         """:attr:`density` in fragments per bp."""
         return self.density / 1000
+
+    @property
+    def density(self) -> float:
+        """:attr:`depth`, fragments per kb, also where it is in doubt."""
+        return self.depth.per_kb
 
     def stretches(
         self, contigs: Collection[str], number: int, size: int
@@ -315,11 +338,47 @@ class FragmentStore:
             # A stretch that its contig cuts is followed by the next contig's.
             at = rank + (end - begin) if total <= number * size else at + step
 
-    def length_density(self, edges: tuple[int, ...]) -> NDArray[np.float64]:
-        """Fragments per kb of each length class, by the median over contigs of :attr:`density`.
+    def sure_depth(self) -> Depth:
+        """:attr:`depth`, by which counts may be divided.
 
-        All contigs that hold any fragment count, also where a class is empty; a class that few
-        contigs hold may have density 0. The first call for some edges reads all lengths once.
+        Raises:
+            InputError: it is in doubt; says why and what to do.
+        """
+        if self.depth.doubt:
+            raise InputError(f"{self.summary.path}: {self.depth.doubt}: {REMEDY}")
+        return self.depth
+
+    def _depth(self, given: GivenDepth) -> tuple[Depth, Pieces]:
+        whole = contig_pieces(list(self.counts.values()), list(self.sizes.values()))
+        if given is None:
+            contigs = list(self.counts)
+            return estimate(
+                lambda contig: np.concatenate(
+                    list(self._chunks(self._scratch[0], *self._bounds[contigs[contig]]))
+                ),
+                list(self.counts.values()),
+                self.sizes,
+            )
+        if isinstance(given, float | int):
+            if not 0 < given < np.inf:
+                raise InputError(f"{self.summary.path}: depth {given} must be a number above 0")
+            return Depth(float(given), "given"), whole
+        pieces = region_pieces(given, self._search, self._bounds, self.sizes)
+        bases, found = int(pieces.bases.sum()), int((pieces.last - pieces.first).sum())
+        if not found:
+            raise InputError(
+                f"{self.summary.path}: none of its {counted(self.total, 'fragment')} has its "
+                f"midpoint in the {bases:,} bp of the regions for its depth: name regions that it "
+                "covers"
+            )
+        return Depth(found / (bases / 1000), "regions", bases, len(pieces)), pieces
+
+    def length_density(self, edges: tuple[int, ...]) -> NDArray[np.float64]:
+        """Fragments per kb of each length class, by the rule of :attr:`depth`.
+
+        All contigs (or regions) that hold any fragment count, also where a class is empty; a class
+        that few of them hold may have density 0. A depth that was given as a figure is shared out
+        as all fragments are. The first call for some edges reads the lengths once.
 
         Args:
             edges: bp, ascending; class i holds ``edges[i] <= length < edges[i + 1]``.
@@ -331,24 +390,32 @@ class FragmentStore:
             OutputError: the scratch files cannot be read.
         """
         if edges not in self._length_densities:
-            counts = np.zeros((len(self._used), len(edges) - 1), dtype=np.int64)
-            for row, name in enumerate(self._used):
-                for lengths in self._chunks(name, self._scratch[1]):
-                    code = np.searchsorted(np.array(edges, dtype=np.int32), lengths, side="right")
+            pieces, contigs = self._pieces, list(self.counts)
+            counts = np.zeros((len(pieces), len(edges) - 1), dtype=np.int64)
+            limits = np.array(edges, dtype=np.int32)
+            for row in range(len(pieces)):
+                begin = self._bounds[contigs[pieces.contig[row]]][0]
+                first, last = begin + int(pieces.first[row]), begin + int(pieces.last[row])
+                for lengths in self._chunks(self._scratch[1], first, last):
+                    code = np.searchsorted(limits, lengths, side="right")
                     counts[row] += np.bincount(code, minlength=len(edges) + 1)[1:-1]
-            self._length_densities[edges] = self._density(counts)
+            self._length_densities[edges] = self._class_densities(counts)
         return self._length_densities[edges].copy()
 
-    def _chunks(self, chrom: str, file: ScratchFile) -> Iterator[Int32]:
-        """All values of a contig in a file, read beside the maps, so that no pages are held."""
-        first, last = self._bounds[chrom]
+    def _class_densities(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Fragments per kb (classes,) from counts (pieces, classes)."""
+        match self.depth.how:
+            case "given":
+                return np.asarray(counts.sum(axis=0) / self.total * self.density)
+            case "regions":
+                return np.asarray(counts.sum(axis=0) / (self.depth.bases / 1000))
+            case _:
+                return weighted_median(self._pieces.densities(counts), self._pieces.bases)
+
+    def _chunks(self, file: ScratchFile, first: int, last: int) -> Iterator[Int32]:
+        """Some rows of a file, read beside the maps, so that no pages are held."""
         for at in range(first, last, _CHUNK):
             yield np.frombuffer(file.read(at * 4, 4 * min(_CHUNK, last - at)), np.int32)
-
-    def _density(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Fragments per kb (classes,) from counts (used contigs, classes)."""
-        sizes = np.array([self.sizes[name] for name in self._used])
-        return weighted_median(counts / (sizes / 1000)[:, np.newaxis], sizes)
 
     def cumulative(self, chrom: str, positions: Int64) -> NDArray[np.float64]:
         """Number of the contig's fragments whose midpoint is below each position.
@@ -448,24 +515,3 @@ def _write_sorted(
     midpoints.flush()
     lengths.flush()
     return counts, long
-
-
-def weighted_median(
-    densities: NDArray[np.float64], sizes: NDArray[np.integer]
-) -> NDArray[np.float64]:
-    """The smallest density such that contigs of at most this density make up half of the bases.
-
-    Contigs of extreme depth (mitochondria, rDNA) do not move it.
-
-    Args:
-        densities: float64 (contigs, classes), at least one contig.
-        sizes: int (contigs,), bp.
-
-    Returns:
-        float64 (classes,).
-    """
-    order = np.argsort(densities, axis=0, kind="stable")
-    below = np.cumsum(sizes[order], axis=0)
-    row = np.argmax(below >= below[-1] / 2, axis=0)[np.newaxis]
-    found = np.take_along_axis(densities, np.take_along_axis(order, row, axis=0), axis=0)
-    return np.asarray(found[0])

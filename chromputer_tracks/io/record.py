@@ -215,6 +215,22 @@ class GenomeRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DepthRecord:
+    """How the depth of a sample's fragments was found.
+
+    Attributes:
+        how: ``genome``: over whole contigs; ``confined``: over the regions to which coverage is
+            confined; ``regions``: over regions that were named; ``given``: as a figure.
+        bases: bp over which it was taken; None where it was given.
+        regions: contigs or regions that these bases are; None where it was given.
+    """
+
+    how: str
+    bases: int | None = None
+    regions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AssayRecord:
     """A file of a sample as it was read.
 
@@ -224,6 +240,7 @@ class AssayRecord:
         removed: fragments left out, by reason; None for a bigWig.
         per_kb: fragments per kb; None for a bigWig.
         mean: mean of a bigWig's values per bp.
+        depth: how ``per_kb`` was found; None for a bigWig.
     """
 
     format: str
@@ -231,6 +248,7 @@ class AssayRecord:
     removed: dict[str, int] | None = None
     per_kb: float | None = None
     mean: float | None = None
+    depth: DepthRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +309,9 @@ class RunRecord:
             del values["model"]["explain"]
         for name, assay in values.get("assays", {}).items():
             values["assays"][name] = {key: v for key, v in assay.items() if v is not None}
+            if depth := assay["depth"]:
+                known = {key: v for key, v in depth.items() if v is not None}
+                values["assays"][name]["depth"] = known
         return json.dumps(values | results, indent=2) + "\n"
 
     @classmethod

@@ -384,7 +384,11 @@ def _asked_of(config: TrainConfig, sample: SampleConfig) -> Iterator[tuple[str, 
 def _check_depth(
     config: TrainConfig, sample: SampleConfig, path: Path, source: Assay, sizes: ChromSizes
 ) -> None:
-    """A contig without a fragment or value is one that the file was not made for."""
+    """A contig without a fragment or value is one that the file was not made for.
+
+    Raises:
+        ConfigError: one of the splits is, or the fragments do not tell their depth.
+    """
     what = "fragment" if isinstance(source, FragmentStore) else "value above 0"
     for use, contig in _asked_of(config, sample):
         if not source.cumulative(contig, np.array([sizes[contig]]))[0]:
@@ -392,6 +396,10 @@ def _check_depth(
                 f"splits.{use}: no {what} of {path} lies on {contig}: give the file of the whole "
                 f"genome, or leave the contig out of the splits"
             )
+    if isinstance(source, FragmentStore) and source.depth.doubt:
+        raise ConfigError(
+            f"{path}: {source.depth.doubt}: give the file of the whole genome, or of whole contigs"
+        )
 
 
 def _check_labels(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
@@ -243,6 +244,26 @@ class FragmentOptions:
         return kind == "bam" if self.tn5_shift is None else self.tn5_shift
 
 
+def parse_depth(text: str) -> float | dict[str, float]:
+    """A depth, ``450``, or depths by assay, ``atac=450,mnase=30``.
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    found = {}
+    for part in text.split(","):
+        name, equals, value = part.rpartition("=")
+        name = name.strip()
+        try:
+            depth = float(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is not a number of fragments per kb") from None
+        if bool(name) != bool(equals) or (not name and "," in text) or name in found:
+            raise ValueError(f"{text!r} is neither a number nor ASSAY=NUMBER,ASSAY=NUMBER")
+        found[name] = depth
+    return found.get("", found)
+
+
 @dataclass(frozen=True, slots=True)
 class SampleFiles:
     """The files of a sample, as a command is given them."""
@@ -260,10 +281,30 @@ class SampleFiles:
         ),
     ] = field(default_factory=dict)
     fragment_options: FragmentOptions = FragmentOptions()
+    depth: Annotated[
+        float | Mapping[str, float] | None,
+        Flag(
+            "Fragments per kb of the genome, where the file holds a part of it (of several assays "
+            "ASSAY=NUMBER,ASSAY=NUMBER); default: estimated.",
+            metavar="NUMBER",
+            parse=parse_depth,
+            last=True,
+        ),
+    ] = None
+    depth_regions: Annotated[
+        Path | None,
+        Flag("Take the fragments per kb over the regions of this BED.", last=True),
+    ] = None
     scratch: Scratch = None
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.depth is not None and self.depth_regions is not None:
+            raise OptionError("give either --depth or --depth-regions, not both", key="--depth")
+        depths = self.depth.values() if isinstance(self.depth, Mapping) else [self.depth]
+        for depth in depths:
+            if depth is not None and not 0 < depth < math.inf:
+                raise OptionError(f"--depth {depth} must be a number above 0", key="--depth")
 
 
 @options

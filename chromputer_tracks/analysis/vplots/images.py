@@ -284,7 +284,11 @@ def genome_mean(source: FragmentStore, axes: VplotAxes) -> Float64:
 
     The store's density is robust against contigs of extreme depth. The result, float64 (lengths,
     positions), is equal along positions.
+
+    Raises:
+        InputError: the fragments do not tell how deep the genome is covered.
     """
+    source.sure_depth()
     per_bin = source.length_density(axes.edges) * (axes.bin / 1000)
     return np.repeat(per_bin[:, np.newaxis], axes.bins, axis=1)
 

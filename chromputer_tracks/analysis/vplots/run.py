@@ -57,7 +57,13 @@ from chromputer_tracks.data.features import DEFAULT_BIN, Features
 from chromputer_tracks.data.labels import MODEL_STATES, UNKNOWN, Mask, read_mask, read_states
 from chromputer_tracks.errors import FormatError, InputError, counted
 from chromputer_tracks.inference.explain import explainer_of
-from chromputer_tracks.inference.sample import announce, assay_sources, open_genome, open_sample
+from chromputer_tracks.inference.sample import (
+    announce,
+    assay_sources,
+    given_depths,
+    open_genome,
+    open_sample,
+)
 from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, format_region, parse_region
 from chromputer_tracks.io.assays import open_assay
@@ -276,10 +282,11 @@ def _store(
         files.fragment_options,
         lambda kept: report.progress("reading", kept, None, "fragments"),
         files.scratch,
+        given_depths(files, ["atac"], sizes).get("atac"),
     )
     if not isinstance(source, FragmentStore):
         raise InputError(f"{files.fragments} is a bigWig; a V-plot needs fragments")
-    report.note(f"{source.total:,} fragments, {source.density:.3g} per kb")
+    report.note(f"{source.total:,} fragments, {source.depth}")
     return source
 
 
