@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from chromputer_tracks.data.features import Assay, Features, check_kind
+from chromputer_tracks.data.verdict import judge, look_at, refuse, sentences
 from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.inference.session import Model, Session
 from chromputer_tracks.intervals import ChromSizes
@@ -26,6 +27,7 @@ from chromputer_tracks.io.record import (
     Report,
     Silent,
     Stages,
+    Verdict,
 )
 from chromputer_tracks.options.fields import FragmentOptions, SampleFiles
 
@@ -40,10 +42,12 @@ class Sample:
     Attributes:
         features: makes the model's input arrays.
         assays: its open files.
+        verdicts: whether the fragments of an assay are fit for the model; empty: not judged.
     """
 
     features: Features
     assays: dict[str, Assay]
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
 
 
 def open_genome(stack: ExitStack, files: SampleFiles, report: Report) -> Fasta:
@@ -172,13 +176,38 @@ def open_sample(
     files: SampleFiles,
     report: Report,
     stages: Stages | None = None,
+    contigs: Collection[str] | None = None,
 ) -> Sample:
-    """Open the sample that a command is given; see :func:`open_sources`."""
+    """Open the sample that a command is given, and judge whether it is fit for the model.
+
+    Args:
+        stack: closes what is opened here.
+        model: says what is read, and what it has seen.
+        fasta: the open genome.
+        files: the sample's.
+        report: told what was read, and the verdict.
+        stages: collects the time of reading and judging.
+        contigs: that are to be predicted; None: all.
+
+    Raises:
+        InputError: see :func:`open_sources`; or the sample is not fit, and ``files.strict``.
+    """
     sources = assay_sources(model, files.fragments, files.assays)
     depths = given_depths(files, [n for n, s in sources.items() if _of_fragments(s)], fasta.sizes)
-    return open_sources(
+    sample = open_sources(
         stack, model, fasta, sources, files.fragment_options, files.scratch, report, stages, depths
     )
+    verdicts = {}
+    with (stages or Stages()).phase("judging the sample"):
+        for name, source in sample.assays.items():
+            if isinstance(source, FragmentStore):
+                verdict = judge(look_at(source, fasta), model.spec, name, contigs)
+                if files.strict:
+                    refuse(verdict, model.name, str(source.summary.path))
+                for line in sentences(verdict, model.name, name if len(sources) > 1 else ""):
+                    report.note(line)
+                verdicts[name] = verdict
+    return replace(sample, verdicts=verdicts)
 
 
 def _of_fragments(source: Source) -> bool:
@@ -274,6 +303,7 @@ def model_records(
             sizes.digest() == model.spec.sizes_digest,
         ),
         "assays": {name: assay_record(source) for name, source in sample.assays.items()},
+        "verdicts": sample.verdicts,
     }
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from chromputer_tracks import __version__
 from chromputer_tracks.errors import FormatError, InputError
@@ -251,6 +251,69 @@ class AssayRecord:
     depth: DepthRecord | None = None
 
 
+Level = Literal["ok", "warning", "unfit"]
+"""How a sample fits a model: as the training sample does, in part, or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was judged of a sample.
+
+    Attributes:
+        subject: what was judged (``depth``, ``lengths`` ...).
+        level: how it fits.
+        text: a sentence with the value, what the model has seen, and where it does not fit what to
+            do.
+    """
+
+    subject: str
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedAccuracy:
+    """What the model reaches at a depth, as measured on held-out contigs of its own sample.
+
+    Attributes:
+        depth: fragments per kb.
+        accuracy: share of sites whose state is right; None without states.
+        macro_f1: of the states, likewise.
+        auprc: mean over the binary labels; None without any.
+        contigs: that were held out.
+    """
+
+    depth: float
+    accuracy: float | None
+    macro_f1: float | None
+    auprc: float | None
+    contigs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a sample is fit for a model.
+
+    Attributes:
+        level: the worst of the findings.
+        findings: what was judged.
+        expected: accuracy to expect at the sample's depth; None where it is not known, or the
+            sample is unfit.
+        compared: whether the model brings a profile of its training sample to compare with.
+    """
+
+    level: Level
+    findings: tuple[Finding, ...]
+    expected: ExpectedAccuracy | None = None
+    compared: bool = True
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """The findings that are not ok, the worst first."""
+        order: tuple[Level, ...] = ("unfit", "warning")
+        return tuple(item for level in order for item in self.findings if item.level == level)
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """What ``run.json`` says: how results were made.
@@ -272,6 +335,7 @@ class RunRecord:
         model: that ran.
         genome: that was read.
         assays: files of the sample by the model's name for them.
+        verdicts: whether the fragments of an assay are fit for the model, by assay.
         results: what the command says of its results, further keys of the JSON.
     """
 
@@ -291,6 +355,7 @@ class RunRecord:
     model: ModelRecord | None = None
     genome: GenomeRecord | None = None
     assays: dict[str, AssayRecord] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -305,6 +370,8 @@ class RunRecord:
                 del values[name]
         if self.genome is None:
             del values["genome"]
+        if not self.verdicts:
+            del values["verdicts"]
         if values.get("model", {}).get("explain", 0) is None:
             del values["model"]["explain"]
         for name, assay in values.get("assays", {}).items():

@@ -127,7 +127,7 @@ Scratch = Annotated[
     Path | None, Flag("Folder for temporary files; default: the system's.", last=True)
 ]
 
-_UNRECORDED = {"out", "force", "resume", "scratch", "provider", "threads"}
+_UNRECORDED = {"out", "force", "resume", "scratch", "strict", "provider", "threads"}
 """Where results lie, and how they are computed, which the record tells by itself."""
 
 
@@ -295,6 +295,14 @@ class SampleFiles:
         Path | None,
         Flag("Take the fragments per kb over the regions of this BED.", last=True),
     ] = None
+    strict: Annotated[
+        bool,
+        Flag(
+            "Stop where the sample does not fit the model in every respect (chromputer check).",
+            "--strict",
+            last=True,
+        ),
+    ] = False
     scratch: Scratch = None
 
     def __post_init__(self) -> None:

@@ -171,7 +171,7 @@ def predict_tracks(options: PredictOptions, report: Report | None = None) -> Pre
             work.go_on_with(None if finished is None else finished.folder)
             work.plan(plan.to_json())
         announce(model, session, sizes, files, report)
-        sample = open_sample(stack, model, fasta, files, report, stages)
+        sample = open_sample(stack, model, fasta, files, report, stages, list(bins))
         total = covered_bases(bins, sizes, model.spec.grid)
         writing = stack.enter_context(ExitStack())
         writer = writing.enter_context(

@@ -167,7 +167,10 @@ def explain_tracks(options: ExplainOptions, report: Report | None = None) -> Exp
             work.read(input_roles(model, files, explain=graph, regions=options.regions))
             explainer = explainer_of(model, options)
         announce(model, explainer.session, sizes, files, report)
-        sample = open_sample(stack, model, fasta, files, report, stages)
+        asked = {site.chrom for site in given.sites} if given else None
+        if given is None and within:
+            asked = {region.chrom for region in within}
+        sample = open_sample(stack, model, fasta, files, report, stages, asked)
         if options.baseline == "mean":
             with stages.phase("baseline"):
                 mean = mean_baselines(model.spec, sample.features, sizes)
