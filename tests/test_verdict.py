@@ -12,7 +12,7 @@ from predict_command import fails, predict, toy_inputs
 from tiny_models import tiny_spec
 from toy_genome import toy_genome
 
-from chromputer_tracks.data.fitness import Bases, TssProfile, profile_sample
+from chromputer_tracks.data.fitness import Bases, TssProfile
 from chromputer_tracks.data.verdict import (
     Look,
     expected_accuracy,
@@ -27,7 +27,6 @@ from chromputer_tracks.data.verdict import (
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.session import load_model
 from chromputer_tracks.intervals import ChromSizes
-from chromputer_tracks.io.bed import read_tss
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.fragments import FragmentOptions
@@ -306,14 +305,10 @@ REAL = {
 
 @pytest.fixture(scope="module")
 def yeast(shared_yeast):
-    """The genome, and the shipped model's spec with the profile of its training sample."""
+    """The genome, the shipped model's spec, and the verdict on 5 % of its training sample."""
     spec = load_model("yeast-atac").spec
     with Fasta(shared_yeast / "sacCer3.fa.gz") as fasta:
-        tss = read_tss(shared_yeast / "tss.bed", fasta.sizes)
         with FragmentStore.build(shared_yeast / "atac_SRR1822137.bam", fasta.sizes) as store:
-            profile = profile_sample(store, fasta, tss)
-            fitness = dataclasses.replace(spec.fitness, samples={"atac": profile})
-            spec = dataclasses.replace(spec, fitness=fitness)
             with store.thinned(0.05, 0) as thin:
                 five = judge(look_at(thin, fasta), spec)
         yield fasta, spec, five
