@@ -296,7 +296,10 @@ REAL = {
         "unfit",
         {"kind": "unfit", "lengths": "unfit", "depth": "warning", "contigs": "warning"},
     ),
-    "mnase_henikoff2011.fragments.tsv.gz": ("unfit", {"kind": "unfit", "lengths": "warning"}),
+    "mnase_henikoff2011.fragments.tsv.gz": (
+        "unfit",
+        {"kind": "unfit", "lengths": "warning", "depth": "warning"},
+    ),
     "states8.bed": ("unfit", {"kind": "unfit"}),
     # The BAM's fragments, whose ends lie where the aligner saw them.
     "atac_SRR1822137.fragments.tsv.gz": ("warning", {"ends": "warning"}),
