@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from toy_runs import as_made
 from typer.testing import CliRunner
 
 from chromputer_tracks.cli.main import app
@@ -161,6 +162,7 @@ def test_scales_are_not_shared_between_samples(demo, tmp_path):
 def test_a_label_without_calls_has_no_calls_track(demo, tmp_path):
     shutil.copytree(demo.predicted, tmp_path / "quiet")
     (tmp_path / "quiet" / "factors" / "TF1.bed").write_text("")
+    as_made(tmp_path / "quiet")
     names = [track.name for track in browser_tracks(read_runs([tmp_path / "quiet"], []))]
     assert "TF1 probability" in names
     assert "TF1 calls" not in names

@@ -11,7 +11,7 @@ import pybigtools
 import pytest
 from explain_run import Notes
 from hub_spec_check import check_hub, stanzas
-from toy_runs import copied, edit, hub
+from toy_runs import as_made, copied, edit, hub
 
 from chromputer_tracks.errors import ContigError, FormatError, InputError, SpecError
 
@@ -153,6 +153,9 @@ def test_a_damaged_file_leaves_no_hub(runs, tmp_path, damage):
     else:
         raw = path.read_bytes()
         path.write_bytes(raw[: len(raw) // 2] if damage == "cut" else b"x" * len(raw))
+        with pytest.raises(InputError, match=r"H3\.bw is not the file that the run made"):
+            hub(own, tmp_path / "hub")
+        as_made(own.second)
         error = FormatError
     with pytest.raises(error, match="H3.bw"):
         hub(own, tmp_path / "hub")
@@ -167,6 +170,7 @@ def test_a_damaged_file_leaves_no_hub(runs, tmp_path, damage):
 def test_a_label_without_calls_has_no_track(runs, tmp_path):
     own = copied(runs, tmp_path / "runs")
     (own.first / "factors/TF1.bed").write_text("")
+    as_made(own.first)
     _, folder = hub(own, tmp_path / "hub", folders=(own.first,))
     tracks = [item["track"] for item in stanzas((folder / "trackDb.txt").read_text())]
     assert "calls_TF2" in tracks and "calls_TF1" not in tracks

@@ -16,6 +16,7 @@ from toy_runs import copied
 
 from chromputer_tracks.errors import ContigError, InputError, SpecError
 from chromputer_tracks.inference.session import load_model, read_spec, shipped_models
+from chromputer_tracks.io.contributions import WINDOWS, explained_labels
 from chromputer_tracks.io.outputs import OutputFile
 from chromputer_tracks.io.record import file_record
 from chromputer_tracks.options.fields import SampleFiles
@@ -193,6 +194,43 @@ def test_a_file_that_the_record_does_not_name(runs, tmp_path):
     for name in ("factors/TF1.bw", "run.json", "../second/states.bb"):
         with pytest.raises(InputError, match="is missing, which belongs to the results in"):
             run.file(name)
+
+
+@pytest.mark.parametrize("how", ["longer", "other bytes"])
+def test_a_file_that_the_run_did_not_make(runs, tmp_path, monkeypatch, how):
+    """Sizes are compared always, bytes where that is quick and in a hub."""
+    own = copied(runs, tmp_path / "runs")
+    path = own.first / "factors/TF1.bw"
+    data = path.read_bytes()
+    path.write_bytes(data + b"\0" if how == "longer" else data[:-9] + b"x" + data[-8:])
+    size = f"{len(data) + 1:,} bytes, not {len(data):,}"
+    shown = size if how == "longer" else "another SHA-256"
+    what = rf"factors/TF1\.bw is not the file that the run made, .*\({shown}\)"
+    with pytest.raises(InputError, match=what):
+        read_runs((own.first,), ())
+    read_runs((own.second,), ())
+    monkeypatch.setattr("chromputer_tracks.io.outputs.READ_AT_ONCE", 1_000)
+    if how == "longer":
+        with pytest.raises(InputError, match=what):
+            read_runs((own.first,), ())
+    else:
+        read_runs((own.first,), ())
+        with pytest.raises(InputError, match=what):
+            read_runs((own.first,), (), contents=True)
+    # Of a release that did not tell them nothing is known.
+    change(own.first, lambda r: r.pop("checksums"))
+    read_runs((own.first,), (), contents=True)
+
+
+def test_explained_sites_that_the_run_did_not_make(runs, tmp_path):
+    own = copied(runs, tmp_path / "runs")
+    assert list(explained_labels(own.explained)) == ["S1", "TF1"]
+    path = own.explained / "TF1" / WINDOWS
+    path.write_bytes(path.read_bytes() + b"chr1\t0\t2000\n")
+    with pytest.raises(InputError, match=f"TF1/{WINDOWS} is not the file that the run made"):
+        explained_labels(own.explained)
+    (own.explained / "run.json").unlink()
+    assert list(explained_labels(own.explained)) == ["S1", "TF1"]
 
 
 def test_models_are_found_by_their_checksum(runs, tmp_path):

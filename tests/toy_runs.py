@@ -5,6 +5,7 @@ The fixtures ``runs`` and ``demo`` of ``conftest.py``; a test that changes one c
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from explain_run import Bench, Notes, explained_spec
 from tiny_models import write_linear_model
 from toy_genome import ToyGenome, toy_genome
 
+from chromputer_tracks.io.outputs import output_files
+from chromputer_tracks.io.record import RUN_JSON
 from chromputer_tracks.options.fields import SampleFiles
 from chromputer_tracks.options.predict import HubOptions, PredictOptions, ViewOptions
 from chromputer_tracks.tracks.hub.run import HubResult, make_hub
@@ -148,3 +151,13 @@ def view_runs(folder: Path) -> ViewRuns:
             PredictOptions(model=given.model, sample=given.sample, out=out, threads=1), Notes()
         )
     return ViewRuns(folder, bench.toy)
+
+
+def as_made(folder: Path) -> None:
+    """Let the record of a folder tell of its files as they are now."""
+    record = json.loads((folder / RUN_JSON).read_text())
+    made = output_files(folder, [name for name in record["outputs"] if (folder / name).exists()])
+    record["checksums"] = {
+        name: {"bytes": told.bytes, "sha256": told.sha256} for name, told in made.items()
+    }
+    (folder / RUN_JSON).write_text(json.dumps(record))

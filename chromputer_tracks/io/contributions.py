@@ -24,7 +24,7 @@ A float32 V-plot of 16 lengths and 200 positions takes 12.8 kB a site, hypotheti
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -36,6 +36,8 @@ from chromputer_tracks.errors import FormatError, InputError, OutputError
 from chromputer_tracks.io.atomic import output_errors
 from chromputer_tracks.io.bed import BedTable, read_bed
 from chromputer_tracks.io.npz import ArrayShape, NpzWriter, array_names, read_array
+from chromputer_tracks.io.outputs import check_outputs
+from chromputer_tracks.io.record import RUN_JSON, EarlierRun
 from chromputer_tracks.io.text import tsv_lines
 from chromputer_tracks.spec import InputSpec
 
@@ -163,8 +165,10 @@ class ExplainedSites:
 def explained_labels(out: Path) -> dict[str, Path]:
     """Label to folder of what ``chromputer explain`` wrote into ``out``, sorted by name.
 
+    Files are held against the record, where there is one.
+
     Raises:
-        InputError: there is nothing of it.
+        InputError: there is nothing of it, or a file is not the one that the run made.
     """
     found = {path.parent.name: path.parent for path in sorted(out.glob(f"*/{WINDOWS}"))}
     if not found:
@@ -172,6 +176,11 @@ def explained_labels(out: Path) -> dict[str, Path]:
             f"{out} holds no explained label (a folder with {WINDOWS}): name the folder that "
             "`chromputer explain` wrote"
         )
+    made = None
+    with suppress(InputError):
+        made = EarlierRun.read(out / RUN_JSON)
+    if made is not None:
+        check_outputs(out, made.checksums, made.kind)
     return found
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from chromputer_tracks.errors import InputError
 
 READ_AT_ONCE = 64 << 20
 """Bytes of results whose SHA-256 is compared without being asked for; it takes about 0.1 s."""
@@ -72,3 +74,45 @@ def is_unchanged(path: Path, made: OutputFile) -> bool:
         return OutputFile.of(path) == made
     except OSError:
         return False
+
+
+def check_outputs(
+    folder: Path, made: Mapping[str, OutputFile], command: str, *, contents: bool = False
+) -> None:
+    """Check that the files of a folder are those that its record tells of.
+
+    Sizes are compared always; SHA-256 where asked for, and where all files together are small
+    (:data:`READ_AT_ONCE`). Files that are not there are not looked for: a folder may be copied
+    without its arrays; whoever needs a file says that it is missing.
+
+    Args:
+        folder: of results.
+        made: by name, as the record tells; of earlier releases nothing.
+        command: what made them, for messages.
+        contents: compare SHA-256 however large the files are.
+
+    Raises:
+        InputError: names the first file that is not as it was made, and what to do.
+    """
+    there = {name: told for name, told in sorted(made.items()) if (folder / name).is_file()}
+    for name, told in there.items():
+        size = (folder / name).stat().st_size
+        if told.link is None and size != told.bytes:
+            raise _other(folder, name, f"{size:,} bytes, not {told.bytes:,}", command)
+    if not contents and sum(told.bytes for told in there.values()) > READ_AT_ONCE:
+        return
+    # A link in the place of a file counts as the file: Galaxy keeps them elsewhere.
+    files = {name: told for name, told in there.items() if told.link is None}
+    with ThreadPoolExecutor(_THREADS, "chromputer-checksums") as pool:
+        same = pool.map(is_unchanged, [(folder / name).resolve() for name in files], files.values())
+        for name, is_same in zip(files, same, strict=True):
+            if not is_same:
+                raise _other(folder, name, "another SHA-256", command)
+
+
+def _other(folder: Path, name: str, how: str, command: str) -> InputError:
+    return InputError(
+        f"{folder / name} is not the file that the run made, of which {folder / 'run.json'} tells "
+        f"({how}): it was changed, or is of another run or an unfinished copy; copy the whole "
+        f"folder again, or run `chromputer {command}` again"
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chromputer_tracks.errors import ContigError, FormatError, InputError
 from chromputer_tracks.inference.session import load_model, read_spec, shipped_models
-from chromputer_tracks.io.outputs import is_unchanged
+from chromputer_tracks.io.outputs import check_outputs, is_unchanged
 from chromputer_tracks.io.record import RUN_JSON, GenomeRecord, ModelRecord, RunRecord, file_record
 from chromputer_tracks.options.fields import FragmentOptions
 from chromputer_tracks.records import from_plain
@@ -117,7 +117,11 @@ class ModelRuns:
 
 
 def read_runs(
-    folders: Sequence[Path], named: Sequence[tuple[str, Path]], models: Sequence[str | Path] = ()
+    folders: Sequence[Path],
+    named: Sequence[tuple[str, Path]],
+    models: Sequence[str | Path] = (),
+    *,
+    contents: bool = False,
 ) -> tuple[ModelRuns, ...]:
     """Read folders and sort them by model and sample.
 
@@ -126,15 +130,19 @@ def read_runs(
     sample and folder; ``models`` names or paths of those whose figures are told, beside shipped
     ones.
 
+    Files are held against their record, with ``contents`` byte by byte however large they are; see
+    :func:`~chromputer_tracks.io.outputs.check_outputs`.
+
     Raises:
-        InputError: a folder is no such run or may belong to two samples, two folders hold the same
-            tracks of a sample, or two samples have the same name.
+        InputError: a folder is no such run, has a file that its run did not make, or may belong to
+            two samples; two folders hold the same tracks of a sample, or two samples have the same
+            name.
         ContigError: the runs are of different genomes.
         SpecError: a model cannot be found or used.
     """
     found = _Models(models)
-    runs = [("", _read(folder, found)) for folder in folders]
-    runs += [(name, _read(folder, found)) for name, folder in named]
+    runs = [("", _read(folder, found, contents)) for folder in folders]
+    runs += [(name, _read(folder, found, contents)) for name, folder in named]
     _check_genome([run for _, run in runs])
     names = _sample_names(runs)
     grouped: dict[str, dict[str, list[RunFolder]]] = {}
@@ -208,7 +216,7 @@ def _sample(name: str, runs: Sequence[RunFolder]) -> SampleRuns:
     return SampleRuns(name, predictions[0] if predictions else None, tuple(explaining))
 
 
-def _read(folder: Path, models: _Models) -> RunFolder:
+def _read(folder: Path, models: _Models, contents: bool) -> RunFolder:
     path = folder / RUN_JSON
     if not path.is_file():
         what = f"it has no {RUN_JSON}"
@@ -223,6 +231,7 @@ def _read(folder: Path, models: _Models) -> RunFolder:
             f"{folder} holds results of `chromputer {record.kind}`; browsers are shown those of "
             "`chromputer predict` and `chromputer explain`"
         )
+    check_outputs(folder, record.checksums, record.kind, contents=contents)
     explained = record.kind == EXPLAIN_RUN
     needed = [
         *((key, record.options) for key in (_EXPLAIN_OPTIONS if explained else ())),

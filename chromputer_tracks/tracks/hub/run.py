@@ -90,7 +90,7 @@ def make_hub(options: HubOptions, report: Report | None = None) -> HubResult:
     """
     report = report or Silent()
     with run(KIND, options, report) as work:
-        runs = read_runs(options.folders, options.samples, options.models)
+        runs = read_runs(options.folders, options.samples, options.models, contents=True)
         for found in runs:
             if not (options.models or found.spec.metrics):
                 report.note(
