@@ -10,8 +10,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY chromputer_tracks chromputer_tracks
 COPY models models
 COPY examples examples
-# Without a GPU the runtime with CUDA, three times as large, is not asked for.
-RUN if [ "$GPU" = 0 ]; then sed -i 's/"onnxruntime-gpu>/"onnxruntime>/' pyproject.toml; fi \
+# With a GPU the runtime with CUDA takes the place of the one for the CPU; it is nine times as large.
+RUN if [ "$GPU" != 0 ]; then sed -i 's/"onnxruntime>/"onnxruntime-gpu>/' pyproject.toml; fi \
     && python -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheel .
 
 FROM python:${PYTHON}-slim-bookworm

@@ -59,13 +59,20 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
+# An environment of before holds the runtime for GPUs, whose files lie at the same places. To use a GPU,
+# run afterwards what `chromputer doctor` says.
+ONE_RUNTIME = ! $(BIN)/python -m pip show --quiet onnxruntime-gpu 2>/dev/null || \
+  $(BIN)/python -m pip uninstall --quiet --yes onnxruntime onnxruntime-gpu
+
 $(VENV)/.inference: pyproject.toml | $(VENV)/bin/python
+	@$(ONE_RUNTIME)
 	$(PIP) -e .
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@command -v bedtools >/dev/null || \
 	  { echo "bedtools is missing. Debian: apt-get install bedtools; conda: conda install -c bioconda bedtools" >&2; exit 1; }
+	@$(ONE_RUNTIME)
 	$(PIP) -e '.[dev]'
 	touch $@ $(VENV)/.inference
 

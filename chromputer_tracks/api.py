@@ -44,6 +44,7 @@ from chromputer_tracks.inference.session import (
     Model,
     ProviderChoice,
     Session,
+    idle_gpu,
     load_model,
     open_session,
 )
@@ -166,9 +167,12 @@ def genome_path(fasta: Genome) -> Path:
     return fasta.path if isinstance(fasta, Fasta) else _path(fasta, "fasta", "open_genome")
 
 
-def warn_of(model: Model, sizes: ChromSizes, fragments: FragmentFile | None) -> None:
+def warn_of(
+    model: Model, session: Session, sizes: ChromSizes, fragments: FragmentFile | None
+) -> None:
     """Warn, at the line that calls the caller, of what is unusual but may be meant."""
-    for sentence in unusual(model, sizes, fragments):
+    idle = idle_gpu(session.provider, session.reason)
+    for sentence in (*unusual(model, sizes, fragments), *([] if idle is None else [idle])):
         warnings.warn(sentence, stacklevel=3)
 
 
@@ -340,7 +344,7 @@ def predict(
         places = intervals(regions, sizes)
     sources = given_sources(used, fragments, assays, sizes)
     session = open_session(used.path, provider, threads)
-    warn_of(used, sizes, fragments)
+    warn_of(used, session, sizes, fragments)
     return _predict(used, session, genome_path(fasta), sizes, sources, places, average_strands)
 
 
@@ -484,7 +488,7 @@ def explain(
     explainer = open_explainer(
         used, method, references=references, seed=seed, provider=provider, threads=threads
     )
-    warn_of(used, sizes, fragments)
+    warn_of(used, explainer.session, sizes, fragments)
     with ExitStack() as stack:
         genome = stack.enter_context(Fasta(genome_path(fasta)))
         features = open_sources(stack, used, genome, sources).features

@@ -71,6 +71,20 @@ def test_doctor_reports_what_works(monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "160"})
     assert result.exit_code == 1
     assert "pip uninstall onnxruntime onnxruntime-gpu" in result.stdout
+    assert "onnxruntime │ 1" in " ".join(result.stdout.split())
+
+
+def test_doctor_tells_of_a_gpu_that_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = "chromputer_tracks.inference.session"
+    monkeypatch.setattr(f"{session}.has_driver", lambda: True)
+    monkeypatch.setattr(f"{session}.installed_wheels", lambda: {"onnxruntime": "1.32.0"})
+    monkeypatch.setattr(f"{session}.ort.get_available_providers", lambda: ["CPUExecutionProvider"])
+    result = CliRunner().invoke(app, ["doctor"], env={"COLUMNS": "400"})
+    assert result.exit_code == 0, result.output
+    told = " ".join(result.stdout.split())
+    assert "warning: this machine has an NVIDIA driver, but the CPU is used" in told
+    assert "python -m pip install 'onnxruntime-gpu[cuda,cudnn]'" in told
+    assert "Everything needed works." in told
 
 
 def test_help_gives_every_option_in_full_in_a_narrow_terminal() -> None:

@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import time
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -245,6 +246,47 @@ def test_both_wheels_are_an_error_unless_cpu(graph: Path, monkeypatch: pytest.Mo
     with pytest.raises(ProviderError, match="pip uninstall onnxruntime onnxruntime-gpu"):
         open_session(graph, "auto")
     assert open_session(graph, "cpu").provider == "cpu"
+
+
+REMEDY = (
+    "For the GPU, run once: python -m pip uninstall -y onnxruntime onnxruntime-gpu && "
+    "python -m pip install 'onnxruntime-gpu[cuda,cudnn]'"
+)
+
+
+@no_gpu
+def test_a_gpu_that_is_not_used_is_told_with_the_command(
+    graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine with NVIDIA's driver, whose runtime is the one for the CPU."""
+    unused = open_session(graph)
+    assert module.idle_gpu(unused.provider, unused.reason) is None
+    monkeypatch.setattr(module, "has_driver", lambda: True)
+    monkeypatch.setattr(module.ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(module, "installed_wheels", lambda: {"onnxruntime": "1.32.0"})
+    session = open_session(graph)
+    told = module.idle_gpu(session.provider, session.reason)
+    assert told is not None
+    assert REMEDY in told
+    assert "has an NVIDIA driver, but the CPU is used" in told
+    assert "(the installed onnxruntime has no CUDAExecutionProvider)" in told
+    with pytest.raises(ProviderError) as caught:
+        open_session(graph, "cuda")
+    assert "pip install 'onnxruntime-gpu[cuda,cudnn]'" in str(caught.value)
+    assert "install the NVIDIA driver" not in str(caught.value)
+    # Who asks for the CPU hears nothing.
+    asked = open_session(graph, "cpu")
+    assert module.idle_gpu(asked.provider, asked.reason) is None
+    assert module.idle_gpu("cuda", "a GPU works") is None
+
+
+def test_the_remedy_names_what_the_project_asks_for() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert [item for item in project["dependencies"] if "onnxruntime" in item] == [
+        "onnxruntime>=1.24"
+    ]
+    for name in module.WHEELS:
+        assert name in module.FOR_GPU
 
 
 def test_one_wheel_is_no_conflict(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import chromputer_tracks as ct
+from chromputer_tracks.inference.session import WHEELS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -154,13 +155,16 @@ def test_the_container_is_built_of_what_reaches_it(tmp_path):
         else:
             shutil.copy(source, tmp_path)
     (edit,) = re.findall(r"sed -i \S+ pyproject\.toml", recipe)
-    subprocess.run(["bash", "-euc", edit], cwd=tmp_path, check=True)
-    (tmp_path / "out").mkdir()
-    with zipfile.ZipFile(build("wheel", tmp_path, tmp_path / "out")) as archive:
-        said = HeaderParser().parsestr(archive.read(f"{INFO}/METADATA").decode())
-    names = {Requirement(line).name for line in said.get_all("Requires-Dist", [])}
-    assert "onnxruntime" in names
-    assert "onnxruntime-gpu" not in names
+    for gpu, (asked, other) in enumerate((WHEELS, WHEELS[::-1])):
+        if gpu:
+            subprocess.run(["bash", "-euc", edit], cwd=tmp_path, check=True)
+        out = tmp_path / f"out{gpu}"
+        out.mkdir()
+        with zipfile.ZipFile(build("wheel", tmp_path, out)) as archive:
+            said = HeaderParser().parsestr(archive.read(f"{INFO}/METADATA").decode())
+        names = {Requirement(line).name for line in said.get_all("Requires-Dist", [])}
+        assert asked in names
+        assert other not in names
 
 
 def test_the_wheels_configuration_is_printed_as_it_stands(wheel, tmp_path):

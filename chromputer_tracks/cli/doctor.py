@@ -55,15 +55,18 @@ def doctor() -> None:
     from rich.table import Table
 
     table = Table("what", "found", "note")
-    problems = [*_packages(table), *_runtime(table)]
+    advice: list[str] = []
+    problems = [*_packages(table), *_runtime(table, advice)]
     _binaries(table)
     console = Console(markup=False, highlight=False)
     console.print(table)
     for problem in problems:
         console.print(f"problem: {problem}")
+    for sentence in advice:
+        console.print(f"warning: {sentence}")
     if problems:
         raise typer.Exit(1)
-    console.print("No problem found.")
+    console.print("No problem found." if not advice else "Everything needed works.")
 
 
 def _packages(table: Table) -> list[str]:
@@ -96,13 +99,15 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _runtime(table: Table) -> list[str]:
+def _runtime(table: Table, advice: list[str]) -> list[str]:
+    """Rows of the runtime; what is broken, and in ``advice`` what could be better."""
     from typing import get_args
 
     try:
         from chromputer_tracks.inference.session import (
             Provider,
             available_cpus,
+            idle_gpu,
             installed_wheels,
             probe,
             wheel_conflict,
@@ -117,6 +122,9 @@ def _runtime(table: Table) -> list[str]:
     for provider in get_args(Provider):
         why = probe(provider)
         table.add_row(f"provider {provider}", "works" if why is None else "does not work", why)
+        if provider == "cuda" and why is not None and conflict is None:
+            idle = idle_gpu("cpu", f"no usable GPU: {why}")
+            advice += [] if idle is None else [idle]
         if provider == "cpu" and why is not None:
             problems.append(f"ONNX Runtime does not run on the CPU: {why}")
     table.add_row("CPUs", str(available_cpus()), "default of --threads")

@@ -12,7 +12,7 @@ from typing import Any
 from chromputer_tracks.data.features import Assay, Features, check_kind
 from chromputer_tracks.data.verdict import judge, look_at, refuse, sentences
 from chromputer_tracks.errors import InputError, counted
-from chromputer_tracks.inference.session import Model, Session
+from chromputer_tracks.inference.session import Model, Session, idle_gpu
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.assays import BigWigSource, is_bigwig, open_assay
 from chromputer_tracks.io.bed import read_bed
@@ -342,5 +342,8 @@ def announce(
     """Tell what runs where, and what about the sample is unusual for the model."""
     threads = counted(session.threads, "thread")
     report.note(f"model {model.name} on {session.provider} ({session.reason}), {threads}")
+    idle = idle_gpu(session.provider, session.reason)
+    if idle is not None:
+        report.note(f"warning: {idle}")
     for sentence in unusual(model, sizes, files.fragments):
         report.note(f"note: {sentence}")

@@ -201,6 +201,11 @@ Provider = Literal["cpu", "cuda", "tensorrt"]
 
 WHEELS = ("onnxruntime", "onnxruntime-gpu")
 """Packages that install the same module; only one of them may be there."""
+FOR_GPU = (
+    "python -m pip uninstall -y onnxruntime onnxruntime-gpu && "
+    "python -m pip install 'onnxruntime-gpu[cuda,cudnn]'"
+)
+"""The one command that gives an installation the runtime for NVIDIA GPUs and CUDA's libraries."""
 
 ORT_ERRORS: tuple[type[Exception], ...] = (
     RuntimeError,
@@ -219,6 +224,8 @@ _ORT_NAMES: dict[Provider, str] = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+_NO_GPU = "no usable GPU: "
+_NO_DRIVER = "this machine has no NVIDIA driver (libcuda.so.1)"
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 _NOWHERE = "/nonexistent"
 _FATAL_ONLY = 4
@@ -259,7 +266,33 @@ def wheel_conflict() -> str | None:
         return None
     return (
         "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files; "
-        "run `pip uninstall onnxruntime onnxruntime-gpu`, then install one of them"
+        "run `pip uninstall onnxruntime onnxruntime-gpu`, then `pip install onnxruntime` for the "
+        "CPU, or `pip install 'onnxruntime-gpu[cuda,cudnn]'` for an NVIDIA GPU"
+    )
+
+
+def has_driver() -> bool:
+    """Whether this machine has NVIDIA's driver, and so most likely a GPU."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def idle_gpu(provider: Provider, reason: str) -> str | None:
+    """What to say, with the remedy, where a GPU is not used though nobody asked for the CPU.
+
+    Args:
+        provider: where a session runs.
+        reason: why there, see :class:`Session`.
+    """
+    if provider != "cpu" or not reason.startswith(_NO_GPU) or not has_driver():
+        return None
+    return (
+        "this machine has an NVIDIA driver, but the CPU is used, which is far slower "
+        f"({reason.removeprefix(_NO_GPU)}). For the GPU, run once: {FOR_GPU}; to use the CPU and "
+        "say nothing: --provider cpu"
     )
 
 
@@ -320,6 +353,8 @@ def probe(provider: Provider) -> str | None:
     """
     name = _ORT_NAMES[provider]
     if name not in ort.get_available_providers():
+        if provider != "cpu" and not has_driver():
+            return _NO_DRIVER
         wheels = " and ".join(installed_wheels()) or "onnxruntime"
         return f"the installed {wheels} has no {name}"
     try:
@@ -338,10 +373,8 @@ def _missing_library(provider: Provider) -> str | None:
     """The first shared library that the provider lacks, in one clause."""
     if provider == "cpu":
         return None
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return "this machine has no NVIDIA driver (libcuda.so.1)"
+    if not has_driver():
+        return _NO_DRIVER
     library = Path(ort_state.__file__).parent / f"libonnxruntime_providers_{provider}.so"
     try:
         ctypes.CDLL(str(library))
@@ -477,10 +510,11 @@ def _choose(provider: ProviderChoice) -> tuple[Provider, str]:
     if problem is None:
         return wanted, "asked for" if provider != "auto" else "a GPU works"
     if provider == "auto":
-        return "cpu", f"no usable GPU: {problem}"
+        return "cpu", f"{_NO_GPU}{problem}"
     raise ProviderError(
         f"--provider {provider} cannot be used: {problem}. Use --provider cpu, or install the "
-        "NVIDIA driver and `onnxruntime-gpu[cuda,cudnn]`"
+        + ("" if has_driver() else "NVIDIA driver and the ")
+        + "runtime for GPUs"
         + (" and TensorRT" if provider == "tensorrt" else "")
-        + "; `chromputer doctor` shows what works"
+        + f": {FOR_GPU}; `chromputer doctor` shows what works"
     )
