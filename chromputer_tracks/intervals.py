@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError, meant
+from chromputer_tracks.errors import (
+    BoundsError,
+    ContigError,
+    FormatError,
+    InputError,
+    counted,
+    meant,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,6 +80,7 @@ class ChromSizes(Mapping[str, int]):
                 raise FormatError(f"{source}: contig {name} has length {size}")
         self._sizes = dict(sizes)
         self.source = source
+        self._left_out: Callable[[str], None] | None = None
 
     def __getitem__(self, chrom: str) -> int:
         return self._sizes[chrom]
@@ -85,6 +93,29 @@ class ChromSizes(Mapping[str, int]):
 
     def __repr__(self) -> str:
         return f"<ChromSizes of {self.source}: {len(self)} contigs, {self.total:,} bp>"
+
+    def leave_out_others(self, note: Callable[[str], None]) -> None:
+        """From now on files may use other contigs: those rows are left out, and ``note`` is told.
+
+        It is meant for files of regions, read by :mod:`chromputer_tracks.io.bed`, whose rows are
+        few; fragments are counted by their own reader.
+        """
+        self._left_out = note
+
+    @property
+    def leaves_out_others(self) -> bool:
+        """Whether rows on other contigs are left out; else they are an error."""
+        return self._left_out is not None
+
+    def tell_left_out(self, rows: int, names: Iterable[str], source: str) -> None:
+        """Tell that so many rows of a file lie on other contigs."""
+        if self._left_out is not None and rows:
+            others = sorted(names)
+            more = ", ..." if len(others) > 3 else ""
+            self._left_out(
+                f"{source}: {counted(rows, 'row')} on {counted(len(others), 'contig')} that "
+                f"{self.source} lacks left out ({', '.join(others[:3])}{more})"
+            )
 
     @property
     def total(self) -> int:

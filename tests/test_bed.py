@@ -521,3 +521,27 @@ def test_yeast(shared_yeast):
     found = read_tss(shared_yeast / "tss.bed")
     assert len(found) == 5378
     assert found.forward.sum() == 2692
+
+
+def test_rows_on_other_contigs_are_left_out_and_told_when_asked(tmp_path):
+    path = tmp_path / "a.bed"
+    path.write_text("chrUn\t1\t5\tx\nchr2\t3\t9\ty\nchrX\t1\t2\tz\nchr1\t2\t4\tw\nchrUn\t2\t6\tv\n")
+    sizes = ChromSizes({"chr1": 100, "chr2": 50}, "g.fa")
+    with pytest.raises(ContigError, match="'chrUn', 'chrX' not in g.fa"):
+        read_bed(path, sizes)
+    told = []
+    sizes.leave_out_others(told.append)
+    found = read_bed(path, sizes)
+    assert [(*_place(record.interval), record.name) for record in found] == [
+        ("chr2", 3, 9, "y"),
+        ("chr1", 2, 4, "w"),
+    ]
+    assert found.contigs == ("chr2", "chr1")
+    assert told == [f"{path}: 3 rows on 2 contigs that g.fa lacks left out (chrUn, chrX)"]
+    path.write_text("1\t1\t5\n")
+    with pytest.raises(ContigError, match=r"g\.fa has 'chr1'"):
+        read_bed(path, sizes)
+
+
+def _place(interval: Interval) -> tuple[str, int, int]:
+    return interval.chrom, interval.start, interval.end

@@ -187,6 +187,70 @@ def test_a_pair_that_lost_its_place_is_unmapped_whatever_its_flag(tmp_path, lost
     assert removed == {reasons.IMPROPER: 1}
 
 
+SQ = "".join(f"@SQ\tSN:{name}\tLN:{size}\n" for name, size in CONTIGS.items())
+ODD_HEADERS = {
+    "empty VN": SQ + "@PG\tID:samtools.1\tPN:samtools\tVN:\tCL:samtools sort\n",
+    "empty PM": SQ + "@RG\tID:a\tPM:\tSM:s\n",
+    "tabs in CL": SQ + "@PG\tID:bwa\tCL:bwa mem -R @RG\tID:l1\tSM:s1 ref.fa\n",
+    "DS twice": SQ + "@RG\tID:a\tDS:x\tDS:y\n",
+    "PG twice": SQ + "@PG\tID:bwa\n@PG\tID:bwa\n",
+    "HD behind SQ": SQ + "@HD\tVN:1.6\n",
+    "tab at the end": SQ.replace("\n", "\t\n"),
+    "own record": SQ + "@xx\tAA:b\n",
+    "no text": "",
+    "long": SQ + "@CO\t" + "x" * 200_000 + "\n@RG\tID:a\tPM:\n",
+    "latin-1": SQ + "@CO\t\xe9\n",
+}
+
+
+def with_header(path: Path, source: Path, text: str) -> Path:
+    """The BAM with another text in its header, in blocks of odd sizes."""
+    data = gzip.decompress(source.read_bytes())
+    old = int.from_bytes(data[4:8], "little")
+    words = text.encode("latin-1")
+    data = data[:4] + len(words).to_bytes(4, "little") + words + data[8 + old :]
+    with pysam.BGZFile(str(path), "wb") as file:
+        for at in range(0, len(data), 7_001):
+            file.write(data[at : at + 7_001])
+            file.flush()
+    return path
+
+
+@pytest.mark.parametrize("text", ODD_HEADERS.values(), ids=ODD_HEADERS)
+def test_headers_that_samtools_reads(tmp_path, many, text):
+    source = write_pairs(tmp_path / "a.bam", many, tags=True)
+    path = with_header(tmp_path / "b.bam", source, text)
+    options = FragmentOptions(min_mapq=30)
+    assert read(path, options) == read(source, options)
+
+
+@pytest.mark.parametrize("cut", [10, 30, 60, 90])
+def test_a_header_that_is_cut_is_told(tmp_path, many, cut):
+    source = write_pairs(tmp_path / "a.bam", many)
+    path = tmp_path / "b.bam"
+    path.write_bytes(with_header(path, source, ODD_HEADERS["long"]).read_bytes()[:cut])
+    with pytest.raises(FormatError, match="cut off|header") as caught:
+        read(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(("tag", "value"), [("f", 60.0), ("A", "x"), ("Z", "60")])
+def test_a_mate_quality_of_another_type_is_no_mate_quality(tmp_path, tag, value):
+    def change(source: Path, path: Path, rows: slice) -> Path:
+        with pysam.AlignmentFile(source) as old, pysam.AlignmentFile(path, "wb", old) as new:
+            records = list(old)
+            for row in records[rows]:
+                row.set_tag("MQ", value, tag)
+            for row in records:
+                new.write(row)
+        return path
+
+    pairs = [Pair("chr1", 5 * i, 200) for i in range(40)]
+    source = write_pairs(tmp_path / "a.bam", pairs, tags=True)
+    options = FragmentOptions(min_mapq=30)
+    assert read(change(source, tmp_path / "b.bam", slice(None)), options) == read(source, options)
+
+
 def test_single_end(tmp_path):
     path = write_bam(
         tmp_path / "a.bam",

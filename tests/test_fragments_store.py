@@ -18,14 +18,16 @@ from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io import fragment_store, scratch
 from chromputer_tracks.io import fragments as reasons
 from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.fragment_convert import convert_fragments
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.fragments import FragmentOptions
 
 BIG = ChromSizes({"chrA": 60_000, "chrB": 9_000, "chrC": 100}, "g.fa")
+KEEP = FragmentOptions(drop_duplicates=False)
 
 
 def write_rows(path: Path, rows) -> Path:
-    path.write_text("".join(f"{c}\t{s}\t{e}\n" for c, s, e in rows))
+    path.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
     return path
 
 
@@ -46,7 +48,7 @@ def test_queries_against_a_loop(tmp_path_factory, rows, windows):
         tmp_path_factory.mktemp("store") / "a.tsv",
         [("chrB", 5, 50)] + [("chrA", s, e) for s, e in fragments],
     )
-    with FragmentStore.build(path, BIG) as store:
+    with FragmentStore.build(path, BIG, KEEP) as store:
         assert store.counts == {"chrA": len(rows), "chrB": 1, "chrC": 0}
         assert store.total == len(rows) + 1
         for start, width in windows:
@@ -65,7 +67,7 @@ def test_queries_against_a_loop(tmp_path_factory, rows, windows):
 
 def test_edges_of_a_query(tmp_path):
     path = write_rows(tmp_path / "a.tsv", [("chrA", 100, 151), ("chrA", 200, 5_000)])
-    with FragmentStore.build(path, BIG) as store:
+    with FragmentStore.build(path, BIG, KEEP) as store:
         for start, end, expected in (
             (90, 100, []),
             (90, 101, [100]),
@@ -125,21 +127,43 @@ def test_same_fragments_in_any_order_and_format(tmp_path, pairs, monkeypatch, sm
         write_pairs(tmp_path / "b.bam", shuffled),
         write_bedpe(tmp_path / "a.bedpe", shuffled),
         write_rows(tmp_path / "a.tsv", unique[::-1]),
+        write_rows(tmp_path / "b.tsv", [(p.chrom, p.start, p.start + p.length) for p in shuffled]),
     ):
         with FragmentStore.build(path, SIZES, PLAIN) as store:
             assert contents(store) == expected
             assert store.summary.kept == store.total == len(unique)
-            if path.suffix != ".tsv":
+            if path.name != "a.tsv":
                 assert store.summary.removed[reasons.IDENTICAL] == len(pairs) - len(unique)
 
 
-def test_keep_duplicates_and_rows_of_fragment_files(tmp_path, pairs):
+def test_both_routes_hold_the_same_fragments_whatever_the_barcodes(tmp_path, pairs):
+    rng = random.Random(8)
+    rows = [(p.chrom, p.start, p.start + p.length, rng.choice("AB")) for p in pairs]
+    one = [(*row[:3], "A") for row in rows]
+    for name, given_rows, kept in (
+        ("none", [row[:3] for row in rows], {row[:3] for row in rows}),
+        ("one", one, {row[:3] for row in rows}),
+        ("two", rows, set(rows)),
+    ):
+        text = write_rows(tmp_path / f"{name}.tsv", given_rows)
+        convert_fragments(text, tmp_path / f"{name}.tsv.gz", SIZES, PLAIN)
+        found = []
+        for path in (text, tmp_path / f"{name}.tsv.gz"):
+            with FragmentStore.build(path, SIZES, PLAIN) as store:
+                found.append(contents(store))
+                assert store.summary.read == (len(rows) if path == text else len(kept))
+        expected = Counter(row[:3] for row in kept)
+        assert found[0] == found[1]
+        assert Counter((c, s, e) for c, part in found[0].items() for s, e in part) == expected
+
+
+def test_keep_duplicates(tmp_path, pairs):
     expected = Counter((p.chrom, p.start, p.start + p.length) for p in pairs)
     keep = FragmentOptions(min_mapq=0, drop_duplicates=False, tn5_shift=False)
     bam = write_pairs(tmp_path / "a.bam", pairs)
     text = write_rows(tmp_path / "a.tsv", expected.elements())
-    for path, options in ((bam, keep), (text, PLAIN)):
-        with FragmentStore.build(path, SIZES, options) as store:
+    for path in (bam, text):
+        with FragmentStore.build(path, SIZES, keep) as store:
             assert store.total == len(pairs)
             found = Counter((c, s, e) for c, rows in contents(store).items() for s, e in rows)
             assert found == expected
@@ -250,7 +274,7 @@ def test_cumulative_counts_midpoints_below(tmp_path_factory, rows, positions):
         tmp_path_factory.mktemp("store") / "a.tsv",
         [("chrB", s, s + 10) for s in range(5)] + [("chrA", s, s + n) for s, n in rows],
     )
-    with FragmentStore.build(path, BIG) as store:
+    with FragmentStore.build(path, BIG, KEEP) as store:
         found = store.cumulative("chrA", np.array(positions, dtype=np.int64))
         assert found.dtype == np.float64
         assert found.tolist() == [sum(s + n // 2 < at for s, n in rows) for at in positions]
@@ -293,7 +317,7 @@ def test_length_density_is_the_weighted_median_of_each_class(tmp_path, monkeypat
 
 def test_length_density_reads_once(tmp_path, monkeypatch):
     path = write_rows(tmp_path / "a.tsv", [("chrA", 1, 20), ("chrB", 1, 30)])
-    with FragmentStore.build(path, BIG) as store:
+    with FragmentStore.build(path, BIG, KEEP) as store:
         first = store.length_density((10, 20, 40)).tolist()
         assert first == pytest.approx([1 / 60, 0])
         monkeypatch.setattr(scratch.os, "pread", None)

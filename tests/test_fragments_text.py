@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pysam
 import pytest
-from fragment_files import SIZES, Pair, write_bedpe
+from fragment_files import PLAIN, SIZES, Pair, write_bedpe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io import fragments as reasons
+from chromputer_tracks.io.fragment_convert import convert_fragments
 from chromputer_tracks.io.fragments import FragmentOptions, open_fragments
 
 DEFAULT = FragmentOptions()
+BEDPE_ROW = "chr1\t1\t20\tchr1\t30\t90\n"
+BEDPE_PAST = "chr1\t1\t20\tchr1\t30\t3001\n"
 
 
 def read(path: Path, options=DEFAULT, sizes: ChromSizes | None = SIZES):
@@ -119,7 +122,7 @@ def test_many_batches_equal_a_plain_loop(tmp_path):
         ("chr1\t5\t\tb\t1", FormatError, "line 3: column 3 is ''"),
         ("chr1\t5\t99999999999\tb\t1", FormatError, "line 3: column 3 is '99999999999'"),
         ("chr1\t5\t9\tb\tmany", FormatError, "line 3: column 5 is 'many'"),
-        ("chr1\t5\t9\tb\t0", FormatError, "line 3: column 5 is 0; it counts read pairs"),
+        ("chr1\t5\t9\tb\t0", FormatError, "line 3: column 5 is '0'; it counts read pairs"),
         ("chr1\t-5\t9\tb\t1", BoundsError, r"line 3: columns 2 and 3 \(-5, 9\) start before 0"),
         (
             "chr1\t9\t9\tb\t1",
@@ -148,10 +151,44 @@ def test_bad_line(tmp_path, line, kind, message, packing):
 
 
 def test_bad_line_far_in(tmp_path):
-    text = "chr1\t1\t20\n" * 700_000 + "# remark\nchr1\t30\t3001\n" + "chr1\t1\t20\n"
+    text = "chr1\t1\t20\n" * 700_000 + "# remark\nchr1\t30\t30\n" + "chr1\t1\t20\n"
     path = store(tmp_path / "a.tsv.gz", text, "gzip")
-    with pytest.raises(BoundsError, match=r"line 700002: .* 2 and 3 \(30, 3001\) end past chr1"):
+    with pytest.raises(FormatError, match=r"line 700002: .* 2 and 3 \(30, 30\) are empty"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("good", "row"), [("chr1\t1\t20\n", "chr1\t30\t3001\n"), (BEDPE_ROW, BEDPE_PAST)]
+)
+def test_a_few_rows_past_the_contigs_end_are_left_out_and_more_are_an_error(tmp_path, good, row):
+    path = store(tmp_path / "a.tsv", good * 99 + row, "plain")
+    reader = open_fragments(path, SIZES, PLAIN)
+    assert sum(map(len, reader.batches())) == 99
+    assert +reader.removed == {reasons.PAST_END: 1}
+    path = store(tmp_path / "b.tsv", good * 98 + row, "plain")
+    with pytest.raises(BoundsError, match=r"line 99: columns .* end past chr1 .* same assembly"):
+        read(path)
+
+
+def test_contigs_that_the_fasta_lacks_are_left_out_when_asked(tmp_path):
+    others = "".join(f"KI270{n}.1\t1\t90\n" for n in range(700, 739))
+    path = store(tmp_path / "a.tsv", "chr1\t1\t20\n" + others, "plain")
+    with pytest.raises(ContigError, match=r"KI270700\.1.* and 36 more .*--only-fasta-contigs"):
+        read(path)
+    options = FragmentOptions(only_fasta_contigs=True)
+    reader = open_fragments(path, SIZES, options)
+    assert sum(map(len, reader.batches())) == 1
+    assert +reader.removed == {reasons.LACKING: 39}
+    none = store(tmp_path / "b.tsv", others.replace("KI270700.1", "1"), "plain")
+    with pytest.raises(ContigError, match=r"not in g\.fa; g\.fa has 'chr1'"):
+        list(open_fragments(none, SIZES, options).batches())
+
+
+def test_read_pairs_are_summed_in_64_bits(tmp_path):
+    path = store(tmp_path / "a.tsv", "chr1\t5\t90\tb\t2000000000\n" * 2, "plain")
+    convert_fragments(path, tmp_path / "b.tsv.gz", SIZES, PLAIN)
+    text = gzip.decompress((tmp_path / "b.tsv.gz").read_bytes()).decode()
+    assert text == "chr1\t5\t90\tb\t4000000000\n"
 
 
 def test_the_interpreter_ends_after_a_refused_or_abandoned_file(tmp_path):

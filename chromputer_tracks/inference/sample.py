@@ -57,7 +57,10 @@ def open_genome(stack: ExitStack, files: SampleFiles, report: Report) -> Fasta:
         InputError: it cannot be used, or the files of ``--fasta`` and ``--fragments`` are swapped.
     """
     check_swapped(files.fasta, files.fragments)
-    return stack.enter_context(Fasta(files.fasta, files.scratch, report.note))
+    fasta = stack.enter_context(Fasta(files.fasta, files.scratch, report.note))
+    if files.fragment_options.only_fasta_contigs:
+        fasta.sizes.leave_out_others(report.note)
+    return fasta
 
 
 def assay_sources(

@@ -56,7 +56,9 @@ def open_assay(
     Arguments and errors are those of :meth:`FragmentStore.build` and :meth:`BigWigSource.open`.
     """
     if is_bigwig(path):
-        return stack.enter_context(BigWigSource.open(path, sizes, scratch))
+        return stack.enter_context(
+            BigWigSource.open(path, sizes, scratch, others=options.only_fasta_contigs)
+        )
     return stack.enter_context(FragmentStore.build(path, sizes, options, progress, scratch, depth))
 
 
@@ -93,7 +95,7 @@ class BigWigSource:
     """
 
     def __init__(
-        self, path: Path, sizes: ChromSizes, scratch: Path | None, held: ExitStack
+        self, path: Path, sizes: ChromSizes, scratch: Path | None, held: ExitStack, others: bool
     ) -> None:
         self.path = path
         self.sizes = sizes
@@ -103,8 +105,10 @@ class BigWigSource:
         used = {
             name: length
             for name, length in self._file.contigs.items()
-            if name in sizes or self._file.holds(name)
+            if name in sizes or (not others and self._file.holds(name))
         }
+        if not used:  # to say what it has instead
+            used = self._file.contigs
         check_contigs(used, str(path), sizes)
         self._listed = frozenset(used)
         self.absent = tuple(name for name in sizes if name not in used)
@@ -115,13 +119,16 @@ class BigWigSource:
         self.density = self._density(self._read_all())
 
     @classmethod
-    def open(cls, path: Path, sizes: ChromSizes, scratch: Path | None = None) -> Self:
+    def open(
+        cls, path: Path, sizes: ChromSizes, scratch: Path | None = None, *, others: bool = False
+    ) -> Self:
         """Open a bigWig and read it once as a whole, to check it and to sum it up.
 
         Args:
             path: the file, of any name.
             sizes: the genome's contigs.
             scratch: folder for a scratch file of 8 bytes every 100 bp; None: TMPDIR.
+            others: whether values on contigs that the genome lacks are left out.
 
         Raises:
             InputError: the file cannot be read, or all of its values are 0.
@@ -131,7 +138,7 @@ class BigWigSource:
             OutputError: the scratch folder is full or cannot be written.
         """
         with ExitStack() as held:
-            source = cls(Path(path), sizes, scratch, held)
+            source = cls(Path(path), sizes, scratch, held, others)
             source._held = held.pop_all()
             return source
 

@@ -408,10 +408,21 @@ def _read(
     limits = np.array([known.get(name, INT32_MAX) if name else 0 for name in contigs])
     if not (is_start & is_end & (start >= 0) & (end > start) & (end <= limits[contig])).all():
         raise bad_line.first()
+    columns_kept = arrays[3:]
     if sizes is not None:
-        check_contigs(list(contigs), str(path), sizes)
+        lacking = [name for name in contigs if name not in sizes]
+        if lacking and sizes.leaves_out_others and len(lacking) < len(contigs):
+            here = np.array([name in sizes for name in contigs])[contig]
+            sizes.tell_left_out(int((~here).sum()), lacking, str(path))
+            kept_names = [name for name in contigs if name in sizes]
+            code = np.array([kept_names.index(n) if n in sizes else -1 for n in contigs])
+            contig, contigs = code[contig[here]], tuple(kept_names)
+            start, end = start[here], end[here]
+            columns_kept = [column.filter(pa.array(here)) for column in columns_kept]
+        else:
+            check_contigs(list(contigs), str(path), sizes)
     header = {} if ragged else _header(path, columns)
-    return BedTable(path, contigs, contig, start, end, tuple(arrays[3:]), header)
+    return BedTable(path, contigs, contig, start, end, tuple(columns_kept), header)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from chromputer_tracks.io.fragments import (
 
 _DEFAULT = FragmentOptions()
 _FIELDS = ("start", "end", "barcode", "count")
-_ROW = np.dtype([(name, np.int32) for name in _FIELDS])
+_ROW = np.dtype([(name, np.int64 if name == "count" else np.int32) for name in _FIELDS])
 _Rows = NDArray[np.void]
 _SLICE = 1 << 19
 _TBI_LIMIT = 1 << 29
@@ -56,7 +56,7 @@ def convert_fragments(
         sizes: the genome's contigs, to order by and check against.
         options: which fragments to keep.
         progress: called after each batch with the number of fragments read and kept so far.
-        scratch: folder for scratch files (16 bytes a fragment); None: TMPDIR.
+        scratch: folder for scratch files (20 bytes a fragment); None: TMPDIR.
 
     Raises:
         InputError, FormatError, ContigError, BoundsError: see :meth:`FragmentReader.batches`.

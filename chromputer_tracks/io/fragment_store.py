@@ -194,8 +194,8 @@ class FragmentStore:
         """Read a file once and sort it by contig and midpoint.
 
         Memory holds one contig's fragments (8 bytes each, twice) and a buffer of 64 MiB.
-        With ``drop_duplicates``, identical fragments of BAM and BEDPE are one fragment; rows of a
-        fragment file are unique by cell already and stay, the cells pooled.
+        With ``drop_duplicates``, identical fragments are one fragment, those of a fragment file by
+        barcode where it has several, as ``chromputer fragments`` writes them; the cells are pooled.
 
         Args:
             path: BAM, fragment file or BEDPE.
@@ -209,20 +209,27 @@ class FragmentStore:
             InputError, FormatError, ContigError, BoundsError: see :meth:`FragmentReader.batches`.
             OutputError: the scratch folder is full or cannot be written.
         """
-        reader = open_fragments(path, sizes, options)
+        collapse = options.drop_duplicates
+        reader = open_fragments(path, sizes, options, barcodes=collapse)
         with ExitStack() as stack:
             files = _scratch_files(stack, scratch)
-            with ContigRows(scratch, np.dtype(np.int64)) as rows:
+            with (
+                ContigRows(scratch, np.dtype(np.int64)) as rows,
+                ContigRows(scratch, np.dtype(np.int32)) as cells,
+            ):
                 for batch in reader.batches():
                     length = batch.ends - batch.starts
                     # Midpoint above, length below: sorting the one number sorts by both.
                     key = (batch.starts + length // 2).astype(np.int64) << 32 | length
                     rows.add(batch.contigs, key)
+                    if batch.barcodes is not None:
+                        cells.add(batch.contigs, batch.barcodes)
                     if progress is not None:
                         progress(reader.kept)
-                collapse = options.drop_duplicates and reader.kind != "fragments"
                 codes = {name: code for code, name in enumerate(reader.names)}
-                counts, long = _write_sorted(*files, rows, sizes, codes, collapse=collapse)
+                # One barcode distinguishes nothing.
+                by_cell = cells if len(reader.barcode_names) > 1 else None
+                counts, long = _write_sorted(*files, rows, by_cell, sizes, codes, collapse)
             kept = sum(counts.values())
             removed = dict(reader.removed)
             if collapse:
@@ -492,9 +499,9 @@ def _write_sorted(
     midpoints: ScratchFile,
     lengths: ScratchFile,
     rows: ContigRows,
+    cells: ContigRows | None,
     sizes: ChromSizes,
     codes: dict[str, int],
-    *,
     collapse: bool,
 ) -> tuple[dict[str, int], dict[str, Int64]]:
     """Sort each contig into the two final files; returns counts and rows of long fragments."""
@@ -503,9 +510,16 @@ def _write_sorted(
     at = 0
     for name in sizes:
         keys = rows.pop(codes[name]) if name in codes else np.zeros(0, dtype=np.int64)
-        keys.sort()
+        if cells is None or not len(keys):
+            keys.sort()
+            new = keys[1:] != keys[:-1]
+        else:
+            cell = cells.pop(codes[name])
+            order = np.lexsort((cell, keys))
+            keys, cell = keys[order], cell[order]
+            new = (keys[1:] != keys[:-1]) | (cell[1:] != cell[:-1])
         if collapse and len(keys):
-            keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
+            keys = keys[np.concatenate([[True], new])]
         length = (keys & _INT32.max).astype(np.int32)
         midpoints.append((keys >> 32).astype(np.int32).tobytes())
         lengths.append(length.tobytes())

@@ -6,6 +6,7 @@ Coordinates are 0-based and half-open in every format once read.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError, meant
 from chromputer_tracks.intervals import ChromSizes, check_contigs
+from chromputer_tracks.io.bam import Header, plain_header, read_header
 from chromputer_tracks.io.text import (
     INT32_MAX,
     NAMES,
@@ -45,6 +47,7 @@ BULK_BARCODE = "bulk"
 TN5_START, TN5_END = 4, -5
 
 EXCLUDED = "on an excluded contig"
+LACKING = "on a contig that the FASTA lacks"
 IMPROPER = "unpaired or improper pair"
 FAILED = "failed the sequencer's quality check"
 FLAGGED = "flagged as duplicate"
@@ -52,6 +55,10 @@ LOW_MAPQ = "low mapping quality"
 PAST_END = "past the contig's end"
 TOO_SHORT = "too short for the Tn5 shift"
 IDENTICAL = "identical to another fragment"
+
+_MOST_PAST_END = 0.01
+"""Share of the fragments that may end past their contig, as old versions of aligners and of 10x's
+software wrote some; more of them speak for another assembly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +70,22 @@ class FragmentBatch:
         starts: int32 (n,).
         ends: int32 (n,), each above its start.
         barcodes: int32 (n,), index into the reader's ``barcode_names``; None unless asked for.
-        counts: int32 (n,), read pairs of each fragment; None where each row is one pair.
+        counts: int64 (n,), read pairs of each fragment; None where each row is one pair.
     """
 
     contigs: Int32
     starts: Int32
     ends: Int32
     barcodes: Int32 | None = None
-    counts: Int32 | None = None
+    counts: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def take(self, keep: NDArray[np.bool_] | NDArray[np.intp]) -> FragmentBatch:
         """The rows that a boolean mask or an index array picks."""
-        barcodes, counts = (
-            None if column is None else column[keep] for column in (self.barcodes, self.counts)
-        )
+        barcodes = None if self.barcodes is None else self.barcodes[keep]
+        counts = None if self.counts is None else self.counts[keep]
         return FragmentBatch(
             self.contigs[keep], self.starts[keep], self.ends[keep], barcodes, counts
         )
@@ -156,11 +162,12 @@ class FragmentReader(ABC):
             FormatError: it is malformed or truncated.
             ContigError: a fragment lies on a contig that the genome lacks, or whose length in the
                 file's header is another than the genome's; or an excluded contig is unknown.
-            BoundsError: a fragment of a text file leaves its contig.
+            BoundsError: a fragment of a text file starts before its contig, or more than 1 % of a
+                file's fragments end past theirs.
         """
         shift = self.options.shifts(self.kind)
         for raw in self._read():
-            batch = self._without_excluded(raw)
+            batch = self._without_lacking(self._without_excluded(raw))
             self._check_contigs(batch)
             if shift:
                 batch = self._shifted(batch)
@@ -175,7 +182,18 @@ class FragmentReader(ABC):
                     f"{meant(name, self.names)}"
                 )
         if not self.kept:
+            if self.removed[LACKING] and self._sizes is not None:
+                lacking = [name for name in self.names if name not in self._sizes]
+                check_contigs(lacking, str(self.path), self._sizes)
             raise self._nothing_left()
+
+    def _without_lacking(self, batch: FragmentBatch) -> FragmentBatch:
+        if self._sizes is None or not self.options.only_fasta_contigs:
+            return batch
+        here = np.array([name in self._sizes for name in self.names], dtype=bool)
+        keep = here[batch.contigs]
+        self.removed[LACKING] += len(batch) - int(keep.sum())
+        return batch.take(keep)
 
     def _without_excluded(self, batch: FragmentBatch) -> FragmentBatch:
         if not self.options.exclude:
@@ -200,8 +218,8 @@ class FragmentReader(ABC):
                 if not any(name in self._sizes for name in self.names):
                     raise
                 raise ContigError(
-                    f"{error}; leave out contigs that are not wanted with --exclude-contig, of "
-                    f"predict or of chromputer fragments"
+                    f"{error}; --only-fasta-contigs leaves out all contigs that it lacks, "
+                    f"--exclude-contig a single one"
                 ) from error
 
     def _shifted(self, batch: FragmentBatch) -> FragmentBatch:
@@ -224,6 +242,8 @@ _PLACE = ("rname", "pos")
 _COLUMNS = ["rname", "pos", "flag", "mapq", "tlen", "pnext"]
 MAPQ_MISSING = 255
 _PEEK = 1 << 14
+_OTHER_TYPE = "ype mismatch"
+"""In what oxbow says of a tag that is no number."""
 
 
 class BamReader(FragmentReader):
@@ -240,7 +260,7 @@ class BamReader(FragmentReader):
     counted.
 
     Raises:
-        InputError: the header cannot be read.
+        FormatError: the header is cut off or damaged.
     """
 
     kind: ClassVar[FragmentKind] = "bam"
@@ -249,13 +269,8 @@ class BamReader(FragmentReader):
         self, path: Path, sizes: ChromSizes | None, options: FragmentOptions, *, barcodes: bool
     ) -> None:
         super().__init__(path, sizes, options, barcodes=barcodes)
-        try:
-            self.lengths = dict(_open(path, _COLUMNS).chrom_sizes)
-        except Exception as error:
-            raise InputError(
-                f"cannot read the header of {path}: {error}; check it with: samtools quickcheck "
-                f"-v {path}"
-            ) from error
+        self._bam = _Bam(path)
+        self.lengths = self._bam.lengths
         self.names = list(self.lengths)
         self._ends = np.array(list(self.lengths.values()), dtype=np.int64)
         self._mate_quality = False
@@ -275,14 +290,21 @@ class BamReader(FragmentReader):
 
     def _record_batches(self) -> Iterator[pa.RecordBatch]:
         try:
-            self._mate_quality = self.options.min_mapq > 0 and _has_mate_quality(self.path)
-            file = _open(self.path, _COLUMNS, mate_quality=self._mate_quality)
+            self._mate_quality = self.options.min_mapq > 0 and self._bam.has_mate_quality()
+            file = self._bam.open(_COLUMNS, mate_quality=self._mate_quality)
             for records in map(pa.record_batch, file.batches()):
                 self._records += records.num_rows
                 yield records
         except Exception as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            if self._mate_quality and _OTHER_TYPE in why:
+                raise FormatError(
+                    f"{self.path}: an MQ tag after record {self._records:,} is no whole number, as "
+                    "those before it are; write them again with `samtools fixmate -m`, or do not "
+                    "look at mapping qualities with --min-mapq 0"
+                ) from error
             raise FormatError(
-                f"{self.path} is truncated or damaged after record {self._records:,}: {error}; "
+                f"{self.path} is truncated or damaged after record {self._records:,}: {why}; "
                 "copy or write it again"
             ) from error
 
@@ -331,20 +353,42 @@ class BamReader(FragmentReader):
         return low
 
 
-def _open(
-    path: Path, columns: list[str], *, mate_quality: bool = False, batch: int = 1 << 17
-) -> Any:
-    tags = [("MQ", "i")] if mate_quality else []
-    return oxbow.from_bam(str(path), fields=columns, tag_defs=tags, coords="01", batch_size=batch)
+class _Bam:
+    """A BAM opened by oxbow, with its own header or, where that is refused, a plain one.
 
+    Raises:
+        FormatError: the header is cut off or damaged.
+    """
 
-def _has_mate_quality(path: Path) -> bool:
-    """Whether any of the first records carries the ``MQ`` tag, which costs time to look for."""
-    first = next(iter(_open(path, ["flag"], mate_quality=True, batch=_PEEK).batches()), None)
-    if first is None:
-        return False
-    tag = pa.record_batch(first).column("tags").field("MQ")
-    return bool(tag.null_count < len(tag))
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._header: Header | None = None
+        try:
+            self.lengths = dict(self.open(_COLUMNS).chrom_sizes)
+        except Exception:  # noqa: BLE001 - oxbow raises OSError, ValueError and others
+            self._header = read_header(path)
+            self.lengths = dict(self._header.contigs)
+
+    def open(self, columns: list[str], *, mate_quality: bool = False, batch: int = 1 << 17) -> Any:
+        """An oxbow file of some columns."""
+        path, header = self._path, self._header
+        source = str(path) if header is None else lambda: plain_header(path, header)
+        tags = [("MQ", "i")] if mate_quality else []
+        return oxbow.from_bam(source, fields=columns, tag_defs=tags, coords="01", batch_size=batch)
+
+    def has_mate_quality(self) -> bool:
+        """Whether any of the first records carries a usable ``MQ`` tag; to look costs time."""
+        batches = self.open(["flag"], mate_quality=True, batch=_PEEK).batches()
+        try:
+            first = next(iter(batches), None)
+        except Exception as error:
+            if _OTHER_TYPE in str(error):
+                return False
+            raise
+        if first is None:
+            return False
+        tag = pa.record_batch(first).column("tags").field("MQ")
+        return bool(tag.null_count < len(tag))
 
 
 # ---- Fragments of text files: 10x fragment files and BEDPE, plain, gzip or bgzip.
@@ -374,6 +418,9 @@ class _TextReader(FragmentReader):
     def _read(self) -> Iterator[FragmentBatch]:
         try:
             yield from map(self._fragments, table_batches(self.path, *self._table()))
+            past = self.removed[PAST_END]
+            if past > _MOST_PAST_END * (past + self.kept):
+                self._refuse(f"{past:,} rows end past their contig")
         except MalformedTable as error:
             self._refuse(str(error))
 
@@ -395,11 +442,18 @@ class _TextReader(FragmentReader):
             return INT32_MAX
         return self._sizes.get(contig, INT32_MAX)
 
-    def _limits(self) -> Int32:
-        return np.array([self._limit(name) for name in self.names], dtype=np.int32)
+    def _inside(self, batch: FragmentBatch) -> FragmentBatch:
+        """The fragments that end on their contig; the others are counted."""
+        limits = np.array([self._limit(name) for name in self.names], dtype=np.int32)
+        keep = batch.ends <= limits[batch.contigs]
+        past = len(batch) - int(keep.sum())
+        if not past:
+            return batch
+        self.removed[PAST_END] += past
+        return batch.take(keep)
 
     def _refuse(self, why: str) -> NoReturn:
-        """Find the first bad line and raise with its number."""
+        """Find the first bad line, or one past its contig's end, and raise with its number."""
         for line in numbered_lines(self.path):
             if len(line.fields) != self._columns:
                 raise FormatError(
@@ -445,8 +499,8 @@ class _TextReader(FragmentReader):
 class FragmentFileReader(_TextReader):
     """Reads a 10x fragment file of 3, 4 or 5 columns; see :class:`FragmentReader`.
 
-    Columns: contig, start, end, barcode, read pairs. Rows are taken as they are: by the format's
-    definition they are unique already. Without the fourth column the barcode is ``bulk``.
+    Columns: contig, start, end, barcode, read pairs. Rows are taken as they are here: who reads
+    them drops duplicates. Without the fourth column the barcode is ``bulk``.
     """
 
     kind: ClassVar[FragmentKind] = "fragments"
@@ -454,8 +508,8 @@ class FragmentFileReader(_TextReader):
     def _table(self) -> tuple[dict[str, pa.DataType], list[str]]:
         columns = ("contig", "start", "end", "barcode", "count")[: self._columns]
         wanted = [name for name in columns if name != "barcode" or self._with_barcodes]
-        types = {name: NAMES if name in ("contig", "barcode") else pa.int32() for name in columns}
-        return types, wanted
+        kinds = {"contig": NAMES, "barcode": NAMES, "count": pa.int64()}
+        return {name: kinds.get(name, pa.int32()) for name in columns}, wanted
 
     def _fragments(self, rows: pa.RecordBatch) -> FragmentBatch:
         contigs = self._contig_codes(rows.column("contig"))
@@ -468,12 +522,12 @@ class FragmentFileReader(_TextReader):
             )
         if contigs.min() < 0:
             self._refuse("a row has no contig")
-        bad = (starts < 0) | (ends <= starts) | (ends > self._limits()[contigs])
+        bad = (starts < 0) | (ends <= starts)
         if counts is not None:
             bad |= counts < 1
         if bad.any():
             self._refuse("a row is out of bounds")
-        return FragmentBatch(contigs, starts, ends, barcodes, counts)
+        return self._inside(FragmentBatch(contigs, starts, ends, barcodes, counts))
 
     def _check_line(self, line: Line) -> None:
         for column in (1, 2):
@@ -481,10 +535,10 @@ class FragmentFileReader(_TextReader):
         if line.fields[0] in ("", _UNPLACED):
             raise FormatError(f"{self.path} line {line.number}: the contig is {line.fields[0]!r}")
         self._check_span(line, 0)
-        if len(line.fields) == 5 and self._integer(line, 4) < 1:
+        if len(line.fields) == 5 and not re.fullmatch("0*[1-9][0-9]{0,17}", line.fields[4]):
             raise FormatError(
-                f"{self.path} line {line.number}: column 5 is {line.fields[4]}; it counts read "
-                "pairs and must be at least 1"
+                f"{self.path} line {line.number}: column 5 is {line.fields[4]!r}; it counts read "
+                "pairs and must be a whole number of at least 1"
             )
 
 
@@ -514,10 +568,9 @@ class BedpeReader(_TextReader):
         )
         contigs = first[pair]
         starts, ends = np.minimum(start1, start2), np.maximum(end1, end2)
-        bad = (starts < 0) | (end1 <= start1) | (end2 <= start2) | (ends > self._limits()[contigs])
-        if bad.any():
+        if ((starts < 0) | (end1 <= start1) | (end2 <= start2)).any():
             self._refuse("a row is out of bounds")
-        return FragmentBatch(contigs, starts, ends)
+        return self._inside(FragmentBatch(contigs, starts, ends))
 
     def _check_line(self, line: Line) -> None:
         for column in (1, 2, 4, 5):

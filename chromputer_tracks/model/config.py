@@ -176,6 +176,7 @@ class DataConfig:
         blacklist: BED of regions to leave out, or nothing.
         tss: BED of transcription start sites or genes, for the gene-proximity baseline, or nothing.
         min_mapq: least mapping quality of a BAM's reads.
+        only_fasta_contigs: leave out, and count, what files have on contigs that the genome lacks.
     """
 
     fasta: Path
@@ -184,6 +185,7 @@ class DataConfig:
     blacklist: Path | None = None
     tss: Path | None = None
     min_mapq: Count = 30
+    only_fasta_contigs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,8 @@ def open_sources(
     with ExitStack() as stack:
         fasta = stack.enter_context(Fasta(config.data.fasta, note=note))
         sizes = fasta.sizes
+        if config.data.only_fasta_contigs:
+            sizes.leave_out_others(note or (lambda _: None))
         for use in ("train", "validation", "test"):
             for contig in getattr(config.splits, use):
                 sizes.require(contig, f"splits.{use}")
@@ -265,7 +267,10 @@ class _Reader:
 
     def assays(self, sample: SampleConfig) -> dict[str, Assay]:
         """Those of the sample's files that are read."""
-        options = FragmentOptions(min_mapq=self._config.data.min_mapq)
+        data = self._config.data
+        options = FragmentOptions(
+            min_mapq=data.min_mapq, only_fasta_contigs=data.only_fasta_contigs
+        )
         return {
             name: open_assay(self._stack, sample.assays[name], self._sizes, options)
             for name in self._config.inputs.assays

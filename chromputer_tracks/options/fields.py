@@ -204,6 +204,8 @@ class FragmentOptions:
         drop_duplicates: drop pairs that a BAM flags as duplicates, and collapse fragments of
             equal contig, start, end and barcode into one, whose count is the number of pairs.
         exclude: contigs to leave out.
+        only_fasta_contigs: leave out what lies on contigs that the genome lacks, and say how much,
+            also of the command's other files; else that is an error.
         tn5_shift: move starts by +4 and ends by -5, to the centre of the 9 bp that Tn5 duplicates;
             None: on for BAM, off for fragment files (shifted by their maker) and BEDPE.
     """
@@ -227,6 +229,10 @@ class FragmentOptions:
             last=True,
         ),
     ] = ()
+    only_fasta_contigs: Annotated[
+        bool,
+        Flag("Leave out, and count, what lies on contigs that the FASTA lacks.", last=True),
+    ] = False
     tn5_shift: Annotated[
         bool | None,
         Flag(
