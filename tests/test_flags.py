@@ -230,6 +230,7 @@ def test_a_record_leaves_out_where_results_lie_and_what_it_says_elsewhere() -> N
         "min_mapq": 20,
         "drop_duplicates": True,
         "exclude": [],
+        "only_fasta_contigs": False,
         "tn5_shift": None,
         "depth": None,
         "depth_regions": None,
