@@ -262,8 +262,7 @@ def _not_a_record(path: Path, why: str) -> InputError:
 
 
 def _inputs(record: RunRecord) -> Iterable[AssayInput]:
-    names = [item.name for item in fields(FragmentOptions)]
-    given = {name: record.options[name] for name in names if name in record.options}
+    given = {item.name: record.options[item.name] for item in fields(FragmentOptions)}
     options = from_plain(FragmentOptions, given)
     for role, file in record.inputs.items():
         if role.startswith(_ASSAY):
