@@ -14,7 +14,9 @@ from toy_genome import toy_genome
 
 from chromputer_tracks.data.fitness import Bases, TssProfile
 from chromputer_tracks.data.verdict import (
+    Asked,
     Look,
+    count_asked,
     expected_accuracy,
     judge,
     length_distance,
@@ -26,7 +28,8 @@ from chromputer_tracks.data.verdict import (
 )
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.inference.session import load_model
-from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.depth import Depth
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.fragments import FragmentOptions
@@ -59,9 +62,26 @@ def shares_of(counts):
     return tuple(found / found.sum())
 
 
+def depth_of(per_kb, how="genome", **more):
+    return Depth(per_kb, how, **more)
+
+
 def look(**changes):
+    if isinstance(changes.get("depth"), int | float):
+        changes["depth"] = depth_of(changes["depth"])
     counts = {"chr1": 20_000, "chr2": 10_000, "short": 0, "chrM": 1000}
-    made = Look("a.bam", SIZES, 31_000, 20.0, counts, lengths(), bases(), 900, 800.0, 1000 / 31_000)
+    made = Look(
+        "a.bam",
+        SIZES,
+        31_000,
+        depth_of(20.0),
+        counts,
+        lengths(),
+        bases(),
+        900,
+        800.0,
+        1000 / 31_000,
+    )
     return dataclasses.replace(made, **changes)
 
 
@@ -213,10 +233,44 @@ def test_contigs_without_fragments(spec):
     verdict = judge(look(counts=counts), spec)
     assert levels(verdict) == {"contigs": "warning"}
     assert told(verdict, "contigs").startswith("no fragment on 1 contig (chr2; 33% of the bases")
-    assert levels(judge(look(counts=counts), spec, contigs=["chr1", "chrM"])) == {}
-    asked = judge(look(counts=counts), spec, contigs=["chr2"])
+    elsewhere = {"chr1": Asked(1000, 4), "chrM": Asked(500, 0)}
+    assert levels(judge(look(counts=counts), spec, asked=elsewhere)) == {}
+    asked = judge(look(counts=counts), spec, asked={"chr2": Asked(50, 0)})
     assert levels(asked) == {"contigs": "unfit"}
-    assert "a.bam has no fragment on chr2" in told(asked, "contigs")
+    assert "a.bam has no fragment where tracks were asked for (chr2)" in told(asked, "contigs")
+    # 20 per kb: 499 bp may hold none by chance, 500 may not.
+    for bases_, found in ((499, {}), (500, {"contigs": "unfit"})):
+        assert levels(judge(look(), spec, asked={"chr1": Asked(bases_, 0)})) == found
+
+
+@pytest.fixture
+def sample_of_one(tmp_path):
+    rows = tmp_path / "one.tsv"
+    rows.write_text("".join(f"chr1\t{at}\t{at + 90 + at % 7}\n" for at in range(0, 4000, 20)))
+    with FragmentStore.build(rows, ChromSizes({"chr1": 5000, "chr2": 900})) as store:
+        yield store
+
+
+def test_fragments_of_the_regions_asked_for(sample_of_one):
+    regions = [Interval("chr1", 100, 200), Interval("chr2", -50, 40), Interval("chr1", 0, 30)]
+    middles = [at + (90 + at % 7) // 2 for at in range(0, 4000, 20)]
+    inside = sum(100 <= at < 200 or 0 <= at < 30 for at in middles)
+    found = count_asked(sample_of_one, regions)
+    assert found == {"chr1": Asked(130, inside), "chr2": Asked(90, 0)}
+
+
+def test_confined_coverage_and_a_depth_in_doubt(spec):
+    confined = depth_of(19.0, "confined", bases=1500, pieces=3)
+    verdict = judge(look(depth=confined), spec)
+    assert levels(verdict) == {"coverage": "warning"}
+    words = "coverage is confined to 1.5 kb in 3 regions (0.10% of the genome)"
+    assert told(verdict, "coverage").startswith(words)
+    asked = {"chr1": Asked(900, 20)}
+    assert levels(judge(look(depth=confined), spec, asked=asked)) == {}
+    doubt = depth_of(19.0, "confined", bases=1500, pieces=3, doubt="it is too uneven")
+    verdict = judge(look(depth=doubt), spec, asked=asked)
+    assert levels(verdict) == {"depth": "unfit"}
+    assert told(verdict, "depth").startswith("it is too uneven: give the depth by --depth")
 
 
 def test_mitochondria_blacklist_and_start_sites(spec):
@@ -282,23 +336,26 @@ def test_predict_tells_records_and_refuses(tmp_path, monkeypatch):
     inputs |= {"fragments": rows, "out": tmp_path / "one"}
     message = fails(inputs, "--chrom", "chr2", "--strict")
     assert "one.tsv is not fit for model tiny, and --strict was given: (1) one.tsv has" in message
-    assert "has no fragment on chr2: nothing can be said there" in message
+    assert "has no fragment where tracks were asked for (chr2): nothing can be said" in message
     result = predict(inputs, "--chrom", "chr2")
     assert result.exit_code == 0
-    assert "warning: unfit, contigs: one.tsv has no fragment on chr2" in result.stderr
+    assert "warning: unfit, contigs: one.tsv has no fragment where" in result.stderr
     assert RunRecord.read(inputs["out"]).verdicts["atac"].level == "unfit"
 
 
 REAL = {
     "atac_SRR1822137.bam": ("ok", {}),
-    "atac_nucleoatac_19loci.bam": ("warning", {"depth": "warning", "contigs": "warning"}),
+    "atac_nucleoatac_19loci.bam": (
+        "warning",
+        {"depth": "warning", "contigs": "warning", "coverage": "warning"},
+    ),
     "mnase_chrII/mnase_G2.fragments.tsv.gz": (
         "unfit",
         {"kind": "unfit", "lengths": "unfit", "depth": "warning", "contigs": "warning"},
     ),
     "mnase_henikoff2011.fragments.tsv.gz": (
         "unfit",
-        {"kind": "unfit", "lengths": "warning", "depth": "warning"},
+        {"kind": "unfit", "lengths": "warning", "depth": "unfit", "coverage": "warning"},
     ),
     "states8.bed": ("unfit", {"kind": "unfit"}),
     # The BAM's fragments, whose ends lie where the aligner saw them.
@@ -323,8 +380,7 @@ def test_real_samples(shared_yeast, yeast, name):
     with FragmentStore.build(shared_yeast / name, fasta.sizes) as store:
         verdict = judge(look_at(store, fasta), spec)
     level, found = REAL[name]
-    found = {k: v for k, v in found.items() if "19loci" not in name or k == "contigs"}
-    assert {k: v for k, v in levels(verdict).items() if k in found or "19loci" not in name} == found
+    assert levels(verdict) == found
     assert verdict.level == level
 
 

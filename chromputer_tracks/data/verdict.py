@@ -7,8 +7,9 @@ their figures.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,8 @@ from chromputer_tracks.data.fitness import (
     organelles,
 )
 from chromputer_tracks.errors import InputError, counted
-from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.depth import REMEDY, Depth
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
 from chromputer_tracks.io.record import ExpectedAccuracy, Finding, Level, Verdict
@@ -79,7 +81,7 @@ class Look:
         name: of its file.
         sizes: the genome's contigs.
         fragments: their number.
-        depth: fragments per kb.
+        depth: fragments per kb, and how they were found.
         counts: fragments by contig.
         lengths: see :func:`~.fitness.length_counts`.
         bases: at cut sites, wide enough to look for a shift.
@@ -91,7 +93,7 @@ class Look:
     name: str
     sizes: ChromSizes
     fragments: int
-    depth: float
+    depth: Depth
     counts: dict[str, int]
     lengths: Int64
     bases: Bases
@@ -117,7 +119,7 @@ def look_at(store: FragmentStore, fasta: Fasta) -> Look:
         store.summary.path.name,
         store.sizes,
         store.total,
-        store.density,
+        store.depth,
         store.counts,
         length_counts(store, contigs),
         count_bases(store, fasta, contigs, CUT_FLANK + _SHIFT_FLANK),
@@ -227,7 +229,7 @@ def judge(
     look: Look,
     spec: ModelSpec | None = None,
     assay: str = "atac",
-    contigs: Collection[str] | None = None,
+    asked: Mapping[str, Asked] | None = None,
     tss: TssProfile | None = None,
     blacklisted: float | None = None,
 ) -> Verdict:
@@ -237,7 +239,7 @@ def judge(
         look: the sample.
         spec: the model's; None: only what needs no training sample is judged.
         assay: the model's name for the sample's fragments.
-        contigs: that are to be predicted; None: all but organelles.
+        asked: what is to be predicted, by contig; None: all but organelles.
         tss: fragments around start sites; None: not judged.
         blacklisted: share of the fragments in a blacklist; None: not known.
     """
@@ -250,7 +252,7 @@ def judge(
         findings += _ends(look, profile)
     depths = () if spec is None or spec.fitness is None else spec.fitness.depths
     findings += _depth(look, depths)
-    findings += _contigs(look, contigs)
+    findings += _contigs(look, asked)
     findings += _shares(look, profile, blacklisted)
     if tss is not None:
         findings += _tss(tss, profile)
@@ -261,7 +263,7 @@ def judge(
     expected = None
     known = not any(item.subject == GENOME and item.level != "ok" for item in findings)
     if known and level != "unfit" and spec is not None and spec.fitness is not None:
-        expected = expected_accuracy(depths, look.depth, spec.fitness.contigs)
+        expected = expected_accuracy(depths, look.depth.per_kb, spec.fitness.contigs)
     return Verdict(level, tuple(findings), expected, profile is not None)
 
 
@@ -389,20 +391,24 @@ def _ends(look: Look, profile: SampleProfile) -> Iterator[Finding]:
 
 
 def _depth(look: Look, depths: Sequence[DepthAccuracy]) -> Iterator[Finding]:
+    depth = look.depth.per_kb
+    if look.depth.doubt:
+        yield Finding("depth", "unfit", f"{look.depth.doubt}: {REMEDY}")
+        return
     if not depths:
         return
     deepest, thinnest = depths[0], depths[-1]
-    here = f"{look.depth:.3g} fragments per kb"
+    here = f"{depth:.3g} fragments per kb"
     measured = f"measured on ({thinnest.depth:.3g} to {deepest.depth:.3g})"
-    if look.depth < thinnest.depth:
+    if depth < thinnest.depth:
         text = (
             f"{here}, thinner than anything that the model was {measured}: how wrong such tracks "
             "are is not known; sequence deeper, or pool replicates"
         )
         yield Finding("depth", "unfit", text)
         return
-    if look.depth > DEEPER * deepest.depth:
-        times = look.depth / deepest.depth
+    if depth > DEEPER * deepest.depth:
+        times = depth / deepest.depth
         text = (
             f"{here}, {times:.0f} times the training sample's and more than the model was "
             f"{measured}: check that depth, and compare with the tracks of a part of the fragments "
@@ -410,7 +416,7 @@ def _depth(look: Look, depths: Sequence[DepthAccuracy]) -> Iterator[Finding]:
         )
         yield Finding("depth", "warning", text)
         return
-    found = expected_accuracy(depths, look.depth, ())
+    found = expected_accuracy(depths, depth, ())
     losses: list[str] = []
     enough = deepest.depth
     for name, title in _FIGURES.items():
@@ -444,21 +450,48 @@ _FIGURES = {
 }
 
 
-def _contigs(look: Look, asked: Collection[str] | None) -> Iterator[Finding]:
+class Asked(NamedTuple):
+    """What is to be predicted of a contig: bp, and fragments whose midpoints lie there."""
+
+    bases: int
+    fragments: int
+
+
+def count_asked(store: FragmentStore, regions: Sequence[Interval]) -> dict[str, Asked]:
+    """Bases and fragments of regions by contig; regions may overlap and leave their contigs."""
+    found = {}
+    for name in dict.fromkeys(region.chrom for region in regions):
+        here = sorted((item.start, item.end) for item in regions if item.chrom == name)
+        flat = np.array(here, dtype=np.int64).reshape(-1, 2)
+        below = store.cumulative(name, flat.ravel()).reshape(-1, 2)
+        bases = int((flat[:, 1] - flat[:, 0]).sum())
+        found[name] = Asked(bases, int((below[:, 1] - below[:, 0]).sum()))
+    return found
+
+
+def _contigs(look: Look, asked: Mapping[str, Asked] | None) -> Iterator[Finding]:
     """Contigs without a fragment, of those that are long enough to have some."""
-    wanted = [name for name in nuclear(look.sizes) if asked is None or name in asked]
-    empty = [name for name in wanted if not look.counts.get(name)]
+    every = {name: Asked(look.sizes[name], look.counts[name]) for name in nuclear(look.sizes)}
+    wanted = {name: part for name, part in (asked or every).items() if name in every}
+    where = "" if asked is None else " where tracks were asked for"
+    expected = {name: part.bases / 1000 * look.depth.per_kb for name, part in wanted.items()}
+    # A small region may hold none by chance.
+    empty = [
+        name
+        for name, part in wanted.items()
+        if not part.fragments and (not look.counts[name] or expected[name] >= LEAST_EXPECTED)
+    ]
     if wanted and len(empty) == len(wanted):
         text = (
-            f"{look.name} has no fragment on {_names(empty)}: nothing can be said there; predict "
-            "contigs that it covers (--chrom), or give the file of the whole sample"
+            f"{look.name} has no fragment{where} ({_names(empty)}): nothing can be said there; "
+            "predict contigs that it covers (--chrom), or give the file of the whole sample"
         )
         yield Finding("contigs", "unfit", text)
         return
-    missed = [name for name in empty if look.sizes[name] / 1000 * look.depth >= LEAST_EXPECTED]
+    missed = [name for name in empty if expected[name] >= LEAST_EXPECTED]
     if missed:
-        bases = sum(look.sizes[name] for name in missed)
-        share = bases / sum(look.sizes[name] for name in wanted)
+        bases = sum(wanted[name].bases for name in missed)
+        share = bases / sum(part.bases for part in wanted.values())
         text = (
             f"no fragment on {counted(len(missed), 'contig')} ({_names(missed)}; {_percent(share)} "
             "of the bases to predict): tracks there rest on the sequence alone; leave them out "
@@ -467,6 +500,19 @@ def _contigs(look: Look, asked: Collection[str] | None) -> Iterator[Finding]:
         yield Finding("contigs", "warning", text)
     elif wanted:
         yield Finding("contigs", "ok", "fragments on all contigs that are long enough for some")
+    if asked is None and look.depth.how == "confined":
+        share = look.depth.bases / sum(part.bases for part in wanted.values())
+        text = (
+            f"coverage is confined to {look.depth.bases / 1000:,.1f} kb in "
+            f"{counted(look.depth.pieces, 'region')} ({_small(share)} of the genome): elsewhere "
+            "tracks rest on the sequence alone; predict those regions (--regions), or give the "
+            "file of the whole sample"
+        )
+        yield Finding("coverage", "warning", text)
+
+
+def _small(share: float) -> str:
+    return f"{share:.2%}" if share < 0.01 else _percent(share)
 
 
 def _names(names: Sequence[str]) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from chromputer_tracks.data.features import Assay, Features, check_kind
-from chromputer_tracks.data.verdict import judge, look_at, refuse, sentences
+from chromputer_tracks.data.verdict import count_asked, judge, look_at, refuse, sentences
 from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.inference.session import Model, Session, idle_gpu
-from chromputer_tracks.intervals import ChromSizes
+from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.assays import BigWigSource, is_bigwig, open_assay
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta, check_swapped
@@ -179,7 +179,7 @@ def open_sample(
     files: SampleFiles,
     report: Report,
     stages: Stages | None = None,
-    contigs: Collection[str] | None = None,
+    asked: Sequence[Interval] | None = None,
 ) -> Sample:
     """Open the sample that a command is given, and judge whether it is fit for the model.
 
@@ -190,7 +190,7 @@ def open_sample(
         files: the sample's.
         report: told what was read, and the verdict.
         stages: collects the time of reading and judging.
-        contigs: that are to be predicted; None: all.
+        asked: what is to be predicted; None: the whole genome.
 
     Raises:
         InputError: see :func:`open_sources`; or the sample is not fit, and ``files.strict``.
@@ -204,7 +204,8 @@ def open_sample(
     with (stages or Stages()).phase("judging the sample"):
         for name, source in sample.assays.items():
             if isinstance(source, FragmentStore):
-                verdict = judge(look_at(source, fasta), model.spec, name, contigs)
+                where = None if asked is None else count_asked(source, asked)
+                verdict = judge(look_at(source, fasta), model.spec, name, where)
                 if files.strict:
                     refuse(verdict, model.name, str(source.summary.path))
                 for line in sentences(verdict, model.name, name if len(sources) > 1 else ""):

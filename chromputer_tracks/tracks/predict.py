@@ -151,7 +151,8 @@ def predict_tracks(options: PredictOptions, report: Report | None = None) -> Pre
             model = load_model(options.model)
             fasta = open_genome(stack, files, report)
             sizes = fasta.sizes
-            bins = region_bins(_regions(options, sizes), sizes, model.spec.grid)
+            regions = _regions(options, sizes)
+            bins = region_bins(regions, sizes, model.spec.grid)
             roles = input_roles(model, files, regions=options.regions)
             work.read(roles)
             session = open_session(model.path, options.provider, options.threads)
@@ -171,7 +172,7 @@ def predict_tracks(options: PredictOptions, report: Report | None = None) -> Pre
             work.go_on_with(None if finished is None else finished.folder)
             work.plan(plan.to_json())
         announce(model, session, sizes, files, report)
-        sample = open_sample(stack, model, fasta, files, report, stages, list(bins))
+        sample = open_sample(stack, model, fasta, files, report, stages, regions)
         total = covered_bases(bins, sizes, model.spec.grid)
         writing = stack.enter_context(ExitStack())
         writer = writing.enter_context(

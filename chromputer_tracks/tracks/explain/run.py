@@ -167,9 +167,10 @@ def explain_tracks(options: ExplainOptions, report: Report | None = None) -> Exp
             work.read(input_roles(model, files, explain=graph, regions=options.regions))
             explainer = explainer_of(model, options)
         announce(model, explainer.session, sizes, files, report)
-        asked = {site.chrom for site in given.sites} if given else None
-        if given is None and within:
-            asked = {region.chrom for region in within}
+        asked = within or None
+        if given is not None:
+            window = model.spec.window
+            asked = [Interval.centred(site.chrom, site.centre, window) for site in given.sites]
         sample = open_sample(stack, model, fasta, files, report, stages, asked)
         if options.baseline == "mean":
             with stages.phase("baseline"):
