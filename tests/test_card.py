@@ -320,6 +320,11 @@ def test_the_accuracy_by_depth_is_in_its_tables():
         "2.14, 5.0% of all on organelles' contigs",
         "- `mnase` of the training samples (mean): 1,000 fragments, 3 per kb",
     ]
+    majority = SPEC.metrics["test"]["baselines"]["majority class"]["states"]
+    (sentence,) = re.findall(r"Without any fragment, the majority class reaches (.*)\.\n", part)
+    accuracy, macro_f1 = re.fullmatch(r"accuracy (.*), macro-F1 (.*)", sentence).groups()
+    assert_shows(accuracy, majority["accuracy"])
+    assert_shows(macro_f1, majority["macro_f1"])
     depths, local = tables(part)
     assert_depths(depths, FITNESS)
     assert_local(local, FITNESS)

@@ -48,7 +48,7 @@ def model_card(spec: ModelSpec, description: str, notes: str) -> str:
         f"### Validation contigs ({', '.join(spec.splits['validation'])})",
         "They chose the epoch and calibrated the probabilities, so these figures are optimistic.",
         *_accuracy(spec, "validation"),
-        *_by_depth(spec.fitness),
+        *_by_depth(spec.fitness, spec.metrics["test"]["baselines"]),
         notes.strip(),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -195,8 +195,8 @@ def _accuracy(spec: ModelSpec, split: str) -> list[str]:
     return parts
 
 
-def _by_depth(fitness: Fitness | None) -> list[str]:
-    """The accuracy to expect of thinner samples."""
+def _by_depth(fitness: Fitness | None, baselines: dict[str, Any]) -> list[str]:
+    """The accuracy to expect of thinner samples, beside that of the baselines."""
     if fitness is None or not fitness.depths:
         return []
     shown = {
@@ -229,6 +229,13 @@ def _by_depth(fitness: Fitness | None) -> list[str]:
             rows,
         ),
     ]
+    for name, of in baselines.items():
+        if of["states"] and "accuracy" in columns:
+            figures = ", ".join(
+                f"{what} {_estimate(of['states'][key])}"
+                for what, key in (("accuracy", "accuracy"), ("macro-F1", "macro_f1"))
+            )
+            parts.append(f"Without any fragment, the {name} reaches {figures}.")
     if "confidence" in columns:
         parts.append(
             "The probabilities were calibrated at the full depth: where the mean probability of "
