@@ -100,7 +100,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path in the folder of ``path``, renamed to it when the block ends well.
 
     Companions that the block writes (an index: the temporary name plus a suffix) are renamed
-    along, the index first. When the block fails, all of them are removed and nothing appears under
+    along. Files are on the disk before they get their names; where the process is killed in between
+    the file may be without its companion, but none is beside the file of another. When the block
+    fails, all of them are removed and nothing appears under
     the final name; a file that stood there before is kept.
 
     Raises:
@@ -114,9 +116,26 @@ def atomic_path(path: Path) -> Iterator[Path]:
             yield temporary
             if not temporary.exists():
                 raise OutputError(f"cannot write {path}: nothing was written")
-            for companion in path.parent.glob(f"{escape(temporary.name)}.*"):
-                companion.replace(path.with_name(path.name + companion.name[len(temporary.name) :]))
+            companions = {
+                companion: path.with_name(path.name + companion.name[len(temporary.name) :])
+                for companion in path.parent.glob(f"{escape(temporary.name)}.*")
+            }
+            for made in (temporary, *companions):
+                sync(made)
+            for final in companions.values():
+                final.unlink(missing_ok=True)
             temporary.replace(path)
+            for companion, final in companions.items():
+                companion.replace(final)
     finally:
         for leftover in path.parent.glob(f"{escape(temporary.name)}*"):
             leftover.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Have a file or folder on the disk."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

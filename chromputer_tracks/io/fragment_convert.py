@@ -25,6 +25,7 @@ from chromputer_tracks.io.fragments import (
     FragmentSummary,
     open_fragments,
 )
+from chromputer_tracks.io.run import only_run
 
 _DEFAULT = FragmentOptions()
 _FIELDS = ("start", "end", "barcode", "count")
@@ -69,7 +70,7 @@ def convert_fragments(
     if out.exists() and path.exists() and out.samefile(path):
         raise OutputError(f"{out} is the input itself; choose another name")
     check_folder(out.parent)
-    with made_parents(out), atomic_path(out) as temporary:
+    with made_parents(out), only_run(out), atomic_path(out) as temporary:
         reader = open_fragments(path, sizes, options, barcodes=True)
         with ContigRows(scratch, _ROW) as by_contig:
             for batch in reader.batches():

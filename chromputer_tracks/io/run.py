@@ -42,7 +42,7 @@ from secrets import token_hex
 from typing import Any
 
 from chromputer_tracks.errors import FormatError, InputError, OutputError
-from chromputer_tracks.io.atomic import PARTIAL, check_folder, made_parents, output_errors
+from chromputer_tracks.io.atomic import PARTIAL, check_folder, made_parents, output_errors, sync
 from chromputer_tracks.io.outputs import OutputFile, is_unchanged, output_files
 from chromputer_tracks.io.record import (
     RUN_JSON,
@@ -285,6 +285,27 @@ def run_files(
 
 
 @contextmanager
+def only_run(out: Path) -> Iterator[None]:
+    """Keep other runs from writing a file and its companions, and remove what killed ones left.
+
+    Args:
+        out: made by :func:`~chromputer_tracks.io.atomic.atomic_path` inside the block.
+
+    Raises:
+        OutputError: the file is being written.
+    """
+    clean_scratch()
+    place = _real(out.parent) / out.name
+    with _lock(place, out):
+        with output_errors(out):
+            left = f"{PARTIAL}{'[0-9a-f]' * 8}-{escape(place.name)}"
+            for pattern in (left, f"{left}.[tc][bs]i"):
+                for path in place.parent.glob(pattern):
+                    path.unlink()
+        yield
+
+
+@contextmanager
 def _final_names(work: Run, out: Path) -> Iterator[None]:
     """Compute checksums; errors name files where they are to be, not where they are made."""
     try:
@@ -522,7 +543,7 @@ def _publish(work: Run, place: Path, own: _Own) -> None:
                 raise
             exchange = False
     if exchange:
-        _sync_one(place.parent)
+        sync(place.parent)
     else:
         _move_in_place(work, place, own, RUN_JSON)
 
@@ -607,7 +628,7 @@ def _move_in_place(work: Run, target: Path, own: _Own, record: str) -> None:
     )
     _sync(folder)
     _write(folder / f"{_JOURNAL}.new", json.dumps(to_plain(journal)))
-    _sync_one(folder / f"{_JOURNAL}.new")
+    sync(folder / f"{_JOURNAL}.new")
     (folder / f"{_JOURNAL}.new").replace(folder / _JOURNAL)
     try:
         for name in there:
@@ -617,7 +638,7 @@ def _move_in_place(work: Run, target: Path, own: _Own, record: str) -> None:
         for name in made:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).replace(target / name)
-        _sync_one(target)
+        sync(target)
         (folder / _JOURNAL).unlink()
     except BaseException:
         _put_back(folder, target)
@@ -689,12 +710,4 @@ def _sync(folder: Path) -> None:
     """Have a folder and all that is in it on the disk."""
     for path in (*folder.rglob("*"), folder):
         if not path.is_symlink():
-            _sync_one(path)
-
-
-def _sync_one(path: Path) -> None:
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+            sync(path)
