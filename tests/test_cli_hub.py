@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hub_spec_check import check_hub, stanzas
@@ -12,6 +13,7 @@ from toy_runs import EMAIL
 from typer.testing import CliRunner, Result
 
 from chromputer_tracks.cli.main import app
+from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import Interval
 from chromputer_tracks.options.predict import HubOptions
 from chromputer_tracks.tracks.hub.run import hub_labels, hub_links, hub_url
@@ -19,6 +21,8 @@ from chromputer_tracks.tracks.hub.run import hub_labels, hub_links, hub_url
 
 def hub(out: Path, *more: str, email: str = EMAIL, assembly: str = "toy") -> Result:
     args = ["hub", "--out", str(out), "--assembly", assembly, "--email", email, *more]
+    # The tiny model's assembly is not at UCSC.
+    args += ["--any-assembly"] if assembly == "toy" else []
     return CliRunner().invoke(app, args)
 
 
@@ -181,3 +185,39 @@ def test_sizes_that_are_none(runs, tmp_path, text, message):
     path = tmp_path / "chrom.sizes"
     path.write_text(text)
     assert message in fails(tmp_path / "hub", str(runs.first), "--sizes", str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("R64-1-1", ", where this is sacCer3: give UCSC's name, or bring the genome along with"),
+        ("S288C", ", where this is sacCer3"),
+        ("GRCh38", ", where this is hg38"),
+        ("GRCh38.p14", ", where this is hg38"),
+        ("grcm39", ", where this is mm39"),
+        ("T2T-CHM13v2.0", ", where this is hs1"),
+        ("BDGP6.46", ", where this is dm6"),
+        ("saccer3", "; did you mean 'sacCer3'?"),
+        ("HG38", "; did you mean 'hg38'?"),
+        ("myYeast", " is not a name that UCSC has"),
+    ],
+)
+def test_assemblies_that_ucsc_does_not_have_are_refused(name: str, told: str) -> None:
+    given: dict[str, Any] = {"folders": ("x",), "out": Path("o"), "email": EMAIL}
+    with pytest.raises(InputError) as caught:
+        HubOptions(assembly=name, **given)
+    assert f"--assembly {name} is not a name that UCSC has" in str(caught.value)
+    assert told in str(caught.value)
+    assert "--any-assembly for a browser of your own" in str(caught.value)
+    assert HubOptions(assembly=name, fasta=Path("g.fa"), **given).assembly == name
+    assert HubOptions(assembly=name, any_assembly=True, **given).assembly == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    "hg38 hg19 hs1 mm39 mm10 rn7 dm6 ce11 ci3 sacCer3 danRer11 xenTro10 panTro6 wuhCor1 "
+    "mpxvRivers GCF_000146045.2 GCA_009914755.4".split(),
+)
+def test_names_of_ucsc_are_taken(name: str) -> None:
+    made = HubOptions(folders=(Path("x"),), out=Path("o"), email=EMAIL, assembly=name)
+    assert made.assembly == name

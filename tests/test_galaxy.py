@@ -21,7 +21,7 @@ DATA = GALAXY / "test-data"
 LEFT_OUT = {
     "predict": {"provider", "tile", "batch", "scratch", "force", "resume"},
     "explain": {"provider", "scratch", "force"},
-    "hub": {"scratch", "force", "url", "one-file", "link", "name"},
+    "hub": {"scratch", "force", "url", "one-file", "link", "name", "any-assembly"},
 }
 MESSAGES = {"quiet", "verbose", "log-level"}
 """Options of every command."""

@@ -264,13 +264,13 @@ def test_another_genome_is_said(runs, tmp_path):
 
 def test_notes_are_not_needed(runs, tmp_path):
     notes = Notes()
-    hub(runs, tmp_path / "hub", notes, assembly="toy", models=(runs.model,))
+    hub(runs, tmp_path / "hub", notes, assembly="toy", any_assembly=True, models=(runs.model,))
     assert notes.lines == []
 
 
 def test_where_a_model_is_needed_for_its_figures_it_is_asked_for(runs, tmp_path):
     notes = Notes()
-    hub(runs, tmp_path / "hub", notes, assembly="toy")
+    hub(runs, tmp_path / "hub", notes, assembly="toy", any_assembly=True)
     (line,) = notes.lines
     assert line.startswith("note: the pages do not tell the accuracy of model tiny")
     assert line.endswith("name its folder with --model")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from secrets import token_hex
 import pysam
 from pysam.utils import SamtoolsError
 
-from chromputer_tracks.errors import FileIndexError, FormatError
+from chromputer_tracks.errors import FileIndexError, FormatError, OutputError
 from chromputer_tracks.io.atomic import PARTIAL
+from chromputer_tracks.io.scratch import scratch_errors, scratch_folder
 from chromputer_tracks.io.text import open_bytes
 
 
@@ -91,18 +91,17 @@ def find_index(
                 with suppress(OSError):
                     new.unlink(missing_ok=True)
     try:
-        folder = stack.enter_context(
-            tempfile.TemporaryDirectory("-fai", "chromputer-", scratch, ignore_cleanup_errors=True)
-        )
+        folder = stack.enter_context(scratch_folder(scratch))
         say(
             f"note: {path} has no index {names}, and its folder cannot be written into: made in "
-            f"{Path(folder).parent} for this run; `samtools faidx` of a copy keeps it"
+            f"{folder.parent} for this run; `samtools faidx` of a copy keeps it"
         )
-        index = IndexFiles.beside(Path(folder, path.name), packed=packed)
-        _make(path, index)
-    except OSError as error:
+        index = IndexFiles.beside(folder / path.name, packed=packed)
+        with scratch_errors(folder):
+            _make(path, index)
+    except OutputError as error:
         raise FileIndexError(
-            f"{path} has no index {names}, and none can be made: {error.strerror}; make it with: "
+            f"{path} has no index {names}, and none can be made: {error}; or make it with: "
             f"samtools faidx {path}"
         ) from error
     return index

@@ -95,14 +95,18 @@ def _prefix() -> str:
 
 
 @contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder in TMPDIR for files that other programs read and write, gone at the block's end.
+def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
+    """A folder for files that other programs read and write, gone at the block's end.
+
+    Args:
+        parent: where it lies; None: TMPDIR, where those of killed processes are cleaned up.
 
     Raises:
         OutputError: it cannot be made.
     """
-    parent = Path(tempfile.gettempdir())
-    clean_scratch()
+    if parent is None:
+        clean_scratch()
+    parent = Path(tempfile.gettempdir()) if parent is None else parent
     while True:
         folder = parent / f"{_prefix()}{token_hex(4)}"
         with scratch_errors(parent):

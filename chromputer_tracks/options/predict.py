@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.errors import InputError, meant
 from chromputer_tracks.options.fields import (
     Flag,
     FragmentOptions,
@@ -75,6 +75,38 @@ _GENOME = "A genome that UCSC lacks"
 _EMAIL = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+")
 _ASSEMBLY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_UCSC = re.compile(
+    r"GC[AF]_[0-9]{9}\.[0-9]+"  # GenArk's accessions
+    r"|[a-z]{2,3}[0-9]{1,2}"  # hg38, mm39, dm6, hs1
+    r"|[a-z]{3}[A-Z][a-z]{2}[0-9]{1,2}"  # sacCer3: three letters of genus and of species
+    r"|mpxvRivers"
+)
+"""How UCSC names assemblies; a name of another form is none of them."""
+_AT_UCSC = {
+    "R64": "sacCer3",
+    "R64-1-1": "sacCer3",
+    "S288C": "sacCer3",
+    "EF4": "sacCer3",
+    "GRCh38": "hg38",
+    "GRCh37": "hg19",
+    "b37": "hg19",
+    "hs37d5": "hg19",
+    "NCBI36": "hg18",
+    "T2T-CHM13v2.0": "hs1",
+    "CHM13": "hs1",
+    "GRCm39": "mm39",
+    "GRCm38": "mm10",
+    "NCBIM37": "mm9",
+    "mRatBN7.2": "rn7",
+    "Rnor_6.0": "rn6",
+    "GRCz11": "danRer11",
+    "GRCz10": "danRer10",
+    "BDGP6": "dm6",
+    "BDGP5": "dm3",
+    "WBcel235": "ce11",
+    "GRCg6a": "galGal6",
+}
+"""Names of Ensembl, NCBI and others to UCSC's of the same assembly."""
 HUB_SHORT, HUB_LONG = 19, 69
 """Most characters of a hub's labels: UCSC wants under 20 and 70."""
 
@@ -123,6 +155,9 @@ class HubOptions(RunOptions):
         str | None, Flag("Its short label, under 20 characters.", "--short-label", old="--label")
     ] = None
     long: Annotated[str | None, Flag("Its long label, under 70 characters.", "--long-label")] = None
+    any_assembly: Annotated[
+        bool, Flag("Take a name that UCSC does not have, for a browser of your own.")
+    ] = False
     fasta: Annotated[
         Path | None, Flag("FASTA that the hub brings along as 2bit.", panel=_GENOME)
     ] = None
@@ -146,6 +181,8 @@ class HubOptions(RunOptions):
                 f"--assembly {self.assembly!r}: use letters, digits, '.', '_' and '-', as UCSC's "
                 "sacCer3"
             )
+        if self.fasta is None and not self.any_assembly:
+            _check_assembly(self.assembly)
         if self.name is not None and not _NAME.fullmatch(self.name):
             raise InputError(
                 f"--name {self.name!r}: use letters, digits, '_' and '-', begun with a letter"
@@ -165,6 +202,24 @@ class HubOptions(RunOptions):
                 raise InputError(f"{option} tells of a genome that the hub brings: add --fasta")
         if self.url is not None:
             _check_address(self.url)
+
+
+def _check_assembly(name: str) -> None:
+    """Refuse a name that no assembly at UCSC can have: the hub would show nothing there.
+
+    Raises:
+        InputError: says which is meant, or what else to do.
+    """
+    theirs = {key.casefold(): value for key, value in _AT_UCSC.items()}
+    # Patches keep the coordinates: GRCh38.p14 is hg38.
+    other = theirs.get(name.casefold()) or theirs.get(re.sub(r"\.[^.]*$", "", name).casefold())
+    if other is None and _UCSC.fullmatch(name):
+        return
+    close = f", where this is {other}" if other else meant(name, set(_AT_UCSC.values()))
+    raise InputError(
+        f"--assembly {name} is not a name that UCSC has{close}: give UCSC's name, or bring the "
+        "genome along with --fasta (--any-assembly for a browser of your own)"
+    )
 
 
 def _check_address(url: str) -> None:
