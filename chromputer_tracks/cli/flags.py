@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -135,11 +136,14 @@ class _Given(Option):
             if self.flag.parse is not None:
                 return self.flag.parse(given)
             if is_pairs(self.hint):
-                return _at_home(self._pairs(given))
+                return _each(_each(self._pairs(given), _at_home), _from_pipe)
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint=self.words[0]) from error
         found = tuple(given) if special else given
-        return _at_home(found) if Path in _kinds(self.hint) else found
+        if Path not in _kinds(self.hint):
+            return found
+        found = _each(found, _at_home)
+        return found if self.name == "out" else _each(found, _from_pipe)
 
     def _pairs(self, given: Sequence[str]) -> Any:
         pairs = [name_and_path(text, _pair_word(self.hint)) for text in given]
@@ -158,20 +162,40 @@ def _kinds(hint: Any) -> set[Any]:
     return {hint, *get_args(hint), item, *get_args(item)}
 
 
-def _at_home(value: Any) -> Any:
-    """Paths whose ``~`` no shell has written out, as in ``--fasta=~/x.fa`` or ``NAME=~/x.bed``."""
+def _each(value: Any, change: Callable[[Any], Any]) -> Any:
+    """A path changed, or each of several, or those of names."""
     if isinstance(value, Mapping):
-        return {name: _at_home(path) for name, path in value.items()}
+        return {name: change(path) for name, path in value.items()}
     if isinstance(value, tuple):
         return tuple(
-            (part[0], _at_home(part[1])) if isinstance(part, tuple) else _at_home(part)
+            (part[0], change(part[1])) if isinstance(part, tuple) else change(part)
             for part in value
         )
-    if isinstance(value, str | Path) and str(value).startswith("~"):
+    return value if value is None else change(value)
+
+
+def _at_home(path: Any) -> Any:
+    """A path whose ``~`` no shell has written out, as in ``--fasta=~/x.fa`` or ``NAME=~/x.bed``."""
+    if str(path).startswith("~"):
         # Of an unknown user it stays as it is: no such file, the command will say.
         with suppress(RuntimeError):
-            return type(value)(Path(value).expanduser())
-    return value
+            return type(path)(Path(path).expanduser())
+    return path
+
+
+def _from_pipe(path: Any) -> Any:
+    """A path, or a file with what comes through it where it is a pipe; ``-``: standard input."""
+    if str(path) == "-":
+        path = type(path)("/dev/stdin")
+    try:
+        kind = Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return path  # the command will say
+    if not (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)):
+        return path
+    from chromputer_tracks.io.scratch import spooled
+
+    return type(path)(spooled(Path(path)))
 
 
 def is_pairs(hint: Any) -> bool:

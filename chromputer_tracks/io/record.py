@@ -20,6 +20,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from chromputer_tracks import __version__
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.io.outputs import OutputFile
+from chromputer_tracks.io.text import open_input
 from chromputer_tracks.records import from_plain, to_plain
 
 RUN_JSON = "run.json"
@@ -476,7 +477,7 @@ def file_record(path: Path, stop: Event | None = None) -> FileRecord:
     """
     digest, size = hashlib.sha256(), 0
     try:
-        with path.open("rb") as file:
+        with open_input(path) as file:
             while not (stop and stop.is_set()) and (block := file.read(_BLOCK)):
                 digest.update(block)
                 size += len(block)

@@ -24,7 +24,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.errors import OutputError
+from chromputer_tracks.errors import InputError, OutputError
 
 
 @contextmanager
@@ -87,6 +87,47 @@ class ScratchFile:
         # What could not be written for want of room need not be.
         with suppress(OSError):
             self._file.close()
+
+
+def spooled(path: Path) -> Path:
+    """A file with all that comes through a pipe, which programs can read once only.
+
+    It has no name, so that nothing stays of it; other readers find it among this process's open
+    files. What the shell made of ``<(command)`` or hands over as standard input keeps its path, so
+    that messages and records show what the user wrote.
+
+    Args:
+        path: a pipe; this waits for its end.
+
+    Raises:
+        OutputError: TMPDIR is full or cannot be written.
+        InputError: the pipe cannot be read.
+    """
+    folder = Path(tempfile.gettempdir())
+    try:
+        source = path.open("rb")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    with source, scratch_errors(folder):
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - open as long as the process
+        shutil.copyfileobj(source, file, 1 << 20)
+        file.flush()
+    number = _descriptor(path)
+    if number is None:
+        number = os.dup(file.fileno())
+        path = Path(f"/dev/fd/{number}")
+    else:
+        os.dup2(file.fileno(), number)
+    file.close()
+    return path
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number of this process's open file that a path such as ``/dev/fd/63`` means."""
+    if path == Path("/dev/stdin"):
+        return 0
+    found = re.fullmatch("/(?:dev|proc/self)/fd/([0-9]+)", str(path))
+    return int(found[1]) if found else None
 
 
 def _prefix() -> str:

@@ -11,6 +11,7 @@ import gzip
 import io
 import itertools
 import re
+import stat
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -41,9 +42,14 @@ def open_input(path: Path) -> io.BufferedReader:
     """Open ``path`` for reading bytes.
 
     Raises:
-        InputError: it does not exist, is a folder or cannot be read.
+        InputError: it does not exist, is a folder or a pipe, or cannot be read.
     """
     try:
+        # To open a pipe would wait for its writer.
+        if stat.S_ISFIFO(path.stat().st_mode):
+            raise InputError(
+                f"{path} is a pipe, which can be read once only: write what it holds to a file"
+            )
         return path.open("rb")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
