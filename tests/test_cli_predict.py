@@ -594,13 +594,6 @@ def test_malformed_regions(inputs: dict[str, Path], tmp_path: Path) -> None:
     assert "line 2" in message
 
 
-def test_unsorted_regions(inputs: dict[str, Path], tmp_path: Path) -> None:
-    bed = tmp_path / "regions.bed"
-    bed.write_text("chr1\t200\t300\nchr1\t0\t100\n")
-    message = fails(inputs, "--regions", str(bed))
-    assert "is not sorted: line 2 (chr1 0) comes after chr1 200" in message
-
-
 def test_regions_past_the_contig(inputs: dict[str, Path], tmp_path: Path) -> None:
     bed = tmp_path / "regions.bed"
     bed.write_text("chr1\t0\t100\nchr10\t900\t1001\n")

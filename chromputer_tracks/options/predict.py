@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from chromputer_tracks.errors import InputError, meant
+from chromputer_tracks.errors import InputError, OptionError, meant
 from chromputer_tracks.options.fields import (
     Flag,
     FragmentOptions,
@@ -19,6 +19,10 @@ from chromputer_tracks.options.fields import (
 )
 from chromputer_tracks.records import Limits
 
+TABLE = "regions.tsv"
+"""Name of the table of regions."""
+_TABLE = re.compile(r"[^/\\\x00-\x1f]*[^/\\\x00-\x1f.][.](tsv|parquet)")
+
 
 @options
 class PredictOptions(SampleOptions):
@@ -26,7 +30,17 @@ class PredictOptions(SampleOptions):
 
     out: Annotated[Path, Flag("Folder for the tracks.", "--out -o")]
     regions: Annotated[
-        Path | None, Flag("Predict only the bins that touch the regions of this BED.")
+        Path | None,
+        Flag(
+            "Predict only the bins that touch the regions of this BED, and write a table of them."
+        ),
+    ] = None
+    table: Annotated[
+        str | None,
+        Flag(
+            "Name of the table of --regions, in the folder; default: regions.tsv.",
+            metavar="NAME.tsv|NAME.parquet",
+        ),
     ] = None
     chroms: Annotated[
         tuple[str, ...],
@@ -46,6 +60,21 @@ class PredictOptions(SampleOptions):
     average_strands: Annotated[bool, Flag("Average over both strands; twice the time.")] = False
     tile: Annotated[int, Flag("Outputs per tile.", last=True), Limits(least=1)] = 1024
     batch: Annotated[int, Flag("Tiles per run of the network.", last=True), Limits(least=1)] = 1
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.table is None:
+            return
+        if self.regions is None:
+            raise OptionError(
+                "--table is of the regions of --regions: give these, too", key="--table"
+            )
+        if not _TABLE.fullmatch(self.table):
+            raise OptionError(
+                f"--table {self.table!r} is not the name of a file in the folder, ending in .tsv "
+                "or .parquet",
+                key="--table",
+            )
 
 
 @options

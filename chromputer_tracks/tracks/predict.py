@@ -30,14 +30,15 @@ from chromputer_tracks.inference.sample import (
 from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.intervals import ChromSizes, Interval, format_span, parse_region
 from chromputer_tracks.io.atomic import output_errors
-from chromputer_tracks.io.bed import Rgb, read_bed
+from chromputer_tracks.io.bed import BedTable, Rgb, read_bed
 from chromputer_tracks.io.bigbed import read_rows, write_bigbed
 from chromputer_tracks.io.bigwig import BigWigWriter
 from chromputer_tracks.io.record import Report, RunRecord, Silent, file_record
 from chromputer_tracks.io.run import Run, run
 from chromputer_tracks.options.fields import recorded
-from chromputer_tracks.options.predict import PredictOptions
+from chromputer_tracks.options.predict import TABLE, PredictOptions
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
+from chromputer_tracks.tracks.region_table import write_region_table
 from chromputer_tracks.tracks.resume import Finished, Plan, find_finished, read_finished
 
 KIND = "predict"
@@ -152,7 +153,8 @@ def predict_tracks(options: PredictOptions, report: Report | None = None) -> Pre
             fasta = open_genome(stack, files, report)
             sizes = fasta.sizes
             regions = _regions(options, sizes)
-            bins = region_bins(regions, sizes, model.spec.grid)
+            places = _intervals(regions)
+            bins = region_bins(places, sizes, model.spec.grid)
             roles = input_roles(model, files, regions=options.regions)
             work.read(roles)
             session = open_session(model.path, options.provider, options.threads)
@@ -172,7 +174,7 @@ def predict_tracks(options: PredictOptions, report: Report | None = None) -> Pre
             work.go_on_with(None if finished is None else finished.folder)
             work.plan(plan.to_json())
         announce(model, session, sizes, files, report)
-        sample = open_sample(stack, model, fasta, files, report, stages, regions)
+        sample = open_sample(stack, model, fasta, files, report, stages, places)
         total = covered_bases(bins, sizes, model.spec.grid)
         writing = stack.enter_context(ExitStack())
         writer = writing.enter_context(
@@ -208,6 +210,18 @@ def predict_tracks(options: PredictOptions, report: Report | None = None) -> Pre
             )
         with stages.phase("finishing tracks"):
             writing.close()
+            if isinstance(regions, BedTable):
+                name = options.table or TABLE
+                rows = write_region_table(
+                    work.folder / name,
+                    [work.folder / track for track in names],
+                    model.spec,
+                    regions,
+                    bins,
+                    sizes,
+                )
+                many = counted(len(regions), "region")
+                report.note(f"{name}: {rows:,} rows, one for each of {many} and label")
         work.describe(
             Prediction(total, writer.summary), **model_records(model, session, sizes, sample)
         )
@@ -242,7 +256,7 @@ def _telling_how_to_go_on(work: Run, report: Report) -> Iterator[None]:
         raise
 
 
-def _regions(options: PredictOptions, sizes: ChromSizes) -> list[Interval] | None:
+def _regions(options: PredictOptions, sizes: ChromSizes) -> list[Interval] | BedTable | None:
     """The regions asked for, inside their contigs; None: the whole genome."""
     if options.regions is not None and options.chroms:
         raise InputError("give either --regions or --chrom, not both")
@@ -250,7 +264,13 @@ def _regions(options: PredictOptions, sizes: ChromSizes) -> list[Interval] | Non
         return [parse_region(text, sizes) for text in dict.fromkeys(options.chroms)]
     if options.regions is None:
         return None
-    return [record.interval for record in read_bed(options.regions, sizes, require_sorted=True)]
+    return read_bed(options.regions, sizes)
+
+
+def _intervals(regions: list[Interval] | BedTable | None) -> list[Interval] | None:
+    if isinstance(regions, BedTable):
+        return [record.interval for record in regions]
+    return regions
 
 
 # The files of a folder of tracks, in a stream.
