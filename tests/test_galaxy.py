@@ -19,7 +19,7 @@ PROJECT = GALAXY.parent
 DATA = GALAXY / "test-data"
 # What the tools decide for their users.
 LEFT_OUT = {
-    "predict": {"provider", "tile", "batch", "scratch", "force", "resume"},
+    "predict": {"provider", "tile", "batch", "scratch", "force", "resume", "table"},
     "explain": {"provider", "scratch", "force"},
     "hub": {"scratch", "force", "url", "one-file", "link", "name", "any-assembly"},
 }
