@@ -314,6 +314,7 @@ def test_the_command_writes_and_shows(toy, tmp_path):
     assert "warning: 1 contig is in no split: chrM" in done.stderr
     assert sorted(path.name for path in out.iterdir()) == [
         "dataset.html",
+        "dataset.tables.tsv",
         "dataset.tsv",
         "run.json",
     ]

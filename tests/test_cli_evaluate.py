@@ -157,6 +157,7 @@ def test_tables_and_files(scored):
         "labels.tsv",
         "paired.tsv",
         "report.html",
+        "report.tables.tsv",
         "run.json",
         "scores.json",
         "sites-other.npz",
@@ -241,7 +242,9 @@ def test_a_second_run_leaves_nothing_of_the_first(toy, tmp_path):
     assert "results of an earlier `chromputer evaluate`" in again.stderr.replace("\n", " ")
     record = RunRecord.read(out)
     assert (record.kind, record.options["models"]) == ("evaluate", [str(toy / "tiny")])
-    files = "confusion.tsv labels.tsv report.html scores.json sites.npz states.tsv"
+    files = (
+        "confusion.tsv labels.tsv report.html report.tables.tsv scores.json sites.npz states.tsv"
+    )
     assert list(record.outputs) == files.split()
     assert {p.name for p in out.iterdir()} == {"run.json", *record.outputs}
     assert record.results_as(EvaluateRecord, out).contigs == ("chr3",)

@@ -106,7 +106,7 @@ def test_what_a_run_leaves(done):
         *("README.md", "model.json", "predict.onnx", "run.json"),
         *(f"training/{name}.npz" for name in ("validation", "test")),
         *(f"training/{name}.ckpt" for name in ("last", "best")),
-        *("training/metrics.csv", "training/report.html"),
+        *("training/metrics.csv", "training/report.html", "training/report.tables.tsv"),
     }
     spec = json.loads((done.out / "model.json").read_text())
     assert spec["provenance"]["seed"] == 6

@@ -1,5 +1,6 @@
 """The report: a page that stands alone, says what the data say, and lets no markup through."""
 
+import csv
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -25,6 +26,7 @@ from chromputer_tracks.analysis.report.blocks import (
     HeadlinesBlock,
     ReportData,
     ScoredModel,
+    TableBlock,
     TextBlock,
     interval,
     label_cell,
@@ -216,9 +218,40 @@ def test_write_report_is_whole_or_nothing(tmp_path, monkeypatch):
     path = tmp_path / "report.html"
     write_report(path, ReportData("Größe µ", "dataset", config="a = 1"))
     assert "Größe µ" in path.read_text(encoding="utf-8")
-    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert names == ["report.html", "report.tables.tsv"]
     with pytest.raises(OutputError, match="does not exist"):
         write_report(tmp_path / "no" / "report.html", ReportData("t", "dataset"))
+
+
+def test_every_cell_of_a_table_is_in_the_tsv(page, tmp_path):
+    write_report(tmp_path / "report.html", full())
+    with (tmp_path / "report.tables.tsv").open(newline="", encoding="utf-8") as file:
+        cells = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    tables = [
+        block
+        for section in sections(full())
+        for block in section.blocks
+        if isinstance(block, TableBlock)
+    ]
+    shown = [
+        (table.caption, row[0].text, column.title, cell.text, cell.note)
+        for table in tables
+        for row in table.rows
+        for column, cell in list(zip(table.columns, row, strict=True))[1:]
+        if cell.text or cell.strip
+    ]
+    captions = {table.caption for table in tables}
+    keys = ("table", "row", "column", "text", "note")
+    found = [tuple(c[key] for key in keys) for c in cells if c["table"] in captions]
+    assert [tuple(" ".join(part.split()) for part in line) for line in found] == [
+        tuple(" ".join(part.split()) for part in line) for line in shown
+    ]
+    for cell in cells:
+        assert " ".join(cell["text"].split()) in page.words
+    (accuracy,) = [c for c in cells if c["section"] == "Summary" and "accuracy" in c["row"]]
+    assert accuracy["text"] == "0.750"
+    assert [float(accuracy[key]) for key in ("value", "low", "high")] == [0.75, 0.7, 0.8]
 
 
 def test_history_is_read_from_metrics_csv(tmp_path):

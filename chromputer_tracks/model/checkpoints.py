@@ -33,8 +33,9 @@ TRAINING = "training"
 _NAME = re.compile(rf"{TRAINING}(-[1-9]\d*)?")
 LAST, BEST, METRICS = "last.ckpt", "best.ckpt", "metrics.csv"
 VALIDATION, TEST, REPORT = "validation.npz", "test.npz", "report.html"
+TABLES = "report.tables.tsv"
 _EVENTS = "events.out.tfevents.*"
-RUN_FILES = (f"{PARTIAL}*", LAST, BEST, METRICS, VALIDATION, TEST, REPORT, _EVENTS)
+RUN_FILES = (f"{PARTIAL}*", LAST, BEST, METRICS, VALIDATION, TEST, REPORT, TABLES, _EVENTS)
 """What a run leaves in its folder, as patterns."""
 PROGRESS = "progress"
 """Name of a run's :class:`Progress` in its checkpoint."""

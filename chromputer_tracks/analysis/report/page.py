@@ -7,7 +7,7 @@ its content security policy forbids loading anything. Sections without data are 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +22,15 @@ from chromputer_tracks.analysis.report.blocks import (
     CodeBlock,
     Column,
     DatasetReport,
+    FactsBlock,
     FigureBlock,
     HeadingBlock,
+    HeadlinesBlock,
     Key,
     ReportData,
     ScoredModel,
     Section,
+    Strip,
     TableBlock,
     TextBlock,
     interval,
@@ -63,6 +66,7 @@ from chromputer_tracks.figures import (
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.atomic import atomic_path
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.text import write_tsv
 from chromputer_tracks.model.config import SitesConfig, TrainConfig
 from chromputer_tracks.model.sources import LabelledSample, open_sources
 from chromputer_tracks.spec import Label
@@ -94,14 +98,51 @@ def render_report(data: ReportData) -> str:
 
 
 def write_report(path: Path, data: ReportData) -> None:
-    """Write the page; it appears only when it is complete.
+    """Write the page, and the cells of its tables beside it; each appears only when it is complete.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: they cannot be written.
     """
-    page = render_report(data)
+    page, cells = render_report(data), table_cells(sections(data))
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+    write_tsv(path.with_name(f"{path.stem}{TABLES}"), CELL_COLUMNS, cells)
+
+
+TABLES = ".tables.tsv"
+"""What stands in place of ``.html`` in the name of the file of a report's cells."""
+CELL_COLUMNS = ("section", "table", "row", "column", "text", "note", "value", "low", "high")
+
+
+def table_cells(shown: Iterable[Section]) -> Iterator[tuple[object, ...]]:
+    """A line for each cell of a report's tables, in the order of the page: :data:`CELL_COLUMNS`.
+
+    ``text`` and ``note`` are what the page shows; ``value``, ``low`` and ``high`` the numbers of a
+    figure that is drawn with its interval, in full.
+    """
+    for section in shown:
+        heading = ""
+        for block in section.blocks:
+            if isinstance(block, HeadingBlock):
+                heading = block.text
+            elif isinstance(block, HeadlinesBlock):
+                for item in block.headlines:
+                    at = (section.title, heading, item.name, "")
+                    yield *at, item.text, item.interval, *_ends(item.strip)
+            elif isinstance(block, FactsBlock):
+                for fact in block.facts:
+                    yield section.title, heading, fact.name, "", fact.value, "", *_ends(None)
+            elif isinstance(block, TableBlock):
+                titles = [column.title for column in block.columns[1:]]
+                for first, *others in block.rows:
+                    for title, cell in zip(titles, others, strict=True):
+                        at = (section.title, block.caption or heading, first.text, title)
+                        if cell.text or cell.strip is not None:
+                            yield *at, cell.text, cell.note, *_ends(cell.strip)
+
+
+def _ends(drawn: Strip | None) -> tuple[float | None, ...]:
+    return (None, None, None) if drawn is None else (drawn.value, drawn.low, drawn.high)
 
 
 # ---- All sections, in their order.
