@@ -18,15 +18,14 @@ _WAIT_SECONDS = 0.2
 def run_view(options: ViewOptions) -> None:
     """Write sessions, or serve the page until Ctrl-C."""
     from chromputer_tracks.cli.console import stderr_console
-    from chromputer_tracks.tracks.igv import write_sessions
-    from chromputer_tracks.tracks.view.run import read_view
+    from chromputer_tracks.tracks.view.run import read_view, write_view_sessions
 
     shown = read_view(options)
     console = stderr_console()
     if options.write_session is None:
         _serve(options, shown, console)
         return
-    written = write_sessions(options.write_session, shown.genome, shown.tracks, shown.locus)
+    written = write_view_sessions(options.write_session, shown)
     console.print(
         f"{len(shown.tracks)} tracks in {written[0]} (igv.js) and {written[1]} (IGV: File, "
         "Open Session)"

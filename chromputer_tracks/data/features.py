@@ -162,6 +162,9 @@ DEFAULT_LENGTH_EDGES = (
 )  # fmt: skip
 """Fragment-length class edges in bp."""
 
+FINE_LENGTH_EDGES = tuple(range(20, 401, 10))
+"""Fragment-length class edges in bp: equal classes, so that the image shows densities."""
+
 
 def vplot(
     midpoints: NDArray[np.integer],

@@ -284,6 +284,10 @@ class ViewOptions:
             "--track",
         ),
     ] = ()
+    genes: Annotated[
+        Path | None,
+        Flag("Genes, found by name: GFF, GTF, BED12 or refFlat; default: sacCer3's, if it is."),
+    ] = None
     models: Annotated[
         tuple[str | Path, ...],
         Flag("A model of the runs; tracks are seen without; may be repeated.", "--model"),
@@ -305,6 +309,7 @@ class ViewOptions:
     log_requests: Annotated[bool, Flag("Show each request of the browser.", "--log-requests")] = (
         False
     )
+    scratch: Scratch = None
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -33,6 +33,7 @@ NEUTRAL: Rgb = (110, 110, 110)
 NEGATIVE: Rgb = (120, 120, 120)
 """Contributions below 0 have it where they are drawn as bars."""
 COVERAGE: Rgb = (89, 99, 110)
+GENE_COLOR: Rgb = (44, 62, 110)
 SPAN_COLORS: tuple[Rgb, ...] = ((0, 114, 178), (213, 94, 0), (0, 158, 115))
 """Short, middle and long fragments: blue, vermilion and green of Okabe and Ito's palette."""
 
@@ -49,7 +50,7 @@ Kind = Literal[
     "features", "states", "calls", "sites", "probability", "signal", "importance", "contribution",
     "coverage",
 ]  # fmt: skip
-"""``features``: a file that the user added; ``sites``: where a label was explained;
+"""``features``: genes, or a file that the user added; ``sites``: where a label was explained;
 ``contribution``: of a V-plot's fragments, a signal or DNA shape; ``coverage``: a sample's input."""
 
 PROBABILITY = (0.0, 1.0)
@@ -57,7 +58,7 @@ STATES_GROUP = "Chromatin states"
 STATE_PROBABILITIES = "State probabilities"
 
 _HEIGHTS: dict[Kind, int] = {
-    "features": 45, "states": 36, "calls": 20, "sites": 20, "importance": 90,
+    "features": 58, "states": 36, "calls": 20, "sites": 20, "importance": 90,
 }  # fmt: skip
 _HEIGHT = 35
 _PACKED = (".gz", ".bgz")
@@ -281,6 +282,15 @@ def _from_top(track: BrowserTrack) -> tuple[int, str]:
     if track.kind == "contribution" and not track.scale_group:
         return 2, track.name
     return {"importance": 0, "contribution": 1, "sites": 3}[track.kind], ""
+
+
+GENES = "Genes"
+"""Name and group of the track of genes."""
+
+
+def genes_track(path: Path, about: str) -> BrowserTrack:
+    """The track of genes that :mod:`chromputer_tracks.io.genes` wrote as refFlat."""
+    return BrowserTrack(path, GENES, about, GENES, "features", "refflat", GENE_COLOR)
 
 
 def _added(path: Path) -> BrowserTrack:

@@ -129,6 +129,9 @@ def _json_track(track: BrowserTrack, order: int, url: Url) -> dict[str, Any]:
         found["indexURL"] = url(track.index)
     elif track.format not in ("bigwig", "bigbed"):
         found["indexed"] = False
+    if track.format == "refflat":
+        # Else igv.js takes spaces for the columns' bounds, too.
+        found["delimiter"] = "\t"
     if track.color is not None:
         found["color"] = css_color(track.color)
     return found | (_json_signal(track) if track.is_signal else _json_features(track))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,23 @@ FEATURES = """(browser, [name, chr, start, end]) => {
     return track.getFeatures(chr, start, end, 0.5).then(found => found.map(
         ({start, end, value, name, color, score, sequence}) =>
             ({start, end, value, name, color, score, sequence})));
+}"""
+
+PIXELS = """() => {
+    const {box, rows, edges} = globalThis.chromputerPanel;
+    const canvas = document.querySelector("#vplot-image");
+    const ratio = canvas.width / canvas.clientWidth;
+    const copy = new OffscreenCanvas(canvas.width, canvas.height);
+    const pen = copy.getContext("2d", {willReadFrequently: true});
+    pen.drawImage(canvas, 0, 0);
+    const height = edges.at(-1) - edges[0];
+    return rows.map((row, i) => row.map((_, j) => {
+        const x = box.left + (j + 0.5) / row.length * box.width;
+        const y = box.top + box.height
+            * (1 - ((edges[i] + edges[i + 1]) / 2 - edges[0]) / height);
+        return [...pen.getImageData(Math.floor(x * ratio), Math.floor(y * ratio), 1, 1).data]
+            .slice(0, 3);
+    }));
 }"""
 
 LETTERS = {"A": (0, 200, 0), "C": (0, 0, 200), "G": (209, 113, 5), "T": (255, 0, 0)}
@@ -90,11 +108,15 @@ class Page:
         return found
 
     def settle(self, seconds: float = 30) -> None:
-        """Wait until no track is loading or being drawn."""
+        """Wait until no track is loading or being drawn, and nothing else follows the place."""
         deadline = time.monotonic() + seconds
-        while busy := [track["name"] for track in self.tracks() if track["busy"]]:
+        while busy := [track["name"] for track in self.tracks() if track["busy"]] or self.asking():
             assert time.monotonic() < deadline, f"still busy: {busy}"
             self.page.wait_for_timeout(100)
+
+    def asking(self) -> bool:
+        """Whether a page of ``view`` waits for an answer, or has a question yet to put."""
+        return bool(self.page.evaluate("globalThis.chromputerBusy?.() ?? false"))
 
     def go(self, locus: str) -> None:
         self.ask("(browser, locus) => browser.search(locus)", locus)
@@ -111,8 +133,8 @@ class Page:
     def locus(self) -> tuple[str, int, int]:
         """Contig, first base (0-based) and end of what is shown."""
         chrom, _, span = self.ask("browser => [browser.currentLoci()].flat()[0]").partition(":")
-        start, end = span.replace(",", "").split("-")
-        return chrom, int(start) - 1, int(end)
+        start, end = map(float, span.replace(",", "").split("-"))
+        return chrom, math.floor(start) - 1, math.ceil(end)
 
     def colors(self, name: str) -> dict[tuple[int, ...], int]:
         """Opaque pixels of a track's canvas by colour."""
@@ -122,6 +144,16 @@ class Page:
     def features(self, name: str, chrom: str, start: int, end: int) -> list[dict[str, Any]]:
         """What igv.js reads of a track, 0-based and half-open."""
         found: list[dict[str, Any]] = self.ask(FEATURES, [name, chrom, start, end])
+        return found
+
+    def panel(self) -> dict[str, Any]:
+        """What the V-plot beside the browser shows: the answer, where it is drawn, or a note."""
+        found: dict[str, Any] = self.page.evaluate("globalThis.chromputerPanel")
+        return found
+
+    def panel_pixels(self) -> list[list[list[int]]]:
+        """Red, green and blue of the middle of each of its pixels: rows, short lengths first."""
+        found: list[list[list[int]]] = self.page.evaluate(PIXELS)
         return found
 
     def picture(self, path: Path, height: int | None = None) -> None:

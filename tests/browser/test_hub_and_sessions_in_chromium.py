@@ -82,8 +82,8 @@ def test_igv_js_reads_the_session(folder, page):
         )
         assert page.locus() == REGION
     assert page.errors == []
-    # States, 12 labels with calls, 8 states' probabilities, and what explains Reb1.
-    assert len(tracks) == 1 + 2 * 12 + 8 + 5
+    # Genes, states, 12 labels with calls, 8 states' probabilities, and what explains Reb1.
+    assert len(tracks) == 1 + 1 + 2 * 12 + 8 + 5
     assert all(track["features"] for track in tracks[:4])
     assert importance == ["Reb1 importance"]
     assert any(" 206 " in line for line in lines)

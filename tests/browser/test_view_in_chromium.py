@@ -151,6 +151,20 @@ def test_letters_at_the_motif(shown, demo):
     picture(shown, "view-letters.png", 760)
 
 
+def test_one_sample_has_short_names_and_its_contributions(shown):
+    options = shown.page.locator("#vplot-source option").all_text_contents()
+    assert options == ["atac fragments", "contributions to Reb1"]
+    names = [track["name"] for track in shown.tracks()]
+    first = names.index("Genes")
+    assert names[first + 1 : first + 4] == ["Cut sites", "Fragments 140-299 bp", STATES]
+    shown.go(f"{REGION[0]}:22,801-24,800")
+    shown.page.locator("#vplot-source").select_option("contributions to Reb1")
+    shown.page.wait_for_timeout(50)
+    shown.settle()
+    assert shown.panel()["kind"] == "contributions"
+    picture(shown, "view-vplot.png", 860)
+
+
 def test_sites_and_switches(shown):
     page = shown.page
     assert page.locator("#place").text_content() == "1 of 5"
@@ -188,10 +202,10 @@ def test_a_place_of_another_genome_leaves_the_first_one_in_view(page, served, ad
     assert page.errors == []
 
 
-@pytest.mark.parametrize("name", ["REB1", "ybr049c", "YBR049C_mRNA"])
+@pytest.mark.parametrize("name", ["MINE1", "ybr999c", "YBR999C_mRNA"])
 def test_names_of_added_genes_are_found_in_the_locus_box(page, demo, name):
     genes = demo.folder / "genes.gff"
-    about = "ID=YBR049C_mRNA;Name=YBR049C;gene=REB1"
+    about = "ID=YBR999C_mRNA;Name=YBR999C;gene=MINE1"
     genes.write_text(f"##gff-version 3\nchrII\tSGD\tmRNA\t336821\t339252\t.\t+\t.\t{about}\n")
     view = read_view(ViewOptions(folders=(demo.predicted,), tracks=(genes,), locus="chrI:1-5,000"))
     with open_server(view) as server, server.serving():

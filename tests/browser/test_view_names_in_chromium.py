@@ -19,6 +19,7 @@ EVIL = "() => [document, document.querySelector('#browser').shadowRoot].reduce("
 EVIL += "(sum, root) => sum + root.querySelectorAll('.evil').length, 0)"
 LABELS = "browser => browser.trackViews.flatMap(view => view.viewports).flatMap("
 LABELS += "item => item.trackLabelElement ? [item.trackLabelElement.textContent] : [])"
+INPUT = ("Cut sites", "Fragments 140-299 bp")
 MIDDLE = """(browser, name) => {
     const {track, viewports} = browser.trackViews.find(({track}) => track.name === name);
     const {x, y, width} = viewports[0].canvas.getBoundingClientRect();
@@ -53,7 +54,8 @@ def test_names_are_text(hostile, page):
         titles = [track.name for track in view.tracks]
         assert any(COVER in title for title in titles)
         shown = page.ask(LABELS)
-        assert [name for name in shown if name] == titles
+        # The added file, the genes and the input, then the run.
+        assert [name for name in shown if name] == [*titles[:2], *INPUT, *titles[2:]]
         legend = page.page.locator("#legend li").all_text_contents()
         assert legend[0] == f"S1{COVER}"
         # On a name, and on a feature.
@@ -61,7 +63,7 @@ def test_names_are_text(hostile, page):
         told = page.page.locator(".igv-track-label-popover").first
         assert COVER in told.locator(".igv-track-label-popover__title").inner_text()
         told.locator(".igv-track-label-popover__close").click()
-        page.page.mouse.click(*page.ask(MIDDLE, view.tracks[0].name))
+        page.page.mouse.click(*page.ask(MIDDLE, view.tracks[1].name))
         popup = page.page.locator(".igv-ui-popover", has_text="Sign&in")
         popup.wait_for()
         assert WORD in popup.inner_text()

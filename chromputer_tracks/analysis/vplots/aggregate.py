@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.features import DEFAULT_BIN
+from chromputer_tracks.data.features import FINE_LENGTH_EDGES as FINE_LENGTH_EDGES
 from chromputer_tracks.data.labels import UNKNOWN
 from chromputer_tracks.errors import BoundsError, InputError
 from chromputer_tracks.evaluation.sites import LabelledSites
@@ -22,9 +23,6 @@ from chromputer_tracks.spec import Label
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
-
-FINE_LENGTH_EDGES = tuple(range(20, 401, 10))
-"""Fragment-length class edges in bp: equal classes, so that the image shows densities."""
 
 _SPAN = 1_000_000
 """bp that one query of the source covers at most, beside one window."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,24 +12,44 @@ from typing import Any
 import numpy as np
 import pyBigWig
 
-from chromputer_tracks.errors import ContigError, FormatError, InputError
+from chromputer_tracks.errors import ContigError, FormatError, InputError, counted
 from chromputer_tracks.intervals import ChromSizes, Interval, parse_region
+from chromputer_tracks.io.atomic import atomic_path, check_folder, output_errors
 from chromputer_tracks.io.bed import read_site_table
+from chromputer_tracks.io.fasta import Fasta
+from chromputer_tracks.io.genes import read_genes, refflat_text
 from chromputer_tracks.options.predict import ViewOptions
-from chromputer_tracks.tracks.browser_tracks import NEUTRAL, BrowserTrack, browser_tracks, css_color
+from chromputer_tracks.tracks.browser_tracks import (
+    COVERAGE,
+    GENES,
+    NEUTRAL,
+    SPAN_COLORS,
+    BrowserTrack,
+    browser_tracks,
+    css_color,
+    genes_track,
+)
 from chromputer_tracks.tracks.igv import (
     BrowserGenome,
     browser_genome,
     fasta_reference,
     igv_js_session,
     quoted_url,
+    write_sessions,
 )
 from chromputer_tracks.tracks.runs import ModelRuns, read_runs
+from chromputer_tracks.tracks.view.live import Live, open_live
 from chromputer_tracks.tracks.view.server import Content, Log, Resource, ViewServer
 
 PAGE = "view.html"
 PAYLOAD = "view.json"
-_STATIC = ("view.css", "view.js", "sites.js", "text.js", "igv.min.js", "igv.LICENSE.txt")
+GENES_FILE = "genes.refflat"
+"""Genes as they are sent, and beside sessions; with ``.gz`` among the examples."""
+_PACKAGE = Path(__file__).resolve().parents[2]
+_STATIC = (
+    "view.css", "view.js", "sites.js", "text.js", "ask.js", "live.js", "vplot.js", "colors.js",
+    "igv.min.js", "igv.LICENSE.txt",
+)  # fmt: skip
 
 MOST_SITES = 200
 """Most sites of a label that are listed."""
@@ -37,6 +57,7 @@ _FLANK = 250
 """bp on each side of a site's centre in which its most important bases are sought."""
 _MOTIF = 15
 """bp: of the stretch with the largest sum of importance."""
+_LIVE_HEIGHT = 35
 _FIRST_WIDTH = 10_000
 """bp shown at first."""
 
@@ -66,7 +87,8 @@ class SiteList:
 class View:
     """All that is shown, read and checked: tracks from top to bottom, sites to go through.
 
-    ``locus`` is shown first.
+    ``genes`` are the lines of the track of genes, which has no file yet; empty where there is none.
+    ``live`` answers what depends on the place in view; ``locus`` is shown first.
     """
 
     models: tuple[ModelRuns, ...]
@@ -74,6 +96,8 @@ class View:
     tracks: tuple[BrowserTrack, ...]
     sites: tuple[SiteList, ...]
     locus: Interval
+    genes: str
+    live: Live
 
 
 def read_view(options: ViewOptions) -> View:
@@ -83,6 +107,7 @@ def read_view(options: ViewOptions) -> View:
         InputError: a folder, the genome or a track cannot be used, or there is nothing to show.
         ContigError: the runs, or the genome, do not match.
         SpecError: a model cannot be found or used.
+        FormatError, BoundsError: the genes cannot be read.
     """
     if not (options.folders or options.samples):
         raise InputError("name a folder that `chromputer predict` or `chromputer explain` wrote")
@@ -95,19 +120,67 @@ def read_view(options: ViewOptions) -> View:
                 f"{genome.fasta}: the contig {name!r} has '<' or '>' in its name, which a browser "
                 "takes for HTML, and SAM and VCF do not allow: rename it"
             )
-    tracks = browser_tracks(models, options.tracks)
+    genes, shown = _genes(options.genes, genome.sizes)
+    tracks = (*shown, *browser_tracks(models, options.tracks))
     sites = site_lists(tracks, genome.sizes)
     if options.locus is None:
         locus = first_locus(sites, genome.sizes)
     else:
         locus = parse_region(options.locus, genome.sizes)
-    return View(models, genome, tracks, sites, locus)
+    live = open_live(models, genome.sizes, options.scratch)
+    return View(models, genome, tracks, sites, locus, genes, live)
+
+
+def _genes(path: Path | None, sizes: ChromSizes) -> tuple[str, tuple[BrowserTrack, ...]]:
+    """Lines of refFlat and their track: of a file, else of the genome whose genes ship."""
+    source = shipped_genes(sizes) if path is None else path
+    if source is None:
+        return "", ()
+    table = read_genes(source, sizes)
+    about = f"{counted(len(table), 'gene')} of {source.name}"
+    if table.dropped:
+        about += f"; {table.dropped:,} on contigs that the genome lacks are left out"
+    return refflat_text(table.genes), (genes_track(Path(GENES_FILE), about),)
+
+
+def shipped_genes(sizes: ChromSizes) -> Path | None:
+    """The genes that come with the package, where a genome is theirs (sacCer3)."""
+    for place in (_PACKAGE / "_examples" / "yeast", _PACKAGE.parent / "examples" / "yeast"):
+        genes, fasta = place / f"{GENES_FILE}.gz", place / "sacCer3.fa.gz"
+        if genes.is_file() and fasta.is_file():
+            with Fasta(fasta) as genome:
+                if genome.sizes.digest() == sizes.digest():
+                    return genes
+    return None
+
+
+def write_view_sessions(folder: Path, view: View) -> tuple[Path, Path]:
+    """Write sessions of what is shown, and the genes beside them; returns the sessions.
+
+    Raises:
+        InputError: the name of a file is not UTF-8.
+        OutputError: they cannot be written.
+    """
+    tracks = view.tracks
+    if view.genes:
+        check_folder(folder)
+        path = folder / GENES_FILE
+        with output_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary, output_errors(path):
+            temporary.write_text(view.genes, encoding="utf-8")
+        tracks = tuple(replace(track, path=path) if _is_genes(track) else track for track in tracks)
+    return write_sessions(folder, view.genome, tracks, view.locus)
+
+
+def _is_genes(track: BrowserTrack) -> bool:
+    return track.group == GENES and track.path == Path(GENES_FILE)
 
 
 def open_server(
     view: View, port: int = 0, log: Log | None = None, token: str | None = None
 ) -> ViewServer:
-    """A server of the page and all that it reads; not yet serving.
+    """A server of the page and all that it reads; not yet serving. It closes the view's live part.
 
     Port 0 is any free one; ``log`` is called with a line for each answer; with a ``token`` it
     answers only who has it.
@@ -117,19 +190,26 @@ def open_server(
         OutputError: the port cannot be used.
     """
     files = dict(_files(view))
-    urls = {path: quoted_url(url) for url, path in files.items()}
+    files_of = {path: url for url, path in files.items()}
+    urls = {path: quoted_url(url) for path, url in files_of.items()}
     reference = fasta_reference(view.genome, urls.__getitem__)
     session = igv_js_session(reference, view.tracks, view.locus, urls.__getitem__)
     payload = page_payload(view.models, view.tracks, view.sites, session)
+    add_live(payload, view.live, sum(track.kind == "features" for track in view.tracks))
     static = resources.files("chromputer_tracks.tracks.view") / "static"
     served: dict[str, Resource] = {f"/{url}": path for url, path in files.items()}
+    served |= view.live.routes()
+    for track in view.tracks:
+        if _is_genes(track):
+            url = f"/{files_of[track.path]}"
+            served[url] = Content(view.genes.encode(), "text/plain; charset=utf-8")
     served["/"] = Content((static / PAGE).read_bytes(), "text/html; charset=utf-8")
     served["/" + PAYLOAD] = Content(json.dumps(payload).encode(), "application/json")
     for name in _STATIC:
         kind = "text/css" if name.endswith(".css") else "text/javascript"
         kind = "text/plain" if name.endswith(".txt") else kind
         served["/static/" + name] = Content((static / name).read_bytes(), f"{kind}; charset=utf-8")
-    return ViewServer(served, port, log, token)
+    return ViewServer(served, port, log, token, view.live.close)
 
 
 def _files(view: View) -> Iterator[tuple[str, Path]]:
@@ -167,10 +247,53 @@ def page_payload(
         "legend": _legend(models, tracks),
         "groups": _groups(tracks),
         "sites": [
-            {name: getattr(item, name) for name in ("name", "explained", "places", "total")}
+            {key: getattr(item, key) for key in ("group", "name", "explained", "places", "total")}
             for item in sites
         ],
     }
+
+
+def add_live(payload: dict[str, Any], live: Live, features: int) -> None:
+    """Add tracks and pictures of the samples' fragments to what the page is sent.
+
+    The tracks stand below the ``features`` that are on top. They have no file: the page asks for
+    what is in view.
+    """
+    about = live.about()
+    payload["live"] = about
+    tracks, group = payload["session"]["tracks"], []
+    many = len(about["fragments"]) > 1
+    for source, item in enumerate(about["fragments"]):
+        if item["missing"]:
+            continue
+        first, last = item["nucleosomal"]
+        shown = (
+            ("cuts", "cut sites", "Ends of the fragments, where Tn5 cut, per bp", COVERAGE),
+            (
+                "nucleosomes",
+                f"fragments {first}-{last - 1} bp",
+                f"Fragments of {first} to {last - 1} bp over each base: most hold one nucleosome",
+                SPAN_COLORS[1],
+            ),
+        )
+        for kind, name, what, color in shown:
+            group.append(len(tracks))
+            tracks.append(
+                {
+                    "name": f"{item['name']} {name}" if many else name.capitalize(),
+                    "type": "wig",
+                    "live": {"source": source, "kind": kind},
+                    "order": features + len(group) / 1000,
+                    "height": _LIVE_HEIGHT,
+                    "color": css_color(color),
+                    "autoscale": True,
+                    "metadata": {"Shows": what},
+                }
+            )
+    if group:
+        added = {"name": "Input", "color": css_color(COVERAGE), "tracks": group, "label": False}
+        on_top = sum(item["tracks"][0] < features for item in payload["groups"])
+        payload["groups"].insert(on_top, added)
 
 
 def _legend(models: Sequence[ModelRuns], tracks: Sequence[BrowserTrack]) -> list[dict[str, str]]:
@@ -193,7 +316,12 @@ def _groups(tracks: Sequence[BrowserTrack]) -> list[dict[str, Any]]:
     for place, track in enumerate(tracks):
         group = found.setdefault(
             track.group,
-            {"name": track.group, "color": css_color(track.color or NEUTRAL), "tracks": []},
+            {
+                "name": track.group,
+                "color": css_color(track.color or NEUTRAL),
+                "tracks": [],
+                "label": track.label is not None,
+            },
         )
         group["tracks"].append(place)
     return list(found.values())

@@ -1,4 +1,4 @@
-"""A web server on loopback for a browser page and the files that it reads, by byte ranges.
+"""A web server on loopback for a browser page: its files by byte ranges, and answers.
 
 It knows the files that it may send by their URL; no URL is ever turned into a path, so that none
 leads to another file. Requests that name another host are refused: a page elsewhere on the web
@@ -24,7 +24,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, parse_qsl, unquote
 
 from chromputer_tracks.errors import OutputError
 
@@ -92,7 +92,9 @@ class Content:
     type: str
 
 
-Resource = Path | Content
+Answer = Callable[[Mapping[str, str]], Content]
+"""Answers the query of a URL; it is called in the thread of the connection."""
+Resource = Path | Content | Answer
 
 _TOKEN_BYTES = 24
 _QUERY_TOKEN = re.compile(r"([?&]token=)[^&\s]*")
@@ -108,7 +110,7 @@ class ViewServer(ThreadingHTTPServer):
 
     Resources are by URL path, not percent-encoded. Port 0 takes a free one; ``log`` is called with
     a line for each answer: request without the token, status, and the range asked for. Without a
-    ``token`` it answers everybody on this machine.
+    ``token`` it answers everybody on this machine. ``closing`` is called when the port is closed.
 
     Raises:
         OutputError: the port is taken or may not be used.
@@ -122,8 +124,10 @@ class ViewServer(ThreadingHTTPServer):
         port: int = 0,
         log: Log | None = None,
         token: str | None = None,
+        closing: Callable[[], None] | None = None,
     ) -> None:
         self.resources = dict(resources)
+        self._closing = closing
         self.log = log
         self.token = token
         self._once: set[str] = set()
@@ -189,6 +193,12 @@ class ViewServer(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = LOOPBACK, self.port
 
+    def server_close(self) -> None:
+        """Close the port, and what the answers need."""
+        super().server_close()
+        if self._closing is not None:
+            self._closing()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Show what failed, but for a browser that hangs up before its answer is whole."""
         if not isinstance(sys.exception(), ConnectionError | TimeoutError):
@@ -234,6 +244,8 @@ class _Handler(BaseHTTPRequestHandler):
         if place is None:
             return
         found = self.server.resources.get(unquote(place))
+        if callable(found):
+            found = found(dict(parse_qsl(self.path.partition("?")[2])))
         if found is None:
             self.send_error(HTTPStatus.NOT_FOUND)
         elif isinstance(found, Content):

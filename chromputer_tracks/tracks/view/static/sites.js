@@ -2,8 +2,9 @@
 
 const at = (id) => document.getElementById(id);
 
-// sites: [{name, explained, places: [[contig, base], ...], total}]; go: shows a locus.
-export function siteControls(sites, go) {
+// sites: [{group, name, explained, places: [[contig, base], ...], total}]; go: shows a locus,
+// showGroup: the tracks of a group.
+export function siteControls(sites, go, showGroup) {
   const lists = sites.filter(({ places }) => places.length > 0);
   if (lists.length === 0) {
     return;
@@ -42,6 +43,7 @@ export function siteControls(sites, go) {
   at("list").addEventListener("change", () => {
     list = lists[at("list").selectedIndex];
     row = 0;
+    showGroup(list.group);
     show();
   });
   at("previous").addEventListener("click", () => step(-1));

@@ -1,8 +1,11 @@
 // The page of `chromputer view`: igv.js with a legend, switches for groups of tracks, and a way
 // through the sites. Everything comes from the server on this machine.
 
+import { busy } from "./ask.js";
+import { followNotes, followScales, prepared, whenMoved } from "./live.js";
 import { siteControls } from "./sites.js";
 import { showNamesAsText } from "./text.js";
+import { vplotPanel } from "./vplot.js";
 
 const igv = globalThis.igv;
 const at = (id) => document.getElementById(id);
@@ -26,8 +29,11 @@ function showLegend(states) {
   at("legend").hidden = states.length === 0;
 }
 
-// One switch for each group. Hidden tracks are removed from the browser, and loaded again.
-function showGroups(browser, groups, configs) {
+// One switch for each group. Hidden tracks are removed from the browser, and loaded again. Answers a
+// function that shows a group, right below the states.
+function showGroups(browser, groups, configs, moved) {
+  const boxes = new Map();
+  const orders = configs.map(({ order }) => order);
   for (const { name, color, tracks } of groups) {
     const label = document.createElement("label");
     label.className = "chip";
@@ -39,13 +45,15 @@ function showGroups(browser, groups, configs) {
     text.textContent = name;
     label.append(box, text);
     at("groups").append(label);
+    boxes.set(name, box);
     const names = new Set(tracks.map((place) => configs[place].id));
     box.addEventListener("change", async () => {
       box.disabled = true;
       try {
         if (box.checked) {
           // igv.js writes into what it is given.
-          await browser.loadTrackList(tracks.map((place) => structuredClone(configs[place])));
+          await browser.loadTrackList(tracks.map((place) => prepared(configs[place])));
+          moved();
         } else {
           for (const track of browser.findTracks((item) => names.has(item.id))) {
             browser.removeTrack(track);
@@ -58,6 +66,23 @@ function showGroups(browser, groups, configs) {
       }
     });
   }
+
+  return (name) => {
+    const chosen = groups.find((group) => group.name === name);
+    if (!chosen) return;
+    // The others stand where they stood; those of the group right behind what precedes all labels.
+    const first = Math.min(...groups.filter(({ label }) => label).flatMap(({ tracks }) => tracks.map((place) => orders[place])));
+    configs.forEach((config, place) => {
+      const rank = chosen.tracks.indexOf(place);
+      config.order = rank < 0 ? orders[place] : first - 1 + (rank + 1) / (chosen.tracks.length + 1);
+    });
+    const byId = new Map(configs.map(({ id, order }) => [id, order]));
+    for (const { track } of browser.trackViews) {
+      if (byId.has(track.id)) track.order = byId.get(track.id);
+    }
+    browser.reorderTracks();
+    if (!boxes.get(name).checked) boxes.get(name).click();
+  };
 }
 
 // The locus is kept in the address, so that reloading the page or a bookmark comes back to it. One
@@ -82,6 +107,9 @@ function styleLabels() {
     .igv-track-label { background: rgb(255 255 255 / 60%); border-color: #0004; }
     .igv-track-label-popover { max-width: 32rem; }
     .igv-track-label-popover__row { white-space: normal; }
+    .igv-navbar-left-container, .igv-windowsize-panel-container, .igv-navbar-genomic-location { white-space: nowrap; }
+    .igv-current-genome { display: none; }
+    @media (max-width: 60rem) { .igv-logo { display: none; } }
   `);
   at("browser").shadowRoot.adoptedStyleSheets.push(sheet);
 }
@@ -107,7 +135,7 @@ async function start() {
   session.tracks.forEach((track, place) => {
     track.id = `track ${place}`;
   });
-  const configs = structuredClone(session.tracks);
+  const configs = session.tracks;
   const browser = await igv.createBrowser(at("browser"), {
     ...session,
     tracks: [],
@@ -117,12 +145,20 @@ async function start() {
   });
   styleLabels();
   showNamesAsText(browser);
-  await browser.loadTrackList(session.tracks);
+  await browser.loadTrackList(configs.map(prepared));
   await browser.updateViews();
   await keepLocus(browser);
-  showGroups(browser, view.groups, configs);
-  siteControls(view.sites, (locus) => browser.search(locus));
+  const moved = whenMoved(
+    browser,
+    followScales(browser),
+    followNotes(browser),
+    vplotPanel(browser, view.live),
+  );
+  moved();
+  const showGroup = showGroups(browser, view.groups, configs, moved);
+  siteControls(view.sites, (locus) => browser.search(locus), showGroup);
   globalThis.chromputerBrowser = browser;
+  globalThis.chromputerBusy = busy;
   at("browser").ariaBusy = "false";
 }
 
