@@ -6,18 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from explain_oracle_networks import SMALL, Case, random_case, random_network
 from network_inputs import ATAC, CUTS, DNA_AND_SHAPE, VALUES
 from numpy.typing import NDArray
 
-from chromputer_tracks.inference.session import Session, open_session
+from chromputer_tracks.inference.graph import BRANCH, OPERATORS
+from chromputer_tracks.inference.session import Session, open_session, shipped_models
 from chromputer_tracks.model.deeplift import Explain
 from chromputer_tracks.model.export import TOLERANCE, export_explain
 from chromputer_tracks.spec import (
     DEEPLIFT,
     EXPLAIN,
+    PREDICT,
     WEIGHTS,
     HeadSpec,
     InputSpec,
@@ -60,6 +63,26 @@ def exported(request, tmp_path_factory) -> tuple[Case, Session]:
     assert 0 < difference < TOLERANCE
     case = random_case(items, windows=6, references=20, network=network, config=CONFIG)
     return case, open_session(folder / EXPLAIN, "cpu", 1)
+
+
+def operators(graph: onnx.GraphProto) -> set[str]:
+    """Of a graph and its branches."""
+    found = set()
+    for node in graph.node:
+        found.add(node.op_type)
+        for attribute in node.attribute:
+            found |= operators(attribute.g)
+    return found
+
+
+def test_what_graphs_may_do_is_what_ours_do(exported):
+    """The list of :mod:`chromputer_tracks.inference.graph`, no longer and no shorter."""
+    case, session = exported
+    found = operators(onnx.load(session._model).graph)
+    assert found <= OPERATORS | {BRANCH}
+    if len(case.items) == len(CASES["every kind of input"][0]):
+        found |= operators(onnx.load(shipped_models()["yeast-atac"] / PREDICT).graph)
+        assert found == OPERATORS - {"Constant", "MatMul"} | {BRANCH}
 
 
 def run(

@@ -11,6 +11,7 @@ from network_inputs import ATAC, CUTS, DNA_AND_SHAPE, MNASE, SHAPE, VALUES, shap
 from torch import nn
 
 from chromputer_tracks.errors import ExportError
+from chromputer_tracks.inference.graph import read_graph
 from chromputer_tracks.inference.session import load_model
 from chromputer_tracks.model import export
 from chromputer_tracks.model.config import NetworkConfig
@@ -184,6 +185,8 @@ def test_networks_of_one_input(tmp_path, inputs, sizes):
     states, binary, continuous = sizes
     spec = make_spec(*inputs, states=states, binary=binary, continuous=continuous)
     assert export_network(make_network(spec), spec, tmp_path) < TOLERANCE
+    # Its operators are among those that a model may have.
+    assert read_graph(tmp_path / "predict.onnx").metadata[METADATA_KEY] == spec.to_json()
     model = load_model(tmp_path)
     assert (model.spec.inputs, model.spec.heads) == (inputs, spec.heads)
     check_sliding(model.path, spec)

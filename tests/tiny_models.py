@@ -89,8 +89,12 @@ def linear_graph(spec: ModelSpec, metadata: str | None = None) -> onnx.ModelProt
         )
         for item in spec.inputs
     ]
+    *terms, last = [f"c_{item.name}" for item in spec.inputs]
+    for item in terms:
+        nodes.append(helper.make_node("Add", [last, item], [f"{last} + {item}"]))
+        last = f"{last} + {item}"
     nodes += [
-        helper.make_node("Sum", [f"c_{item.name}" for item in spec.inputs], ["logits"]),
+        helper.make_node("Identity", [last], ["logits"]),
         helper.make_node("Identity", ["logits"], ["embedding"]),
     ]
     graph = helper.make_graph(

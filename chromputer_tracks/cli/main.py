@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
 from typing import Annotated, Any
@@ -140,15 +139,11 @@ app.callback()(with_messages(_options, _hear))
 
 def run() -> None:
     """The console entry point."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        # Ignored under nohup: it stays so.
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _stop)
-    app()
+    from chromputer_tracks.io.threads import end_process, hear_signals
 
-
-def _stop(number: int, _: object) -> None:
-    """End as on Ctrl-C, so that unfinished and scratch files go; a scheduler's cancel does this."""
-    signal.signal(number, signal.SIG_IGN)
-    sys.stderr.write(f"\nStopped by {signal.Signals(number).name}\n")
-    sys.exit(128 + number)
+    hear_signals()
+    try:
+        app()
+    except SystemExit as error:
+        end_process(error.code if isinstance(error.code, int) else FAILURE)
+        raise

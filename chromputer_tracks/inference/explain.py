@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
@@ -23,6 +23,7 @@ from chromputer_tracks.inference.session import (
     open_session,
 )
 from chromputer_tracks.intervals import ChromSizes, Interval
+from chromputer_tracks.io.threads import Workers
 from chromputer_tracks.options.explain import ExplainOptions, FiltersOptions, VplotOptions
 from chromputer_tracks.options.fields import Method as Method
 from chromputer_tracks.spec import (
@@ -243,7 +244,7 @@ class Explainer:
         size = max(1, pairs // self._pairs)
         rows = np.broadcast_to(weights, (len(windows), self.spec.outputs))
         running: deque[tuple[int, Arrays, Future[Contributions]]] = deque()
-        pool = ThreadPoolExecutor(self.workers, "chromputer-explain")
+        pool = Workers(self.workers, "chromputer-explain")
         try:
             for first in range(0, len(windows), size):
                 batch = windows[first : first + size]

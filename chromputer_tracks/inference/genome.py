@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from threading import Event
@@ -26,6 +26,7 @@ from chromputer_tracks.data.features import probabilities, reverse_strand
 from chromputer_tracks.errors import InputError
 from chromputer_tracks.intervals import ChromSizes, Grid, Interval
 from chromputer_tracks.io.record import Stages
+from chromputer_tracks.io.threads import Workers
 from chromputer_tracks.spec import ModelSpec
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -241,7 +242,7 @@ def predict_regions(
         )
         loaded = _load(left, features, grid, times)
         running: deque[Future[list[Prediction]]] = deque()
-        pool = ThreadPoolExecutor(session.workers, "chromputer-session")
+        pool = Workers(session.workers, "chromputer-session")
         with closing(_prefetch(loaded)) as ready:
             try:
                 while True:
@@ -274,7 +275,7 @@ def _prefetch(
     The thread never waits for its consumer: a program may end while this generator is under way
     (a variable of its main module holds it), and Python then waits for all threads.
     """
-    pool = ThreadPoolExecutor(1, "chromputer-arrays")
+    pool = Workers(1, "chromputer-arrays")
     try:
         ahead = deque(pool.submit(next, items, None) for _ in range(_DEPTH + 1))
         while (item := ahead.popleft().result()) is not None:
@@ -316,7 +317,7 @@ def drain(
 
     bases = 0
     waiting: deque[Future[None]] = deque()
-    pool = ThreadPoolExecutor(1, "chromputer-writing")
+    pool = Workers(1, "chromputer-writing")
     with closing(predictions):
         try:
             for item in predictions:

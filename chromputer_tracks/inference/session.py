@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from chromputer_tracks.errors import InputError, ProviderError, SpecError, meant
+from chromputer_tracks.inference.graph import read_graph
+from chromputer_tracks.io.threads import in_worker, on_stop, stopped
 from chromputer_tracks.options.fields import ProviderChoice as ProviderChoice
 from chromputer_tracks.spec import METADATA_KEY, PREDICT, WEIGHTS, ModelSpec, shipped_folders
 
@@ -148,20 +150,33 @@ def _first_difference(one: ModelSpec, other: ModelSpec) -> str:
 
 def _check_graph(path: Path) -> ModelSpec:
     """The spec embedded in an ONNX file, after a trial run has shown that it fits the graph."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    # The trial is one small run: optimizing the graph for it would take longer.
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    unreadable = f"{path}: not a readable ONNX model, copy it again"
     try:
-        session = _create(path, [_ORT_NAMES["cpu"]], options)
-    except _LOAD_ERRORS as error:
-        raise SpecError(f"{path}: not a readable ONNX model, copy it again: {error}") from error
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        graph = read_graph(path)
+    except OSError as error:
+        raise SpecError(f"{unreadable}: {error}") from error
+    text = graph.metadata.get(METADATA_KEY)
     if text is None:
         raise SpecError(
             f"{path}: its metadata hold no {METADATA_KEY!r}; export it with `chromputer train`"
         )
     spec = ModelSpec.from_json(text, f"{path} (metadata {METADATA_KEY})")
+    positions = 3
+    length = spec.window + (positions - 1) * spec.stride
+    values = sum(item.channels * (length // item.bin) for item in spec.inputs)
+    if values > _MOST_TRIAL_VALUES:
+        raise SpecError(
+            f"{path}: its spec asks for {values:,} values to predict {positions} places (a window "
+            f"of {spec.window:,} bp), which no model that `chromputer train` exports does"
+        )
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    # The trial is one small run: optimizing the graph for it would take longer.
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = _create(graph.content, [_ORT_NAMES["cpu"]], options)
+    except ORT_ERRORS as error:
+        raise SpecError(f"{unreadable}: {error}") from error
     names = [item.name for item in session.get_inputs()]
     if WEIGHTS in names:
         raise SpecError(
@@ -173,14 +188,12 @@ def _check_graph(path: Path) -> ModelSpec:
     outputs = [item.name for item in session.get_outputs()]
     if "logits" not in outputs:
         raise SpecError(f"{path}: the graph has no output 'logits', only {outputs}")
-    positions = 3
-    length = spec.window + (positions - 1) * spec.stride
     trial = {
         item.name: np.zeros((1, item.channels, length // item.bin), dtype=np.float32)
         for item in spec.inputs
     }
     try:
-        (logits,) = session.run(["logits"], trial)
+        (logits,) = _run(session, ["logits"], trial)
     except ORT_ERRORS as error:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in trial.items())
         raise SpecError(
@@ -229,6 +242,8 @@ _NO_DRIVER = "this machine has no NVIDIA driver (libcuda.so.1)"
 _EXTERNAL_FOLDER = "session.model_external_initializers_file_folder_path"
 _NOWHERE = "/nonexistent"
 _FATAL_ONLY = 4
+_MOST_TRIAL_VALUES = 1 << 26
+"""In the arrays of a trial run: 256 MiB, where the shipped model takes 0.2."""
 _MAX_WORKERS = 16
 """Each worker holds a tile's activations, tens of MiB."""
 
@@ -332,17 +347,94 @@ def _quiet() -> Iterator[None]:
             ort.set_default_logger_severity(2)
 
 
+_ACTIVE: dict[int, ort.RunOptions] = {}
+"""Of the runs under way, by which they can be ended."""
+_RUNS = Lock()
+_ARENA = Lock()
+_HAS_ARENA = False
+_SHARED_ARENA = "session.use_env_allocators"
+
+
+def _end_runs() -> None:
+    with _RUNS:
+        for options in _ACTIVE.values():
+            options.terminate = True
+
+
+on_stop(_end_runs)
+
+
+def _run(
+    session: ort.InferenceSession, outputs: Sequence[str], feed: Mapping[str, NDArray[Any]]
+) -> list[NDArray[np.float32]]:
+    """Run a graph where Ctrl-C and signals can end it, between two of its nodes at the latest."""
+    options = ort.RunOptions()
+    with _RUNS:
+        _ACTIVE[id(options)] = options
+        options.terminate = stopped()
+    try:
+        found: list[NDArray[np.float32]] = in_worker(
+            lambda: session.run(list(outputs), dict(feed), options)
+        )
+        return found
+    finally:
+        with _RUNS:
+            del _ACTIVE[id(options)]
+
+
+def _bound_memory() -> None:
+    """Have sessions on the CPU share memory, no more than there is when the first is made.
+
+    A graph may ask for any amount, such as by joining an array with itself time and again. Without
+    this bound the system would kill this process, or another. Where a program that uses this
+    package has made such an allocator itself, its own bound holds.
+    """
+    global _HAS_ARENA  # noqa: PLW0603
+    with _ARENA:
+        if not _HAS_ARENA:
+            place = ort.OrtMemoryInfo(
+                "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+            )
+            with suppress(*ORT_ERRORS):
+                ort.create_and_register_allocator(
+                    place, ort.OrtArenaCfg(available_memory(), -1, -1, -1)
+                )
+            _HAS_ARENA = True
+
+
+def available_memory() -> int:
+    """Bytes that this process may take: what is free, cut by the control group's limit."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                found.append(int(line.split()[1]) * 1024)
+    root = Path("/sys/fs/cgroup")
+    for limit, used in (
+        (root / "memory.max", root / "memory.current"),
+        (root / "memory" / "memory.limit_in_bytes", root / "memory" / "memory.usage_in_bytes"),
+    ):
+        # "max" where there is none.
+        with suppress(OSError, ValueError):
+            found.append(max(0, int(limit.read_text()) - int(used.read_text())))
+    return min(found)
+
+
 def _create(
-    model: Path | bytes, names: Sequence[Any], options: ort.SessionOptions
+    source: bytes, names: Sequence[Any], options: ort.SessionOptions
 ) -> ort.InferenceSession:
     options.log_severity_level = _FATAL_ONLY
+    if names == [_ORT_NAMES["cpu"]]:
+        _bound_memory()
+        options.add_session_config_entry(_SHARED_ARENA, "1")
     # A stranger's graph may say that its data lie in other files of this machine. Given bytes, ONNX
     # Runtime seeks them in the folder that is named here, and there is none.
     options.add_session_config_entry(_EXTERNAL_FOLDER, _NOWHERE)
-    source = model if isinstance(model, bytes) else model.read_bytes()
     with _quiet():
-        # Without this ONNX Runtime retries on the CPU when a provider fails.
-        return ort.InferenceSession(source, options, providers=names, enable_fallback=0)
+        # Without the last ONNX Runtime retries on the CPU when a provider fails.
+        return in_worker(
+            lambda: ort.InferenceSession(source, options, providers=names, enable_fallback=0)
+        )
 
 
 def probe(provider: Provider) -> str | None:
@@ -439,14 +531,13 @@ class Session:
             ProviderError: ONNX Runtime failed, for instance for want of memory.
         """
         try:
-            found: list[NDArray[np.float32]] = self._session.run(list(outputs), dict(inputs))
+            return _run(self._session, outputs, inputs)
         except ORT_ERRORS as error:
             shapes = ", ".join(f"{name} {array.shape}" for name, array in inputs.items())
             raise ProviderError(
                 f"{self._model}: ONNX Runtime failed on {self.provider} with {shapes}; when memory "
                 f"ran out, lower the tile or batch size: {error}"
             ) from error
-        return found
 
 
 def open_session(
@@ -464,6 +555,7 @@ def open_session(
 
     Raises:
         ProviderError: the provider does not work here, or the session cannot be made.
+        SpecError: the graph holds what no model of ours needs; see :func:`.graph.read_graph`.
         InputError: an unknown provider or fewer than one thread.
     """
     if provider not in get_args(ProviderChoice):
@@ -483,7 +575,7 @@ def open_session(
     # Idle threads would spin on the cores that make the next tile's arrays and write the last's.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = _create(model_path, _provider_list(taken), options)
+        session = _create(read_graph(model_path).content, _provider_list(taken), options)
     except _LOAD_ERRORS as error:
         raise ProviderError(f"{model_path}: cannot be loaded on {taken}: {error}") from error
     if session.get_providers()[0] != _ORT_NAMES[taken]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from chromputer_tracks.errors import InputError
+from chromputer_tracks.io.threads import Workers
 
 READ_AT_ONCE = 64 << 20
 """Bytes of results whose SHA-256 is compared without being asked for; it takes about 0.1 s."""
@@ -61,7 +61,7 @@ def output_files(folder: Path, names: Iterable[str]) -> dict[str, OutputFile]:
         OSError: one cannot be read.
     """
     wanted = sorted(names)
-    with ThreadPoolExecutor(_THREADS, "chromputer-checksums") as pool:
+    with Workers(_THREADS, "chromputer-checksums") as pool:
         found = pool.map(OutputFile.of, [folder / name for name in wanted])
         return dict(zip(wanted, found, strict=True))
 
@@ -103,7 +103,7 @@ def check_outputs(
         return
     # A link in the place of a file counts as the file: Galaxy keeps them elsewhere.
     files = {name: told for name, told in there.items() if told.link is None}
-    with ThreadPoolExecutor(_THREADS, "chromputer-checksums") as pool:
+    with Workers(_THREADS, "chromputer-checksums") as pool:
         same = pool.map(is_unchanged, [(folder / name).resolve() for name in files], files.values())
         for name, is_same in zip(files, same, strict=True):
             if not is_same:

@@ -10,7 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from chromputer_tracks import __version__
 from chromputer_tracks.errors import FormatError, InputError
 from chromputer_tracks.io.outputs import OutputFile
 from chromputer_tracks.io.text import open_input
+from chromputer_tracks.io.threads import Workers
 from chromputer_tracks.records import from_plain, to_plain
 
 RUN_JSON = "run.json"
@@ -491,7 +492,7 @@ class Checksums:
 
     def __init__(self) -> None:
         self._stop = Event()
-        self._pool = ThreadPoolExecutor(1, "chromputer-checksums")
+        self._pool = Workers(1, "chromputer-checksums")
         self._done: dict[str, Future[FileRecord]] = {}
 
     def __enter__(self) -> Checksums:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +34,7 @@ from chromputer_tracks.io.bigbed import read_rows, write_bigbed
 from chromputer_tracks.io.bigwig import BigWigWriter
 from chromputer_tracks.io.record import Report, RunRecord, Silent, file_record
 from chromputer_tracks.io.run import Run, run
+from chromputer_tracks.io.threads import Workers
 from chromputer_tracks.options.fields import recorded
 from chromputer_tracks.options.predict import TABLE, PredictOptions
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
@@ -351,9 +351,7 @@ class TrackWriter:
     def __enter__(self) -> TrackWriter:
         with ExitStack() as stack:
             self._map = (
-                stack.enter_context(ThreadPoolExecutor(self._threads)).map
-                if self._threads > 1
-                else map
+                stack.enter_context(Workers(self._threads)).map if self._threads > 1 else map
             )
             row = 0
             for head in self._spec.heads:

@@ -12,7 +12,6 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from itertools import takewhile
 from pathlib import Path
@@ -26,6 +25,7 @@ from chromputer_tracks.inference.genome import covered_bases
 from chromputer_tracks.intervals import ChromSizes, Grid
 from chromputer_tracks.io.bigwig import Values, read_unfinished
 from chromputer_tracks.io.record import versions
+from chromputer_tracks.io.threads import Workers
 from chromputer_tracks.records import from_plain, to_plain
 
 Bins = Mapping[str, list[tuple[int, int]]]
@@ -181,7 +181,7 @@ def _whole_contigs(
         return counts
 
     wanted = {chrom: covered_bases({chrom: runs}, sizes, grid) for chrom, runs in bins.items()}
-    with ThreadPoolExecutor(threads, "chromputer-resume") as pool:
+    with Workers(threads, "chromputer-resume") as pool:
         counted = list(pool.map(bases, names))
     return tuple(
         takewhile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from chromputer_tracks.inference.genome import Arrays, ArraySource, Prediction
 from chromputer_tracks.inference.session import Session
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.bed import SiteTable
+from chromputer_tracks.io.threads import Workers
 from chromputer_tracks.options.explain import Strands
 from chromputer_tracks.spec import ModelSpec
 
@@ -116,7 +117,7 @@ def _stream(
         return reverse_strand(spec.inputs, arrays) if turned else arrays
 
     running: deque[Future[_Pair]] = deque()
-    pool = ThreadPoolExecutor(session.workers, "chromputer-embed")
+    pool = Workers(session.workers, "chromputer-embed")
     try:
         for first in range(0, len(sites), batch):
             rows = [made(row) for row in range(first, min(first + batch, len(sites)))]
