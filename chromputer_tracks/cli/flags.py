@@ -81,7 +81,7 @@ def with_messages(
         item.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
         for name, item in inspect.signature(run).parameters.items()
     ]
-    parameters += [item.parameter() for item in own]
+    parameters += _message_parameters()
     invoke.__annotations__ = {item.name: item.annotation for item in parameters}
     vars(invoke)["__signature__"] = inspect.Signature(parameters)
     return invoke
@@ -156,6 +156,12 @@ class _Given(Option):
         return dict(pairs)
 
 
+@functools.cache
+def _message_parameters() -> tuple[inspect.Parameter, ...]:
+    """Of the options that every command takes."""
+    return tuple(item.parameter() for item in _flags(MessageOptions))
+
+
 def _kinds(hint: Any) -> set[Any]:
     """The single types of which a value, or an item of it, may be."""
     item = item_type(hint)
@@ -223,7 +229,8 @@ def _shown_type(hint: Any) -> Any:
     return str if set(get_args(hint)) - {NoneType} == {str, Path} else hint
 
 
-def _flags(kind: Any, optional: bool = False, within: str = "") -> list[_Given]:
+@functools.cache
+def _flags(kind: Any, optional: bool = False, within: str = "") -> tuple[_Given, ...]:
     """The options of a dataclass and of its groups, in order.
 
     Args:
@@ -244,7 +251,7 @@ def _flags(kind: Any, optional: bool = False, within: str = "") -> list[_Given]:
             found.append(_Given(item.name, kind_, option.flag, option.limits, default, place))
         elif group is not None:
             found += _flags(group, optional or group is not hint, f"{within}{item.name}_")
-    return found
+    return tuple(found)
 
 
 def _default(item: Field[Any]) -> Any:
