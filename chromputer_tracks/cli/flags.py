@@ -46,7 +46,7 @@ def command(
     def invoke(**given: Any) -> None:
         run(_build(kind, given))
 
-    flags = _flags(kind)
+    flags = _flags(kind)  # type: ignore[arg-type]
     ordered = [item for last in (False, True) for item in flags if item.flag.last is last]
     invoke.__name__, invoke.__doc__ = name, text
     parameters = [item.parameter() for item in ordered]
@@ -271,7 +271,7 @@ def _build(kind: type[Options], given: Mapping[str, Any], within: str = "") -> O
     """
     values: dict[str, Any] = {}
     hints = get_type_hints(kind, include_extras=True)
-    flags = {item.place: item for item in _flags(kind, within=within)}
+    flags = {item.place: item for item in _flags(kind, within=within)}  # type: ignore[arg-type]
     for item in fields(kind):  # type: ignore[arg-type]
         group = _group(hints[item.name])
         if item.name == "command":
