@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -17,7 +18,9 @@ from onnx import helper, numpy_helper
 from predict_command import toy_inputs
 from tiny_models import linear_graph, tiny_spec
 from toy_genome import toy_genome
+from typer.testing import CliRunner
 
+from chromputer_tracks.cli.main import app
 from chromputer_tracks.inference.session import open_session
 from chromputer_tracks.io import threads
 from chromputer_tracks.io.threads import Workers, in_worker
@@ -231,3 +234,41 @@ def test_errors_of_a_worker_are_its_callers() -> None:
     assert in_worker(lambda: threading.current_thread() is threading.main_thread()) is False
     with Workers(1) as pool:
         assert pool.submit(lambda: in_worker(threading.get_ident)).result() != threading.get_ident()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), "memory ran out; "),
+        (
+            RuntimeError("can't start new thread"),
+            "the system gives this process no further thread; ",
+        ),
+    ],
+)
+def test_a_system_that_gives_no_more(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, told: str
+) -> None:
+    """As under ulimit -v, h_vmem or VSizeFactor."""
+    limits = {resource.RLIMIT_AS: 3 << 29}
+
+    def limit(kind: int) -> tuple[int, int]:
+        return limits.get(kind, resource.RLIM_INFINITY), resource.RLIM_INFINITY
+
+    def failing(options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("resource.getrlimit", limit)
+    monkeypatch.setattr("chromputer_tracks.tracks.view.run.read_view", failing)
+    result = CliRunner().invoke(app, ["view", "x"])
+    assert result.exit_code == 1
+    assert " ".join(result.stderr.split()) == (
+        f"error: {told}its address space is limited to 1.5 GiB: ask the scheduler for more virtual "
+        "memory (ulimit -v, h_vmem)"
+    )
+    limits.clear()
+    assert str(threads.shortage(error)) == f"{told}use --threads 1, or a larger machine"
+    assert threads.shortage(RuntimeError("a bug")) is None
+    with pytest.raises(RuntimeError, match="a bug"):
+        error = RuntimeError("a bug")
+        CliRunner().invoke(app, ["view", "x"], catch_exceptions=False)

@@ -50,6 +50,14 @@ class _Group(TyperGroup):
             else:
                 _show(error)
             raise typer.Exit(FAILURE) from error
+        except (MemoryError, RuntimeError) as error:
+            from chromputer_tracks.io.threads import shortage
+
+            told = shortage(error)
+            if told is None:
+                raise
+            _show(told)
+            raise typer.Exit(FAILURE) from error
         except KeyboardInterrupt:
             sys.stderr.write("\nInterrupted\n")
             raise typer.Exit(INTERRUPTED) from None

@@ -11,6 +11,7 @@ signals reach it; what is under way is asked to end (:func:`on_stop`); what does
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -20,12 +21,17 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from chromputer_tracks.errors import OutputError
+
 T = TypeVar("T")
 
 GRACE = 2.0
 """Seconds that workers have to end once the program is stopped."""
 _DEAF = 10.0
 """Seconds after which a main thread that takes no notice of a signal is not waited for."""
+
+_NO_THREAD = "can't start new thread"
+"""What Python says then."""
 
 _stopped = threading.Event()
 _heard = threading.Event()
@@ -77,6 +83,29 @@ class Workers(ThreadPoolExecutor):
             super().shutdown()
 
 
+def shortage(error: BaseException) -> OutputError | None:
+    """What to say of an error that tells of too little memory or too few threads; None of others.
+
+    It names the limits of this process, as schedulers set them.
+    """
+    if isinstance(error, MemoryError):
+        what = "memory ran out"
+    elif isinstance(error, RuntimeError) and _NO_THREAD in str(error):
+        what = "the system gives this process no further thread"
+    else:
+        return None
+    limits = []
+    for kind, name, ask in (
+        (resource.RLIMIT_AS, "address space", "more virtual memory (ulimit -v, h_vmem)"),
+        (resource.RLIMIT_NPROC, "number of processes", "more processes (ulimit -u)"),
+    ):
+        most, _ = resource.getrlimit(kind)
+        if most != resource.RLIM_INFINITY:
+            shown = f"{most / 2**30:.1f} GiB" if kind == resource.RLIMIT_AS else f"{most:,}"
+            limits.append(f"its {name} is limited to {shown}: ask the scheduler for {ask}")
+    return OutputError(f"{what}; {'; '.join(limits) or 'use --threads 1, or a larger machine'}")
+
+
 def _pending(futures: list[Future[Any]]) -> bool:
     """Whether some have not ended after a while."""
     return bool(wait(futures, timeout=GRACE).not_done)
@@ -114,8 +143,13 @@ def hear_signals() -> None:
             signal.signal(number, _stop)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    threading.Thread(target=_listen, args=(reader,), name="chromputer-signals", daemon=True).start()
+    listener = threading.Thread(
+        target=_listen, args=(reader,), name="chromputer-signals", daemon=True
+    )
+    # Where there is no thread for it, the first one that is needed tells of it.
+    with suppress(RuntimeError):
+        listener.start()
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
 
 def _listen(reader: int) -> None:
