@@ -7,11 +7,12 @@ tables 5 to 18), version 4, little-endian. :mod:`chromputer_tracks.io.bigwig` fi
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 import numpy as np
 import pybigtools
@@ -19,6 +20,8 @@ import pybigtools
 from chromputer_tracks.errors import FormatError
 from chromputer_tracks.intervals import ChromSizes, check_contigs
 from chromputer_tracks.io.text import open_input
+
+Item = TypeVar("Item")
 
 BIGWIG_MAGIC = 0x888FFC26
 CONTIG_TREE_MAGIC = 0x78CA8C91
@@ -32,6 +35,8 @@ _BRANCH = np.dtype([*_SPAN, ("offset", "<u8")])
 LEAF = np.dtype([*_SPAN, ("offset", "<u8"), ("size", "<u8")])
 """One block of data: its bases (contig ids, 0-based start, exclusive end), place and bytes."""
 
+_CONTIG_HEAD = struct.Struct("<IIIIQQ")
+"""Magic, items a node, bytes of a name and of a value, contigs, reserved."""
 _ZOOM = struct.Struct("<IIQQ")
 """Reduction, reserved, offsets of data and index of a zoom level."""
 ZOOM_HEADER_BYTES = _ZOOM.size
@@ -89,7 +94,7 @@ def contig_tree(contigs: Sequence[tuple[str, int]], offset: int) -> bytes:
     keys = [name.encode() for name, _ in contigs]
     width = max(len(key) for key in keys)
     fanout = min(_FANOUT, len(keys))
-    head = struct.pack("<IIIIQQ", CONTIG_TREE_MAGIC, fanout, width, 8, len(keys), 0)
+    head = _CONTIG_HEAD.pack(CONTIG_TREE_MAGIC, fanout, width, 8, len(keys), 0)
     items = [(key, struct.pack("<II", rank, contigs[rank][1])) for rank, key in enumerate(keys)]
     node_bytes = 4 + fanout * (width + 8)
 
@@ -227,6 +232,66 @@ def check_bbi(path: Path, type_: str, sizes: ChromSizes | None) -> BbiFile:
     return BbiFile(contigs, float(summary["min"]), float(summary["max"]))
 
 
+# Reading a whole file in one pass: libraries look a contig up among all contigs each time, which
+# for a draft genome of 100,000 scaffolds takes longer than all else.
+
+LOOKED_UP = 64
+"""Most contigs of a file that a library is asked for one by one."""
+
+
+def spread(items: Sequence[Item]) -> Sequence[Item]:
+    """At most :data:`LOOKED_UP` of the items: the first, the last and others between them."""
+    if len(items) <= LOOKED_UP:
+        return items
+    return [items[round(i * (len(items) - 1) / (LOOKED_UP - 1))] for i in range(LOOKED_UP)]
+
+
+def read_blocks(path: Path) -> Iterator[bytes]:
+    """The full-resolution data of a file, block by block in the order of its index, decompressed.
+
+    Raises:
+        FormatError: it is truncated or damaged.
+    """
+    with bbi_errors(path, "its data"), path.open("rb") as file:
+        *_, index, _, _ = _HEADER.unpack(file.read(_HEADER.size))
+        # The index is read ahead: 32 bytes a block, of which each holds hundreds of rows.
+        for block in list(_leaves(file, index)):
+            file.seek(int(block["offset"]))
+            yield zlib.decompress(file.read(int(block["size"])))
+
+
+def read_contigs(path: Path) -> dict[str, tuple[int, int]]:
+    """Number and bp of the contigs that a file lists, by name.
+
+    Raises:
+        FormatError: it is truncated or damaged.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    with bbi_errors(path, "its contigs"), path.open("rb") as file:
+        tree = _HEADER.unpack(file.read(_HEADER.size))[3]
+        file.seek(tree)
+        magic, _, width, _, _, _ = _CONTIG_HEAD.unpack(file.read(_CONTIG_HEAD.size))
+        if magic != CONTIG_TREE_MAGIC:
+            raise ValueError("they are not where its header says")
+        nodes, read = [file.tell()], set[int]()
+        while nodes:
+            node = nodes.pop()
+            if node in read:
+                raise ValueError("their tree leads back to itself")
+            read.add(node)
+            file.seek(node)
+            is_leaf, _, count = struct.unpack("<BBH", file.read(4))
+            items = file.read(count * (width + 8))
+            for at in range(0, count * (width + 8), width + 8):
+                name, value = items[at : at + width], items[at + width : at + width + 8]
+                if is_leaf:
+                    number, size = struct.unpack("<II", value)
+                    found[name.rstrip(b"\0").decode()] = (number, size)
+                else:
+                    nodes.append(struct.unpack("<Q", value)[0])
+    return found
+
+
 @contextmanager
 def bbi_errors(path: Path, what: str) -> Iterator[None]:
     """Turn what pybigtools and damaged numbers raise into a FormatError about reading ``what``."""
@@ -235,7 +300,7 @@ def bbi_errors(path: Path, what: str) -> Iterator[None]:
     except BaseException as error:
         # On some damage it panics, with a class that derives from BaseException and cannot be
         # imported.
-        known = (pybigtools.BBIReadError, struct.error, OSError, ValueError)
+        known = (pybigtools.BBIReadError, struct.error, zlib.error, OSError, ValueError)
         if not isinstance(error, known) and type(error).__name__ != "PanicException":
             raise
         raise FormatError(

@@ -8,6 +8,7 @@ and the file is read back and counted after.
 from __future__ import annotations
 
 import re
+import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -17,11 +18,13 @@ import pybigtools
 
 from chromputer_tracks.errors import BoundsError, FormatError, OutputError
 from chromputer_tracks.intervals import ChromSizes, format_span
+from chromputer_tracks.io import bbi
 from chromputer_tracks.io.atomic import atomic_path
 
 Row = tuple[str, int, int, str]
 """Contig, start (0-based), end (exclusive) and the other columns, joined by tabs."""
 
+_CONTIG = struct.Struct("<I")
 _FIELD = re.compile(r"^\s*\w+(?:\[\w+\])?\s+\w+\s*;", re.MULTILINE)
 
 
@@ -131,13 +134,23 @@ class _CheckedRows:
 def _check(
     temporary: Path, path: Path, sizes: ChromSizes, counts: Counter[str], autosql: str
 ) -> None:
-    """Open the file again and count: contigs, their sizes, rows, and the autoSql."""
+    """Open the file again and count: contigs, their sizes, rows, and the autoSql.
+
+    Where there are many contigs, the rows of all are counted in one pass, and pybigtools is asked
+    for some of them.
+    """
     try:
         with pybigtools.open(str(temporary)) as file:
             contigs: dict[str, int] = file.chroms()
-            found = {chrom: sum(1 for _ in file.records(chrom)) for chrom in contigs}
+            asked = bbi.spread(list(contigs))
+            found = {chrom: sum(1 for _ in file.records(chrom)) for chrom in asked}
             sql: str = file.sql()
-    except (pybigtools.BBIReadError, OSError, ValueError) as error:
+        if len(contigs) > len(asked):
+            every = _count_rows(temporary)
+            if any(every[chrom] != count for chrom, count in found.items()):
+                raise FormatError(f"{temporary}: rows of one contig were read as another's")
+            found = every
+    except (pybigtools.BBIReadError, FormatError, OSError, ValueError) as error:
         raise OutputError(
             f"cannot write {path}: it cannot be read back ({error}); is the disk full?"
         ) from error
@@ -145,6 +158,19 @@ def _check(
         raise OutputError(f"{path}: {sum(found.values())} rows read back of {counts.total()}")
     if any(contigs[chrom] != sizes[chrom] for chrom in contigs) or sql.strip("\0") != autosql:
         raise OutputError(f"{path}: contig sizes or autoSql read back differ from those written")
+
+
+def _count_rows(path: Path) -> Counter[str]:
+    """Rows by contig."""
+    names = {number: name for name, (number, _) in bbi.read_contigs(path).items()}
+    counts: Counter[int] = Counter()
+    for raw in bbi.read_blocks(path):
+        at = 0
+        while at < len(raw):
+            counts[_CONTIG.unpack_from(raw, at)[0]] += 1
+            # Contig, start and end, 4 bytes each, then text that ends with a zero.
+            at = raw.index(b"\0", at + 12) + 1
+    return Counter({names[number]: count for number, count in counts.items()})
 
 
 def read_rows(path: Path) -> Iterator[Row]:

@@ -19,7 +19,7 @@ import numpy as np
 import pyBigWig
 from numpy.typing import NDArray
 
-from chromputer_tracks.errors import OutputError
+from chromputer_tracks.errors import FormatError, OutputError
 from chromputer_tracks.intervals import ChromSizes, format_span, runs
 from chromputer_tracks.io import bbi
 from chromputer_tracks.io.atomic import PARTIAL, atomic_path, check_parent, output_errors
@@ -518,9 +518,16 @@ class _Extent:
         self.end, self.last = end, last
         self.bases += end - start
 
+    def told(self) -> tuple[int, int, float, int, float]:
+        """Bases, start and first value, end and last value."""
+        return self.bases, self.start, self.first, self.end, self.last
+
 
 def _check(temporary: Path, path: Path, sizes: ChromSizes, written: dict[str, _Extent]) -> None:
-    """Read the file with pyBigWig: contig sizes, covered bases, first and last values."""
+    """Read the file with pyBigWig: contig sizes, covered bases, first and last values.
+
+    Where there are many contigs, all of them are read in one pass, and pyBigWig is asked for some.
+    """
     try:
         file: Any = pyBigWig.open(str(temporary))
     except RuntimeError as error:
@@ -528,7 +535,8 @@ def _check(temporary: Path, path: Path, sizes: ChromSizes, written: dict[str, _E
     with file:
         if file.chroms() != dict(sizes):
             raise OutputError(f"{path}: contigs read back differ from {sizes.source}")
-        for chrom, extent in written.items():
+        for chrom in bbi.spread(list(written)):
+            extent = written[chrom]
             share = file.stats(chrom, type="coverage", exact=True)[0] or 0.0
             first = file.intervals(chrom, extent.start, extent.start + 1)
             last = file.intervals(chrom, extent.end - 1, extent.end)
@@ -539,3 +547,27 @@ def _check(temporary: Path, path: Path, sizes: ChromSizes, written: dict[str, _E
                     f"{path}: {chrom} read back as {found} instead of {wanted} "
                     f"(bases, first value, last end and value)"
                 )
+    if len(written) > bbi.LOOKED_UP:
+        _check_all(temporary, path, written)
+
+
+def _check_all(temporary: Path, path: Path, written: dict[str, _Extent]) -> None:
+    """Compare every contig, in one pass through the file."""
+    found: dict[int, _Extent] = {}
+    try:
+        numbers = bbi.read_contigs(temporary)
+        for raw in bbi.read_blocks(temporary):
+            contig, start, end = _RUN.unpack_from(raw)[:3]
+            first, last = struct.unpack_from("<f", raw, _RUN.size)[0], struct.unpack("<f", raw[-4:])
+            found.setdefault(contig, _Extent(start, first)).extend(start, end, last[0])
+    except FormatError as error:
+        raise OutputError(f"{path}: cannot be read back after writing: {error}") from error
+    for chrom, extent in written.items():
+        read = found.pop(numbers[chrom][0], None)
+        if read is None or read.told() != extent.told():
+            raise OutputError(
+                f"{path}: {chrom} read back as {read and read.told()} instead of {extent.told()} "
+                "(bases, start and first value, end and last value)"
+            )
+    if found:
+        raise OutputError(f"{path}: {len(found):,} contigs read back that were not written")
