@@ -174,7 +174,7 @@ def test_a_disk_that_fills_while_results_are_published(
             assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def killed(out: Path, here: Path, after: int, how: str) -> None:
+def killed(out: Path, here: Path, after: int, how: str, keep: tuple[str, ...] = ()) -> None:
     """Publish a second run, and die before a certain one of the renames."""
     os.chdir(here)
     calls = iter(range(1000))
@@ -189,7 +189,8 @@ def killed(out: Path, here: Path, after: int, how: str) -> None:
         setattr(Path, name, dying)
     if how == "two steps":
         module.ctypes.CDLL = lambda *_, **__: object()  # type: ignore[assignment,misc]
-    write(out, SECOND)
+    with run("predict", RunOptions(out=out), Silent(), keep=keep) as work:
+        put(work.folder, SECOND)
 
 
 @pytest.mark.parametrize("after", range(10))
@@ -458,6 +459,75 @@ def test_working_state_stays(tmp_path: Path) -> None:
     # A run that was stopped before its end can go on.
     with run("train", options, Silent(), keep=keep) as work:
         put(work.folder, FIRST)
+
+
+STATE = ("training", "training-[1-9]*")
+CHECKPOINTS = {"training/last.ckpt": "old", "training/sub/x": "y", "training-2/last.ckpt": "new"}
+
+
+@WAYS
+def test_working_state_follows_into_the_new_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Way
+) -> None:
+    out = tmp_path / "out"
+    way(out, monkeypatch)
+    for results in (FIRST, SECOND):
+        with run("train", RunOptions(out=out), Silent(), keep=STATE) as work:
+            put(out, CHECKPOINTS)
+            put(work.folder, results)
+        assert contents(out) == results | CHECKPOINTS
+    assert not [path for path in tmp_path.iterdir() if path != out]
+
+
+@pytest.mark.parametrize("after", range(12))
+@pytest.mark.parametrize("how", ["exchanged", "two steps", "in place"])
+def test_working_state_of_a_killed_run_is_never_lost(tmp_path: Path, after: int, how: str) -> None:
+    out = tmp_path / "out"
+    with run("predict", RunOptions(out=out), Silent(), keep=STATE) as work:
+        put(out, CHECKPOINTS)
+        put(work.folder, FIRST)
+    here = out if how == "in place" else tmp_path
+    process = multiprocessing.get_context("fork").Process(
+        target=killed, args=(out, here, after, how, STATE)
+    )
+    process.start()
+    process.join()
+    if how == "exchanged":
+        # One step: there is no mixture, whenever it was killed.
+        found = {name: text for name, text in contents(out).items() if "training" not in name}
+        assert found in (FIRST, SECOND)
+    with (
+        pytest.raises(ValueError, match="stop"),
+        run("predict", RunOptions(out=out), Silent(), keep=STATE),
+    ):
+        raise ValueError("stop")
+    assert contents(out) in (FIRST | CHECKPOINTS, SECOND | CHECKPOINTS)
+    assert not [path for path in tmp_path.iterdir() if path != out]
+
+
+def test_working_state_that_cannot_follow_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    with run("train", RunOptions(out=out), Silent(), keep=STATE) as work:
+        put(out, CHECKPOINTS)
+        put(work.folder, FIRST)
+    rename = Path.rename
+
+    def refused(self: Path, target: Path) -> Path:
+        if self.name.startswith("training"):
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(OutputError, match="Input/output error"):
+        patch.setattr(Path, "rename", refused)
+        with run("train", RunOptions(out=out), Silent(), keep=STATE) as work:
+            put(work.folder, SECOND)
+    assert contents(out) == SECOND
+    with run("train", RunOptions(out=out), Silent(), keep=STATE) as work:
+        put(work.folder, FIRST)
+    assert contents(out) == FIRST | CHECKPOINTS
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_files_beside_each_other(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@
 The files are made in a hidden folder beside ``out`` and appear under their names, together with
 ``run.json`` and without anything of an earlier run, in one step: the hidden folder changes places
 with ``out``. Where that cannot be done (``out`` is the current folder or a mount point, cannot be
-renamed, holds other files, or keeps a run's working state) they are moved one by one, the record
-last; a run that was killed meanwhile is rolled back by the next one. Whatever fails, the earlier
-results stay.
+renamed, or holds other files) they are moved one by one, the record last; a run that was killed
+meanwhile is rolled back by the next one. Folders of a run's working state follow right behind, into
+the new ``out``; where a run was killed before, the next one brings them. Whatever fails, the
+earlier results stay.
 
 A record may come from anybody, as a folder that was downloaded. So a run removes or writes over a
 file only where size and SHA-256 in the record show that a run made it (:class:`_Own`), or where
@@ -36,6 +37,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from glob import escape
 from pathlib import Path
 from secrets import token_hex
@@ -198,7 +200,8 @@ def run(
         kind: the command, as ``run.json`` says; results of another are never written over.
         options: the command's.
         report: told when earlier results are replaced.
-        keep: folders of ``out`` that are the run's working state and stay as they are.
+        keep: folders of ``out`` that are the run's working state and stay as they are: names, or
+            patterns of names, that no result has.
         resume: find what runs that were killed or stopped left (:attr:`Run.unfinished`), which is
             removed when this one is done; else it is removed now.
 
@@ -212,11 +215,13 @@ def run(
     place = _real(out)
     with made_parents(out), _lock(place, out):
         with output_errors(out):
-            unfinished = _recover(place, place, resume=resume)
+            unfinished = _recover(place, place, keep, resume=resume)
             earlier = _earlier(out, kind, keep, force=options.force)
             own = _own_files(place, earlier, RUN_JSON, out, force=options.force)
             made = bool(keep) and not place.exists()
-            folder = _staged(place, keep)
+            if keep:
+                place.mkdir(exist_ok=True)
+            folder = _staged(place)
         if earlier is not None:
             report.note(
                 f"note: {out} holds the results of an earlier `chromputer {kind}` "
@@ -230,14 +235,14 @@ def run(
                 yield work
                 work.finish(RUN_JSON)
                 with output_errors(out):
-                    _publish(work, place, own)
+                    _publish(work, place, own, keep)
             work.remove_unfinished()
         except BaseException:
             kept = work.is_kept()
             raise
         finally:
             if not kept:
-                _discard(folder)
+                _discard(folder, keep)
             if made:
                 # It stays when something was put there.
                 with suppress(OSError):
@@ -322,10 +327,23 @@ def _real(path: Path) -> Path:
         return Path(os.path.realpath(path))
 
 
-def _discard(folder: Path) -> None:
-    """Remove what was made, but not earlier results that could not be put back."""
-    if not (folder / _JOURNAL).exists():
+def _discard(folder: Path, keep: tuple[str, ...] = ()) -> None:
+    """Remove what was made, but not earlier results or working state that could not be put back."""
+    if not (folder / _JOURNAL).exists() and not _working(folder, keep):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _working(folder: Path, keep: tuple[str, ...]) -> list[str]:
+    """Names of the folders of working state in a folder."""
+    found = {path.name for name in keep for path in folder.glob(name) if path.is_dir()}
+    return sorted(found)
+
+
+def _bring(folder: Path, place: Path, keep: tuple[str, ...]) -> None:
+    """Move the working state to the folder of results, but nothing over what is there."""
+    for name in _working(folder, keep):
+        if not os.path.lexists(place / name):
+            (folder / name).rename(place / name)
 
 
 def _files(folder: Path) -> list[str]:
@@ -400,7 +418,8 @@ def _earlier(out: Path, kind: str, keep: tuple[str, ...], *, force: bool) -> Ear
         others = [
             item.name
             for item in out.iterdir()
-            if item.name not in keep and not item.name.startswith(PARTIAL)
+            if not item.name.startswith(PARTIAL)
+            and not any(fnmatchcase(item.name, name) for name in keep)
         ]
         if others:
             raise OutputError(
@@ -482,9 +501,9 @@ def _hidden(parent: Path, name: str) -> Path:
     return parent / f"{PARTIAL}{token_hex(4)}-{name}"
 
 
-def _staged(place: Path, keep: tuple[str, ...]) -> Path:
+def _staged(place: Path) -> Path:
     """Where results are made: beside their place if that can be exchanged for them, else in it."""
-    if not keep and os.access(place.parent, os.W_OK | os.X_OK) and not _is_fixed(place):
+    if os.access(place.parent, os.W_OK | os.X_OK) and not _is_fixed(place):
         return _new_folder(place.parent, place.name)
     place.mkdir(exist_ok=True)
     return _new_folder(place, place.name)
@@ -496,7 +515,9 @@ def _is_fixed(place: Path) -> bool:
     return place.exists() and (place.is_mount() or place in (here, *here.parents))
 
 
-def _recover(place: Path, target: Path, *, resume: bool = False) -> list[Path]:
+def _recover(
+    place: Path, target: Path, keep: tuple[str, ...] = (), *, resume: bool = False
+) -> list[Path]:
     """Undo what killed runs left: the earlier results come back, unfinished ones go.
 
     None of their hidden folders is in use while the lock holds. ``target`` is the folder that files
@@ -515,6 +536,8 @@ def _recover(place: Path, target: Path, *, resume: bool = False) -> list[Path]:
             # Killed between the two steps of an exchange that the file system lacks.
             folder.rename(place)
         else:
+            if place.is_dir():
+                _bring(folder, place, keep)
             shutil.rmtree(folder, ignore_errors=True)
     return plans
 
@@ -522,19 +545,21 @@ def _recover(place: Path, target: Path, *, resume: bool = False) -> list[Path]:
 # Publication.
 
 
-def _publish(work: Run, place: Path, own: _Own) -> None:
+def _publish(work: Run, place: Path, own: _Own, keep: tuple[str, ...]) -> None:
     """Put the results and their record where they belong, without anything of an earlier run."""
     folder = work.folder
-    exchange = folder.parent != place and (
-        not place.exists() or set(_files(place)) <= own.names(place)
-    )
+    there = set(_files(place)) if place.exists() else set()
+    working = set(_working(place, keep))
+    results = {name for name in there if Path(name).parts[0] not in working}
+    old = folder
+    exchange = folder.parent != place and results <= own.names(place)
     if exchange:
         _sync(folder)
         (folder / _PLAN).unlink(missing_ok=True)
         try:
             if place.exists():
                 shutil.copymode(place, folder)
-                _exchange(folder, place)
+                old = _exchange(folder, place)
             else:
                 folder.rename(place)
         except OSError:
@@ -543,19 +568,22 @@ def _publish(work: Run, place: Path, own: _Own) -> None:
                 raise
             exchange = False
     if exchange:
+        _bring(old, place, keep)
+        _discard(old, keep)
+        sync(place)
         sync(place.parent)
     else:
         _move_in_place(work, place, own, RUN_JSON)
 
 
-def _exchange(folder: Path, place: Path) -> None:
-    """Let two folders change places, in one step where the system can."""
+def _exchange(folder: Path, place: Path) -> Path:
+    """Let two folders change places, in one step if the system can; where the old one is now."""
     try:
         libc = ctypes.CDLL(None, use_errno=True)
         # renameat2(AT_FDCWD, folder, AT_FDCWD, place, RENAME_EXCHANGE)
         failed = libc.renameat2(-100, os.fsencode(folder), -100, os.fsencode(place), 2)
         if not failed:
-            return
+            return folder
         number = ctypes.get_errno()
         if number not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
             raise OSError(number, os.strerror(number))
@@ -568,7 +596,7 @@ def _exchange(folder: Path, place: Path) -> None:
     except BaseException:
         aside.replace(place)
         raise
-    shutil.rmtree(aside, ignore_errors=True)
+    return aside
 
 
 @dataclass(frozen=True, slots=True)

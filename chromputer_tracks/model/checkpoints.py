@@ -30,6 +30,8 @@ from chromputer_tracks.spec import PREDICT
 
 TRAINING = "training"
 """Folder of a model folder that keeps a run's logs, checkpoints and predictions."""
+RUN_FOLDERS = (TRAINING, f"{TRAINING}-[1-9]*")
+"""Names of the folders of runs in a model folder, as patterns."""
 _NAME = re.compile(rf"{TRAINING}(-[1-9]\d*)?")
 LAST, BEST, METRICS = "last.ckpt", "best.ckpt", "metrics.csv"
 VALIDATION, TEST, REPORT = "validation.npz", "test.npz", "report.html"

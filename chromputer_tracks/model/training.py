@@ -26,6 +26,7 @@ from chromputer_tracks.io.record import FileRecord, Report, Silent, file_record
 from chromputer_tracks.io.run import run
 from chromputer_tracks.model.card import model_card
 from chromputer_tracks.model.checkpoints import (
+    RUN_FOLDERS,
     TEST,
     TRAINING,
     VALIDATION,
@@ -115,7 +116,7 @@ def train_model(
             if first:
                 # What may be replaced was judged above: an earlier release's model has no record.
                 may_replace = replace(options, resume=False, force=True)
-                work = stack.enter_context(run("train", may_replace, report, keep=(TRAINING,)))
+                work = stack.enter_context(run("train", may_replace, report, keep=RUN_FOLDERS))
                 # Once more, now that no other run is at work in the folder.
                 folder = choose_folder(out, resume=options.resume, force=force)
             earlier = run_folders(out)

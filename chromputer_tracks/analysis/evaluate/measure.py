@@ -14,7 +14,7 @@ from chromputer_tracks.inference.session import Model, load_model, open_session
 from chromputer_tracks.io.record import FileRecord, Report, Silent
 from chromputer_tracks.io.run import run
 from chromputer_tracks.model.card import model_card
-from chromputer_tracks.model.checkpoints import TRAINING
+from chromputer_tracks.model.checkpoints import RUN_FOLDERS
 from chromputer_tracks.model.config import TrainConfig
 from chromputer_tracks.model.export import export_spec
 from chromputer_tracks.model.sources import (
@@ -63,7 +63,7 @@ def measure_model(options: TrainOptions, report: Report | None = None) -> Measur
     notes = config.notes.read_text(encoding="utf-8") if config.notes else ""
     # The folder is the model's own, which `load_model` has judged.
     model = load_model(options.out)
-    with run("train", replace(options, force=True), report, keep=(TRAINING,)) as work:
+    with run("train", replace(options, force=True), report, keep=RUN_FOLDERS) as work:
         # The seed draws matched sites.
         config = replace(config, seed=model.spec.provenance.get("seed", config.seed))
         with open_sources(config, report.note) as sources:
