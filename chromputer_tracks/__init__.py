@@ -49,6 +49,8 @@ _WITH_EXTRA = {
 _MODULES = (
     {
         "AblateOptions": "options.train",
+        "check_sample": "analysis.check.run",
+        "CheckOptions": "options.predict",
         "ChromSizes": "intervals",
         "Contributions": "inference.explain",
         "DatasetOptions": "options.train",

@@ -1,4 +1,5 @@
 from chromputer_tracks.analysis.ablate.run import ablate as ablate
+from chromputer_tracks.analysis.check.run import check_sample as check_sample
 from chromputer_tracks.analysis.dataset.report import show_dataset as show_dataset
 from chromputer_tracks.analysis.embed.run import embed_sites as embed_sites
 from chromputer_tracks.analysis.evaluate.measure import measure_model as measure_model
@@ -47,6 +48,7 @@ from chromputer_tracks.options.explain import QuizOptions as QuizOptions
 from chromputer_tracks.options.explain import VplotOptions as VplotOptions
 from chromputer_tracks.options.fields import FragmentOptions as FragmentOptions
 from chromputer_tracks.options.fields import SampleFiles as SampleFiles
+from chromputer_tracks.options.predict import CheckOptions as CheckOptions
 from chromputer_tracks.options.predict import HubOptions as HubOptions
 from chromputer_tracks.options.predict import PredictOptions as PredictOptions
 from chromputer_tracks.options.train import AblateOptions as AblateOptions

@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from chromputer_tracks import __version__
 from chromputer_tracks.cli.ablate import ablate
+from chromputer_tracks.cli.check import check
 from chromputer_tracks.cli.console import level, set_level
 from chromputer_tracks.cli.dataset import dataset
 from chromputer_tracks.cli.demo import demo
@@ -111,7 +112,7 @@ def _hear(options: MessageOptions) -> None:
 
 
 for _panel, _commands in (
-    ("Predict", (demo, predict, fragments, models)),
+    ("Predict", (demo, check, predict, fragments, models)),
     ("Explain", (explain, motifs, filters, embed, vplot, quiz)),
     ("Show", (view, hub)),
     ("Train", (init, dataset, train, ablate, evaluate, simulate)),

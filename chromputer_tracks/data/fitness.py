@@ -54,11 +54,12 @@ _BLOCK = 1 << 16
 """Bases of a block of bgzip, which are read for any in it."""
 _BUDGET = 100_000_000
 """Bases that are read at most: a thin sample of a large genome is looked at here and there."""
+_GC_PLACES = 10_000
 _TSS_MOST = 10_000
 """TSSs that are looked at at most, spread evenly."""
 _TSS_HALF = 50
 """bp on each side of a TSS over which its cut sites are averaged."""
-_TSS_EDGE = 100
+TSS_EDGE = 100
 """bp at each end of the profile around TSSs whose mean is the background."""
 _DIGITS = 4
 """Significant digits of what is kept."""
@@ -221,6 +222,50 @@ def _spread(pieces: Sequence[_Piece]) -> Iterator[_Piece]:
     yield from (pieces[place] for place in places)
 
 
+def genome_gc(fasta: Fasta, contigs: Collection[str], lengths: Int64) -> Int64:
+    """What GC fragments of such lengths would have, were they cut from anywhere in the genome.
+
+    10,000 stretches, spread evenly over the contigs, each as long as a fragment, the lengths in the
+    shares in which they come; those that leave a contig or are N alone are left out.
+
+    Args:
+        fasta: the genome, open.
+        contigs: to look at.
+        lengths: see :func:`length_counts`.
+
+    Returns:
+        int64 (GC_CLASSES,), as :attr:`Bases.gc`.
+
+    Raises:
+        InputError: the sequence cannot be read.
+    """
+    found = np.zeros(GC_CLASSES, dtype=np.int64)
+    total = int(lengths.sum())
+    bases = sum(fasta.sizes[name] for name in contigs)
+    if not total:
+        return found
+    upto = np.cumsum(lengths)
+    # The golden ratio strews the lengths over the places, as these go up.
+    ranks = np.arange(_GC_PLACES) * (math.sqrt(5) - 1) / 2 % 1 * total
+    sizes = np.searchsorted(upto, ranks, side="right")
+    places = np.arange(_GC_PLACES) * bases // _GC_PLACES
+    begin = 0
+    for name in contigs:
+        length = fasta.sizes[name]
+        here = np.flatnonzero((places >= begin) & (places < begin + length))
+        for at in here:
+            start, size = int(places[at]) - begin, int(sizes[at])
+            if not 0 < size <= length - start:
+                continue
+            codes = _CODES[fasta.fetch(Interval(name, start, start + size))]
+            known = np.count_nonzero(codes != _NO_BASE)
+            if known:
+                strong = np.count_nonzero((codes == 1) | (codes == 2))
+                found[min(int(strong) * GC_CLASSES // int(known), GC_CLASSES - 1)] += 1
+        begin += length
+    return found
+
+
 # ---- Around TSSs.
 
 
@@ -242,7 +287,7 @@ class TssProfile:
     @property
     def background(self) -> float:
         """Mean cut sites per bp in the 100 bp at each end."""
-        return float(np.concatenate([self.cuts[:_TSS_EDGE], self.cuts[-_TSS_EDGE:]]).mean())
+        return float(np.concatenate([self.cuts[:TSS_EDGE], self.cuts[-TSS_EDGE:]]).mean())
 
     @property
     def enrichment(self) -> float | None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chromputer_tracks.data.fitness import (
+    TSS_EDGE,
     Bases,
     TssProfile,
     count_bases,
@@ -57,6 +58,8 @@ LEAST_EXPECTED = 10
 """Fragments that a contig without any would have at the sample's depth, for it to be told."""
 MOST_MITOCHONDRIAL, MOST_BLACKLISTED = 0.3, 0.2
 """Shares of fragments above which a sample is warned of."""
+LEAST_AWAY = 200
+"""Cut sites 1.9 to 2 kb away from TSSs below which their enrichment is not judged."""
 DEEPER = 4
 """Times the deepest measured depth from which on a sample is warned of."""
 GENOME = "genome"
@@ -329,7 +332,11 @@ def _kind(look: Look, profile: SampleProfile | None, assay: str) -> Iterator[Fin
     if faults:
         yield Finding("kind", "unfit", f"this is no {what}: {'; '.join(faults)}; {remedy}")
         return
-    tn5 = "" if fit is None else f", and its cut sites the training sample's preference ({fit:.2f})"
+    tn5 = (
+        ""
+        if fit is None
+        else f", and its cut sites have the training sample's preference ({fit:.2f})"
+    )
     text = f"{_percent(look.short)} of the fragments are shorter than {SHORT} bp{told}{tn5}"
     yield Finding("kind", "ok", text)
 
@@ -554,6 +561,9 @@ def _tss(tss: TssProfile, profile: SampleProfile | None) -> Iterator[Finding]:
     text = f"TSS enrichment {found:.2f}{told}"
     # Less than half of what the training sample has above none.
     low = found < 1.1 if seen is None else found - 1 < (seen - 1) / 2
+    if tss.background * 2 * TSS_EDGE < LEAST_AWAY:
+        yield Finding("tss", "ok", f"{text}: too few cut sites away from the TSSs to judge")
+        return
     if low:
         text += ": open chromatin hardly stands out; the nuclei were damaged, or the start sites "
         text += "are of another genome"
@@ -563,12 +573,12 @@ def _tss(tss: TssProfile, profile: SampleProfile | None) -> Iterator[Finding]:
 # ---- What is told, and what --strict refuses.
 
 
-def sentences(verdict: Verdict, model: str, of: str = "") -> list[str]:
+def sentences(verdict: Verdict, model: str | None, of: str = "") -> list[str]:
     """The verdict for the terminal: faults, each as a warning, then what is to be expected.
 
     Args:
         verdict: of a sample.
-        model: name of the model.
+        model: name of the model; None: of no model.
         of: which of several assays; empty: the only one.
     """
     which = f"{of}: " if of else ""
@@ -581,17 +591,18 @@ def sentences(verdict: Verdict, model: str, of: str = "") -> list[str]:
     return lines
 
 
-def summary(verdict: Verdict, model: str) -> str:
+def summary(verdict: Verdict, model: str | None) -> str:
     """The verdict in one sentence."""
+    told = "nothing was found against it" if verdict.level == "ok" else "see the warnings"
     if verdict.level == "unfit":
-        return f"sample: unfit for {model}, no accuracy can be expected; do not use these tracks"
-    fits = {"ok": "fit", "warning": "fit in part"}[verdict.level]
+        what = "of no use" if model is None else f"unfit for {model}"
+        return f"sample: {what}, no accuracy can be expected; do not use such tracks"
+    if model is None:
+        return f"sample: {told}; name a model to judge it for (--model)"
     if not verdict.compared:
-        told = "nothing was found against it" if verdict.level == "ok" else "see the warnings"
         why = f"{model} brings no profile of its training sample to compare with"
-        return f"sample: {told}; {why}" + (
-            "" if verdict.expected is None else _expectation(verdict)
-        )
+        return f"sample: {told}; {why}{_expectation(verdict)}"
+    fits = {"ok": "fit", "warning": "fit in part"}[verdict.level]
     return f"sample: {fits} for {model}{_expectation(verdict)}"
 
 
@@ -612,7 +623,7 @@ def _expectation(verdict: Verdict) -> str:
     return f"; at {found.depth:.3g} fragments per kb expect {', '.join(parts)}{where}"
 
 
-def refuse(verdict: Verdict, model: str, path: str) -> None:
+def refuse(verdict: Verdict, model: str | None, path: str) -> None:
     """Make a verdict's faults an error, as ``--strict`` does.
 
     Raises:
@@ -620,4 +631,5 @@ def refuse(verdict: Verdict, model: str, path: str) -> None:
     """
     if verdict.faults:
         told = "; ".join(f"({at}) {item.text}" for at, item in enumerate(verdict.faults, 1))
-        raise InputError(f"{path} is not fit for model {model}, and --strict was given: {told}")
+        what = "is not fit" if model is None else f"is not fit for model {model}"
+        raise InputError(f"{path} {what}, and --strict was given: {told}")

@@ -270,6 +270,29 @@ def parse_depth(text: str) -> float | dict[str, float]:
     return found.get("", found)
 
 
+DepthNumber = Annotated[
+    float | Mapping[str, float] | None,
+    Flag(
+        "Fragments per kb of the genome, where the file holds a part of it (of several assays "
+        "ASSAY=NUMBER,ASSAY=NUMBER); default: estimated.",
+        metavar="NUMBER",
+        parse=parse_depth,
+        last=True,
+    ),
+]
+DepthRegions = Annotated[
+    Path | None, Flag("Take the fragments per kb over the regions of this BED.", last=True)
+]
+Strict = Annotated[
+    bool,
+    Flag(
+        "Stop where the sample does not fit the model in every respect (chromputer check).",
+        "--strict",
+        last=True,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class SampleFiles:
     """The files of a sample, as a command is given them."""
@@ -287,28 +310,9 @@ class SampleFiles:
         ),
     ] = field(default_factory=dict)
     fragment_options: FragmentOptions = FragmentOptions()
-    depth: Annotated[
-        float | Mapping[str, float] | None,
-        Flag(
-            "Fragments per kb of the genome, where the file holds a part of it (of several assays "
-            "ASSAY=NUMBER,ASSAY=NUMBER); default: estimated.",
-            metavar="NUMBER",
-            parse=parse_depth,
-            last=True,
-        ),
-    ] = None
-    depth_regions: Annotated[
-        Path | None,
-        Flag("Take the fragments per kb over the regions of this BED.", last=True),
-    ] = None
-    strict: Annotated[
-        bool,
-        Flag(
-            "Stop where the sample does not fit the model in every respect (chromputer check).",
-            "--strict",
-            last=True,
-        ),
-    ] = False
+    depth: DepthNumber = None
+    depth_regions: DepthRegions = None
+    strict: Strict = False
     scratch: Scratch = None
 
     def __post_init__(self) -> None:

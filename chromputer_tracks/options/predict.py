@@ -9,11 +9,15 @@ from urllib.parse import urlsplit
 
 from chromputer_tracks.errors import InputError, OptionError, meant
 from chromputer_tracks.options.fields import (
+    DepthNumber,
+    DepthRegions,
     Flag,
     FragmentOptions,
     RunOptions,
+    SampleFiles,
     SampleOptions,
     Scratch,
+    Strict,
     check_options,
     options,
 )
@@ -75,6 +79,54 @@ class PredictOptions(SampleOptions):
                 "or .parquet",
                 key="--table",
             )
+
+
+@options
+class CheckOptions(RunOptions):
+    """A sample to look at, and what to compare it with."""
+
+    out: Annotated[Path, Flag("Folder for the page, the JSON and the record.", "--out -o")]
+    fragments: Annotated[
+        Path,
+        Flag(
+            "Paired-end BAM, fragments.tsv.gz or BEDPE.",
+            argument=True,
+            metavar="FRAGMENTS",
+        ),
+    ]
+    fasta: Annotated[Path, Flag("Genome FASTA, plain or bgzip; a missing .fai is made.")]
+    model: Annotated[
+        str | Path | None,
+        Flag(
+            "Model to judge the sample for: a folder, .onnx file or shipped model; default: none.",
+            complete="model",
+        ),
+    ] = None
+    for_assay: Annotated[
+        str | None,
+        Flag("Which assay of the model the fragments are, where it reads several.", metavar="NAME"),
+    ] = None
+    tss: Annotated[
+        Path | None, Flag("BED of genes or start sites with strands: what lies around them.")
+    ] = None
+    blacklist: Annotated[Path | None, Flag("BED: the share of fragments in it is told.")] = None
+    fragment_options: FragmentOptions = FragmentOptions()
+    depth: DepthNumber = None
+    depth_regions: DepthRegions = None
+    strict: Strict = False
+    scratch: Scratch = None
+
+    def files(self) -> SampleFiles:
+        """As the commands that run a model take them."""
+        return SampleFiles(
+            self.fasta,
+            self.fragments,
+            fragment_options=self.fragment_options,
+            depth=self.depth,
+            depth_regions=self.depth_regions,
+            strict=self.strict,
+            scratch=self.scratch,
+        )
 
 
 @options

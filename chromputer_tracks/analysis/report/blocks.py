@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chromputer_tracks.evaluation.metrics import Estimate
     from chromputer_tracks.evaluation.scores import PairedTest, Scores
     from chromputer_tracks.evaluation.sites import LabelledSites
+    from chromputer_tracks.io.record import Finding
     from chromputer_tracks.spec import Label, ModelSpec
 
 MISSING = "–"
@@ -185,6 +186,14 @@ class HeadlinesBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class FindingsBlock:
+    """What was judged of a sample, each with its level."""
+
+    findings: tuple[Finding, ...]
+    block: ClassVar[str] = "findings"
+
+
+@dataclass(frozen=True, slots=True)
 class CodeBlock:
     """Preformatted text with a name for those who cannot see it."""
 
@@ -194,7 +203,14 @@ class CodeBlock:
 
 
 Block = (
-    TextBlock | HeadingBlock | TableBlock | FigureBlock | FactsBlock | HeadlinesBlock | CodeBlock
+    TextBlock
+    | HeadingBlock
+    | TableBlock
+    | FigureBlock
+    | FactsBlock
+    | HeadlinesBlock
+    | FindingsBlock
+    | CodeBlock
 )
 
 
