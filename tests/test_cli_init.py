@@ -93,8 +93,9 @@ def test_peaks_are_counted_by_split(toy: Toy) -> None:
 def test_what_is_named_wins_and_is_judged(toy: Toy) -> None:
     other = toy.folder / "other"
     other.mkdir()
-    (other / "Mine_rep1.narrowPeak").write_text("chr1\t10\t60\tp\t5\t.\t3\t2\t1\t20\n" * 2)
-    (other / "Mine_rep2.narrowPeak").write_text("chr1\t12\t60\tp\t5\t.\t3\t2\t1\t20\n")
+    for number in (1, 2):
+        lines = (f"chr{n}\t1{number}\t60\tp\t5\t.\t3\t2\t1\t20\n" for n in (1, 2, 3))
+        (other / f"Mine_rep{number}.narrowPeak").write_text("".join(lines))
     out = toy.folder / "b.toml"
     more = ("--peaks", other, "--signal", toy.folder / "pol2.bw", "--name", "lab", "--test", "chr2")
     assert run(toy.folder, "-o", out, *more).exit_code == 0
@@ -128,9 +129,11 @@ def test_labels_can_be_chosen(toy: Toy) -> None:
 
 def test_a_table_of_states_is_written_where_there_is_none(toy: Toy) -> None:
     (toy.folder / "states.tsv").unlink()
-    (toy.folder / "states.bed").write_text(
-        "chr1\t0\t200\tS10\t0\t.\t0\t200\t1,2,3\nchr1\t200\t400\tS2\t0\t.\t200\t400\t0\n"
+    lines = (
+        f"chr{n}\t0\t200\tS10\t0\t.\t0\t200\t1,2,3\nchr{n}\t200\t400\tS2\t0\t.\t200\t400\t0\n"
+        for n in (1, 2, 3)
     )
+    (toy.folder / "states.bed").write_text("".join(lines))
     out = toy.folder / "e.toml"
     assert run(toy.folder, "-o", out).exit_code == 0
     table = toy.folder / "e.states.tsv"
@@ -151,6 +154,33 @@ def test_a_configuration_is_not_written_over(toy: Toy) -> None:
         init_config(InitOptions(folder=toy.folder, out=out))
     assert run(toy.folder, "-o", out, "--force").exit_code == 0
     assert run(toy.folder, "-o", toy.folder / "x.txt").exit_code == 2
+
+
+def test_contigs_without_a_label_are_in_no_split(toy: Toy) -> None:
+    (toy.folder / "toy.fa").write_text(
+        (toy.folder / "toy.fa").read_text() + f">chr4\n{'ACGT' * 3000}\n>chr5\n{'ACGT' * 3000}\n"
+    )
+    with (toy.folder / "states.bed").open("a") as file:
+        file.write("chr4\t0\t200\topen\n")
+    out = toy.folder / "j.toml"
+    done = run(toy.folder, "-o", out)
+    assert done.exit_code == 0, done.output
+    splits = load_config(out).splits
+    assert {*splits.train, *splits.validation, *splits.test} == {"chr1", "chr2", "chr3"}
+    assert "warning: chr5: no state there, so in no split" in done.stderr
+    assert "warning: chr4, chr5: no peak of any label there, so in no split" in done.stderr
+    assert "# in none: chr4, chr5" in out.read_text()
+
+
+def test_each_state_has_a_colour_of_its_own(toy: Toy) -> None:
+    (toy.folder / "states.tsv").unlink()
+    (toy.folder / "states.bed").write_text(
+        "".join(f"chr{n}\t{k * 200}\t{k * 200 + 200}\tS{k}\n" for n in (1, 2, 3) for k in range(18))
+    )
+    assert run(toy.folder, "-o", toy.folder / "k.toml").exit_code == 0
+    rows = [line.split("\t") for line in (toy.folder / "k.states.tsv").read_text().splitlines()]
+    assert [row[0] for row in rows[1:]] == [f"S{k}" for k in range(18)]
+    assert len({row[2] for row in rows[1:]}) == 18
 
 
 def test_what_is_missing_or_not_clear(toy: Toy, tmp_path: Path) -> None:
@@ -269,7 +299,7 @@ def test_splits_that_were_named() -> None:
         propose_splits(sizes, {}, ["chrII"], ["chrII"])
     with pytest.raises(ContigError, match="--test: contig 'chr7' .* calls it 'chrVII'"):
         propose_splits(sizes, {}, [], ["chr7"])
-    with pytest.raises(InputError, match="has 1 contigs of some size, but training needs three"):
+    with pytest.raises(InputError, match="has 1 contig of some size, but training needs three"):
         propose_splits(ChromSizes({"a": 5}), {})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import importlib.util
 import json
 import re
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chromputer_tracks.analysis.init.files import Files, find_files
-from chromputer_tracks.analysis.init.splits import Splits, propose_splits
+from chromputer_tracks.analysis.init.splits import Splits, main_contigs, propose_splits
 from chromputer_tracks.errors import InputError, OutputError, counted
 from chromputer_tracks.intervals import ChromSizes
 from chromputer_tracks.io.assays import BigWigSource
@@ -93,7 +94,13 @@ def init_config(options: InitOptions, report: Report | None = None) -> InitResul
             "there is nothing to learn: name peaks with --peaks, states with --states or a bigWig "
             "with --signal"
         )
-    splits = propose_splits(sizes, counts, options.validation, options.test)
+    held = _labelled(files, sizes, counts)
+    usable = {name for name in sizes if all(name in names for names in held.values())}
+    splits = propose_splits(sizes, counts, options.validation, options.test, usable)
+    for what, names in held.items():
+        without = [name for name in main_contigs(sizes) if name not in names]
+        if without:
+            warnings.append(f"{', '.join(without)}: no {what} there, so in no split")
     by_use = {
         label: {use: sum(map(found.__getitem__, names)) for use, names in splits.uses().items()}
         for label, found in counts.items()
@@ -138,9 +145,6 @@ def _check_inputs(files: Files, sizes: ChromSizes) -> Iterator[str]:
             "no blacklist: places of extreme depth (rDNA, repeats) are learnt from like any other; "
             "name a BED with --blacklist"
         )
-    for path in files.signals.values():
-        with BigWigSource.open(path, sizes):
-            pass
 
 
 def _count_peaks(files: Files, sizes: ChromSizes, report: Report) -> dict[str, Counter[str]]:
@@ -166,6 +170,21 @@ def _count_peaks(files: Files, sizes: ChromSizes, report: Report) -> dict[str, C
         every = Counter(chrom for table in tables for chrom in table.chroms)
         found[label] = Counter({name: round(n / len(tables)) for name, n in every.items()})
     return found
+
+
+def _labelled(
+    files: Files, sizes: ChromSizes, counts: Mapping[str, Counter[str]]
+) -> dict[str, set[str]]:
+    """What labels there are (states, peaks, signals), and the contigs that have any of them."""
+    held: dict[str, set[str]] = {}
+    if files.states is not None:
+        held["state"] = set(read_bed(files.states, sizes).contigs)
+    if counts:
+        held["peak of any label"] = {name for found in counts.values() for name in found}
+    for label, path in files.signals.items():
+        with BigWigSource.open(path, sizes) as signal:
+            held[f"value of {label}"] = set(sizes) - set(signal.absent)
+    return held
 
 
 def _few(by_use: Mapping[str, Mapping[str, int]], files: Files) -> Iterator[str]:
@@ -203,10 +222,18 @@ def _states_table(files: Files, sizes: ChromSizes, out: Path) -> Path | None:
     table = out.with_name(f"{out.stem}.states.tsv")
     rows = []
     for row, code in enumerate(sorted(colors, key=_natural)):
-        color = colors[code] or _COLORS[row % len(_COLORS)]
+        color = colors[code] or _color(row, len(colors))
         rows.append((code, code, ",".join(map(str, color))))
     write_tsv(table, ("state", "name", "color"), rows)
     return table
+
+
+def _color(row: int, number: int) -> tuple[int, ...]:
+    """A colour of its own for each of a number of labels."""
+    if number <= len(_COLORS):
+        return _COLORS[row]
+    values = colorsys.hsv_to_rgb(row / number, 0.75, 0.85 if row % 2 else 0.65)
+    return tuple(round(255 * value) for value in values)
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
@@ -298,7 +325,7 @@ def _text(
                 f"peaks = [\n{each}]  # replicates\n"
                 'agreement = "intersection"  # or "rank" (IDR, by scores), or "union"\n'
             )
-        yield f"color = {list(_COLORS[row % len(_COLORS)])}\n"
+        yield f"color = {list(_color(row, len(files.peaks)))}\n"
         if row == 0:
             yield '# motif = "MA0000.1"  # its JASPAR matrix, for the motif-scan baseline\n'
     for row, (label, path) in enumerate(files.signals.items()):

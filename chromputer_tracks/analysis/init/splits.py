@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chromputer_tracks.errors import InputError
+from chromputer_tracks.errors import InputError, counted
 from chromputer_tracks.intervals import ChromSizes
 
 TEST, VALIDATION = 0.2, 0.1
@@ -49,6 +49,7 @@ def propose_splits(
     counts: Mapping[str, Mapping[str, int]],
     validation: Sequence[str] = (),
     test: Sequence[str] = (),
+    usable: Container[str] | None = None,
 ) -> Splits:
     """Splits whose shares of bases, and of each label's peaks, are near to what is wanted.
 
@@ -61,6 +62,7 @@ def propose_splits(
         counts: label to its peaks by contig.
         validation: contigs that were named.
         test: likewise.
+        usable: contigs that have labels; None: all.
 
     Raises:
         InputError: there are too few contigs, or one that was named is unknown or named twice.
@@ -71,11 +73,13 @@ def propose_splits(
     twice = set(validation) & set(test)
     if twice:
         raise InputError(f"{min(twice)} is named with --validation and with --test; choose one")
-    contigs = main_contigs(sizes)
+    contigs = [name for name in main_contigs(sizes) if usable is None or name in usable]
     if len({*contigs, *validation, *test}) < 3:
+        with_labels = "" if usable is None else " that have labels"
         raise InputError(
-            f"{sizes.source} has {len(contigs)} contigs of some size, but training needs three: to "
-            "learn from, to choose by and to score. Name contigs with --validation and --test"
+            f"{sizes.source} has {counted(len(contigs), 'contig')} of some size{with_labels}, but "
+            "training needs three: to learn from, to choose by and to score. Name contigs with "
+            "--validation and --test"
         )
     largest = sorted(contigs, key=lambda name: -sizes[name])[:_CANDIDATES]
     shares = _shares(sizes, contigs, counts)
