@@ -19,7 +19,7 @@ import pybigtools
 from chromputer_tracks.errors import BoundsError, FormatError, OutputError
 from chromputer_tracks.intervals import ChromSizes, format_span
 from chromputer_tracks.io import bbi
-from chromputer_tracks.io.atomic import atomic_path
+from chromputer_tracks.io.atomic import atomic_path, output_errors
 
 Row = tuple[str, int, int, str]
 """Contig, start (0-based), end (exclusive) and the other columns, joined by tabs."""
@@ -178,8 +178,9 @@ def read_rows(path: Path) -> Iterator[Row]:
 
     Raises:
         FormatError: a line has fewer than four columns or positions that are no numbers.
+        OutputError: the file is gone.
     """
-    with path.open(encoding="utf-8") as file:
+    with output_errors(path), path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             try:
                 chrom, start, end, rest = line.rstrip("\n").split("\t", 3)
