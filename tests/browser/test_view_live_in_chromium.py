@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from notes import Notes
+from pages import Page
 from runs import MODEL, REGION
 
 from chromputer_tracks.analysis.vplots.images import (
@@ -26,6 +27,7 @@ from chromputer_tracks.tracks.predict import predict_tracks
 from chromputer_tracks.tracks.view.run import open_server, read_view
 
 SITE = ("chrXIII", 22_800, 24_800)
+VIEWPORT = {"width": 1280, "height": 1500}
 CUTS, NUCLEOSOMES = "Cut sites", "Fragments 140-299 bp"
 
 
@@ -56,12 +58,24 @@ def address(demo, thinned):
         yield server.url, view
 
 
-@pytest.fixture
-def shown(page, address):
+@pytest.fixture(scope="module")
+def loaded(chromium, address):
+    """One page for all tests: most of a test's time would be its start."""
+    context = chromium.new_context(viewport=VIEWPORT)
+    page = Page(context.new_page())
     page.open(address[0] + place(*SITE))
     yield page
-    assert page.errors == []
-    assert page.hosts == {"127.0.0.1"}
+    context.close()
+
+
+@pytest.fixture
+def shown(loaded):
+    loaded.page.set_viewport_size(VIEWPORT)
+    loaded.page.locator("#vplot-source").select_option("0")
+    loaded.go(place(*SITE).removeprefix("#"))
+    yield loaded
+    assert loaded.errors == []
+    assert loaded.hosts == {"127.0.0.1"}
 
 
 def place(chrom, start, end):

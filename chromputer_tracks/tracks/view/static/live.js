@@ -3,8 +3,7 @@
 import { ask, locusOf, rested } from "./ask.js";
 
 const at = (id) => document.getElementById(id);
-const PAUSE = 150; // ms without a move before axes and notes follow
-const LATER = 1000; // ms after which axes are looked at once more: values may have come late
+const PAUSE = 120; // ms without a move before axes and notes follow
 const AGAIN = 500; // ms until the server is asked again while it reads the fragments
 
 // igv.js takes a source of values in place of a file. A track's own configuration stays plain.
@@ -46,7 +45,8 @@ function coverageSource({ source, kind }) {
   };
 }
 
-// Calls functions when the browser has come to rest at another place, and once now.
+// Calls functions when the browser has come to rest at another place; answers a function that has them
+// called, too.
 export function whenMoved(browser, ...followers) {
   const follow = rested(() => Promise.all(followers.map((follower) => follower())), PAUSE);
   browser.on("locuschange", () => follow());
@@ -56,34 +56,47 @@ export function whenMoved(browser, ...followers) {
 // One axis for the tracks that share a scale, from 0 to what is in view; kept where there is nothing,
 // and left alone where the user has set it.
 export function followScales(browser) {
-  const follow = async () => {
-    const groups = new Map();
-    for (const view of browser.trackViews) {
-      const { scale } = view.track.config ?? {};
-      if (scale !== undefined) {
-        groups.set(scale, [...(groups.get(scale) ?? []), view]);
-      }
+  const follow = rested(() => fitScales(browser), PAUSE);
+  // What is in view may come long after the move.
+  browser.on("featuresloaded", () => follow());
+  browser.on("locuschange", () => follow());
+  follow();
+}
+
+function fitScales(browser) {
+  const groups = new Map();
+  for (const view of browser.trackViews) {
+    const { scale } = view.track.config ?? {};
+    if (scale !== undefined) {
+      groups.set(scale, [...(groups.get(scale) ?? []), view]);
     }
-    for (const views of groups.values()) {
-      const features = await Promise.all(views.map((view) => view.getInViewFeatures()));
-      const values = features.flat().map(({ value }) => value).filter(Number.isFinite);
-      const range = { min: 0 - rounded(0 - Math.min(0, ...values)), max: rounded(Math.max(0, ...values)) };
-      if (range.min === range.max) continue;
-      for (const view of views) {
-        const { track } = view;
-        const own = track.chromputerRange ?? track.dataRange;
-        if (!same(track.dataRange, own) || same(range, own)) continue;
-        track.chromputerRange = { ...range };
-        track.dataRange = { ...range };
-        view.repaintViews();
-      }
+  }
+  for (const views of groups.values()) {
+    const values = views.flatMap(valuesInView).filter(Number.isFinite);
+    const range = { min: 0 - rounded(0 - Math.min(0, ...values)), max: rounded(Math.max(0, ...values)) };
+    if (range.min === range.max) continue;
+    for (const view of views) {
+      const { track } = view;
+      const own = track.chromputerRange ?? track.dataRange;
+      if (!same(track.dataRange, own) || same(range, own)) continue;
+      track.chromputerRange = { ...range };
+      track.dataRange = { ...range };
+      view.repaintViews();
     }
-  };
-  const again = rested(follow, LATER);
-  return () => {
-    again();
-    return follow();
-  };
+  }
+}
+
+// Only of what igv.js has loaded: a load begun here would keep its own from being drawn.
+function valuesInView(view) {
+  return view.viewports.flatMap((viewport) => {
+    const { featureCache: cache, referenceFrame } = viewport;
+    const { chr, start, bpPerPixel } = referenceFrame;
+    const end = start + bpPerPixel * viewport.getWidth();
+    if (cache?.chr !== chr || cache.bpStart > start || cache.bpEnd < end) return [];
+    if (cache.bpPerPixel !== bpPerPixel) return [];
+    const inside = cache.features.filter((item) => item.end > start && item.start < end);
+    return inside.map(({ value }) => value);
+  });
 }
 
 const same = (one, other) => one.min === other.min && one.max === other.max;

@@ -31,7 +31,7 @@ function showLegend(states) {
 
 // One switch for each group. Hidden tracks are removed from the browser, and loaded again. Answers a
 // function that shows a group, right below the states.
-function showGroups(browser, groups, configs, moved) {
+function showGroups(browser, groups, configs) {
   const boxes = new Map();
   const orders = configs.map(({ order }) => order);
   for (const { name, color, tracks } of groups) {
@@ -53,7 +53,6 @@ function showGroups(browser, groups, configs, moved) {
         if (box.checked) {
           // igv.js writes into what it is given.
           await browser.loadTrackList(tracks.map((place) => prepared(configs[place])));
-          moved();
         } else {
           for (const track of browser.findTracks((item) => names.has(item.id))) {
             browser.removeTrack(track);
@@ -148,14 +147,10 @@ async function start() {
   await browser.loadTrackList(configs.map(prepared));
   await browser.updateViews();
   await keepLocus(browser);
-  const moved = whenMoved(
-    browser,
-    followScales(browser),
-    followNotes(browser),
-    vplotPanel(browser, view.live),
-  );
+  const moved = whenMoved(browser, followNotes(browser), vplotPanel(browser, view.live));
   moved();
-  const showGroup = showGroups(browser, view.groups, configs, moved);
+  followScales(browser);
+  const showGroup = showGroups(browser, view.groups, configs);
   siteControls(view.sites, (locus) => browser.search(locus), showGroup);
   globalThis.chromputerBrowser = browser;
   globalThis.chromputerBusy = busy;
