@@ -11,7 +11,9 @@ import pytest
 from predict_command import fails, predict, toy_inputs
 from tiny_models import tiny_spec
 from toy_genome import toy_genome
+from typer.testing import CliRunner
 
+from chromputer_tracks.cli.main import app
 from chromputer_tracks.data.fitness import Bases, TssProfile
 from chromputer_tracks.data.verdict import (
     Asked,
@@ -407,3 +409,26 @@ def test_ends_shifted_twice(shared_yeast, yeast, tmp_path):
         with FragmentStore.build(rows, fasta.sizes, options) as store:
             verdict = judge(look_at(store, fasta), spec)
         assert (expected or "fragments end where") in told(verdict, "ends")
+
+
+def test_hub_and_view_tell_the_verdict_again(tmp_path):
+    inputs = toy_inputs(tmp_path, toy_genome())
+    rows = tmp_path / "one.tsv"
+    rows.write_text("".join(f"chr1\t{at}\t{at + 90 + at % 7}\n" for at in range(0, 6000, 20)))
+    assert predict(inputs | {"fragments": rows, "out": tmp_path / "good"}).exit_code == 0
+    bad = inputs | {"fragments": rows, "out": tmp_path / "bad"}
+    assert predict(bad, "--chrom", "chr2").exit_code == 0
+    told = "bad (atac): unfit for tiny, no accuracy can be expected; do not use such tracks"
+    hub = ["hub", str(bad["out"]), "--assembly", "toy", "--any-assembly", "--email", "a@b.org"]
+    result = CliRunner().invoke(app, [*hub, "--out", str(tmp_path / "hub")])
+    assert result.exit_code == 0, result.output
+    assert f"warning: {told}; contigs: one.tsv has no fragment" in result.stderr
+    overview = (tmp_path / "hub" / "hub.html").read_text()
+    assert "<li><b>bad</b> (atac): unfit for tiny, no accuracy can be expected" in overview
+    assert "<li>unfit, contigs: one.tsv has no fragment" in overview
+    page = (tmp_path / "hub" / "toy" / "states.html").read_text()
+    assert "<p><b>bad</b> (atac): unfit for tiny" in page
+    session = ["view", "--sample", f"bad={bad['out']}", "--write-session", str(tmp_path / "view")]
+    result = CliRunner().invoke(app, session)
+    assert result.exit_code == 0, result.output
+    assert f"warning: {told}" in result.stderr

@@ -18,10 +18,13 @@ _WAIT_SECONDS = 0.2
 def run_view(options: ViewOptions) -> None:
     """Write sessions, or serve the page until Ctrl-C."""
     from chromputer_tracks.cli.console import stderr_console
+    from chromputer_tracks.tracks.runs import verdict_lines
     from chromputer_tracks.tracks.view.run import read_view, write_view_sessions
 
     shown = read_view(options)
     console = stderr_console()
+    for line in verdict_lines(shown.models):
+        stderr_console("warning").print(line)
     if options.write_session is None:
         _serve(options, shown, console)
         return

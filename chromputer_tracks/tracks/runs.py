@@ -7,10 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from chromputer_tracks.data.verdict import summary
 from chromputer_tracks.errors import ContigError, FormatError, InputError
 from chromputer_tracks.inference.session import load_model, read_spec, shipped_models
 from chromputer_tracks.io.outputs import check_outputs, is_unchanged
-from chromputer_tracks.io.record import RUN_JSON, GenomeRecord, ModelRecord, RunRecord, file_record
+from chromputer_tracks.io.record import (
+    RUN_JSON,
+    Finding,
+    GenomeRecord,
+    ModelRecord,
+    RunRecord,
+    Verdict,
+    file_record,
+)
 from chromputer_tracks.options.fields import FragmentOptions
 from chromputer_tracks.records import from_plain
 from chromputer_tracks.spec import PREDICT, ModelSpec, find_label
@@ -114,6 +123,53 @@ class ModelRuns:
 
     spec: ModelSpec
     samples: tuple[SampleRuns, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToldVerdict:
+    """Whether a sample was fit for the model that made its tracks, as the run found it.
+
+    Attributes:
+        sample: its name.
+        assay: of the fragments.
+        model: the model's name.
+        verdict: of the sample's prediction, else of its first explanation.
+    """
+
+    sample: str
+    assay: str
+    model: str
+    verdict: Verdict
+
+    @property
+    def summary(self) -> str:
+        """In one sentence, without the sample's name."""
+        return summary(self.verdict, self.model).removeprefix("sample: ")
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """What is not ok, the worst first."""
+        return self.verdict.faults
+
+
+def told_verdicts(models: Sequence[ModelRuns]) -> tuple[ToldVerdict, ...]:
+    """The verdicts on the samples; of runs of releases that gave none, none."""
+    return tuple(
+        ToldVerdict(sample.name, assay, model.spec.name, verdict)
+        for model in models
+        for sample in model.samples
+        for assay, verdict in sample.runs[0].record.verdicts.items()
+    )
+
+
+def verdict_lines(models: Sequence[ModelRuns]) -> list[str]:
+    """Warnings for the terminal of samples that are not fit in every respect."""
+    return [
+        f"warning: {item.sample} ({item.assay}): "
+        + "; ".join([item.summary, *(f"{found.subject}: {found.text}" for found in item.faults)])
+        for item in told_verdicts(models)
+        if item.faults
+    ]
 
 
 def read_runs(

@@ -16,7 +16,7 @@ from chromputer_tracks.tracks.hub.files import COVERAGE_BIN
 from chromputer_tracks.tracks.hub.layout import HubModel
 from chromputer_tracks.tracks.hub.stanzas import HubTrack, tracks_with_data
 from chromputer_tracks.tracks.igv import JSON_NAME, XML_NAME
-from chromputer_tracks.tracks.runs import AssayInput
+from chromputer_tracks.tracks.runs import AssayInput, told_verdicts
 
 _REFERENCES = {
     "dynseq": (
@@ -128,6 +128,7 @@ def overview_page(
         "title": title,
         "assembly": options.assembly,
         "models": [model.runs.spec.name for model in models],
+        "verdicts": told_verdicts([model.runs for model in models]),
         "samples": list(dict.fromkeys(s.name for model in models for s in model.runs.samples)),
         "tracks": [(track, sum(1 for _ in tracks_with_data([track]))) for track in tracks],
         "links": links,
@@ -163,6 +164,7 @@ def track_page(kind: str, model: HubModel, email: str) -> str:
     context = _shared(kind, email, inputs, many=model.many) | {
         "model": spec,
         "held_out": ", ".join(spec.splits.get("test", ())),
+        "verdicts": told_verdicts([model.runs]),
         "same_genome": all(run.genome.digest == spec.sizes_digest for run in runs),
         "runs": ", ".join(sorted(made)),
         "samples": [sample.name for sample, _ in model.predicted()],

@@ -47,7 +47,7 @@ from chromputer_tracks.tracks.hub.stanzas import (
     tracks_with_data,
 )
 from chromputer_tracks.tracks.igv import JSON_NAME, session_texts
-from chromputer_tracks.tracks.runs import ModelRuns, read_runs
+from chromputer_tracks.tracks.runs import ModelRuns, read_runs, verdict_lines
 
 KIND = "hub"
 """What ``run.json`` says wrote the folder."""
@@ -97,6 +97,8 @@ def make_hub(options: HubOptions, report: Report | None = None) -> HubResult:
                     f"note: the pages do not tell the accuracy of model {found.spec.name}, which "
                     "results do not carry: name its folder with --model"
                 )
+        for line in verdict_lines(runs):
+            report.note(line)
         inputs = _inputs(options, runs, report)
         models, tracks = lay_out(runs, inputs)
         sizes = hub_contigs(options, runs, tracks, report)
