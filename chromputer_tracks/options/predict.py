@@ -62,6 +62,14 @@ class PredictOptions(SampleOptions):
         ),
     ] = False
     average_strands: Annotated[bool, Flag("Average over both strands; twice the time.")] = False
+    grey_below: Annotated[
+        float | None,
+        Flag(
+            "Draw states grey where the accuracy to expect, confidence.bw, is below this.",
+            metavar="ACCURACY",
+        ),
+        Limits(least=0.0, most=1.0),
+    ] = None
     tile: Annotated[int, Flag("Outputs per tile.", last=True), Limits(least=1)] = 1024
     batch: Annotated[int, Flag("Tiles per run of the network.", last=True), Limits(least=1)] = 1
 

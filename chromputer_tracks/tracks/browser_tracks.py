@@ -16,6 +16,7 @@ from chromputer_tracks.errors import InputError
 from chromputer_tracks.io.bed import Rgb
 from chromputer_tracks.io.contributions import SITES_BED
 from chromputer_tracks.spec import Label, ModelLabel, find_label, model_labels
+from chromputer_tracks.tracks.confidence import CONFIDENCE
 from chromputer_tracks.tracks.explain.importance import importance_tracks
 from chromputer_tracks.tracks.predict import STATES_BIGBED, label_file
 from chromputer_tracks.tracks.runs import (
@@ -47,10 +48,11 @@ def css_color(color: Rgb) -> str:
 # ---- One track.
 
 Kind = Literal[
-    "features", "states", "calls", "sites", "probability", "signal", "importance", "contribution",
-    "coverage",
+    "features", "states", "confidence", "calls", "sites", "probability", "signal", "importance",
+    "contribution", "coverage",
 ]  # fmt: skip
-"""``features``: genes, or a file that the user added; ``sites``: where a label was explained;
+"""``features``: genes, or a file that the user added; ``confidence``: the accuracy to expect of the
+states; ``sites``: where a label was explained;
 ``contribution``: of a V-plot's fragments, a signal or DNA shape; ``coverage``: a sample's input."""
 
 PROBABILITY = (0.0, 1.0)
@@ -149,10 +151,18 @@ def predicted_tracks(run: PredictFolder) -> Iterator[BrowserTrack]:
             yield _track(
                 run, STATES_BIGBED, name, about, STATES_GROUP, "states", states=head.labels
             )
+    # Runs of earlier releases, and of models of which it is not known, have none.
+    if CONFIDENCE in run.record.outputs:
+        about = (
+            f"Accuracy to expect of the states {by}, given how many fragments lie around: balanced "
+            "over the states, as measured on held-out chromosomes"
+        )
+        more: dict[str, Any] = {"color": NEUTRAL, "limits": PROBABILITY}
+        yield _track(run, CONFIDENCE, "Confidence", about, STATES_GROUP, "confidence", **more)
     for item in model_labels(run.spec):
         head, label, key = item.head, item.label, item.key
         file = label_file(head, label, "bw")
-        more: dict[str, Any] = {"color": label.color, "label": item}
+        more = {"color": label.color, "label": item}
         if head.kind == "continuous":
             about = f"{label.title}: signal predicted {by}"
             yield _track(run, file, key, about, key, "signal", **more)

@@ -38,6 +38,7 @@ from chromputer_tracks.io.threads import Workers
 from chromputer_tracks.options.fields import recorded
 from chromputer_tracks.options.predict import TABLE, PredictOptions
 from chromputer_tracks.spec import HeadSpec, Label, ModelSpec
+from chromputer_tracks.tracks.confidence import CONFIDENCE, Confidence, is_measured
 from chromputer_tracks.tracks.region_table import write_region_table
 from chromputer_tracks.tracks.resume import Finished, Plan, find_finished, read_finished
 
@@ -51,6 +52,8 @@ RESOLUTION = 2.0**-17
 are exact, all tracks agree with one another, and the files compress well."""
 STATES_BED, STATES_BIGBED = "states.bed", "states.bb"
 """Files of the states in a run's folder."""
+GREY: Rgb = (200, 200, 200)
+"""Colour of states where the sample is too thin to say."""
 _TITLE_LENGTH = 60
 """Most characters of a title in a comment of autoSql."""
 
@@ -153,6 +156,12 @@ def predict_tracks(options: PredictOptions, report: Report | None = None) -> Pre
             fasta = open_genome(stack, files, report)
             sizes = fasta.sizes
             regions = _regions(options, sizes)
+            if options.grey_below is not None and not is_measured(model.spec):
+                raise InputError(
+                    f"--grey-below {options.grey_below:g}: model {model.name} does not tell the "
+                    "accuracy of its states by the fragments around; leave it out, or measure that "
+                    "with `chromputer train --measure only`"
+                )
             places = _intervals(regions)
             bins = region_bins(places, sizes, model.spec.grid)
             roles = input_roles(model, files, regions=options.regions)
@@ -178,7 +187,15 @@ def predict_tracks(options: PredictOptions, report: Report | None = None) -> Pre
         total = covered_bases(bins, sizes, model.spec.grid)
         writing = stack.enter_context(ExitStack())
         writer = writing.enter_context(
-            TrackWriter(work.folder, model.spec, sizes, threads=threads, kept=work.is_kept)
+            TrackWriter(
+                work.folder,
+                model.spec,
+                sizes,
+                threads=threads,
+                kept=work.is_kept,
+                confidence=Confidence.of(model.spec, sample.assays),
+                grey_below=options.grey_below,
+            )
         )
         work.is_worth_keeping = lambda: writer.contigs > 1
         if options.resume:
@@ -301,8 +318,8 @@ class TrackWriter:
     """Writes a folder of tracks; use it as a context manager.
 
     Written are ``states.bed``, ``states.bb``, ``states/STATE.bw``, and for each binary or
-    continuous head ``HEAD/NAME.bw``, for binary ones ``HEAD/NAME.bed``, too. At the clean end of
-    the block every file has passed its check.
+    continuous head ``HEAD/NAME.bw``, for binary ones ``HEAD/NAME.bed``, too; ``confidence.bw``
+    where that is known. At the clean end of the block every file has passed its check.
 
     Args:
         out: an empty folder.
@@ -331,8 +348,12 @@ class TrackWriter:
         *,
         threads: int = 1,
         kept: Callable[[], bool] | None = None,
+        confidence: Confidence | None = None,
+        grey_below: float | None = None,
     ) -> None:
         self._out = out
+        self._confidence, self._grey_below = confidence, grey_below
+        self._expected: BigWigWriter | None = None
         self._kept = kept
         self.contigs = 0
         self._chrom = ""
@@ -373,6 +394,10 @@ class TrackWriter:
                     if head.kind == "continuous":
                         self._continuous.append(row)
                     row += 1
+            if self._confidence is not None:
+                path = self._path(CONFIDENCE)
+                writer = BigWigWriter(path, self._sizes, self._spec.stride, self._kept)
+                self._expected = stack.enter_context(writer)
             self._stack = stack.pop_all()
         return self
 
@@ -428,9 +453,15 @@ class TrackWriter:
         list(
             self._map(lambda item: item[1].add(chrom, start, end, rounded[item[0]]), self._bigwigs)
         )
+        grey = None
+        if self._confidence is not None and self._expected is not None:
+            expected = self._confidence.bins(chrom, start, end)
+            self._expected.add(chrom, start, end, expected)
+            if self._grey_below is not None:
+                grey = expected < self._grey_below
         with output_errors(self._out):
             if self._states is not None:
-                self._states.add(chrom, start, end, rounded[self._state_rows])
+                self._states.add(chrom, start, end, rounded[self._state_rows], grey)
             for calls in self._calls:
                 calls.write(calls.merger.add(chrom, start, end, rounded[calls.row]))
         self._bases += end - start
@@ -512,20 +543,24 @@ def _rounded_signal(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(slots=True)
 class _Segment:
-    """Consecutive bins of one state; ``total`` is the sum of its probability over their bases."""
+    """Consecutive bins of one state, all grey or none.
+
+    ``total`` is the sum of its probability over their bases.
+    """
 
     chrom: str
     start: int
     end: int
     state: int
     total: float
+    grey: bool
 
 
 class StateMerger:
     """Merges equal consecutive states and writes them as BED9, across calls.
 
     Name: the state's short name; score: 1000 times its mean probability over the segment's bases;
-    thick part: the segment; colour: the state's.
+    thick part: the segment; colour: the state's, or :data:`GREY`.
 
     Args:
         file: text, written to in genome order.
@@ -542,7 +577,14 @@ class StateMerger:
         self.bases = [0] * len(labels)
         self.rows = 0
 
-    def add(self, chrom: str, start: int, end: int, probabilities: NDArray[np.float32]) -> None:
+    def add(
+        self,
+        chrom: str,
+        start: int,
+        end: int,
+        probabilities: NDArray[np.float32],
+        grey: NDArray[np.bool_] | None = None,
+    ) -> None:
         """Take the next bins.
 
         Args:
@@ -551,27 +593,29 @@ class StateMerger:
             end: exclusive; cuts the last bin.
             probabilities: float32 (states, bins), multiples of 2**-17 (TrackWriter rounds
                 them), so that sums over bases are exact and the same however calls are cut.
+            grey: bool (bins,), which to draw grey; these are segments of their own. None: none.
         """
         step = self._step
         states = probabilities.argmax(0)
         weighted = probabilities.max(0).astype(np.float64) * step
         cut = start + len(states) * step - end
         weighted[-1] *= (step - cut) / step
-        firsts = np.flatnonzero(np.diff(states, prepend=-1))
+        shade = np.zeros(len(states), dtype=np.bool_) if grey is None else grey
+        firsts = np.flatnonzero(np.diff(2 * states + shade, prepend=-1))
         totals = np.add.reduceat(weighted, firsts).tolist()
-        codes = states[firsts].tolist()
+        codes = zip(states[firsts].tolist(), shade[firsts].tolist(), strict=True)
         starts = (start + firsts * step).tolist()
         ends = [*starts[1:], end]
         lines: list[str] = []
         last = self._segment
-        for begin, stop, code, total in zip(starts, ends, codes, totals, strict=True):
-            if last and (last.chrom, last.end, last.state) == (chrom, begin, code):
+        for begin, stop, (code, dim), total in zip(starts, ends, codes, totals, strict=True):
+            if last and (last.chrom, last.end, last.state, last.grey) == (chrom, begin, code, dim):
                 last.end = stop
                 last.total += total
                 continue
             if last:
                 lines.append(self._line(last))
-            last = _Segment(chrom, begin, stop, code, total)
+            last = _Segment(chrom, begin, stop, code, total, dim)
         self._segment = last
         self._file.write("".join(lines))
 
@@ -586,7 +630,8 @@ class StateMerger:
         self.bases[state] += end - start
         self.rows += 1
         score = round(1000 * segment.total / (end - start))
-        name, color = self.labels[state].name, self._colors[state]
+        name = self.labels[state].name
+        color = rgb_text(GREY) if segment.grey else self._colors[state]
         return f"{chrom}\t{start}\t{end}\t{name}\t{score}\t.\t{start}\t{end}\t{color}\n"
 
 

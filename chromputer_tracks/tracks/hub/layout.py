@@ -46,6 +46,7 @@ STACKS = "state_probabilities"
 
 _KINDS: dict[str, tuple[Kind, str, str]] = {
     "states": ("states", "Chromatin states", "Most likely chromatin state"),
+    "confidence": ("confidence", "Confidence", "Accuracy to expect of the states"),
     STACKS: ("probability", "States, prob.", "Probability of each chromatin state"),
     "calls": ("calls", "Calls", "Calls: where labels are at or above their thresholds"),
     "probabilities": ("probability", "Probabilities", "Probabilities of labels and states"),
@@ -216,7 +217,7 @@ def _subgroups(model: HubModel, kind: Kind, tracks: Sequence[BrowserTrack]) -> l
         }
         heads = {head.name: head.name for head in spec.heads}
         return [SubGroup("head", "Head", heads), SubGroup("label", "Label", labels), *groups]
-    if kind != "states":
+    if kind not in ("states", "confidence"):
         names = {name: name for name in (_explained(track)[0] for track in tracks)}
         groups.insert(0, SubGroup("label", "Label", names))
     if kind == "contribution":
@@ -238,6 +239,8 @@ def _track(model: HubModel, sample: str, track: BrowserTrack, *, stacked: bool =
     choices: tuple[str, ...] = (sample,)
     if track.kind == "states":
         short, long = "States", "Most likely chromatin state"
+    elif track.kind == "confidence":
+        name, short, long = ("confidence",), "Confidence", "Accuracy to expect of the states"
     elif track.label is not None and track.kind in ("calls", "probability", "signal"):
         label, key = track.label.label, track.label.key
         choices = (track.label.head.name, key, sample)
