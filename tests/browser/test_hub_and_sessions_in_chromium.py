@@ -82,8 +82,8 @@ def test_igv_js_reads_the_session(folder, page):
         )
         assert page.locus() == REGION
     assert page.errors == []
-    # Genes, states, 12 labels with calls, 8 states' probabilities, and what explains Reb1.
-    assert len(tracks) == 1 + 1 + 2 * 12 + 8 + 5
+    # Genes, states and their confidence, 12 labels with calls, 8 states' probabilities, and what explains Reb1.
+    assert len(tracks) == 1 + 2 + 2 * 12 + 8 + 5
     assert all(track["features"] for track in tracks[:4])
     assert importance == ["Reb1 importance"]
     assert any(" 206 " in line for line in lines)
@@ -128,9 +128,10 @@ def test_the_session_of_a_hub_draws_letters(folder, demo, page):
         page.go(f"{REGION[0]}:{place - 20}-{place + 40}")
         close = page.colors(name)
     assert page.errors == []
-    # What the hub draws at first: the states, one by one, 12 labels with calls, and Reb1.
+    # What the hub draws at first: the states and their confidence, one by one, 12
+    # labels with calls, and Reb1.
     assert len([track for track in tracks.values() if track["type"] in ("wig", "annotation")]) == (
-        1 + 8 + 2 * 12 + 5
+        2 + 8 + 2 * 12 + 5
     )
     assert tracks["States"]["features"] > 0
     assert tracks["Reb1 probability"]["features"] > 0

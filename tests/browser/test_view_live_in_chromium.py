@@ -286,7 +286,7 @@ def test_choosing_sites_shows_their_labels_tracks(shown):
     page.wait_for_selector(".chip :disabled", state="detached")
     shown.settle()
     names = [track["name"] for track in shown.tracks()]
-    states = names.index("all Chromatin states")
+    states = names.index("all Confidence")  # of the states, below them
     assert set(names[states + 1 : states + 5]) == {
         *(
             f"{sample} Htz1 {what}"

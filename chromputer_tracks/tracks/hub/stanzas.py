@@ -133,7 +133,6 @@ _TYPES = {"states": "bigBed 9 .", "calls": "bigBed 9 .", "sites": "bigBed 6 ."}
 """Types of what is no bigWig; the full stop lets the browser filter by score."""
 _NOUNS = {
     "coverage": "input",
-    "confidence": "confidence",
     "calls": "calls",
     "probability": "probability",
     "signal": "signal",
