@@ -82,7 +82,7 @@ def test_igv_js_reads_the_session(folder, page):
         )
         assert page.locus() == REGION
     assert page.errors == []
-    # Genes, states and their confidence, 12 labels with calls, 8 states' probabilities, and what explains Reb1.
+    # Genes, states and their confidence, 12 labels with calls, 8 states' probabilities, and Reb1.
     assert len(tracks) == 1 + 2 + 2 * 12 + 8 + 5
     assert all(track["features"] for track in tracks[:4])
     assert importance == ["Reb1 importance"]
