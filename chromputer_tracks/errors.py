@@ -100,3 +100,13 @@ def meant(word: str, known: Iterable[str]) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 site``, ``12,345 sites``: a number and what it counts, in the plural but for one."""
     return f"{number:,} {noun}{'s' if number != 1 else ''}"
+
+
+def is_readers(error: BaseException) -> bool:
+    """Whether a library failed, also by a panic of Rust, which is no ``Exception``."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what a library says, behind which it may print its own stack."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

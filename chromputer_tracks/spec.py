@@ -468,7 +468,7 @@ class ModelSpec:
         """
         try:
             raw = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise SpecError(f"{source}: not JSON ({error})") from error
         version = raw.get("version") if isinstance(raw, dict) else None
         if version != SPEC_VERSION:

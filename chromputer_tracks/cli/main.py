@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import traceback
 from typing import Annotated, Any
@@ -35,6 +37,9 @@ from chromputer_tracks.errors import ChromputerError
 from chromputer_tracks.options.fields import MessageOptions
 
 FAILURE, INTERRUPTED = 1, 130
+_SHOWN = 400
+"""Characters shown of a long word of a message; paths are shorter."""
+_LONG_WORD = re.compile(rf"\S{{{2 * _SHOWN},}}")
 
 
 class _Group(TyperGroup):
@@ -85,7 +90,7 @@ def _show(error: ChromputerError) -> None:
 
     from chromputer_tracks.cli.console import stderr_console
 
-    message = Text("error: ", style="bold red").append(str(error), style="default not bold")
+    message = Text("error: ", style="bold red").append(_cut(str(error)), style="default not bold")
     for note in getattr(error, "__notes__", []):
         message.append(f" ({note})", style="default not bold")
     cause = error.__cause__ if level() == "debug" else None
@@ -93,6 +98,12 @@ def _show(error: ChromputerError) -> None:
         message.append(f"\n  from {type(cause).__name__}: {cause}", style="default not bold")
         cause = cause.__cause__
     stderr_console().print(message)
+
+
+def _cut(text: str) -> str:
+    """A message without the middle of what a file holds where its name or its limit is meant."""
+    text = _LONG_WORD.sub(lambda word: f"{word[0][:_SHOWN]}...{word[0][-_SHOWN // 4 :]}", text)
+    return text if len(text) <= 8 * _SHOWN else f"{text[: 6 * _SHOWN]} ... {text[-_SHOWN:]}"
 
 
 app = typer.Typer(
@@ -150,6 +161,8 @@ def run() -> None:
     """The console entry point."""
     from chromputer_tracks.io.threads import end_process, hear_signals
 
+    # What a library of Rust prints when it panics: its stack would hide our sentence.
+    os.environ["RUST_BACKTRACE"] = "0"
     hear_signals()
     try:
         app()

@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple, TypeVar
 import numpy as np
 import pybigtools
 
-from chromputer_tracks.errors import FormatError
+from chromputer_tracks.errors import FormatError, reason
 from chromputer_tracks.intervals import ChromSizes, check_contigs
 from chromputer_tracks.io.text import open_input
 
@@ -304,7 +304,8 @@ def bbi_errors(path: Path, what: str) -> Iterator[None]:
         if not isinstance(error, known) and type(error).__name__ != "PanicException":
             raise
         raise FormatError(
-            f"{path} is truncated or damaged: cannot read {what} ({error}); copy or write it again"
+            f"{path} is truncated or damaged: cannot read {what} ({reason(error)}); copy or write "
+            "it again"
         ) from error
 
 

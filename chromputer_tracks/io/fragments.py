@@ -19,7 +19,15 @@ import oxbow
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from chromputer_tracks.errors import BoundsError, ContigError, FormatError, InputError, meant
+from chromputer_tracks import errors
+from chromputer_tracks.errors import (
+    BoundsError,
+    ContigError,
+    FormatError,
+    InputError,
+    is_readers,
+    meant,
+)
 from chromputer_tracks.intervals import ChromSizes, check_contigs
 from chromputer_tracks.io.bam import Header, plain_header, read_header
 from chromputer_tracks.io.text import (
@@ -295,8 +303,10 @@ class BamReader(FragmentReader):
             for records in map(pa.record_batch, file.batches()):
                 self._records += records.num_rows
                 yield records
-        except Exception as error:
-            why = (str(error).splitlines() or [type(error).__name__])[0]
+        except BaseException as error:
+            if not is_readers(error):
+                raise
+            why = errors.reason(error)
             if self._mate_quality and _OTHER_TYPE in why:
                 raise FormatError(
                     f"{self.path}: an MQ tag after record {self._records:,} is no whole number, as "
@@ -365,7 +375,9 @@ class _Bam:
         self._header: Header | None = None
         try:
             self.lengths = dict(self.open(_COLUMNS).chrom_sizes)
-        except Exception:  # noqa: BLE001 - oxbow raises OSError, ValueError and others
+        except BaseException as error:
+            if not is_readers(error):
+                raise
             self._header = read_header(path)
             self.lengths = dict(self._header.contigs)
 

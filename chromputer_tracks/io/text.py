@@ -129,6 +129,15 @@ _NO_DATA = re.compile(rb"^(?:#.*|track(?:[ \t].*)?|browser(?:[ \t].*)?|\r?)(?:\n
 _MAYBE_NO_DATA = (b"#", b"\ntrack", b"\nbrowser")
 _BREAKS = re.compile(r"[\t\r\n]")
 
+# No table of intervals comes near these. Without them a damaged or packed file, such as a line
+# without an end, would fill the memory before anything could be said of it.
+LONGEST_LINE = 1 << 20
+"""Bytes of a line."""
+MOST_COLUMNS = 10_000
+"""Columns of a line."""
+MOST_WITHOUT_DATA = 1_000_000
+"""Comments and empty lines that follow each other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -178,6 +187,8 @@ def _line_blocks(source: io.BufferedIOBase) -> Iterator[bytes]:
         block = source.read(_CHUNK)
         cut = block.rfind(b"\n") + 1
         if block and not cut:
+            if len(block) > LONGEST_LINE:
+                raise MalformedTable("a line is too long")
             carry += block
             continue
         lines, carry = carry + block[:cut], block[cut:]
@@ -192,13 +203,33 @@ def numbered_lines(path: Path) -> Iterator[Line]:
 
     Raises:
         InputError: it cannot be read.
-        FormatError: its compressed stream is cut or damaged.
+        FormatError: its compressed stream is cut or damaged, or it is beyond what a table can be.
     """
+    last_data = 0
     with open_bytes(path) as file:
-        for number, line in enumerate(file, 1):
-            if not _NO_DATA.fullmatch(line):
-                text = line.decode(errors="replace").rstrip("\r\n")
-                yield Line(number, text.split("\t"))
+        for number in itertools.count(1):
+            line = file.readline(LONGEST_LINE + 1)
+            if not line:
+                return
+            if len(line) > LONGEST_LINE:
+                raise FormatError(
+                    f"{path} line {number} is longer than {LONGEST_LINE:,} bytes: this is no table "
+                    "of tab-separated lines"
+                )
+            if _NO_DATA.fullmatch(line):
+                if number - last_data > MOST_WITHOUT_DATA:
+                    raise FormatError(
+                        f"{path} has no line of data among lines {last_data + 1:,} to {number:,}"
+                    )
+                continue
+            last_data = number
+            text = line.decode(errors="replace").rstrip("\r\n")
+            if (columns := text.count("\t") + 1) > MOST_COLUMNS:
+                raise FormatError(
+                    f"{path} line {number} has {columns:,} columns; at most {MOST_COLUMNS:,} are "
+                    "read"
+                )
+            yield Line(number, text.split("\t"))
 
 
 def first_line(path: Path) -> Line | None:

@@ -17,9 +17,13 @@ import numpy as np
 from chromputer_tracks.errors import ConfigError, InputError, SpecError
 from chromputer_tracks.evaluation.baselines import jaspar_matrix
 from chromputer_tracks.intervals import Grid
+from chromputer_tracks.io.text import open_input
 from chromputer_tracks.model.config import FINE, RENAMED, SignalConfig, TrainConfig
 from chromputer_tracks.records import Faults, dotted, from_plain, raise_first
 from chromputer_tracks.spec import HeadSpec, Label
+
+_LARGEST = 1 << 24
+"""Bytes of a configuration; the reader of TOML takes a thousand times longer than JSON's."""
 
 
 def load_config(path: Path, root: Path | None = None) -> TrainConfig:
@@ -33,11 +37,14 @@ def load_config(path: Path, root: Path | None = None) -> TrainConfig:
         ConfigError: names the file, the line, the key, the value and what would be right.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")  # Windows' editors write the mark
+        with open_input(path) as file:
+            text = file.read(_LARGEST + 1).decode("utf-8-sig")  # Windows' editors write the mark
+        if len(text) > _LARGEST:
+            raise ConfigError(f"{path} is larger than {_LARGEST:,} bytes: it is no configuration")
         raw = tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except InputError as error:
+        raise ConfigError(str(error)) from error
+    except (ValueError, RecursionError) as error:  # also of bytes, and of tables in tables
         raise ConfigError(f"{path} is not TOML: {error}") from error
     if root is not None and not root.is_dir():
         raise ConfigError(f"--data {root} is not a folder; {path}'s relative paths start from it")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from chromputer_tracks.errors import InputError, OptionError
 from chromputer_tracks.options.fields import (
+    SEEDS,
     ComputeOptions,
     Flag,
     Method,
@@ -67,7 +68,7 @@ class ExplainOptions(SampleOptions):
     references: Annotated[
         int, Flag("Dinucleotide shuffles of each window's sequence."), Limits(least=1)
     ] = 20
-    seed: Annotated[int, Flag("Seed of the shuffles."), Limits(least=0)] = 0
+    seed: Annotated[int, Flag("Seed of the shuffles."), SEEDS] = 0
     baseline: Annotated[
         Baseline, Flag("Reference of V-plots and signals: nothing, or the genome's mean.")
     ] = "zero"
@@ -183,7 +184,7 @@ class FiltersOptions(SampleOptions):
         ),
         Limits(least=1),
     ] = 5
-    seed: Annotated[int, Flag("Seed of all that is drawn at random."), Limits(least=0)] = 0
+    seed: Annotated[int, Flag("Seed of all that is drawn at random."), SEEDS] = 0
 
 
 MapMethod = Literal["tsne", "umap", "pca"]
@@ -257,7 +258,7 @@ class EmbedOptions(SampleOptions):
             "else both."
         ),
     ] = "auto"
-    seed: Annotated[int, Flag("Of the sample, the map and the clusters."), Limits(least=0)] = 0
+    seed: Annotated[int, Flag("Of the sample, the map and the clusters."), SEEDS] = 0
 
 
 Centre = Literal["summit", "middle", "start", "end"]
@@ -422,7 +423,7 @@ class VplotOptions(ComputeOptions):
     references: Annotated[
         int, Flag("Dinucleotide shuffles a window.", panel=_MODEL), Limits(least=1)
     ] = 5
-    seed: Annotated[int, Flag("Of random places and shuffles."), Limits(least=0)] = 0
+    seed: Annotated[int, Flag("Of random places and shuffles."), SEEDS] = 0
     window: Annotated[int | None, Flag("bp; default: 2,000.", panel=_PICTURE), Limits(least=1)] = (
         None
     )
@@ -596,7 +597,7 @@ class QuizOptions(SampleOptions):
             "--lesson/--no-lesson",
         ),
     ] = True
-    seed: Annotated[int, Flag("Another seed asks other sites."), Limits(least=0)] = 0
+    seed: Annotated[int, Flag("Another seed asks other sites."), SEEDS] = 0
     draws: Annotated[int, Flag("Bootstrap resamples of the model's score."), Limits(least=10)] = (
         1000
     )

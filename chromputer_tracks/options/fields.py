@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import (
@@ -35,6 +35,8 @@ Completion = Literal["", "model", "label", "contig"]
 """What a shell offers for a value: names of shipped models, a model's labels, a FASTA's contigs."""
 
 Kind = TypeVar("Kind")
+_LONGEST_NAME = 255
+"""Bytes of a file's name on Linux and macOS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +106,45 @@ class Option:
             if get_origin(part) is Literal and value not in (None, *get_args(part)):
                 known = ", ".join(get_args(part))
                 raise OptionError(f"{word} {value!r} is not one of {known}", key=word)
+        for path in _paths(value):
+            _check_path(word, path)
         if self.limits is not None:
             for each in value if isinstance(value, tuple) else (value,):
                 if each is not None and not self.limits.holds(each):
                     raise OptionError(f"{word} {each} must be {self.limits}", key=word)
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    """The paths in a value: itself, its items, those of names."""
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, tuple | Mapping):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _paths(each)
+
+
+def _check_path(word: str, path: Path) -> None:
+    """Refuse at once what no file can be called, or what no record could hold.
+
+    Raises:
+        OptionError: names the path, in ASCII.
+    """
+    text = str(path)
+    if "\0" in text:
+        raise OptionError(f"{word} {text!a} holds a NUL character", key=word)
+    try:
+        parts = [part.encode() for part in path.parts]
+    except UnicodeEncodeError:
+        raise OptionError(
+            f"{word} {text!a}: the name is not UTF-8; rename the file or the folder", key=word
+        ) from None
+    longest = max(parts, key=len, default=b"")
+    if len(longest) > _LONGEST_NAME:
+        raise OptionError(
+            f"{word} {text[:40]}...: a name in it has {len(longest):,} bytes; files' names have at "
+            f"most {_LONGEST_NAME}",
+            key=word,
+        )
 
 
 def option_of(name: str, hint: Any) -> Option | None:
@@ -121,8 +158,10 @@ def option_of(name: str, hint: Any) -> Option | None:
 Threads = Annotated[
     int | None,
     Flag("CPU threads; default: those this process may use.", last=True),
-    Limits(least=1),
+    Limits(least=1, most=1_024),
 ]
+SEEDS = Limits(least=0, most=2**32 - 1)
+"""What a seed may be: as numpy and scikit-learn take them."""
 Scratch = Annotated[
     Path | None, Flag("Folder for temporary files; default: the system's.", last=True)
 ]

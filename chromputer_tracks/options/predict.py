@@ -70,8 +70,12 @@ class PredictOptions(SampleOptions):
         ),
         Limits(least=0.0, most=1.0),
     ] = None
-    tile: Annotated[int, Flag("Outputs per tile.", last=True), Limits(least=1)] = 1024
-    batch: Annotated[int, Flag("Tiles per run of the network.", last=True), Limits(least=1)] = 1
+    tile: Annotated[int, Flag("Outputs per tile.", last=True), Limits(least=1, most=1_000_000)] = (
+        1024
+    )
+    batch: Annotated[
+        int, Flag("Tiles per run of the network.", last=True), Limits(least=1, most=4_096)
+    ] = 1
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -158,6 +162,9 @@ class ConvertOptions:
         None
     )
     scratch: Scratch = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 _GENOME = "A genome that UCSC lacks"

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from chromputer_tracks.errors import OptionError
 from chromputer_tracks.options.fields import (
+    SEEDS,
     ComputeOptions,
     Flag,
     RunOptions,
@@ -57,7 +58,7 @@ class TrainOptions(ConfigOptions):
             "--force",
         ),
     ] = False
-    seed: Annotated[int | None, Flag("Instead of the configuration's."), Limits(least=0)] = None
+    seed: Annotated[int | None, Flag("Instead of the configuration's."), SEEDS] = None
     measure: Annotated[
         Literal["after", "no", "only"],
         Flag(
@@ -93,7 +94,7 @@ class AblateOptions(ConfigOptions):
     seeds: Annotated[
         tuple[int, ...],
         Flag("A run from each; may be repeated. Default: 1, 2, 3.", "--seed"),
-        Limits(least=0),
+        SEEDS,
     ] = ()
     epochs: Epochs = None
     tss: Annotated[Path | None, Flag("BED of genes or start sites; default: data.tss.")] = None
@@ -180,7 +181,7 @@ class EvaluateOptions(ComputeOptions):
         ),
     ] = False
     draws: Annotated[int, Flag("Bootstrap resamples."), Limits(least=10)] = 1000
-    seed: Annotated[int, Flag("Of resampling and baselines."), Limits(least=0)] = 0
+    seed: Annotated[int, Flag("Of resampling and baselines."), SEEDS] = 0
 
 
 @options
@@ -196,7 +197,7 @@ class SimulateOptions(RunOptions):
     states: Annotated[
         int, Flag("Chromatin states, quiescent included."), Limits(least=4, most=8)
     ] = 6
-    seed: Annotated[int, Flag("Of everything random."), Limits(least=0)] = 1
+    seed: Annotated[int, Flag("Of everything random."), SEEDS] = 1
     second_cell_type: Annotated[
         bool,
         Flag(
