@@ -9,7 +9,7 @@ import pytest
 from docs_pages import DOCS, ROOT, blocks, run_page
 
 TOGETHER = ("quickstart.md", "reading-tracks.md", "browsers.md")
-RUN = {*TOGETHER, "cluster.md", "human.md", "python-api.md"}
+RUN = {*TOGETHER, "check.md", "cluster.md", "human.md", "python-api.md"}
 """Pages whose examples are run, some of them in other tests than these."""
 
 
@@ -59,6 +59,10 @@ def test_quickstart_reading_and_browsers(checkout: Path) -> None:
 def test_cluster(checkout: Path) -> None:
     assert list(run_page("cluster.md", page("cluster.md"), checkout)) == []
     assert (checkout / "predicted" / "wt" / "run.json").is_file()
+
+
+def test_check(checkout: Path) -> None:
+    assert list(run_page("check.md", page("check.md"), checkout)) == []
 
 
 def test_no_page_shows_what_is_not_run() -> None:
