@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fragment_files import open_in
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -221,11 +222,11 @@ def test_stopping_early_closes_what_was_opened(run, tmp_path, monkeypatch):
     stream = ct.predict(
         run.model, fasta=run.inputs["fasta"], fragments=run.inputs["fragments"], provider="cpu"
     )
-    assert not list(tmp_path.iterdir())
+    assert not open_in(tmp_path)
     next(stream)
-    assert list(tmp_path.iterdir())
+    assert open_in(tmp_path)
     stream.close()
-    assert not list(tmp_path.iterdir())
+    assert not open_in(tmp_path)
 
 
 @pytest.mark.parametrize("reason", [GeneratorExit, KeyboardInterrupt, ValueError])
@@ -237,14 +238,14 @@ def test_leaving_the_loop_closes_what_was_opened(run, tmp_path, monkeypatch, rea
         for _ in ct.predict(
             run.model, fasta=run.inputs["fasta"], fragments=run.inputs["fragments"], provider="cpu"
         ):
-            assert list(tmp_path.iterdir())
+            assert open_in(tmp_path)
             if reason is GeneratorExit:
                 break
             raise reason
 
     with nullcontext() if reason is GeneratorExit else pytest.raises(reason):
         loop()
-    assert not list(tmp_path.iterdir())
+    assert not open_in(tmp_path)
     assert set(threading.enumerate()) == before
 
 

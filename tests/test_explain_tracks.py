@@ -233,7 +233,7 @@ def test_completeness_is_reported_and_warned_of(bench: Bench) -> None:
     summary = bench.run("good", notes, regions=regions).labels[0]
     assert summary.completeness is not None
     assert summary.completeness.maximum == summary.completeness.above == 0
-    assert not [line for line in notes.lines if line.startswith("warning")]
+    assert not [line for line in notes.lines if line.startswith("warning: TF1")]
     bench.use(FakeExplainer(bench.spec, error=0.01))
     result = bench.run("bad", notes, regions=regions)
     complete = result.labels[0].completeness
@@ -242,7 +242,7 @@ def test_completeness_is_reported_and_warned_of(bench: Bench) -> None:
     assert complete.above == len(REGIONS)
     assert result.record.results["completeness_error"] == COMPLETENESS
     assert result.record.results["labels"]["TF1"]["completeness"]["above"] == len(REGIONS)
-    (warning,) = [line for line in notes.lines if line.startswith("warning")]
+    (warning,) = [line for line in notes.lines if line.startswith("warning: TF1")]
     assert "TF1: at 10 of 10 sites the contributions do not add up" in warning
 
 

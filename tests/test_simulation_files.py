@@ -16,6 +16,7 @@ from chromputer_tracks.intervals import Interval
 from chromputer_tracks.io.bed import read_bed
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
+from chromputer_tracks.io.fragments import FragmentOptions
 from chromputer_tracks.io.record import RunRecord, Silent
 from chromputer_tracks.model.config_file import load_config
 from chromputer_tracks.model.sources import open_sources
@@ -101,7 +102,8 @@ def test_the_fragments_open_with_our_store_and_with_pysam(folder):
         sizes = genome.sizes
     for cell in PLAN.cells:
         path = folder / f"{cell.name}.fragments.tsv.gz"
-        with FragmentStore.build(path, sizes) as store, pysam.TabixFile(str(path)) as tabix:
+        keep = FragmentOptions(drop_duplicates=False)
+        with FragmentStore.build(path, sizes, keep) as store, pysam.TabixFile(str(path)) as tabix:
             assert store.total == truth["fragments"][cell.name]
             for name in PLAN.sizes:
                 drawn = draw_fragments(PLAN, name, draw_sites(PLAN, name), cell)

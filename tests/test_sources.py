@@ -74,7 +74,8 @@ def test_each_sample_has_arrays_of_its_own_files(toy, samples):
             found = sample.features.arrays(PLACE)
             arrays.append(found["vplot"])
             path = toy.folder / f"{name}.fragments.tsv"
-            rows = [line.split("\t") for line in path.read_text().splitlines()]
+            # Identical fragments count once.
+            rows = [line.split("\t") for line in sorted(set(path.read_text().splitlines()))]
             inside = [(int(s), int(e)) for c, s, e in rows if c == PLACE.chrom]
             counts = np.zeros((3, 200))
             for start, end in inside:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -134,37 +135,20 @@ def test_a_network_that_takes_hours(
 
 
 @SIGNALS
-def test_a_pipe_that_nobody_writes_to(tmp_path: Path, number: int) -> None:
-    code = (
-        "import sys\n"
-        "from pathlib import Path\n"
-        "from chromputer_tracks.errors import ChromputerError\n"
-        "from chromputer_tracks.io.record import Silent\n"
-        "from chromputer_tracks.io.run import run\n"
-        "from chromputer_tracks.io.threads import end_process, hear_signals\n"
-        "from chromputer_tracks.options.fields import RunOptions\n"
-        "hear_signals()\n"
-        "try:\n"
-        "    with run('predict', RunOptions(out=Path('out')), Silent()) as work:\n"
-        "        work.read({'pipe': Path('pipe')})\n"
-        "        print('reading', flush=True)\n"
-        "except SystemExit as error:\n"
-        "    end_process(error.code)\n"
-        "except KeyboardInterrupt:\n"
-        "    end_process(130)\n"
-    )
+def test_a_pipe_that_nobody_writes_to(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, sys.path)))
     os.mkfifo(tmp_path / "pipe")
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    assert process.stdout is not None and process.stdout.readline() == b"reading\n"
-    time.sleep(0.2)
-    process.send_signal(number)
-    process.stdout.close()
-    assert process.wait(SECONDS) == 128 + number
+    process = started(tmp_path, "fragments", "pipe", "-o", "out.fragments.tsv.gz")
+    writer = None
+    while writer is None:
+        # Nobody reads yet.
+        with suppress(OSError):
+            writer = os.open(tmp_path / "pipe", os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.1)
+    ends(process, number)
+    os.close(writer)
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
