@@ -21,6 +21,7 @@ from vplot_toy import read_numbers
 from chromputer_tracks.analysis.vplots.figures import save_vplots
 from chromputer_tracks.analysis.vplots.images import (
     CONTRIBUTION,
+    COUNTS,
     FOLD,
     FRAGMENTS,
     INPUT,
@@ -99,11 +100,34 @@ def test_a_locus_has_its_contig_s_axis_and_its_fragments(tmp_path: Path) -> None
     axes = replace(AXES, start=31_000, contig="chrI")
     points = np.array([31_050, 31_060]), np.array([30, 150])
     (row,) = table("a", axes=axes).rows
-    save_vplots(tmp_path / "x.svg", VplotTable(axes, (FRAGMENTS,), (replace(row, points=points),)))
+    save_vplots(tmp_path / "x.svg", VplotTable(axes, (COUNTS,), (replace(row, points=points),)))
     shown = texts(tmp_path / "x.svg")
     assert "chrI (bp)" in shown
+    assert {"fragments per bp", "fragments per bp of"} <= set(shown)
     assert any(re.fullmatch(r"31,\d\d\d", text) for text in shown)
-    assert not any("site" in text for text in shown if "1,000 sites" not in text)
+    assert not any("site" in text for text in shown)
+
+
+def test_curves_have_a_number_and_their_unit(tmp_path: Path) -> None:
+    # 24 fragments a site in one pixel: 2.4 a bp of its 10, and 1.2 a bp of its class's 20.
+    values = np.zeros(AXES.shape)
+    values[1, 3] = 24
+    row = VplotRow("a", "a", 5, (density_image(values, AXES),))
+    for names, words in (
+        (("a",), ("fragments per site", "and bp", "and bp of length")),
+        (
+            ("a", "b"),
+            (
+                "curve above: fragments per site and bp",
+                "curve beside: fragments per site and bp of length",
+            ),
+        ),
+    ):
+        rows = tuple(replace(row, name=name) for name in names)
+        save_vplots(tmp_path / "x.svg", VplotTable(AXES, (FRAGMENTS,), rows))
+        shown = [line for text in texts(tmp_path / "x.svg") for line in text.split("\n")]
+        assert set(words) <= set(shown), shown
+        assert shown.count("2.4") == shown.count("1.2") == len(names)
 
 
 def test_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +19,7 @@ from chromputer_tracks.analysis.vplots.images import (
     FRAGMENTS,
     SMOOTH,
     Float64,
+    Quantity,
     VplotAxes,
     VplotImage,
     VplotRow,
@@ -110,6 +112,8 @@ _MOST_TICKS = 6
 _WIDE = 3.0
 """Inches from which an image has room for more ticks and larger text."""
 _FILL = "#b9c3cd"
+_UNIT, _UNIT_LINE = 6.5, 20
+"""Points of the curves' numbers and units, and most letters of a line of these."""
 Limits = tuple[float, float]
 
 
@@ -271,8 +275,10 @@ class Panel:
         if not axes.contig:
             curve.axvline(0, color=MUTED, linewidth=0.5, alpha=0.8)
         self._bare(curve)
+        curve.set_yticks([_tick(self.profile)])
         if sizes.width > _WIDE:
-            curve.set_yticks([_tick(self.profile)])
+            unit = fill(self.scale.quantity.profile, _UNIT_LINE)
+            curve.set_ylabel(unit, fontsize=_UNIT, labelpad=3)
 
     def _draw_lengths(self, values: Float64) -> None:
         sizes, axes = self.sizes, self.axes
@@ -285,14 +291,16 @@ class Panel:
             at = float(self._height(NUCLEOSOME))
             curve.axhline(at, color=MUTED, linewidth=0.5, alpha=0.8, dashes=(4, 4))
         self._bare(curve)
+        curve.set_xticks([_tick(self.lengths)])
         if sizes.width > _WIDE:
-            curve.set_xticks([_tick(self.lengths)])
+            unit = fill(self.scale.quantity.lengths, _UNIT_LINE)
+            curve.set_xlabel(unit, fontsize=_UNIT, labelpad=3)
 
     @staticmethod
     def _bare(curve: Axes) -> None:
         curve.set_xticks([])
         curve.set_yticks([])
-        curve.tick_params(labelsize=6.5, pad=1.5)
+        curve.tick_params(labelsize=_UNIT, pad=1.5)
         for axis in (curve.xaxis, curve.yaxis):
             axis.set_major_formatter(FuncFormatter(lambda value, _: minus(f"{value:g}")))
         for spine in curve.spines.values():
@@ -331,11 +339,12 @@ def _length_ticks(edges: tuple[int, ...]) -> list[int]:
 SUFFIXES = (".png", ".svg", ".pdf")
 
 _LARGE = PanelSizes(4.6, 2.7, 0.6)
-_SMALL = PanelSizes(2.25, 1.3, 0.3, below=0.24)
+_SMALL = PanelSizes(2.25, 1.3, 0.3, right=0.22, below=0.24)
 _PER_LINE = 3
 """Classes side by side where there is one quantity."""
-_TITLE, _HEAD, _BAR, _FOOT = 0.34, 0.26, 0.1, 0.76
-"""Inches: the picture's title, the line of column titles, a colour bar, and the room for bars."""
+_TITLE, _HEAD, _BAR, _FOOT, _UNITS = 0.34, 0.26, 0.1, 0.76, 0.28
+"""Inches: the picture's title, the line of column titles, a colour bar, the room for bars, and that
+for the units of the curves below them, which small panels have no room for."""
 _DPI = 200
 _DATES = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 """Metadata that a file must not have for its bytes to be the same each time, by its suffix."""
@@ -378,6 +387,8 @@ def save_vplots(
             scale = VplotScale.of(quantity, images)
             _draw_column(figure, layout, table, place, images, scale, site)
             _color_bar(figure, layout, place, scale)
+            if layout.panel is _SMALL:
+                _curves_units(figure, layout, place, quantity)
         if title:
             _write(figure, 0.12, layout.size[1] - 0.24, title, 11.0)
         with atomic_path(path) as temporary:
@@ -394,8 +405,8 @@ def save_vplots(
 class _Layout:
     """Where panels lie: ``columns`` by ``lines`` of them, on a picture of ``size`` inches.
 
-    ``wrapped`` classes follow each other along lines; else each class has a line. ``top`` are the
-    inches above the panels.
+    ``wrapped`` classes follow each other along lines; else each class has a line. ``top`` and
+    ``foot`` are the inches above and below the panels.
     """
 
     panel: PanelSizes
@@ -404,6 +415,7 @@ class _Layout:
     wrapped: bool
     size: tuple[float, float]
     top: float
+    foot: float
 
     @classmethod
     def of(cls, table: VplotTable, title: str) -> _Layout:
@@ -413,8 +425,9 @@ class _Layout:
         panel = _LARGE if columns == lines == 1 else _SMALL
         wide, tall = panel.cell
         top = _TITLE * bool(title) + _HEAD * (not wrapped)
-        size = (columns * wide, lines * tall + top + _FOOT)
-        return cls(panel, columns, lines, wrapped, size, top)
+        foot = _FOOT + _UNITS * (panel is _SMALL)
+        size = (columns * wide, lines * tall + top + foot)
+        return cls(panel, columns, lines, wrapped, size, top, foot)
 
     def corner(self, line: int, column: int) -> tuple[float, float]:
         """Left and lower corner of a panel, inches."""
@@ -465,9 +478,17 @@ def _color_bar(figure: Figure, layout: _Layout, place: int, scale: VplotScale) -
     wide, tall = layout.size
     left = layout.corner(0, place)[0] + layout.panel.left
     axes = figure.add_axes(
-        (left / wide, (_FOOT - 0.3) / tall, layout.panel.width / wide, _BAR / tall)
+        (left / wide, (layout.foot - 0.3) / tall, layout.panel.width / wide, _BAR / tall)
     )
     scale.draw_bar(axes)
+
+
+def _curves_units(figure: Figure, layout: _Layout, place: int, quantity: Quantity) -> None:
+    """What the curves of a column show, below its colour bar."""
+    wide, tall = layout.size
+    left = layout.corner(0, place)[0] + layout.panel.left
+    words = f"curve above: {quantity.profile}\ncurve beside: {quantity.lengths}"
+    figure.text(left / wide, 0.06 / tall, words, fontsize=_UNIT, color=MUTED)
 
 
 def _write(figure: Figure, x: float, y: float, text: str, size: float) -> None:

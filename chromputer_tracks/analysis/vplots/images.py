@@ -82,6 +82,8 @@ class Quantity:
         title: above a column of images.
         unit: unit of the values as stored.
         shown: unit of the values as drawn.
+        profile: unit of the curve over positions, as drawn above an image.
+        lengths: unit of the curve over fragment lengths, as drawn beside an image.
         factor: that drawn values are multiplied by for the numbers of the scale.
         per_area: values are counts that grow with a pixel's size, and are drawn per bp of position
             and bp of length.
@@ -94,6 +96,8 @@ class Quantity:
     title: str
     unit: str
     shown: str
+    profile: str
+    lengths: str
     factor: float = 1.0
     per_area: bool = False
     signed: bool = False
@@ -184,6 +188,8 @@ FRAGMENTS = Quantity(
     "Fragments",
     "mean fragments per site and pixel",
     "fragments per 1,000 sites in 10 bp × 10 bp",
+    "fragments per site and bp",
+    "fragments per site and bp of length",
     1e5,
     per_area=True,
     gamma=0.5,
@@ -193,6 +199,8 @@ PER_MILLION = Quantity(
     "Fragments at equal depth",
     "mean fragments per site and pixel, per million fragments of the sample",
     "fragments per 1,000 sites in 10 bp × 10 bp, of 1 million",
+    "fragments per site and bp, of 1 million",
+    "fragments per site and bp of length, of 1 million",
     1e5,
     per_area=True,
     gamma=0.5,
@@ -202,6 +210,8 @@ COUNTS = Quantity(
     "Fragments",
     "fragments per pixel",
     "fragments in 10 bp × 10 bp",
+    "fragments per bp",
+    "fragments per bp of length",
     1e2,
     per_area=True,
     gamma=0.5,
@@ -212,6 +222,8 @@ INPUT = Quantity(
     "What the network reads",
     "mean of the V-plot as the network reads it (normalised)",
     "normalised V-plot, mean over sites",
+    "normalised V-plot, mean over lengths",
+    "normalised V-plot, mean over positions",
     gamma=0.5,
 )
 CONTRIBUTION = Quantity(
@@ -219,6 +231,8 @@ CONTRIBUTION = Quantity(
     "Contribution",
     "mean contribution to the explained logit (calibrated; of a state: minus the states' mean)",
     "contribution to the logit (× 10⁻³)",
+    "contribution to the logit, sum over lengths",
+    "contribution to the logit, sum over positions",
     1e3,
     signed=True,
 )
@@ -227,6 +241,8 @@ CHANGE = Quantity(
     "Change in the state's probability",
     "mean over sites of softmax(contributions of this pixel to all states)[state] - 1 / states",
     "change in probability (× 10⁻⁴)",
+    "change in probability, mean over lengths",
+    "change in probability, mean over positions",
     1e4,
     signed=True,
 )
@@ -235,6 +251,8 @@ FOLD = Quantity(
     "Over the genome's mean",
     "mean fragments per site and pixel, divided by the genome's mean for that length class",
     "fold of the genome's mean density of each length",
+    "fold of the genome's mean, all lengths",
+    "fold of the genome's mean, all positions",
 )
 
 
@@ -245,6 +263,8 @@ def log2_against(background: str) -> Quantity:
         "Against background",
         f"log2 of mean fragments per site and pixel over {background}",
         f"log2 ratio to {background}",
+        "log2 ratio of all lengths",
+        "log2 ratio of all positions",
         signed=True,
     )
 
