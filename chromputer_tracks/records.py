@@ -29,6 +29,11 @@ def raise_first(faults: Faults, error: type[ChromputerError]) -> None:
         raise error(message, key=key)
 
 
+def _shown(number: float) -> str:
+    """A limit for people: whole numbers in full, with commas."""
+    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a number must be, written on its field: ``epochs: Annotated[int, Limits(least=1)]``.
@@ -64,9 +69,9 @@ class Limits:
         low = self.above if self.least is None else self.least
         high = self.below if self.most is None else self.most
         if low is not None and high is not None:
-            out = [f"{end:g}" for end in (self.above, self.below) if end is not None]
+            out = [_shown(end) for end in (self.above, self.below) if end is not None]
             excluded = {0: "", 1: f", {out[0]} excluded" if out else "", 2: ", both excluded"}
-            return f"in {low:g} to {high:g}{excluded[len(out)]}"
+            return f"in {_shown(low)} to {_shown(high)}{excluded[len(out)]}"
         for word, end in (
             ("at least", self.least),
             ("at most", self.most),
@@ -74,7 +79,7 @@ class Limits:
             ("below", self.below),
         ):
             if end is not None:
-                return f"{word} {end:g}{self.unit and ' '}{self.unit}"
+                return f"{word} {_shown(end)}{self.unit and ' '}{self.unit}"
         return "finite"
 
 

@@ -545,6 +545,188 @@ FAULTS = {
         Fault("`--port` of 70,000", lambda c: ["view", c.folder, "--port", "70000"], "--port"),
     ],
 }
+ELSEWHERE = {
+    "Samples that are not what the model learnt from": [
+        (
+            "MNase-seq",
+            "told to be unfit: no ATAC-seq; refused with `--strict`",
+            "test_verdict.py::test_real_samples",
+        ),
+        (
+            "a BED of states or peaks",
+            "told to be unfit: no fragments",
+            "test_verdict.py::test_intervals_that_are_no_fragments",
+        ),
+        (
+            "5 % of the training sample",
+            "warned of, with the accuracy to expect",
+            "test_verdict.py::test_five_per_cent_of_the_training_sample",
+        ),
+        (
+            "fragments of 19 loci",
+            "depth taken over the loci; warned of",
+            "test_verdict.py::test_confined_coverage_and_a_depth_in_doubt",
+        ),
+        (
+            "no fragment where tracks are asked for",
+            "told to be unfit",
+            "test_verdict.py::test_predict_tells_records_and_refuses",
+        ),
+        (
+            "ends shifted twice, or not at all",
+            "warned of, with the option",
+            "test_verdict.py::test_ends_shifted_twice",
+        ),
+    ],
+    "Streams": [
+        (
+            "a pipe, `<(zcat ...)`, `-`",
+            "read whole, into a file without a name",
+            "test_pipes.py::test_all_rows_arrive_and_nothing_stays",
+        ),
+        (
+            "a pipe, in Python",
+            "refused at once",
+            "test_pipes.py::test_python_refuses_a_pipe_at_once",
+        ),
+        (
+            "a pipe that nobody writes to",
+            "waits; Ctrl-C and SIGTERM end it",
+            "test_stopping.py::test_a_pipe_that_nobody_writes_to",
+        ),
+    ],
+    "More of BAM and bigWig": [
+        (
+            "ten headers that samtools reads and the specification does not allow",
+            "read",
+            "test_fragments_bam.py::test_headers_that_samtools_reads",
+        ),
+        (
+            "`MQ` tags of another type",
+            "read without them",
+            "test_fragments_bam.py::test_a_mate_quality_of_another_type_is_no_mate_quality",
+        ),
+        (
+            "a pair without a place, whatever its flag",
+            "counted as unmapped",
+            "test_fragments_bam.py::test_a_pair_that_lost_its_place_is_unmapped_whatever_its_flag",
+        ),
+        (
+            "1 % of the rows of a text file past the contig's end",
+            "left out and counted; more are refused",
+            "test_fragments_text.py::"
+            "test_a_few_rows_past_the_contigs_end_are_left_out_and_more_are_an_error",
+        ),
+        (
+            "a bigWig cut off anywhere",
+            "refused",
+            "test_assays.py::test_truncated_at_every_place_that_is_read",
+        ),
+        ("a damaged block of a bigWig", "refused", "test_assays.py::test_damaged_block"),
+    ],
+    "A stranger's model and results": [
+        (
+            "loops, other domains, external data, unknown operators",
+            "refused before it can run",
+            "test_graph.py::test_what_no_model_of_ours_does_is_refused_before_it_can_run",
+        ),
+        (
+            "any byte of a graph changed",
+            "one sentence, or a graph that passes every check",
+            "test_graph.py::test_any_damage_is_one_sentence",
+        ),
+        (
+            "a graph that asks for more memory than there is",
+            "ends in one sentence",
+            "test_graph.py::test_a_graph_gets_no_more_memory_than_there_is",
+        ),
+        (
+            "a network that takes hours, in many steps or in one",
+            "Ctrl-C and SIGTERM end it within seconds",
+            "test_stopping.py::test_a_network_that_takes_hours",
+        ),
+        (
+            "a `run.json` that names a model",
+            "never opened",
+            "test_runs.py::test_a_model_that_a_record_names_is_never_opened",
+        ),
+        (
+            "a `run.json` or a link that names files elsewhere",
+            "not shown, not copied",
+            "test_runs.py::test_files_outside_of_a_folder_are_none_of_its_results",
+        ),
+        (
+            "a `run.json` that claims the user's files",
+            "a rerun removes only what is proven to be a run's own",
+            "test_run.py::test_files_of_the_user_that_a_record_claims_stay",
+        ),
+        (
+            "a result that was changed after its run",
+            "refused by name",
+            "test_runs.py::test_a_file_that_the_run_did_not_make",
+        ),
+        (
+            "HTML in names of tracks and features",
+            "shown as text",
+            "browser/test_view_names_in_chromium.py::test_names_are_text",
+        ),
+        (
+            "another user of the machine asks `view`",
+            "403 without the token",
+            "test_view_server.py::test_without_the_token_nothing_is_sent",
+        ),
+    ],
+    "Values in a configuration": [
+        (
+            "a seed below 0 or above 2^32 - 1, and any other value out of bounds",
+            "refused with the file, the line, the key and what would be right",
+            "test_config_checks.py::test_errors_of_one_sample",
+        ),
+    ],
+    "Runs that die": [
+        (
+            "SIGKILL at a random moment of predict, explain, train, fragments, hub",
+            "nothing lost, nothing mixed, no litter; a rerun equals an unbroken run",
+            "test_kills.py::test_a_kill_at_any_moment",
+        ),
+        (
+            "SIGKILL while results are published",
+            "the earlier or the new results, whole",
+            "test_run.py::test_a_run_killed_while_it_publishes",
+        ),
+        (
+            "SIGKILL of `predict`, then `--resume`",
+            "the same bytes as an unbroken run",
+            "test_predict_resume.py::test_killed_again_and_again",
+        ),
+        (
+            "SIGKILL of `train --force`",
+            "the earlier model is whole",
+            "test_train_again.py::test_a_killed_new_run_leaves_the_model_whole",
+        ),
+        (
+            "two runs into one folder",
+            "the second is refused and names the first",
+            "test_run.py::test_a_second_run_into_the_folder_waits_for_no_one",
+        ),
+        (
+            "a full disk",
+            "one sentence; what was there stays",
+            "test_lost_ground.py::test_a_full_disk",
+        ),
+        (
+            "an output folder that vanishes",
+            "one sentence",
+            "test_lost_ground.py::test_a_folder_that_vanishes_during_the_run",
+        ),
+        (
+            "too little memory, too few threads",
+            "one sentence with the limit that is set",
+            "test_stopping.py::test_a_system_that_gives_no_more",
+        ),
+    ],
+}
+"""Rows whose tests are in other files: what is given, what happens, and which test."""
 CASES = [(group, fault) for group, faults in FAULTS.items() for fault in faults]
 
 
@@ -586,7 +768,17 @@ def tables() -> str:
     for group, faults in FAULTS.items():
         rows = "\n".join(fault.row for fault in faults)
         parts.append(f"## {group}\n\n| What is given | What happens |\n|---|---|\n{rows}\n")
+    for group, others in ELSEWHERE.items():
+        rows = "\n".join(f"| {given} | {then} |" for given, then, _ in others)
+        parts.append(f"## {group}\n\n| What is given | What happens |\n|---|---|\n{rows}\n")
     return "\n".join(parts)
+
+
+@pytest.mark.parametrize("test", [row[2] for rows in ELSEWHERE.values() for row in rows])
+def test_the_other_tests_are_there(test: str) -> None:
+    name, _, function = test.partition("::")
+    text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+    assert f"\ndef {function}(" in text
 
 
 def test_the_page_shows_the_cases() -> None:

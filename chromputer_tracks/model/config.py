@@ -469,7 +469,7 @@ class TrainConfig:
     segments: SegmentConfig = field(default_factory=SegmentConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     label_bin: Positive = 200
-    seed: Count = 1
+    seed: Annotated[int, Limits(least=0, most=2**32 - 1)] = 1
     description: str = ""
     notes: Path | None = None
 
