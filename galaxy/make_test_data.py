@@ -5,6 +5,7 @@ Run with the training extra installed: ``python galaxy/make_test_data.py``.
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import tempfile
@@ -71,6 +72,7 @@ def main() -> None:
     mixed = FOLDER / "mixed_names.fragments.tsv"
     mixed.write_text(table("I", rows[:MIXED]) + table(CONTIG, rows[:MIXED]))
     write_bam(FOLDER / f"{CONTIG}.bam", rows)
+    write_genes(FOLDER / f"{CONTIG}.genes.bed")
     sample = SampleFiles(fasta, FOLDER / f"{CONTIG}.fragments.tsv.gz")
     write_sites(sample, FOLDER / "reb1_sites.bed")
     with tempfile.TemporaryDirectory() as made:
@@ -139,6 +141,19 @@ def write_bam(path: Path, rows: Iterable[Row]) -> None:
     with pysam.AlignmentFile(str(path), "wb", header=header) as file:
         for read in reads:
             file.write(read)
+
+
+def write_genes(path: Path) -> None:
+    """The contig's genes with their strands."""
+    with gzip.open(EXAMPLES / "genes.refflat.gz", "rt") as file:
+        rows = [line.split("\t") for line in file]
+    path.write_text(
+        "".join(
+            f"{chrom}\t{start}\t{end}\t{name}\t0\t{strand}\n"
+            for name, _, chrom, strand, start, end, *_ in rows
+            if chrom == CONTIG
+        )
+    )
 
 
 def write_model(folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 GALAXY = Path(__file__).parents[1] / "galaxy"
-NAMES = ("predict", "explain", "hub")
+NAMES = ("check", "predict", "explain", "hub")
 
 Element = ElementTree.Element
 

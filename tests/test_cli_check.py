@@ -188,6 +188,14 @@ def test_strict_writes_and_fails(inputs, tmp_path):
     assert check(given, tmp_path / "out", "--model", str(inputs["model"])).exit_code == 0
 
 
+def test_another_genome_is_told_on_the_terminal(inputs, tmp_path):
+    other = write_tiny_model(tmp_path / "other", tiny_spec(sizes_digest="0" * 64))
+    result = check(inputs, tmp_path / "out", "--model", str(other))
+    (fault,) = (item for item in read(tmp_path / "out").verdict.faults if item.subject == "genome")
+    told = " ".join(result.stderr.split())
+    assert told.count(f"warning: genome: {fault.text}") == 1
+
+
 def test_which_assay(inputs, tmp_path):
     model = str(inputs["model"])
     result = check(inputs, tmp_path / "out", "--model", model, "--for-assay", "mnase")

@@ -19,6 +19,7 @@ PROJECT = GALAXY.parent
 DATA = GALAXY / "test-data"
 # What the tools decide for their users.
 LEFT_OUT = {
+    "check": {"scratch", "force"},
     "predict": {"provider", "tile", "batch", "scratch", "force", "resume", "table"},
     "explain": {"provider", "scratch", "force"},
     "hub": {"scratch", "force", "url", "one-file", "link", "name", "any-assembly"},
@@ -78,6 +79,7 @@ def test_every_variable_of_the_command_is_defined(tool: Tool):
         ("predict", "'$where.regions' '$regions'", "'$where.region' '$regions'", ["$where.region"]),
         ("explain", "'$how.seed'", "'$how.sead'", ["$how.sead"]),
         ("explain", '<param name="labels"', '<param name="heads"', ["$labels"]),
+        ("check", "quote(str($model.for_assay))", "quote(str($model.assay))", ["$model.assay"]),
         ("hub", "$sample.name", "$sample.nane", ["$sample.nane", "$sample.nane"]),
         ("hub", "quote(str($email))", "quote(str($mail))", ["$mail"]),
     ],
@@ -113,6 +115,7 @@ def test_defaults_and_choices_are_the_commands(tool: Tool):
             assert [value for value, more in choices.items() if "selected" in more] == [default]
             compared.append(option.opts[0].lstrip("-").replace("-", "_"))
     wanted = {
+        "check": ["min_mapq"],
         "predict": ["min_mapq"],
         "explain": ["method", "references", "seed", "baseline", "merge", "min_mapq"],
         "hub": [],
@@ -120,7 +123,7 @@ def test_defaults_and_choices_are_the_commands(tool: Tool):
     assert compared == wanted[tool.name]
 
 
-@pytest.mark.parametrize("name", ["predict", "explain"])
+@pytest.mark.parametrize("name", ["check", "predict", "explain"])
 def test_shipped_models_can_be_chosen_and_are_described(name: str):
     tool = read_tool(name)
     (choice,) = (

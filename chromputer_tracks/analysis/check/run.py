@@ -16,6 +16,7 @@ from chromputer_tracks.data.fitness import genome_gc, length_shares, nuclear, ts
 from chromputer_tracks.data.labels import Mask, read_mask
 from chromputer_tracks.data.lengths import LengthPeaks, length_peaks
 from chromputer_tracks.data.verdict import (
+    GENOME,
     judge,
     length_distance,
     look_at,
@@ -228,6 +229,10 @@ def check_sample(options: CheckOptions, report: Report | None = None) -> CheckRe
                 ),
                 None if spec is None else _training(spec, profile),
             )
+        # The other commands tell this when they open the model.
+        for item in verdict.faults:
+            if item.subject == GENOME:
+                report.note(f"warning: {item.subject}: {item.text}")
         for line in sentences(verdict, None if model is None else model.name):
             report.note(line)
         texts = {DATA: json.dumps(to_plain(found), indent=1) + "\n"}
