@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
-from quiz_toy import SPLITS, Toy, make_toy, payload, pixels
+from quiz_toy import SIZES, SPLITS, Toy, make_toy, payload, pixels
 from test_console import without
 from tiny_models import tiny_spec, write_tiny_model
 
@@ -78,7 +78,8 @@ def state_probabilities(toy: Toy, places: list[tuple[str, int]]) -> np.ndarray:
 def shown(toy: Toy, chrom: str, start: int) -> list[tuple[int, int]]:
     """Length and offset from the picture's start of the fragments of a bin's picture."""
     genome, first = toy.genome, start - 50
-    rows = zip(genome.starts[chrom].tolist(), genome.ends[chrom].tolist(), strict=True)
+    # Identical fragments count once.
+    rows = set(zip(genome.starts[chrom].tolist(), genome.ends[chrom].tolist(), strict=True))
     return [
         (e - s, (s + e) // 2 - first)
         for s, e in rows
@@ -143,9 +144,36 @@ def test_the_lesson_is_of_training_contigs(toy: Toy, page: str):
             if len(fragments := shown(toy, chrom, start)) >= 20
         ]
         assert lesson["sites"] == len(eligible)
-        assert lesson["fragments"] == pytest.approx(np.mean(list(map(len, eligible))), abs=0.051)
+        cut = len(eligible) // 20
+        middle = sorted(map(len, eligible))[cut : len(eligible) - cut]
+        assert lesson["fragments"] == pytest.approx(np.mean(middle), abs=0.051)
         assert len(lesson["examples"]) == 3
     assert payload(toy.page("--no-lesson", out="bare.html"))["lessons"] == []
+
+
+def test_sites_of_too_many_fragments_are_neither_asked_nor_shown(toy: Toy):
+    many = {where: len(shown(toy, *where)) for where in toy.states}
+    inside = {
+        (chrom, start): count
+        for (chrom, start), count in many.items()
+        if chrom != "chr2" and 50 <= start <= SIZES[chrom] - 250
+    }
+    result = toy.quiz("--max-fragments", "26", "--questions", "6", "--tsv", out="most.html")
+    assert result.exit_code == 0, result.output
+    left_out = sum(count > 26 for count in inside.values())
+    said = f"note: {left_out} sites of {len(inside)} left out, with more than 26 fragments"
+    assert said in result.stderr
+    page = (toy.folder / "most.html").read_text()
+    data = payload(page)
+    assert all(many[place(item["answer"]["site"])] <= 26 for item in data["questions"])
+    assert "at most 26: more have repeats" in page
+    assert f"({left_out} sites left out)" in page
+    asked = [(where, count) for where, count in inside.items() if 20 <= count <= 26]
+    for lesson in data["lessons"]:
+        of_class = [where for where, _ in asked if toy.states[where] == lesson["code"]]
+        assert lesson["sites"] == sum(chrom == "chr1" for chrom, _ in of_class)
+    record = json.loads((toy.folder / "most.json").read_text())
+    assert record["outliers"] == {"fragments_above": 26, "sites": left_out}
 
 
 def test_a_seed_makes_the_page_and_threads_do_not(toy: Toy, page: str):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import math
+import statistics
 from collections import Counter
 
 import numpy as np
@@ -21,6 +23,7 @@ from chromputer_tracks.analysis.quiz.questions import (
     SitePictures,
     color_table,
     draw_questions,
+    fragment_limit,
 )
 from chromputer_tracks.data.labels import UNKNOWN, LabelSet, Mask
 from chromputer_tracks.errors import InputError
@@ -56,6 +59,7 @@ def pool(truth: list[int], usable: list[bool], n_classes: int, step: int = 200) 
         np.array(truth, dtype=np.int64),
         np.array(usable, dtype=bool),
         n_classes,
+        np.arange(n, dtype=np.int64),
     )
 
 
@@ -175,18 +179,23 @@ def test_a_picture_of_very_many_fragments_is_thinned(genome, monkeypatch):
     assert (pixels(to_plain(thin), data) <= pixels(to_plain(whole), data)).all()
 
 
-def test_a_lesson_is_the_smoothed_mean_of_its_sites(genome):
-    centres = list(range(600, 29_000, 400))
+def test_a_lesson_is_the_smoothed_mean_of_the_middle_of_its_sites(genome):
+    centres = list(range(600, 29_000, 200))
     sites = sites_at(("b",), [0] * len(centres), centres)
     truth = np.arange(len(centres)) % 3
     usable = np.arange(len(centres)) % 5 > 0
     viewer = SitePictures(genome, genome.sizes, WINDOW)
-    found = viewer.class_examples(sites, truth, usable, (0, 2), 0)
+    fragments = viewer.fragments(sites)
+    found = viewer.class_examples(QuizSites(sites, truth, usable, 3, fragments), (0, 2), 0)
     assert [lesson.code for lesson in found] == [0, 2]
     data = {"edges": EDGES, "window": WINDOW, "bin": 10}
     for lesson in found:
         rows = [c for c, t, u in zip(centres, truth, usable, strict=True) if u and t == lesson.code]
-        images = [pixels(to_plain(viewer.picture("b", at)), data) for at in rows]
+        # One of 20 sites or more has the fewest fragments, one the most.
+        deep = sorted(rows, key=lambda at: viewer.picture("b", at).fragments)
+        cut = len(rows) // 20
+        assert 1 <= cut <= 3
+        images = [pixels(to_plain(viewer.picture("b", at)), data) for at in deep[cut:-cut]]
         mean = np.mean(images, axis=0)
         assert lesson.sites == len(rows)
         assert lesson.fragments == pytest.approx(mean.sum())
@@ -197,7 +206,47 @@ def test_a_lesson_is_the_smoothed_mean_of_its_sites(genome):
         singles = [viewer.picture("b", at) for at in rows]
         assert len(lesson.examples) == 3
         assert all(picture in singles for picture in lesson.examples)
-    assert viewer.class_examples(sites, truth, usable & (truth == 0), (0, 2), 0)[0].code == 0
+    one = QuizSites(sites, truth, usable & (truth == 0), 3, fragments)
+    assert [lesson.code for lesson in viewer.class_examples(one, (0, 2), 0)] == [0]
+
+
+def test_a_repeat_does_not_stand_for_its_class(genome):
+    """One site in 25 with a hundred times the fragments: the mean is that of the others."""
+    centres = np.arange(600, 29_000, 400)
+    sites = sites_at(("b",), [0] * len(centres), centres.tolist())
+    viewer = SitePictures(genome, genome.sizes, WINDOW)
+    fragments = viewer.fragments(sites)
+    repeat = np.arange(len(centres)) % 25 == 24
+    deep = np.where(repeat, 100 * fragments, fragments)
+    truth = np.zeros(len(centres), dtype=np.int64)
+    every = QuizSites(sites, truth, np.ones(len(centres), dtype=bool), 1, deep)
+    (lesson,) = viewer.class_examples(every, (0,), 0)
+    kept = np.sort(deep)[len(deep) // 20 : -(len(deep) // 20)]
+    assert lesson.fragments == pytest.approx(kept.mean())
+    assert kept.max() < 100
+    limit = fragment_limit(every.labelled)
+    assert limit is not None
+    assert fragments.max() <= limit < deep[repeat].min()
+    assert (every.up_to(limit).usable == ~repeat).all()
+    assert every.up_to(int(deep.max())).usable.all()
+
+
+@given(st.lists(st.integers(0, 100_000), max_size=60))
+def test_the_limit_is_where_the_modified_z_score_is_3_5(values):
+    limit = fragment_limit(np.array(values, dtype=np.int64))
+    logs = sorted(math.log(value + 1) for value in values)
+    spread = 0.0
+    if logs:
+        middle = statistics.median(logs)
+        spread = statistics.median(abs(value - middle) for value in logs)
+    if not spread:
+        assert limit is None
+        return
+    assert limit is not None
+    for value, outlier in ((limit, False), (limit + 1, True)):
+        # 0.6745 / MAD is the paper's 1 / (1.4826 MAD).
+        score = (math.log(value + 1) - middle) / (1.4826 * spread)
+        assert score > 3.5 - 1e-9 if outlier else score <= 3.5 + 1e-9
 
 
 def test_colours_go_from_dark_to_light():

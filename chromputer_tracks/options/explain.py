@@ -590,6 +590,14 @@ class QuizOptions(SampleOptions):
     min_fragments: Annotated[
         int, Flag("Ask only sites with at least so many fragments in the picture."), Limits(least=0)
     ] = 20
+    max_fragments: Annotated[
+        int | None,
+        Flag(
+            "Neither ask nor show in the lesson sites with more fragments in the picture; default: "
+            "those that are outliers (modified z-score of the log above 3.5), as repeats are."
+        ),
+        Limits(least=1),
+    ] = None
     lesson: Annotated[
         bool,
         Flag(

@@ -204,12 +204,21 @@ class QuizQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class QuizOutliers:
+    """Labelled sites left out: their pictures show more than ``most`` fragments (None: any)."""
+
+    most: int | None
+    sites: int
+
+
+@dataclass(frozen=True, slots=True)
 class Quiz:
     """A quiz that a model plays.
 
     Codes of classes index the subject's ``classes``; ``draw`` says which of them are asked. The
     questions, in the order of asking, are from the contigs; their pictures show ``window`` bp with
-    at least ``min_fragments`` fragments of the assay. ``labelled`` and ``eligible``, int64
+    at least ``min_fragments`` fragments of the assay, and those of the ``outliers`` are not asked,
+    nor part of the lesson. ``labelled`` and ``eligible``, int64
     (classes,), are sites on the contigs, and those that could have been asked, of which ``score``
     is the model's; ``examples`` are what the offered classes look like.
     """
@@ -221,6 +230,7 @@ class Quiz:
     assay: str
     window: int
     min_fragments: int
+    outliers: QuizOutliers
     seed: int
     labelled: Int64
     eligible: Int64

@@ -144,8 +144,9 @@ def quiz_record(quiz: Quiz) -> dict[str, Any]:
     """What the record says of a quiz beside what every record does.
 
     ``held_out`` is whether the model has not seen the contigs, ``choices`` how many answers there
-    are to choose from, ``right`` counts the questions that the model, and the choice of the most
-    frequent class, answer rightly. Of each class sites are ``labelled``, may be asked (are
+    are to choose from, ``outliers`` the sites of too many fragments, on these and the training
+    contigs, which are left out, ``right`` counts the questions that the model, and the choice of
+    the most frequent class, answer rightly. Of each class sites are ``labelled``, may be asked (are
     ``eligible``) and are ``asked``; ``model_right`` is None of a class that is not asked.
     """
     draw, score = quiz.draw, quiz.score
@@ -155,6 +156,7 @@ def quiz_record(quiz: Quiz) -> dict[str, Any]:
         "contigs": quiz.contigs,
         "held_out": quiz.held_out,
         "choices": draw.choices,
+        "outliers": {"fragments_above": quiz.outliers.most, "sites": quiz.outliers.sites},
         "questions": len(quiz.questions),
         "right": {"model": quiz.right("model"), "most_common": quiz.right("most_common")},
         "model_on_all_sites": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -183,6 +183,10 @@ _MOST_FRAGMENTS = 3_000
 """Fragments of one picture; more could not be told apart, and would make the page heavy."""
 _MOST_SITES = 5_000
 """Sites of a class that its mean is drawn from."""
+_TRIMMED = 0.05
+"""Share of a class's sites, at either end of the order by fragments, that its mean leaves out."""
+_OUTLIER = 3.5
+"""Modified z-score from which a site is an outlier (Iglewicz and Hoaglin 1993)."""
 _EXAMPLES = 3
 """Single sites of a class to learn from."""
 _GAMMA, _TOP = 0.5, 99.7
@@ -208,9 +212,9 @@ class SitePicture:
 class ClassExample:
     """What a class, by its code, looks like on the training contigs.
 
-    So many ``sites`` have enough fragments, in the mean ``fragments`` in a picture; ``mean`` is
-    base64 of uint8 (lengths, positions): the smoothed mean V-plot, on a scale of its own.
-    ``examples`` are single sites.
+    So many ``sites`` may be asked; ``fragments`` is the trimmed mean of those in a picture, and
+    ``mean`` base64 of uint8 (lengths, positions): the smoothed mean V-plot of the same sites, on a
+    scale of its own. ``examples`` are single sites.
     """
 
     code: int
@@ -257,24 +261,21 @@ class SitePictures:
         return SitePicture(number, tuple(np.diff(pixels, prepend=0).tolist()))
 
     def class_examples(
-        self,
-        sites: LabelledSites,
-        truth: Int64,
-        usable: NDArray[np.bool_],
-        offered: Sequence[int],
-        seed: int,
+        self, pool: QuizSites, offered: Sequence[int], seed: int
     ) -> tuple[ClassExample, ...]:
         """Mean V-plot and some sites, by the seed, of each offered class that has any.
 
-        The sites, of training contigs, have the classes ``truth``, int64 (n,), and ``usable``, bool
-        (n,), is whether their pictures show enough.
+        The sites are of training contigs. A mean is over the middle 90 % of sites by fragments: a
+        few of extreme depth, such as repeats, would else stand for their class.
         """
+        sites = pool.sites
         rng = np.random.default_rng(seed)
-        rows = {code: np.flatnonzero(usable & (truth == code)) for code in offered}
+        rows = {code: np.flatnonzero(pool.usable & (pool.truth == code)) for code in offered}
         chosen = np.full(len(sites), UNKNOWN, dtype=np.int64)
         for code, row in rows.items():
             # Evenly spaced over the contigs.
-            chosen[row[:: -(-len(row) // _MOST_SITES) or 1]] = code
+            spaced = row[:: -(-len(row) // _MOST_SITES) or 1]
+            chosen[_middle(spaced, pool.fragments[spaced])] = code
         means = aggregate_by_class(
             self.source,
             sites.contigs,
@@ -302,6 +303,33 @@ class SitePictures:
         return tuple(found)
 
 
+def _middle(rows: NDArray[np.intp], fragments: Int64) -> NDArray[np.intp]:
+    """Rows but for the ``_TRIMMED`` share with the fewest and with the most fragments each."""
+    cut = int(_TRIMMED * len(rows))
+    order = np.argsort(fragments, kind="stable")
+    return rows[np.sort(order[cut : len(rows) - cut])]
+
+
+def fragment_limit(fragments: Int64) -> int | None:
+    """Fragments of a picture above which a site is an outlier; None where none can be told.
+
+    Sites of repeats, such as rDNA, collect the reads of all their copies, a hundred times what
+    other sites have. An outlier's modified z-score, ``(x - median) / (1.4826 MAD)``, is above 3.5
+    (Iglewicz and Hoaglin 1993, How to detect and handle outliers), x being the logarithm of the
+    fragments + 1, since counts differ by factors. Other than standard deviations, the median and
+    the median absolute deviation hold where the outliers are among the sites.
+
+    Fragments are int64 (n,), of all labelled sites, deep and shallow.
+    """
+    if not len(fragments):
+        return None
+    values = np.log1p(fragments)
+    middle = float(np.median(values))
+    spread = 1.4826 * float(np.median(np.abs(values - middle)))
+    # In a sample so shallow that most sites have equally few fragments, none is told apart.
+    return int(np.expm1(middle + _OUTLIER * spread)) if spread else None
+
+
 def _scaled(image: NDArray[np.float64]) -> str:
     """A mean as base64 of uint8, smoothed, weak signal raised."""
     smooth = gaussian_filter(image, 1.0, mode="nearest")
@@ -325,22 +353,36 @@ class QuizSites:
 
     Attributes:
         truth: int64 (n,), class of each, or ``UNKNOWN``.
-        usable: bool (n,): its class is known, and its picture is whole and shows enough fragments.
+        usable: bool (n,): its class is known, and its picture is whole, shows enough fragments,
+            and not so many that it is an outlier.
+        n_classes: number of classes.
+        fragments: int64 (n,), in the picture of each; -1 where a contig cuts it.
     """
 
     sites: LabelledSites
     truth: Int64
     usable: NDArray[np.bool_]
     n_classes: int
+    fragments: Int64
 
     @classmethod
     def of(
         cls, sites: LabelledSites, subject: QuizSubject, pictures: SitePictures, min_fragments: int
     ) -> QuizSites:
         """The sites of which a picture shows at least so many fragments."""
-        truth = subject.truth(sites)
-        usable = (truth != UNKNOWN) & (pictures.fragments(sites) >= min_fragments)
-        return cls(sites, truth, usable, len(subject.classes))
+        truth, fragments = subject.truth(sites), pictures.fragments(sites)
+        usable = (truth != UNKNOWN) & (fragments >= min_fragments)
+        return cls(sites, truth, usable, len(subject.classes), fragments)
+
+    @property
+    def labelled(self) -> Int64:
+        """Fragments of each site of known class whose picture is whole, int64 (n,)."""
+        found: Int64 = self.fragments[(self.truth != UNKNOWN) & (self.fragments >= 0)]
+        return found
+
+    def up_to(self, most: int) -> QuizSites:
+        """The same, but for sites of which a picture shows more fragments: not usable."""
+        return replace(self, usable=self.usable & (self.fragments <= most))
 
     def counts(self, *, usable: bool = True) -> Int64:
         """Sites of each class, int64 (classes,): those that may be asked, or all."""
@@ -414,7 +456,8 @@ def draw_questions(
         raise InputError(
             f"{questions} questions need sites of at least two classes, but the classes have "
             f"{found} sites with enough fragments, too few of them {window:,} bp apart: ask fewer "
-            f"questions, lower --min-fragments, or name more contigs with --chrom"
+            f"questions, lower --min-fragments, raise --max-fragments, or name more contigs with "
+            f"--chrom"
         )
     share, extra = divmod(questions, len(offered))
     more = set(rng.permutation(offered)[:extra].tolist())

@@ -12,6 +12,7 @@ import numpy as np
 from chromputer_tracks.analysis.pages import write_texts
 from chromputer_tracks.analysis.quiz.answers import (
     Quiz,
+    QuizOutliers,
     QuizQuestion,
     balanced_probabilities,
     best_choice,
@@ -27,12 +28,13 @@ from chromputer_tracks.analysis.quiz.questions import (
     SitePictures,
     binary_subject,
     draw_questions,
+    fragment_limit,
     shown_assay,
     shown_vplot,
     states_subject,
 )
 from chromputer_tracks.data.features import DEFAULT_BIN, Features
-from chromputer_tracks.errors import ContigError, InputError
+from chromputer_tracks.errors import ContigError, InputError, counted
 from chromputer_tracks.evaluation.sites import label_sites, predict_sites
 from chromputer_tracks.inference.explain import open_explainer
 from chromputer_tracks.inference.sample import (
@@ -93,11 +95,12 @@ def make_quiz(options: QuizOptions, report: Report | None = None) -> QuizResult:
         source = cast(FragmentStore, sample.assays[assay])
         pictures = SitePictures(source, sizes, spec.window // DEFAULT_BIN * DEFAULT_BIN)
         pool = _quiz_sites(subject, pictures, spec, contigs, options.min_fragments)
+        training = _training(subject, pictures, spec, contigs, options.min_fragments)
+        pool, training, outliers = _without_outliers(pool, training, options, report)
         draw = draw_questions(
             pool, options.questions, options.choices, pictures.window, options.seed
         )
         _tell(draw, subject, options, report)
-        training = _training(subject, pictures, spec, contigs, options.min_fragments)
         if training is None:
             report.note(
                 "note: there are no labels on the model's training contigs: how frequent each "
@@ -134,8 +137,7 @@ def make_quiz(options: QuizOptions, report: Report | None = None) -> QuizResult:
         ]
         examples: tuple[ClassExample, ...] = ()
         if training is not None and options.lesson:
-            lesson = training.sites, training.truth, training.usable, draw.offered, options.seed
-            examples = pictures.class_examples(*lesson)
+            examples = pictures.class_examples(training, draw.offered, options.seed)
         quiz = Quiz(
             model=model,
             subject=subject,
@@ -144,6 +146,7 @@ def make_quiz(options: QuizOptions, report: Report | None = None) -> QuizResult:
             assay=assay,
             window=pictures.window,
             min_fragments=options.min_fragments,
+            outliers=outliers,
             seed=options.seed,
             labelled=pool.counts(usable=False),
             eligible=pool.counts(),
@@ -300,6 +303,32 @@ def _training(
         return None
     pool = _quiz_sites(subject, pictures, spec, names, min_fragments)
     return pool if pool.usable.any() else None
+
+
+def _without_outliers(
+    pool: QuizSites, training: QuizSites | None, options: QuizOptions, report: Report
+) -> tuple[QuizSites, QuizSites | None, QuizOutliers]:
+    """The sites of the questions and of training, without those of too many fragments."""
+    pools = [pool] if training is None else [pool, training]
+    fragments = np.concatenate([item.labelled for item in pools])
+    most = options.max_fragments
+    if most is None:
+        most = fragment_limit(fragments)
+    outliers = QuizOutliers(most, 0 if most is None else int((fragments > most).sum()))
+    if most is None:
+        return pool, training, outliers
+    if outliers.sites:
+        report.note(
+            f"note: {counted(outliers.sites, 'site')} of {len(fragments):,} left out, with more "
+            f"than {most:,} fragments in the picture"
+            + (
+                ": outliers, such as repeats (--max-fragments)"
+                if options.max_fragments is None
+                else ""
+            )
+        )
+    kept = None if training is None else training.up_to(most)
+    return pool.up_to(most), kept if kept is not None and kept.usable.any() else None, outliers
 
 
 def _tell(draw: QuestionDraw, subject: QuizSubject, options: QuizOptions, report: Report) -> None:

@@ -28,7 +28,7 @@ function lessonCard(lesson, small) {
   card.append(meanPlot(lesson, small ? sizes.small : sizes.medium, `Mean V-plot of ${name}`));
   if (small) return card;
   const sites = lesson.sites.toLocaleString("en");
-  card.append(element("p", { class: "note" }, `Mean of ${sites} sites, ${lesson.fragments} fragments each`));
+  card.append(element("p", { class: "note" }, `Trimmed mean of ${sites} sites, ${lesson.fragments} fragments each`));
   const singles = element("div", { class: "singles" });
   lesson.examples.forEach((picture, k) => singles.append(
     examplePlot(picture, `A site of ${name}, example ${k + 1}`)));
