@@ -12,6 +12,7 @@ from run_records import write_record
 from typer.testing import CliRunner
 
 from chromputer_tracks.analysis.known_motifs import JASPAR_TAXA, jaspar_motifs
+from chromputer_tracks.analysis.motifs import hits
 from chromputer_tracks.analysis.motifs.files import scientific
 from chromputer_tracks.cli.main import app
 from chromputer_tracks.io.bed import read_bed
@@ -91,9 +92,9 @@ def test_the_motif_is_found_named_and_told(done):
 def test_hits_are_the_planted_places_once(explained, done):
     _, plants = explained
     out, _ = done
-    hits = read_bed(out / "Rap1/hits.bed", require_sorted=True)
-    found = {(hit.chrom, hit.start, hit.end) for hit in hits}
-    assert len(found) == len(hits)
+    beds = read_bed(out / "Rap1/hits.bed", require_sorted=True)
+    found = {(hit.chrom, hit.start, hit.end) for hit in beds}
+    assert len(found) == len(beds)
     truth = {(plant.chrom, plant.start, plant.end) for plant in plants}
     assert len(truth & found) >= 0.95 * len(truth)
     assert len(found - truth) <= 2
@@ -102,7 +103,7 @@ def test_hits_are_the_planted_places_once(explained, done):
         item.name: item.matrix[:, 0].argmax() != 2 for item in read_meme(out / "patterns.meme")
     }
     strands = {(plant.start, plant.end): plant.strand for plant in plants}
-    for hit, strand in zip(hits, hits.strands, strict=True):
+    for hit, strand in zip(beds, beds.strands, strict=True):
         if (hit.start, hit.end) in strands:
             forward = (strand == "+") != turned[hit.name]
             assert strands[hit.start, hit.end] == ("+" if forward else "-")
@@ -274,3 +275,20 @@ def test_the_taxa_of_the_option_are_those_there_are():
 )
 def test_small_numbers_are_written_with_powers(value, text):
     assert scientific(value) == text
+
+
+def test_weak_patterns_are_told_and_have_no_name(explained, tmp_path, monkeypatch):
+    # As many seqlets as there are do not suffice: the same motif as above, without its name.
+    monkeypatch.setattr(hits, "FEWEST_NAMED", 1000)
+    out = tmp_path / "out"
+    result = run(
+        explained[0], "--out", out, "--label", "Rap1", "--jaspar", "fungi", "--window", 200
+    )
+    assert result.exit_code == 0, result.output
+    record = json.loads((out / "run.json").read_text())
+    for told in record["labels"]["Rap1"]["patterns"]:
+        reason = f"{told['seqlets']} seqlets, too few to name"
+        assert (told["weak"], told["looks_like"]) == (reason, None)
+        assert f"{told['name']} is weak: {reason}" in shown(result)
+    assert "RAP1" not in result.output
+    assert "RAP1" in (out / "matches.tsv").read_text()

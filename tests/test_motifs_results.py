@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from planted_motifs import REB1, Genome, Plant, pattern_of, write_explained
 
 from chromputer_tracks.analysis.known_motifs import MotifMatch
+from chromputer_tracks.analysis.motifs import hits as hits_module
 from chromputer_tracks.analysis.motifs.discovery import (
     NARROWEST_CORE,
     Discovery,
@@ -23,6 +24,7 @@ from chromputer_tracks.analysis.motifs.discovery import (
 from chromputer_tracks.analysis.motifs.files import (
     ExplainedRecord,
     MotifsRecord,
+    label_record,
     render_page,
     write_files,
 )
@@ -187,13 +189,19 @@ def test_too_few_seqlets_are_said(windows):
     )
 
 
+def reb1_match(pattern):
+    known = MemeMotif("MA0363.3", pattern.frequencies[::-1, ::-1], "REB1")
+    return MotifMatch(known, 1e-9, 1e-7, 2e-7, True, -2, 7)
+
+
 @pytest.fixture(scope="module")
 def written(windows, pattern, tmp_path_factory):
     folder = tmp_path_factory.mktemp("motifs")
     sites = read_contributions(write_explained(folder / "explained/TF", windows, STRANDS)).sites
-    known = MemeMotif("MA0363.3", pattern.frequencies[::-1, ::-1], "REB1")
-    match = MotifMatch(known, 1e-9, 1e-7, 2e-7, True, -2, 7)
-    result = found(windows, pattern, matches=[(match,)])
+    with pytest.MonkeyPatch.context() as patch:
+        # So that five planted motifs are enough for a name.
+        patch.setattr(hits_module, "FEWEST_NAMED", 5)
+        result = found(windows, pattern, matches=[(reb1_match(pattern),)])
     out = folder / "out"
     out.mkdir()
     write_files([result], [sites], out, 0.01, "a database")
@@ -259,6 +267,12 @@ def test_tables_hold_the_numbers(written):
     assert [float(x) for x in rows[6][2:]] == [1, 0, 0, 0]  # TTACCCGG from column 4
 
 
+def motifs_record(folder, database, known):
+    libraries = {"modisco-lite": "3", "memelite": "1"}
+    explained = ExplainedRecord(folder)
+    return MotifsRecord(explained, 20, 5, 0.05, 2, 0.01, 50, 2.0, database, known, libraries, {})
+
+
 def test_without_a_database_a_pattern_has_no_name(windows, pattern, tmp_path):
     sites = read_contributions(write_explained(tmp_path / "explained/TF", windows)).sites
     result = found(windows, pattern)
@@ -267,14 +281,76 @@ def test_without_a_database_a_pattern_has_no_name(windows, pattern, tmp_path):
     ((_, row),) = read_columns(tmp_path / "patterns.tsv", ("looks_like", "best_match", "q"))
     assert row == ["", "", "nan"]
     options = MotifsOptions(explained=tmp_path, out=tmp_path, window=200, max_seqlets=500)
-    libraries = {"modisco-lite": "3", "memelite": "1"}
-    record = MotifsRecord(
-        ExplainedRecord(tmp_path), 20, 5, 0.05, 2, 0.01, None, None, libraries, {}
-    )
+    record = motifs_record(tmp_path, None, None)
     page = render_page([result], options, record)
     assert "looks like" not in page
     assert "Tomtom" not in page
     assert "TF.pos.1" in page
+
+
+@pytest.mark.parametrize(
+    ("seqlets", "ratio", "words"),
+    [
+        (50, 2.0, ""),
+        (49, 22.6, "49 seqlets, too few to name"),
+        (1, 22.6, "1 seqlet, too few to name"),
+        (500, 1.99, "its bases contribute 2.0 times what any base does, too little"),
+        (21, 1.19, "21 seqlets, too few to name; its bases contribute 1.2 times what any base "
+         "does, too little"),
+    ],
+)  # fmt: skip
+def test_when_a_pattern_is_weak(seqlets, ratio, words):
+    assert hits_module.weakness(seqlets, ratio) == words
+
+
+def test_the_ratio_of_contributions_against_a_loop(windows, pattern):
+    (item,) = found(windows, pattern).patterns
+    values = []
+    for row in range(len(STARTS)):
+        for at in range(100, 300):
+            for base in range(4):
+                if windows.sequences[row, base, at]:
+                    values.append(abs(float(windows.hypothetical[row, base, at])))
+    # Bases of the first window before the contig, and of the fourth behind it, are not known.
+    assert len(values) == 5 * 200 - 95 - 90
+    height = np.abs(pattern.contributions[:, 4:12].sum(axis=0)).mean()
+    assert item.contribution == pytest.approx(height / np.mean(values))
+    assert item.contribution > 5
+
+
+def test_bases_without_contributions_are_no_motif(monkeypatch):
+    """The same bases at five places, which contribute no more than any others do."""
+    monkeypatch.setattr(hits_module, "FEWEST_NAMED", 5)
+    plants = [replace(plant, height=0.0, noise=0.0) for plant in PLANTS]
+    windows = Genome(SIZES, plants).windows(STARTS, LENGTH)
+    own = pattern_of(windows, plants)
+    (item,) = found(windows, own, matches=[(reb1_match(own),)]).patterns
+    assert own.consensus != "N"
+    assert item.contribution < 1.2
+    assert item.weak.startswith("its bases contribute 0.")
+    assert item.known(0.01) is None
+
+
+def test_a_weak_pattern_is_flagged_and_not_named(windows, pattern, tmp_path):
+    sites = read_contributions(write_explained(tmp_path / "explained/TF", windows)).sites
+    result = found(windows, pattern, matches=[(reb1_match(pattern),)])
+    write_files([result], [sites], tmp_path, 0.01, "a database")
+    columns = ("looks_like", "best_match", "q", "weak")
+    ((_, row),) = read_columns(tmp_path / "patterns.tsv", columns)
+    assert row == ["", "REB1 (MA0363.3)", "1e-07", "5 seqlets, too few to name"]
+    ((_, row),) = read_columns(tmp_path / "matches.tsv", ("motif", "name"))
+    assert row == ["MA0363.3", "REB1"]
+    (motif,) = read_meme(tmp_path / "patterns.meme")
+    assert motif.alternate == ""
+    (told,) = label_record(result, 0.01)["patterns"]
+    assert (told["weak"], told["looks_like"]) == ("5 seqlets, too few to name", None)
+    options = MotifsOptions(explained=tmp_path, out=tmp_path, window=200, max_seqlets=500)
+    record = motifs_record(tmp_path, "a database", 1)
+    page = render_page([result], options, record)
+    assert "Weak: 5 seqlets, too few to name." in page
+    assert "A pattern this weak is not named; the nearest known motifs are" in page
+    assert "Known motifs that it looks like" not in page
+    assert "<dt>Look like a known motif</dt><dd>0</dd>" in page
 
 
 def test_the_cores_are_a_meme_file(written, pattern):

@@ -44,10 +44,14 @@ def _summary(options: MotifsOptions, result: MotifsResult, console: Console) -> 
         ("pattern", "consensus", *(("looks like",) * named)),
         (*(("q",) * named), "seqlets", "hits", "sites with one"),
     )
+    weak: list[str] = []
     for label in result.labels:
         for item in label.patterns:
             match = item.known(options.q)
             name = (match.target.title, scientific(match.q)) if match else ("", "")
+            if item.weak:
+                name = ("weak", "")
+                weak.append(f"{item.pattern.name} is weak: {item.weak}")
             table.add_row(
                 item.pattern.name,
                 item.pattern.consensus,
@@ -60,6 +64,8 @@ def _summary(options: MotifsOptions, result: MotifsResult, console: Console) -> 
         console.print(table)
     else:
         console.print("no pattern was found")
+    for line in weak:
+        console.print(line, soft_wrap=True)
     record = result.record
     console.print(
         f"{len(record.outputs)} files in {options.out} ({took(record)}); "

@@ -109,7 +109,9 @@ class MotifsRecord:
     """What ``run.json`` says of motifs beside what every record does.
 
     Seqlets have a core, whose contribution is summed, and a flank on either side, bp;
-    ``hit_weakest`` is the share of a pattern's seqlets that may be weaker than a hit. Versions are
+    ``hit_weakest`` is the share of a pattern's seqlets that may be weaker than a hit; patterns of
+    fewer than ``fewest_named`` seqlets, or whose core contributes less than ``least_contribution``
+    times what any base does, are weak. Versions are
     by library, what was found by label.
     """
 
@@ -119,6 +121,8 @@ class MotifsRecord:
     seqlet_fdr: float
     leiden_runs: int
     hit_weakest: float
+    fewest_named: int
+    least_contribution: float
     motif_database: str | None
     known_motifs: int | None
     libraries: dict[str, str]
@@ -137,6 +141,7 @@ def label_record(result: LabelMotifs, q: float) -> dict[str, Any]:
                 "seqlets": len(item.pattern.seqlets),
                 "hits": len(item.hits),
                 "sites_with_hit": item.sites,
+                "weak": item.weak or None,
                 "looks_like": match.target.title if match else None,
                 "q": match.q if match else None,
             }
@@ -214,6 +219,8 @@ def _pattern_row(item: PatternResult, result: LabelMotifs, q: float) -> dict[str
         "looks_like": match.target.title if match else "",
         "best_match": best.target.title if best else "",
         "q": best.q if best else nothing,
+        "core_contribution_ratio": item.contribution,
+        "weak": item.weak,
     }
 
 
@@ -284,6 +291,8 @@ def _facts(
     explained = record.explained
     patterns = [item for result in results for item in result.patterns]
     facts = [Fact("Patterns", f"{len(patterns):,}")]
+    if weak := sum(bool(item.weak) for item in patterns):
+        facts.append(Fact("Too weak to name", f"{weak:,}"))
     if record.motif_database:
         named = sum(item.known(options.q) is not None for item in patterns)
         facts.append(Fact("Look like a known motif", f"{named:,}"))
@@ -310,6 +319,7 @@ def _card(item: PatternResult, result: LabelMotifs, q: float) -> dict[str, Any]:
         "name": pattern.name,
         "consensus": pattern.consensus,
         "against": pattern.sign < 0,
+        "weak": item.weak,
         "known": match.name if match else "",
         "q": scientific(match.q) if match else "",
         "small": small_logo(
@@ -355,7 +365,7 @@ def _known_motifs(item: PatternResult, q: float) -> tuple[str, list[dict[str, An
                 "p": scientific(match.p),
                 "q": scientific(match.q),
                 "e": scientific(match.e),
-                "sure": match.q <= q,
+                "sure": match.q <= q and not item.weak,
             }
         )
     return aligned_logo(frequencies, 0, columns, f"logo of the core of {pattern.name}"), rows

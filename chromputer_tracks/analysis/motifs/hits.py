@@ -325,6 +325,12 @@ def _known(windows: ExplainedWindows, row: Int64, start: Int64, width: int) -> B
 TOP_SCORE = 1000
 MEDIAN_SCORE = 500
 """BED score of a hit that contributes as much as the median seqlet of its pattern."""
+FEWEST_NAMED = 50
+"""Seqlets below which a pattern is weak: the standard error of a base's share is then above 6 to 7
+percentage points, and what a handful of sites share by chance looks like a motif."""
+LEAST_CONTRIBUTION = 2.0
+"""Mean contribution of a base of the core, over that of any base looked at, below which a pattern
+is weak. Reb1's own motif reaches 22 in the shipped model, a cluster of what is left 1.2."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -359,6 +365,9 @@ class PatternResult:
             is judged in, to the middle of the hit; along the site's strand where it has one.
         sites: number of sites with a hit whose middle lies in the bases that were looked at.
         matches: known motifs that its core looks like, the best first; empty without a database.
+        contribution: mean magnitude of the core's columns of the CWM, over the mean magnitude of
+            the contribution of all bases that were looked at.
+        weak: why it is too weak to be named, in words; empty where it is not. See :func:`weakness`.
     """
 
     pattern: Pattern
@@ -367,6 +376,8 @@ class PatternResult:
     offsets: Float64
     sites: int
     matches: tuple[MotifMatch, ...] = ()
+    contribution: float = float("nan")
+    weak: str = ""
 
     def scores(self, contribution: Float64) -> Int64:
         """BED scores: :data:`MEDIAN_SCORE` at the median of the seqlets, 0 to 1000."""
@@ -391,8 +402,8 @@ class PatternResult:
         )
 
     def known(self, q: float) -> MotifMatch | None:
-        """The best match when its false discovery rate is not above ``q``."""
-        return named(self.matches, q)
+        """The best match when its false discovery rate is not above ``q``; None if it is weak."""
+        return None if self.weak else named(self.matches, q)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -441,11 +452,13 @@ def label_motifs(
     without a database.
     """
     centres = windows.start + windows.length // 2
+    background = mean_contribution(windows, discovery.window)
     turned = np.array([strand == "-" for strand in strands])
     found = []
     for place, pattern in enumerate(discovery.patterns):
         own = hits.take(hits.pattern == place)
         offsets = (own.start + own.end) / 2 - (centres[own.row] + 0.5)
+        contribution = core_contribution(pattern) / background
         found.append(
             PatternResult(
                 pattern=pattern,
@@ -454,11 +467,49 @@ def label_motifs(
                 offsets=np.where(turned[own.row], -offsets, offsets),
                 sites=sites_with_hit(windows.chrom, centres, discovery.window, own),
                 matches=matches[place] if matches else (),
+                contribution=contribution,
+                weak=weakness(len(pattern.seqlets), contribution),
             )
         )
     found.sort(key=lambda item: -len(item.pattern.seqlets))
     seqlets = discovery.positive, discovery.negative
     return LabelMotifs(label, len(windows.start), discovery.window, *seqlets, tuple(found))
+
+
+def mean_contribution(windows: ExplainedWindows, window: int) -> float:
+    """Mean magnitude of the contributions of all bases in the ``window`` bp around the centres.
+
+    Bases that are not known (N) do not count.
+    """
+    first = windows.length // 2 - window // 2
+    span = slice(first, first + window)
+    bases = windows.sequences[:, :, span]
+    total = np.abs((bases * windows.hypothetical[:, :, span]).sum(axis=1, dtype=np.float64)).sum()
+    return float(total) / max(1, int(bases.sum(dtype=np.int64)))
+
+
+def core_contribution(pattern: Pattern) -> float:
+    """Mean magnitude of the core's columns of the CWM.
+
+    Where seqlets do not agree, their contributions cancel out in the CWM.
+    """
+    return float(np.abs(pattern.contributions[:, pattern.core].sum(axis=0)).mean())
+
+
+def weakness(seqlets: int, contribution: float) -> str:
+    """Why a pattern is too weak to be named, in words; empty where it is not.
+
+    It is where it has fewer than :data:`FEWEST_NAMED` seqlets, or where its ``contribution``, as of
+    :class:`PatternResult`, is below :data:`LEAST_CONTRIBUTION`.
+    """
+    reasons = []
+    if seqlets < FEWEST_NAMED:
+        reasons.append(f"{counted(seqlets, 'seqlet')}, too few to name")
+    if contribution < LEAST_CONTRIBUTION:
+        reasons.append(
+            f"its bases contribute {contribution:.1f} times what any base does, too little"
+        )
+    return "; ".join(reasons)
 
 
 def seqlet_spans(pattern: Pattern, windows: ExplainedWindows) -> SeqletSpans:

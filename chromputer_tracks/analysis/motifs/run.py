@@ -27,6 +27,8 @@ from chromputer_tracks.analysis.motifs.files import (
     write_files,
 )
 from chromputer_tracks.analysis.motifs.hits import (
+    FEWEST_NAMED,
+    LEAST_CONTRIBUTION,
     WEAKEST,
     ExplainedWindows,
     LabelMotifs,
@@ -97,6 +99,8 @@ def find_motifs(options: MotifsOptions, report: Report | None = None) -> MotifsR
             seqlet_fdr=SEQLET_FDR,
             leiden_runs=LEIDEN_RUNS,
             hit_weakest=WEAKEST,
+            fewest_named=FEWEST_NAMED,
+            least_contribution=LEAST_CONTRIBUTION,
             motif_database=known.name if known else None,
             known_motifs=len(known.motifs) if known else None,
             libraries={name: importlib.metadata.version(name) for name in _LIBRARIES},
