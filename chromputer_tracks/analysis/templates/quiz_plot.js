@@ -149,7 +149,7 @@ function plot(image, size, description, counts = null) {
   const [width, height] = size.area;
   const margin = {
     left: size.axes ? 54 : size.ticks ? 32 : 1, right: size.axes ? 62 : size.ticks ? 8 : 1,
-    top: counts ? 50 : size.ticks ? 8 : 1, bottom: size.axes ? 44 : size.ticks ? 20 : 1,
+    top: counts ? 64 : size.ticks ? 8 : 1, bottom: size.axes ? 44 : size.ticks ? 20 : 1,
   };
   const svg = drawn("svg", {
     viewBox: `0 0 ${margin.left + width + margin.right} ${margin.top + height + margin.bottom}`,
@@ -185,11 +185,18 @@ function plot(image, size, description, counts = null) {
     text(14, middle, "fragment length, bp", "middle",
       { class: "axis", transform: `rotate(-90 14 ${middle})` });
   }
-  if (counts) profiles(svg, counts, margin, width, height);
+  if (counts) {
+    const [most, widest, bin] = profiles(svg, counts, margin, width, height);
+    const [edge, below] = [margin.left + width + 4, margin.top + height];
+    text(margin.left, 11, `fragments in ${bin} bp, up to ${most}`, "start");
+    text(edge, below + 15, `up to ${widest}`, "start");
+    text(edge, below + 29, `in ${data.edges[1] - data.edges[0]} bp`, "start");
+  }
   return svg;
 }
 
-// Sums over lengths (above) and positions (right), in steps.
+// Sums over lengths (above) and positions (right), in steps; gives the largest of each, and bp of the
+// first's steps.
 function profiles(svg, counts, margin, width, height) {
   const bin = Math.max(1, Math.round(columns / 50));
   const above = new Float32Array(Math.ceil(columns / bin));
@@ -198,7 +205,7 @@ function profiles(svg, counts, margin, width, height) {
     above[Math.floor((at % columns) / bin)] += count;
     right[Math.floor(at / columns)] += count;
   });
-  const [high, wide] = [margin.top - 8, margin.right - 8];
+  const [high, wide] = [margin.top - 22, margin.right - 8];
   const base = margin.top - 4;
   const most = Math.max(...above) || 1;
   let path = `M${margin.left},${base}`;
@@ -214,6 +221,7 @@ function profiles(svg, counts, margin, width, height) {
     path += `H${edge + (sum / widest) * wide}V${margin.top + height * (1 - (k + 1) / rows)}`;
   });
   svg.append(drawn("path", { d: `${path}H${edge}Z`, class: "profile" }));
+  return [Math.max(...above), Math.max(...right), bin * data.bin];
 }
 
 function sitePlot(picture, description, smooth) {
