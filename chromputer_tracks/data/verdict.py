@@ -565,8 +565,8 @@ def _tss(tss: TssProfile, profile: SampleProfile | None) -> Iterator[Finding]:
         yield Finding("tss", "ok", f"{text}: too few cut sites away from the TSSs to judge")
         return
     if low:
-        text += ": open chromatin hardly stands out; the nuclei were damaged, or the start sites "
-        text += "are of another genome"
+        text += ": open chromatin hardly stands out; the nuclei were damaged, or the sites are of "
+        text += "another genome, or starts of coding sequence in place of transcription"
     yield Finding("tss", "warning" if low else "ok", text)
 
 
