@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -179,6 +180,12 @@ class InputSpec:
         if self.kind == "sequence":
             return 4
         return len(self.length_edges) - 1 if self.kind == "vplot" else 1
+
+
+def fragment_assays(inputs: Sequence[InputSpec]) -> tuple[str, ...]:
+    """The assays whose fragments a model reads, in the order of its inputs."""
+    named = (item.assay for item in inputs if item.assay and item.measure != "values")
+    return tuple(dict.fromkeys(named))
 
 
 def _name_faults(what: str, name: str) -> Faults:

@@ -39,7 +39,14 @@ from chromputer_tracks.evaluation.sites import (
 from chromputer_tracks.intervals import Grid
 from chromputer_tracks.io.fasta import Fasta
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.spec import DepthAccuracy, Fitness, HeadSpec, InputSpec, LocalAccuracy
+from chromputer_tracks.spec import (
+    DepthAccuracy,
+    Fitness,
+    HeadSpec,
+    InputSpec,
+    LocalAccuracy,
+    fragment_assays,
+)
 
 SHARES = (1.0, 0.5, 0.25, 0.1, 0.05, 0.02)
 """Shares of the fragments that are scored."""
@@ -74,12 +81,6 @@ class DepthSites:
     depth: float
     sites: LabelledSites
     around: NDArray[np.float64]
-
-
-def fragment_assays(inputs: Sequence[InputSpec]) -> tuple[str, ...]:
-    """The assays whose fragments a model reads, in the order of its inputs."""
-    named = (item.assay for item in inputs if item.assay and item.measure != "values")
-    return tuple(dict.fromkeys(named))
 
 
 def measure_fitness(

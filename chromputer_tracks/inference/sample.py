@@ -30,6 +30,7 @@ from chromputer_tracks.io.record import (
     Verdict,
 )
 from chromputer_tracks.options.fields import FragmentOptions, SampleFiles
+from chromputer_tracks.spec import fragment_assays
 
 Source = Assay | Path
 """A file of an assay, or what was opened of it."""
@@ -93,7 +94,7 @@ def assay_sources(
                 f"{what}: model {model.name} reads no such assay; it reads "
                 f"{', '.join(needed) or 'DNA only'}"
             )
-    of_fragments = list(dict.fromkeys(i.assay for i in inputs if i.measure != "values"))
+    of_fragments = fragment_assays(inputs)
     if fragments is not None and needed:
         free = [name for name in of_fragments if name not in given]
         if len(free) != 1:
@@ -109,7 +110,7 @@ def assay_sources(
             raise InputError(
                 f"model {model.name} reads a signal of {name}: give its bigWig with {way(name)}"
             )
-        only = of_fragments == [name]
+        only = of_fragments == (name,)
         raise InputError(
             f"model {model.name} reads {name} fragments: give a BAM, fragment file or BEDPE with "
             + (single if only else way(name))

@@ -415,7 +415,8 @@ def _read(
             here = np.array([name in sizes for name in contigs])[contig]
             sizes.tell_left_out(int((~here).sum()), lacking, str(path))
             kept_names = [name for name in contigs if name in sizes]
-            code = np.array([kept_names.index(n) if n in sizes else -1 for n in contigs])
+            places = {name: place for place, name in enumerate(kept_names)}
+            code = np.array([places.get(name, -1) for name in contigs])
             contig, contigs = code[contig[here]], tuple(kept_names)
             start, end = start[here], end[here]
             columns_kept = [column.filter(pa.array(here)) for column in columns_kept]

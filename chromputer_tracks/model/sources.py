@@ -31,7 +31,7 @@ from chromputer_tracks.evaluation.baselines import (
     jaspar_matrix,
     run_baselines,
 )
-from chromputer_tracks.evaluation.depth import DepthSample, fragment_assays, measure_fitness
+from chromputer_tracks.evaluation.depth import DepthSample, measure_fitness
 from chromputer_tracks.evaluation.sites import LabelledSites, Predict, label_sites
 from chromputer_tracks.intervals import ChromSizes, Interval
 from chromputer_tracks.io.assays import BigWigSource, open_assay
@@ -46,7 +46,7 @@ from chromputer_tracks.model.config import (
     SampleConfig,
     TrainConfig,
 )
-from chromputer_tracks.spec import Fitness, HeadSpec, InputSpec, Label
+from chromputer_tracks.spec import Fitness, HeadSpec, InputSpec, Label, fragment_assays
 
 # ---- Files of labels that only training reads: sites and auxiliary peak sets.
 

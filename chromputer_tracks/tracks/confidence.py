@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from chromputer_tracks.data.features import Assay
 from chromputer_tracks.intervals import Grid
 from chromputer_tracks.io.fragment_store import FragmentStore
-from chromputer_tracks.spec import LocalAccuracy, ModelSpec
+from chromputer_tracks.spec import LocalAccuracy, ModelSpec, fragment_assays
 
 CONFIDENCE = "confidence.bw"
 """The track in a run's folder."""
@@ -46,7 +46,7 @@ class Confidence:
         """That of a model and a sample's open files; None where the model's was not measured."""
         if not is_measured(spec) or spec.fitness is None:
             return None
-        names = {item.assay for item in spec.inputs if item.assay and item.measure != "values"}
+        names = fragment_assays(spec.inputs)
         found = [source for name, source in assays.items() if name in names]
         stores = [source for source in found if isinstance(source, FragmentStore)]
         return cls(spec.fitness.local, stores, spec.grid)

@@ -35,7 +35,7 @@ from chromputer_tracks.io.record import AssayRecord, Report, RunRecord, Silent, 
 from chromputer_tracks.io.run import run
 from chromputer_tracks.options.predict import CheckOptions
 from chromputer_tracks.records import to_plain
-from chromputer_tracks.spec import DepthAccuracy, ModelSpec, SampleProfile
+from chromputer_tracks.spec import DepthAccuracy, ModelSpec, SampleProfile, fragment_assays
 
 KIND = "check"
 """What ``run.json`` says of the command."""
@@ -261,8 +261,7 @@ def _assay(model: Model | None, name: str | None) -> str:
     """
     if model is None:
         return name or _DEFAULT_ASSAY
-    named = (i.assay for i in model.spec.inputs if i.assay and i.measure != "values")
-    names = list(dict.fromkeys(named))
+    names = fragment_assays(model.spec.inputs)
     if not names:
         raise InputError(f"model {model.name} reads no fragments: there is nothing to check")
     if name is None and len(names) > 1:
